@@ -1,0 +1,1 @@
+"""The attempts: one file per attempt; ``base`` is the contract, ``registry`` finds plug-ins."""

@@ -1,0 +1,119 @@
+"""The contract of an attempt."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from ..features.clip import Clip, Clips
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Attempt", "Clip", "Clips", "Explanation"]
+
+
+class Explanation(str):
+    """What an attempt says of itself: a text, and figures beside it.
+
+    Parameters
+    ----------
+    text : str
+        The text; the object is this string.
+    figures : dict of str to matplotlib.figure.Figure, optional
+        Pictures by name.
+    """
+
+    figures: dict[str, Figure]
+
+    def __new__(cls, text: str, figures: dict[str, Figure] | None = None) -> Self:
+        explanation = super().__new__(cls, text)
+        explanation.figures = figures or {}
+        return explanation
+
+
+class Attempt(ClassifierMixin, BaseEstimator):
+    """One way to recognise actions.
+
+    A scikit-learn estimator whose samples are clips: parameters are keyword arguments of ``__init__``, which only
+    stores them; ``fit`` checks and works, sets ``classes_`` and other attributes that end in ``_``, and returns
+    ``self``. What is random takes its numbers from the parameter ``random_state``. A parameter named ``n_jobs`` or
+    ``threads`` must not change the outcome.
+
+    Attributes
+    ----------
+    family : str
+        ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"floor"``, or any new word.
+    classes_ : ndarray of str, shape (n_classes,)
+        The labels seen in ``fit``, sorted.
+    """
+
+    family: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Learn from labelled clips.
+
+        Parameters
+        ----------
+        clips : Clips
+            Training clips.
+        labels : ndarray of str, shape (n_clips,)
+            Their labels.
+        groups : ndarray of str, shape (n_clips,), optional
+            Their groups, so that whatever is chosen inside can be chosen on held-out groups.
+        """
+
+    @abstractmethod
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        """Return class probabilities.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_clips, n_classes)
+            Rows sum to 1; columns in the order of ``classes_``.
+        """
+
+    def predict(self, clips: Clips) -> np.ndarray:
+        """Return the most probable label of each clip, shape (n_clips,)."""
+        return self.classes_[np.argmax(self.predict_proba(clips), axis=1)]
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying for each parameter; none by default."""
+        return {}
+
+    def explain(self) -> Explanation:
+        """Say how the fitted attempt decides."""
+        return Explanation(f"{type(self).__name__} does not explain itself.")
+
+    def count(self) -> dict[str, int]:
+        """Return what the fitted attempt consists of.
+
+        Returns
+        -------
+        dict of str to int
+            ``parameters``: numbers fitted to the data; ``operations``: floating-point operations to predict one
+            clip, where known.
+        """
+        return {}
+
+    def skip(self, dataset: Any) -> str | None:
+        """Return why this attempt makes no sense on a data set, or None where it does."""
+        return None
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted attempt to a folder, without pickle."""
+        from .persistence import save
+
+        save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote."""
+        from .persistence import load
+
+        return load(cls, Path(folder))

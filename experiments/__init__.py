@@ -1,0 +1,1 @@
+"""From a matrix file to a store of results: data sets, splits, cells, isolation, costs, provenance."""

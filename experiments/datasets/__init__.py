@@ -1,0 +1,1 @@
+"""The data sets: ``base`` is the contract; one file per data set."""

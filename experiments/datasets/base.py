@@ -1,0 +1,85 @@
+"""What a data set is: labelled clips, each with its group."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ...errors import DataError
+from ...features.clip import Clip, Clips
+
+
+class Dataset(ABC):
+    """Labelled clips, each with the group (subject or source video) that must not stand on both sides of a fold.
+
+    A data set is made from keyword arguments, those of its entry in a matrix. Its constructor only stores and
+    checks them. It is found through the entry-point group ``actionbench.datasets`` or by ``--plugin``.
+    """
+
+    #: Whether the groups are known. Where they are not, each clip is its own group and every table says so.
+    groups_known: bool = True
+
+    @abstractmethod
+    def read_table(self) -> pd.DataFrame:
+        """Return one row per clip.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``clip`` (a unique name), ``label``, ``group``, all strings, then any nuisance columns.
+        """
+
+    @abstractmethod
+    def load(self, index: int) -> Clip:
+        """Return the clip of row ``index``."""
+
+    def fingerprint(self, index: int) -> str:
+        """Return a hash that changes whenever clip ``index`` would; by default of the decoded frames."""
+        return self.load(index).fingerprint()
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The rows of `read_table`, checked once."""
+        table = self.read_table().reset_index(drop=True)
+        name = type(self).__name__
+        missing = [column for column in ("clip", "label", "group") if column not in table]
+        if missing:
+            raise DataError(
+                f"data set {name}: its table must have the columns clip, label, group; {missing[0]!r} is missing"
+            )
+        if table.empty:
+            raise DataError(f"data set {name}: there is not one clip in it")
+        for column in ("clip", "label", "group"):
+            table[column] = table[column].astype(str)
+        twice = table["clip"][table["clip"].duplicated()]
+        if len(twice):
+            raise DataError(
+                f"data set {name}: clip {twice.iloc[0]!r} stands in its table twice; each name must be unique"
+            )
+        return table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def clips(self) -> Clips:
+        """All clips, lazily, in the order of the table."""
+        return Clips(self)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label of each clip, shape (n_clips,)."""
+        return self.table["label"].to_numpy(dtype=str)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Group of each clip, shape (n_clips,)."""
+        return self.table["group"].to_numpy(dtype=str)
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels that occur, sorted."""
+        return sorted(set(self.table["label"]))

@@ -1,0 +1,1 @@
+"""From a clip to an array: decoding, volumes, flow, gradient histograms, named quantities."""

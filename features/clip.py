@@ -1,0 +1,171 @@
+"""A clip, and a lazy sequence of clips."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A piece of video.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W) or (T, H, W, C)
+        Grey frames, or frames with C = 3 channels in the order red, green, blue. Kept as a read-only view.
+    fps : float
+        Frames per second.
+
+    Raises
+    ------
+    ValueError
+        If the frames have another type or shape, if there is none, or if ``fps`` is not positive.
+
+    Examples
+    --------
+    >>> clip = Clip(np.zeros((50, 120, 160), np.uint8), fps=25.0)
+    >>> len(clip), clip.seconds
+    (50, 2.0)
+    """
+
+    frames: NDArray[np.uint8]
+    fps: float
+
+    def __post_init__(self) -> None:
+        frames = np.asarray(self.frames)
+        if frames.dtype != np.uint8:
+            raise ValueError(f"the frames of a clip must be uint8, got {frames.dtype}")
+        if frames.ndim not in (3, 4) or (frames.ndim == 4 and frames.shape[3] != 3):
+            raise ValueError(f"the frames of a clip must be (T, H, W) or (T, H, W, 3), got {frames.shape}")
+        if 0 in frames.shape:
+            raise ValueError(f"a clip must have at least one frame of one pixel, got {frames.shape}")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"the frame rate of a clip must be positive, got {self.fps}")
+        frames = frames.view()
+        frames.flags.writeable = False
+        object.__setattr__(self, "frames", frames)
+        object.__setattr__(self, "fps", float(self.fps))
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.frames.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.frames.shape[2]
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return len(self) / self.fps
+
+    def grey(self) -> NDArray[np.uint8]:
+        """Return the frames as luma (ITU-R BT.601), shape (T, H, W)."""
+        if self.frames.ndim == 3:
+            return self.frames
+        # Integer arithmetic with rounding: the same on every machine.
+        red, green, blue = (self.frames[..., channel].astype(np.uint32) for channel in range(3))
+        return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the content: frames, shape and frame rate."""
+        digest = hashlib.sha256(repr((self.frames.shape, self.fps)).encode())
+        digest.update(np.ascontiguousarray(self.frames))
+        return digest.hexdigest()
+
+
+class ClipSource(Protocol):
+    """What a `Clips` reads from: a data set, or a list in memory."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> Clip:
+        """Return clip ``index``, decoded."""
+
+    def fingerprint(self, index: int) -> str:
+        """Return a hash that changes whenever clip ``index`` would."""
+
+
+class _Listed:
+    """Clips held in memory."""
+
+    def __init__(self, clips: Iterable[Clip]) -> None:
+        self._clips = list(clips)
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def load(self, index: int) -> Clip:
+        return self._clips[index]
+
+    def fingerprint(self, index: int) -> str:
+        return self._clips[index].fingerprint()
+
+
+class Clips(Sequence[Clip]):
+    """A lazy, read-only sequence of clips.
+
+    A clip is decoded each time it is asked for, so that a data set larger than memory is no special case.
+
+    Parameters
+    ----------
+    source : ClipSource
+        Where the clips come from.
+    indices : array_like of int, optional
+        Which clips of the source, in which order; all of them by default.
+
+    Examples
+    --------
+    >>> clips = Clips.of([Clip(np.full((2, 4, 4), value, np.uint8), 25.0) for value in range(5)])
+    >>> len(clips), int(clips[3].frames.max()), len(clips[1:3]), len(clips[[4, 0]])
+    (5, 3, 2, 2)
+    """
+
+    def __init__(self, source: ClipSource, indices: ArrayLike | None = None) -> None:
+        self._source = source
+        if indices is None:
+            indices = np.arange(len(source))
+        self._indices: NDArray[np.intp] = np.asarray(indices, dtype=np.intp)
+
+    @classmethod
+    def of(cls, clips: Iterable[Clip]) -> Clips:
+        """Make the sequence from clips in memory."""
+        return cls(_Listed(clips))
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[np.generic]) -> Clips: ...
+
+    def __getitem__(self, index: int | slice | Sequence[int] | NDArray[np.generic]) -> Clip | Clips:
+        if isinstance(index, int | np.integer):
+            return self._source.load(int(self._indices[index]))
+        if not isinstance(index, slice):
+            index = np.asarray(index)
+            index = index if index.dtype == bool else index.astype(np.intp)
+        return Clips(self._source, self._indices[index])
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """One hash per clip, in order."""
+        return [self._source.fingerprint(int(index)) for index in self._indices]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the whole sequence."""
+        return hashlib.sha256("\n".join(self.fingerprints).encode()).hexdigest()
