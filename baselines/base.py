@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -31,12 +31,13 @@ class Explanation(str):
     figures: dict[str, Figure]
 
     def __new__(cls, text: str, figures: dict[str, Figure] | None = None) -> Self:
+        """Make the string and hang the figures on it."""
         explanation = super().__new__(cls, text)
         explanation.figures = figures or {}
         return explanation
 
 
-class Attempt(ClassifierMixin, BaseEstimator):
+class Attempt(ClassifierMixin, BaseEstimator, ABC):
     """One way to recognise actions.
 
     A scikit-learn estimator whose samples are clips: parameters are keyword arguments of ``__init__``, which only

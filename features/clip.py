@@ -81,7 +81,7 @@ class Clip:
     def fingerprint(self) -> str:
         """Return a hash of the content: frames, shape and frame rate."""
         digest = hashlib.sha256(repr((self.frames.shape, self.fps)).encode())
-        digest.update(np.ascontiguousarray(self.frames))
+        digest.update(self.frames.tobytes())
         return digest.hexdigest()
 
 

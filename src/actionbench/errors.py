@@ -1,4 +1,4 @@
-"""What can go wrong by the user's doing, one class per kind; the command line ends all of them with exit code 2."""
+"""What can go wrong by the user's doing, one class per kind; the command line ends each with exit code 2."""
 
 from __future__ import annotations
 

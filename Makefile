@@ -1,0 +1,55 @@
+# `make run` and `make test` do all the set-up; everything is installed into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The kernels are built in a folder that is kept, so that a rebuild takes seconds.
+BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir=build/$(notdir $(VENV))
+
+SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
+	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
+
+.PHONY: run test slow lint types check bench clean
+
+run: $(VENV)/.run
+	$(BIN)/actionbench run
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow" --cov
+
+slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check: lint types test slow
+
+bench: $(VENV)/.test
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+clean:
+	rm -rf $(VENV) build
+
+$(VENV)/.pip:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) "meson-python>=0.17" "Cython>=3.1" ninja
+	touch $@
+
+$(VENV)/.run: $(VENV)/.pip $(SOURCES)
+	$(BUILD) .
+	touch $@
+
+# Packages that only tests and checks need come once, and again when pyproject.toml names others.
+$(VENV)/.test: $(VENV)/.run
+	$(BUILD) ".[test]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BUILD) ".[dev]"
+	touch $@

@@ -1,0 +1,66 @@
+"""Shared fixtures. Threads are pinned before any numerical library is loaded."""
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# No deadlines: machines are noisy. The same examples each time where a red light must mean a defect.
+settings.register_profile("actionbench", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("actionbench")
+
+WriteVideo = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of real videos; where the variable is set, it must be there."""
+    folder = os.environ.get("ACTIONBENCH_DATA")
+    if not folder:
+        pytest.skip("ACTIONBENCH_DATA is not set")
+    assert Path(folder).is_dir(), f"ACTIONBENCH_DATA={folder} is not a folder"
+    return Path(folder).resolve()
+
+
+@pytest.fixture
+def write_video(tmp_path: Path) -> WriteVideo:
+    """Write frames without loss (FFV1), so that what is decoded can be compared with what was written."""
+
+    def write(
+        name: str, frames: np.ndarray, fps: int = 25, codec: str = "ffv1", folder: Path | None = None
+    ) -> Path:
+        path = (folder or tmp_path) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grey = frames.ndim == 3
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=fps)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = {"ffv1": "gray" if grey else "bgr0"}.get(codec, "yuv420p")
+            for image in frames:
+                frame = av.VideoFrame.from_ndarray(image, format="gray" if grey else "rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path, write_video: WriteVideo) -> Path:
+    """A folder with two classes, three people and two clips of each, named ``<person>_<n>.mkv``."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / "my clips"
+    for label, level in (("dark", 40), ("light", 200)):
+        for person in ("ann", "bob", "cem"):
+            for number in (1, 2):
+                frames = rng.integers(level - 20, level + 20, (4, 12, 16), dtype=np.uint8)
+                write_video(f"{label}/{person}_{number}.mkv", frames, folder=root)
+    return root
