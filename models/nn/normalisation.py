@@ -1,0 +1,138 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import functional
+from .module import Array, Module, Parameter
+
+
+class _BatchNorm(Module):
+    ranks: ClassVar[tuple[int, ...]]
+    buffer_names = ("running_mean", "running_var")
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
+    ) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = Parameter(np.ones(num_features, dtype))
+        self.bias = Parameter(np.zeros(num_features, dtype))
+        self.running_mean = np.zeros(num_features, dtype)
+        self.running_var = np.ones(num_features, dtype)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        self.weight.fill(1)
+        self.bias.fill(0)
+        self.running_mean[...] = 0
+        self.running_var[...] = 1
+
+    def _arguments(self) -> str:
+        return str(len(self.running_mean))
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return 2 * y.size
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        features = len(self.running_mean)
+        x = np.asarray(x, self.weight.value.dtype)
+        if x.ndim not in self.ranks or x.shape[-1] != features:
+            ranks = " or ".join(map(str, self.ranks))
+            raise ValueError(
+                f"{type(self).__name__}({features}) expects {ranks} axes, the last {features}, got {x.shape}"
+            )
+        n = x.size // features
+        mean: Array
+        variance: Array
+        if not self.is_training or n == 0:
+            mean, variance = self.running_mean, self.running_var
+        else:
+            mean, variance = self._moments(x, n)
+        inverse = 1 / np.sqrt(variance + self.eps)
+        scale = self.weight.value * inverse
+        return functional.channel_affine(x, scale, self.bias.value - scale * mean), (
+            x,
+            mean,
+            inverse,
+            self.is_training,
+        )
+
+    def _moments(self, x: Array, n: int) -> tuple[Array, Array]:
+        """Return mean and variance of each channel and move the running ones towards them."""
+        if n == 1:
+            raise ValueError(
+                f"{type(self).__name__} needs more than one value per channel in training, got {x.shape}"
+            )
+        mean = functional.channel_sums(x) / n
+        squares = functional.channel_squares(x, mean)
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (squares / (n - 1) - self.running_var)
+        return mean, squares / n
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        x, mean, inverse, batch = context
+        grad_output = np.asarray(grad_output, x.dtype)
+        total = functional.channel_sums(grad_output)
+        along = (functional.channel_sums(grad_output, x) - mean * total) * inverse
+        if param_grad:
+            self.weight.accumulate(along.astype(x.dtype), scale)
+            self.bias.accumulate(total.astype(x.dtype), scale)
+        if not input_grad:
+            return None
+        factor = self.weight.value * inverse
+        if not batch or not x.size:
+            return functional.channel_affine(grad_output, factor, np.zeros_like(factor))
+        n = x.size // len(mean)
+        slope = -factor * inverse * along / n
+        return functional.channel_combine(grad_output, x, factor, slope, -slope * mean - factor * total / n)
+
+
+_ARGUMENTS = """
+
+    Each channel gets mean 0 and variance 1 over the batch, then is scaled and shifted (Ioffe and Szegedy 2015). In
+    evaluation the running mean and the running unbiased variance stand in.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels, the last axis.
+    eps : float
+        Added to the variance.
+    momentum : float
+        Weight of a batch in the running moments.
+    dtype : dtype
+        Of the parameters; the input is converted to it.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, shape (num_features,)
+    running_mean, running_var : ndarray, shape (num_features,)
+    """
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of (N, C) or (N, L, C)."""
+
+    ranks = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of (N, H, W, C)."""
+
+    ranks = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of (N, T, H, W, C)."""
+
+    ranks = (5,)
+
+
+for layer in (BatchNorm1d, BatchNorm2d, BatchNorm3d):
+    layer.__doc__ = f"{layer.__doc__}{_ARGUMENTS}"

@@ -1,0 +1,29 @@
+"""Check a gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .descent import Array, OpFunc
+
+
+def checkgrad(opfunc: OpFunc, x: Array, eps: float = 1e-7) -> tuple[float, Array, Array]:
+    """Compare the gradient of ``opfunc`` at ``x`` with central differences.
+
+    Returns
+    -------
+    difference : float
+        ‖given - estimated‖ / ‖given + estimated‖, 0 where both vanish.
+    given, estimated : ndarray
+    """
+    given = np.array(opfunc(x)[1], float)
+    estimated = np.zeros(x.size)
+    for i in range(x.size):
+        kept = x[i]
+        x[i] = kept + eps
+        above = opfunc(x)[0]
+        x[i] = kept - eps
+        estimated[i] = (above - opfunc(x)[0]) / (2 * eps)
+        x[i] = kept
+    size = float(np.linalg.norm(given + estimated))
+    return float(np.linalg.norm(given - estimated)) / size if size else 0.0, given, estimated
