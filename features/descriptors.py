@@ -1,0 +1,107 @@
+"""Grid descriptors of a clip: HOG, HOF and MBH in cells of the mover's box and of the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .flow import single_thread
+from .histograms import Grid, frame_grid, hof, hog, mbh, normalise, time_cells
+from .motion import Motion
+
+__all__ = ["Channel", "GridDescriptor"]
+
+Channel = Literal["hog", "hof", "mbh"]
+
+# The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in a mirror,
+# in eighths of a turn. A mirror turns the sign of what points right; of the flow's component to the right it
+# turns the sign once more.
+_PARTS: dict[Channel, list[tuple[int, int]]] = {"hog": [(8, 4)], "hof": [(9, 4)], "mbh": [(8, 0), (8, 4)]}
+
+# Flow is histogrammed in pixels per this many seconds, so that the frame rate does not move the zero bin.
+_FLOW_SECONDS = 1 / 25
+
+
+@dataclass(frozen=True)
+class GridDescriptor:
+    """Describe the mover of a clip by histograms over a space-time grid that goes with it.
+
+    Each frame's block of cells is normalised as in the dense trajectories (Wang and Schmid, ICCV 2013), then
+    averaged over each time cell. Cuboids lose little against trajectories (Kantorov and Laptev, CVPR 2014).
+
+    Attributes
+    ----------
+    channels : tuple of {"hog", "hof", "mbh"}
+        What is histogrammed; gradients count only where something moves, so that the scene does not.
+    cells : int
+        Rows, and columns, of cells.
+    times : int
+        Cells of the time.
+    margin : float
+        What is added to the mover's box on each side, as a share of its size.
+    """
+
+    channels: tuple[Channel, ...]
+    cells: int = 4
+    times: int = 3
+    margin: float = 0.05
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of values of each channel, in order."""
+        per_bin = self.times * self.cells**2
+        return {channel: per_bin * sum(bins for bins, _ in _PARTS[channel]) for channel in self.channels}
+
+    def describe(self, motion: Motion) -> NDArray[np.float64]:
+        """Return the descriptor of an observed clip, shape (sum of `sizes`,)."""
+        parts = [part for channel in self.channels for part in self._histograms(motion, channel)]
+        return np.concatenate([time_cells(normalise(part), self.times).ravel() for part in parts])
+
+    def _histograms(self, motion: Motion, channel: Channel) -> list[NDArray[np.float64]]:
+        grid = self._grid(motion)
+        if channel == "hog":
+            return [hog(motion.frames, grid, weights=_near(motion.track.mask, motion.track.found))]
+        # Flow i leads from frame i to frame i + 1.
+        between: Grid = (grid[0][:-1], grid[1][:-1])
+        flow = motion.flow * np.float32(motion.fps * _FLOW_SECONDS)
+        return [hof(flow, between)] if channel == "hof" else list(mbh(flow, between))
+
+    def _grid(self, motion: Motion) -> Grid:
+        boxes = motion.track.boxes
+        margin = self.margin * (boxes[:, 2:] - boxes[:, :2])
+        shape = (motion.frames.shape[1], motion.frames.shape[2])
+        boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+        return frame_grid(boxes, shape, (self.cells, self.cells))
+
+    def mirror(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the descriptors would be, had left and right been exchanged.
+
+        Parameters
+        ----------
+        descriptors : ndarray, shape (n, n_values)
+            Descriptors of `describe`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_values)
+        """
+        mirrored, start = [], 0
+        for bins, opposite in (part for channel in self.channels for part in _PARTS[channel]):
+            stop = start + self.times * self.cells**2 * bins
+            part = descriptors[:, start:stop].reshape(len(descriptors), -1, self.cells, bins)
+            order = [(opposite - index) % 8 for index in range(8)] + list(range(8, bins))
+            mirrored.append(part[:, :, ::-1][..., order].reshape(len(descriptors), -1))
+            start = stop
+        return np.concatenate(mirrored, axis=1)
+
+
+def _near(mask: NDArray[np.bool_], found: bool) -> NDArray[np.float32] | None:
+    """Weigh the pixels by whether something moves beside them; all alike where nothing moves at all."""
+    if not found:
+        return None
+    around = np.ones((5, 5), np.uint8)
+    with single_thread():
+        return np.stack([cv2.dilate(frame.astype(np.float32), around) for frame in mask])

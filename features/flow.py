@@ -1,0 +1,228 @@
+"""Optical flow between consecutive frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .clip import Clip
+
+__all__ = ["camera_shift", "optical_flow", "stabilise", "working_frames"]
+
+Method = Literal["dis", "farneback"]
+
+# DIS needs a few patches at its coarsest scale; OpenCV refuses or crashes on less.
+_SMALLEST_SIDE = 32
+
+# Shifts of the camera below this, in pixels, are within the flow's error.
+_SMALLEST_SHIFT = 0.1
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let OpenCV compute on one thread, so that nothing depends on how many there are."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[NDArray[np.uint8], float]:
+    """Bring a clip to a size and a frame rate at which its motion can be measured.
+
+    Small frames are enlarged, at most twice, since pyramids lose fast motion in them; large ones are averaged
+    down. Frames are left out, never made up.
+
+    Parameters
+    ----------
+    clip : Clip
+        The clip.
+    side : int
+        Shorter side of the result in pixels.
+    max_fps : float
+        Highest frame rate of the result; every n-th frame is kept.
+
+    Returns
+    -------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    fps : float
+        Their frame rate.
+    """
+    stride = max(1, round(clip.fps / max_fps))
+    frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
+    scale = min(2.0, side / min(clip.height, clip.width))
+    if round(clip.height * scale) == clip.height and round(clip.width * scale) == clip.width:
+        return frames, clip.fps / stride
+    height, width = (max(1, round(length * scale)) for length in (clip.height, clip.width))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized = np.empty((len(frames), height, width), np.uint8)
+    with single_thread():
+        for source, target in zip(frames, resized, strict=True):
+            target[...] = cv2.resize(source, (width, height), interpolation=interpolation)
+    return resized, clip.fps / stride
+
+
+def optical_flow(
+    frames: NDArray[np.uint8], method: Method = "dis", *, finest: int = 1, reduce: int = 1
+) -> NDArray[np.float32]:
+    """Compute the motion of each pixel from one frame to the next.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    method : {"dis", "farneback"}
+        Dense inverse search (Kroeger et al., ECCV 2016) or polynomial expansion (Farneback, SCIA 2003).
+    finest : int
+        Finest scale of dense inverse search: 0 is full resolution, each step halves it and costs about a
+        quarter.
+    reduce : int
+        Average the result over squares of this side in pixels, after it was computed at full resolution; its
+        vectors stay in pixels of ``frames``.
+
+    Returns
+    -------
+    ndarray of float32, shape (T - 1, ceil(H / reduce), ceil(W / reduce), 2)
+        Displacement right and down, in pixels per frame.
+
+    Raises
+    ------
+    ValueError
+        If the frames are not grey uint8, the method is unknown or ``reduce`` is less than 1.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 3 or frames.dtype != np.uint8:
+        raise ValueError(f"flow needs uint8 frames (T, H, W), got {frames.dtype} {frames.shape}")
+    if method not in ("dis", "farneback"):
+        raise ValueError(f"unknown flow method {method!r}; known are 'dis' and 'farneback'")
+    if reduce < 1:
+        raise ValueError(f"reduce must be at least 1, got {reduce}")
+    height, width = frames.shape[1:]
+    padded = _pad(frames)
+    flow = np.empty((max(len(frames) - 1, 0), -(-height // reduce), -(-width // reduce), 2), np.float32)
+    search = _dense_inverse_search(finest) if method == "dis" else None
+    with single_thread():
+        for index in range(len(flow)):
+            first, second = padded[index], padded[index + 1]
+            one = search.calc(first, second, None) if search else _farneback(first, second)
+            flow[index] = _reduce(one[:height, :width], reduce)
+    return flow
+
+
+def _pad(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat the border below and to the right until a pyramid fits."""
+    height, width = frames.shape[1:]
+    missing = (max(0, _SMALLEST_SIDE - height), max(0, _SMALLEST_SIDE - width))
+    if not any(missing):
+        return np.ascontiguousarray(frames)
+    return np.pad(frames, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
+
+
+def _dense_inverse_search(finest: int) -> Any:
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(finest)
+    search.setPatchStride(4)
+    search.setGradientDescentIterations(12)
+    search.setVariationalRefinementIterations(2)
+    return search
+
+
+def _farneback(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    # Parameters of the dense trajectories (Wang and Schmid, ICCV 2013), with deeper pyramids for fast motion.
+    empty = np.zeros((*first.shape, 2), np.float32)
+    flow = cv2.calcOpticalFlowFarneback(first, second, empty, 0.7071, 5, 10, 2, 7, 1.5, 0)
+    return np.asarray(flow, np.float32)
+
+
+def _reduce(flow: NDArray[np.float32], reduce: int) -> NDArray[np.float32]:
+    if reduce == 1:
+        return flow
+    height, width = flow.shape[:2]
+    bottom, right = -height % reduce, -width % reduce
+    flow = np.pad(flow, ((0, bottom), (0, right), (0, 0)), mode="edge")
+    blocks = flow.reshape(flow.shape[0] // reduce, reduce, flow.shape[1] // reduce, reduce, 2)
+    return blocks.mean(axis=(1, 3))
+
+
+def stabilise(flow: NDArray[np.float32], shifts: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Subtract what the camera adds to all pixels of a frame.
+
+    Parameters
+    ----------
+    flow : ndarray of float32, shape (T, H, W, 2)
+        Flow as of `optical_flow`.
+    shifts : ndarray of float32, shape (T, 2), optional
+        Motion of the camera; by default the median vector of each frame.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, H, W, 2)
+        Flow against the background.
+    """
+    shifts = median_flow(flow) if shifts is None else shifts
+    return flow - shifts[:, None, None, :]
+
+
+def median_flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median vector of each frame, shape (T, 2), in pixels per frame."""
+    if not len(flow):
+        return np.empty((0, 2), np.float32)
+    # A sample of the pixels has the same median to within noise and costs a ninth.
+    sample = flow[:, 1::3, 1::3] if min(flow.shape[1:3]) >= 30 else flow
+    return np.median(sample, axis=(1, 2)).astype(np.float32)
+
+
+def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Measure how the camera shifts from frame to frame.
+
+    The median flow is believed where undoing it brings most parts of the frame closer to each other. Flow spreads
+    from a mover into ground without texture, whose median then is the mover's.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    flow : ndarray of float32, shape (T - 1, H, W, 2)
+        Flow between them.
+
+    Returns
+    -------
+    ndarray of float32, shape (T - 1, 2)
+        Right and down, in pixels per frame; 0 where the camera seems to rest.
+    """
+    shifts = median_flow(flow)
+    shifts[np.abs(shifts).max(axis=1) < _SMALLEST_SHIFT] = 0
+    with single_thread():
+        for index in np.flatnonzero(shifts.any(axis=1)):
+            first, second = (
+                cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames[index : index + 2]
+            )
+            if not _explains(shifts[index], first, second):
+                shifts[index] = 0
+    return shifts
+
+
+def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
+    """Say whether undoing a shift brings at least half of the frame's parts closer by a tenth."""
+    size = (8, 8)
+    before = cv2.resize(np.abs(second - first), size, interpolation=cv2.INTER_AREA)
+    after = cv2.resize(np.abs(shift_back(second, shift) - first), size, interpolation=cv2.INTER_AREA)
+    return bool(np.mean(after < 0.9 * before) >= 0.5)
+
+
+def shift_back(frame: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Undo a shift of a frame, which moves by ``shift`` right and down."""
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (frame.shape[1], frame.shape[0])
+    return np.asarray(
+        cv2.warpAffine(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )

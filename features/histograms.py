@@ -1,0 +1,211 @@
+"""Histograms of oriented gradients, of flow, and of motion boundaries, over a grid of cells in each frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._ext.histograms import cell_histograms
+
+__all__ = ["Grid", "frame_grid", "hof", "hog", "mbh", "normalise", "orientation_histograms", "time_cells"]
+
+#: Row edges (T, R + 1) and column edges (T, C + 1) of the cells in each frame, in pixels.
+Grid = tuple[NDArray[np.intc], NDArray[np.intc]]
+
+
+def frame_grid(boxes: NDArray[np.floating], shape: tuple[int, int], cells: tuple[int, int]) -> Grid:
+    """Divide a box of each frame into cells.
+
+    Parameters
+    ----------
+    boxes : ndarray, shape (T, 4)
+        Top, left, bottom, right in pixels; what sticks out of the frame is cut off.
+    shape : tuple of int
+        Height and width of the frames.
+    cells : tuple of int
+        Rows and columns of cells.
+
+    Returns
+    -------
+    Grid
+        Row edges and column edges.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    edges = []
+    for axis in (0, 1):
+        fractions = np.linspace(0, 1, cells[axis] + 1)
+        lines = boxes[:, axis, None] * (1 - fractions) + boxes[:, axis + 2, None] * fractions
+        edges.append(np.rint(np.clip(lines, 0, shape[axis])).astype(np.intc))
+    return edges[0], edges[1]
+
+
+def orientation_histograms(
+    dx: NDArray[np.floating],
+    dy: NDArray[np.floating],
+    grid: Grid,
+    *,
+    bins: int = 8,
+    threshold: float = 0.0,
+    zero_bin: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """Histogram the directions of a vector field in each cell of each frame.
+
+    Directions are signed (a full turn), each vector is split linearly between the two nearest bins and counts
+    by its length.
+
+    Parameters
+    ----------
+    dx, dy : ndarray of float32, shape (T, H, W)
+        The field, right and down. Bin 0 is centred on "right", bin ``bins / 4`` on "down".
+    grid : Grid
+        Cells of each frame, as of `frame_grid`.
+    bins : int
+        Number of directions.
+    threshold : float
+        Longest vector that counts as none, in the unit of the field.
+    zero_bin : bool
+        Whether a last bin counts the vectors that are none, each as 1.
+    weights : ndarray of float32, shape (T, H, W), optional
+        Weight of each pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, R, C, bins + zero_bin)
+        Sums over each cell.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other, a cell lies outside the frames, or ``bins`` is less than 1.
+    """
+    dx, dy = np.ascontiguousarray(dx, np.float32), np.ascontiguousarray(dy, np.float32)
+    weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
+    weights = np.ascontiguousarray(weights, np.float32)
+    _check(dx, dy, grid, weights, bins)
+    rows, columns = (np.ascontiguousarray(edges, np.intc) for edges in grid)
+    out = np.zeros((len(dx), rows.shape[1] - 1, columns.shape[1] - 1, bins + zero_bin))
+    cell_histograms(dx, dy, weights, rows, columns, threshold, zero_bin, out)
+    return out
+
+
+def _check(dx: NDArray, dy: NDArray, grid: Grid, weights: NDArray, bins: int) -> None:
+    if dx.ndim != 3 or dx.shape != dy.shape:
+        raise ValueError(f"a field needs two arrays (T, H, W) of one shape, got {dx.shape} and {dy.shape}")
+    if weights.shape[1:] != dx.shape[1:] or len(weights) not in (0, len(dx)):
+        raise ValueError(f"the weights must have the shape {dx.shape} of the field, got {weights.shape}")
+    if bins < 1:
+        raise ValueError(f"a histogram needs at least 1 bin, got {bins}")
+    for edges, length in zip(grid, dx.shape[1:], strict=True):
+        if edges.ndim != 2 or len(edges) != len(dx) or edges.shape[1] < 2:
+            raise ValueError(f"the grid must have edges for {len(dx)} frames, got {edges.shape}")
+        if edges.size and (edges.min() < 0 or edges.max() > length or (np.diff(edges) < 0).any()):
+            raise ValueError("the edges of the cells must ascend within the frame")
+
+
+def hog(
+    frames: NDArray[np.uint8], grid: Grid, *, weights: NDArray[np.float32] | None = None
+) -> NDArray[np.float64]:
+    """Histogram the brightness gradients (Dalal and Triggs, CVPR 2005), signed, in 8 directions.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    grid : Grid
+        Cells of each frame.
+    weights : ndarray of float32, shape (T, H, W), optional
+        Weight of each pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, R, C, 8)
+    """
+    dx, dy = _gradients(np.asarray(frames, np.float32))
+    return orientation_histograms(dx, dy, grid, weights=weights)
+
+
+def hof(flow: NDArray[np.float32], grid: Grid, *, threshold: float = 0.4) -> NDArray[np.float64]:
+    """Histogram the flow (Laptev et al., CVPR 2008) in 8 directions and a bin for no motion.
+
+    Parameters
+    ----------
+    flow : ndarray of float32, shape (T, H, W, 2)
+        Flow, right and down.
+    grid : Grid
+        Cells of each frame.
+    threshold : float
+        Longest vector that counts as no motion, in the unit of the flow.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, R, C, 9)
+    """
+    return orientation_histograms(flow[..., 0], flow[..., 1], grid, threshold=threshold, zero_bin=True)
+
+
+def mbh(flow: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
+    """Histogram the motion boundaries, gradients of the flow (Dalal, Triggs and Schmid, ECCV 2006).
+
+    Parameters
+    ----------
+    flow : ndarray of float32, shape (T, H, W, 2)
+        Flow, right and down.
+    grid : Grid
+        Cells of each frame.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, T, R, C, 8)
+        Of the component to the right, and of the component down.
+    """
+    return np.stack([orientation_histograms(*_gradients(flow[..., part]), grid) for part in (0, 1)])
+
+
+def _gradients(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Central differences; zero across the border."""
+    dx, dy = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+    np.subtract(image[:, :, 2:], image[:, :, :-2], out=dx[:, :, 1:-1])
+    np.subtract(image[:, 2:], image[:, :-2], out=dy[:, 1:-1])
+    return dx, dy
+
+
+def normalise(histograms: NDArray[np.float64], floor: float = 0.05) -> NDArray[np.float64]:
+    """Scale each frame's block of cells to sum 1 and take square roots, so that its Euclidean norm is 1.
+
+    Parameters
+    ----------
+    histograms : ndarray, shape (..., R, C, B)
+        Non-negative histograms of the cells of one block.
+    floor : float
+        Added to every bin, as in the dense trajectories: a block without content becomes even, not noise.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., R, C, B)
+    """
+    raised = histograms + floor
+    return np.sqrt(raised / raised.sum(axis=(-3, -2, -1), keepdims=True))
+
+
+def time_cells(histograms: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+    """Average over equal parts of the time.
+
+    Parameters
+    ----------
+    histograms : ndarray, shape (T, ...)
+        One histogram per frame. Where there are fewer frames than cells, cells share a frame; no frame gives
+        zeros.
+    cells : int
+        Number of parts.
+
+    Returns
+    -------
+    ndarray of float64, shape (cells, ...)
+    """
+    n_frames = len(histograms)
+    if not n_frames:
+        return np.zeros((cells, *histograms.shape[1:]))
+    starts = np.arange(cells) * n_frames // cells
+    ends = np.maximum(np.arange(1, cells + 1) * n_frames // cells, starts + 1)
+    return np.stack([histograms[start:end].mean(axis=0) for start, end in zip(starts, ends, strict=True)])

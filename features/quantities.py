@@ -1,0 +1,271 @@
+"""Named numbers of a clip, in body heights and seconds, that a rule can test and a person can read.
+
+A body height is the height of the main moving region where all of it moves; of somebody who only waves it is
+the reach of the arms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from .clip import Clip
+from .flow import single_thread
+from .motion import Motion, observe
+
+__all__ = ["QUANTITIES", "Quantity", "measure", "quantities"]
+
+Series = NDArray[np.float64]
+
+
+class Quantity(NamedTuple):
+    """A number of a clip.
+
+    Attributes
+    ----------
+    name : str
+        What a rule calls it.
+    unit : str
+        Its unit; empty where it is a ratio.
+    meaning : str
+        What it says of the clip, in one line.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("horizontal speed", "heights/s", "how fast the mover gets from one side to the other"),
+    Quantity("horizontal sweep", "heights", "how far apart the mover's positions are from side to side"),
+    Quantity("vertical sweep", "heights", "how far apart the mover's positions are from top to bottom"),
+    Quantity("path speed", "heights/s", "length of the mover's path, in any direction, per second"),
+    Quantity("box aspect", "", "width of the moving region over its height, median over time"),
+    Quantity("box aspect spread", "", "how much that varies: 90th less 10th percentile"),
+    Quantity("box height spread", "heights", "how much the height of the moving region varies"),
+    Quantity("upper motion", "", "share of the motion in the upper 45 % of the moving region"),
+    Quantity("lower motion", "", "share of the motion in the lower 30 % of the moving region"),
+    Quantity("outer motion", "", "share of the motion in the outer halves of the left and right sides"),
+    Quantity("fill", "", "share of the moving region's box that moves at a time"),
+    Quantity("symmetry", "", "likeness of the motion's picture with its mirror image, 0 to 1"),
+    Quantity(
+        "translation", "", "net over absolute motion of the whole clip: 1 goes one way, 0 goes to and fro"
+    ),
+    Quantity("coherence", "", "net over absolute motion within a frame: 1 moves as one piece"),
+    Quantity("vertical motion", "", "share of the motion that is up or down"),
+    Quantity("motion speed", "heights/s", "speed of what moves, median over time"),
+    Quantity("limb speed", "heights/s", "speed of what moves against the mover as a whole, median over time"),
+    Quantity("surge", "heights/s", "how much the horizontal speed of the whole mover varies"),
+    Quantity("bounce", "heights", "how much the whole mover goes up and down about its path"),
+    Quantity("bounce speed", "heights/s", "how much the vertical speed of the whole mover varies"),
+    Quantity("bounce frequency", "Hz", "how often the mover goes up and down"),
+    Quantity("bounce sharpness", "", "how regularly: share of the spectrum in its highest peak"),
+    Quantity("beat frequency", "Hz", "how often the amount of motion rises and falls"),
+    Quantity("beat sharpness", "", "how regularly: share of the spectrum in its highest peak"),
+    Quantity("beat depth", "", "how much the amount of motion varies: standard deviation over mean"),
+    Quantity("foot spread", "heights", "width of what moves in the lowest quarter, median over time"),
+    Quantity("foot spread change", "heights", "how much that varies: 90th less 10th percentile"),
+    Quantity("head spread", "heights", "width of what moves in the highest quarter, median over time"),
+    Quantity("head spread change", "heights", "how much that varies: 90th less 10th percentile"),
+    Quantity(
+        "lean", "heights", "how far the upper half is ahead of the lower one in the direction of motion"
+    ),
+)
+
+
+def quantities(clip: Clip) -> dict[str, float]:
+    """Measure a clip.
+
+    Parameters
+    ----------
+    clip : Clip
+        The clip.
+
+    Returns
+    -------
+    dict of str to float
+        One finite number for each of `QUANTITIES`, in their order; all 0 where nothing moves.
+    """
+    return measure(observe(clip))
+
+
+def measure(motion: Motion) -> dict[str, float]:
+    """Measure a clip that has been observed; see `quantities`."""
+    names = [quantity.name for quantity in QUANTITIES]
+    if not motion.track.found:
+        return dict.fromkeys(names, 0.0)
+    view = _view(motion)
+    found = {**_path(view), **_shape(view), **_directions(view), **_rhythm(view), **_silhouette(view)}
+    return {name: float(found[name]) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A mover in its own units: heights, and heights per second."""
+
+    fps: float
+    height: float  # pixels
+    centres: Series  # (T, 2), down and right, heights
+    sizes: Series  # (T, 2), height and width of the box, heights
+    pictures: Series  # (T, 32, 32), share of moving pixels in each part of the box
+    net: Series  # (T - 1, 2), mean flow of the moving pixels, right and down
+    absolute: Series  # (T - 1, 2), mean absolute flow
+    limbs: Series  # (T - 1,), mean deviation from the net flow
+    area: Series  # (T,), moving pixels, square heights
+
+
+def _view(motion: Motion) -> _View:
+    track, height = motion.track, motion.track.body_height
+    mask = track.mask[1:] & track.mask[:-1]
+    vectors = motion.flow[mask].astype(np.float64) * (motion.fps / height)
+    frame = np.nonzero(mask)[0]
+    net = _means(vectors, frame, len(mask))
+    return _View(
+        fps=motion.fps,
+        height=height,
+        centres=track.centres / height,
+        sizes=(track.boxes[:, 2:] - track.boxes[:, :2]) / height,
+        pictures=_pictures(track.mask, track.boxes),
+        net=net,
+        absolute=_means(np.abs(vectors), frame, len(mask)),
+        limbs=_means(np.hypot(*(vectors - net[frame]).T)[:, None], frame, len(mask))[:, 0],
+        area=track.mask.sum(axis=(1, 2)) / height**2,
+    )
+
+
+def _means(values: Series, frame: NDArray[np.intp], n_frames: int) -> Series:
+    """Average rows of values over the frame they belong to; 0 where there is none."""
+    sums = [np.bincount(frame, column, n_frames) for column in values.T]
+    return np.stack(sums, axis=1) / np.maximum(np.bincount(frame, minlength=n_frames), 1)[:, None]
+
+
+def _pictures(mask: NDArray[np.bool_], boxes: Series, side: int = 32) -> Series:
+    """Bring what moves inside each box to one size."""
+    pictures = np.empty((len(mask), side, side))
+    edges = np.rint(boxes).astype(int)
+    with single_thread():
+        for index, (top, left, bottom, right) in enumerate(edges):
+            part = mask[index, top : max(bottom, top + 1), left : max(right, left + 1)].astype(np.float32)
+            pictures[index] = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
+    return pictures
+
+
+def _spread(values: Series) -> float:
+    return float(np.percentile(values, 90) - np.percentile(values, 10))
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
+
+
+def _path(view: _View) -> dict[str, float]:
+    seconds = np.arange(len(view.centres)) / view.fps
+    horizontal = view.centres[:, 1]
+    span = max(1, round(0.4 * view.fps))
+    smooth = ndimage.uniform_filter1d(view.centres, span, axis=0, mode="nearest")
+    steps = np.hypot(*np.diff(smooth, axis=0).T)
+    return {
+        "horizontal speed": abs(np.polyfit(seconds, horizontal, 1)[0]),
+        "horizontal sweep": float(np.ptp(np.percentile(horizontal, [5, 95]))),
+        "vertical sweep": float(np.ptp(np.percentile(view.centres[:, 0], [5, 95]))),
+        "path speed": float(steps.sum() / seconds[-1]),
+    }
+
+
+def _shape(view: _View) -> dict[str, float]:
+    aspects = view.sizes[:, 1] / view.sizes[:, 0]
+    return {
+        "box aspect": float(np.median(aspects)),
+        "box aspect spread": _spread(aspects),
+        "box height spread": _spread(view.sizes[:, 0]),
+    }
+
+
+def _directions(view: _View) -> dict[str, float]:
+    weights = view.area[1:, None]
+    net, absolute = (view.net * weights).sum(axis=0), (view.absolute * weights).sum(axis=0)
+    within = np.hypot(*view.net.T) / np.maximum(np.hypot(*view.absolute.T), 1e-9)
+    return {
+        "translation": _ratio(float(np.hypot(*net)), float(np.hypot(*absolute))),
+        "coherence": float(np.median(within)),
+        "vertical motion": _ratio(float(absolute[1]), float(absolute.sum())),
+        "motion speed": float(np.median(np.hypot(*view.absolute.T))),
+        "limb speed": float(np.median(view.limbs)),
+        "surge": float(np.std(view.net[:, 0])),
+    }
+
+
+def _rhythm(view: _View) -> dict[str, float]:
+    fall = view.net[:, 1]
+    bounce_frequency, bounce_sharpness = _dominant(fall, view.fps)
+    beat_frequency, beat_sharpness = _dominant(view.area, view.fps)
+    return {
+        "bounce": float(np.std(signal.detrend(np.cumsum(fall) / view.fps))),
+        "bounce speed": float(np.std(fall)),
+        "bounce frequency": bounce_frequency,
+        "bounce sharpness": bounce_sharpness,
+        "beat frequency": beat_frequency,
+        "beat sharpness": beat_sharpness,
+        "beat depth": _ratio(float(np.std(view.area)), float(np.mean(view.area))),
+    }
+
+
+def _dominant(values: Series, fps: float) -> tuple[float, float]:
+    """Return the frequency of the highest peak above 0.5 Hz, and the share of the spectrum about it."""
+    if len(values) < 4:
+        return 0.0, 0.0
+    values = signal.detrend(values) * np.hanning(len(values))
+    # Padding lets the peak lie between the few frequencies of a short clip.
+    power = np.abs(np.fft.rfft(values, 8 * len(values))) ** 2
+    frequencies = np.fft.rfftfreq(8 * len(values), 1 / fps)
+    power[frequencies < 0.5] = 0
+    if power.sum() <= 0:
+        return 0.0, 0.0
+    peak = frequencies[np.argmax(power)]
+    return float(peak), float(power[np.abs(frequencies - peak) <= 0.5].sum() / power.sum())
+
+
+def _silhouette(view: _View) -> dict[str, float]:
+    pictures, side = view.pictures, view.pictures.shape[1]
+    picture = pictures.mean(axis=0)
+    total, quarter = picture.sum(), side // 4
+    foot, head = (_widths(view, part) for part in (slice(-quarter, None), slice(None, quarter)))
+    mirrored = picture[:, ::-1]
+    return {
+        "upper motion": _ratio(picture[: round(0.45 * side)].sum(), total),
+        "lower motion": _ratio(picture[-round(0.3 * side) :].sum(), total),
+        "outer motion": _ratio(picture[:, :quarter].sum() + picture[:, -quarter:].sum(), total),
+        "fill": float(picture.mean()),
+        "symmetry": 1 - _ratio(np.abs(picture - mirrored).sum(), 2 * total),
+        "foot spread": float(np.median(foot)),
+        "foot spread change": _spread(foot),
+        "head spread": float(np.median(head)),
+        "head spread change": _spread(head),
+        "lean": _lean(view),
+    }
+
+
+def _widths(view: _View, rows: slice) -> Series:
+    """Width of what moves in some rows of the box, in heights."""
+    columns = view.pictures[:, rows].max(axis=1) > 0.5
+    first, last = np.argmax(columns, axis=1), columns.shape[1] - np.argmax(columns[:, ::-1], axis=1)
+    return np.where(columns.any(axis=1), last - first, 0) / columns.shape[1] * view.sizes[:, 1]
+
+
+def _lean(view: _View) -> float:
+    """Median offset of the upper half's centroid from the lower one's, ahead positive."""
+    half = view.pictures.shape[1] // 2
+    places = np.arange(view.pictures.shape[2]) / view.pictures.shape[2]
+    centroids = []
+    for part in (view.pictures[:, :half], view.pictures[:, half:]):
+        columns = part.sum(axis=1)
+        mass = columns.sum(axis=1)
+        centroids.append(np.where(mass > 0, columns @ places / np.maximum(mass, 1e-9), 0.5))
+    ahead = np.sign(view.centres[-1, 1] - view.centres[0, 1])
+    return float(np.median((centroids[0] - centroids[1]) * view.sizes[:, 1]) * ahead)

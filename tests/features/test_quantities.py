@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from actionbench.features.clip import Clip
+from actionbench.features.quantities import QUANTITIES, quantities
+
+HEIGHT, WIDTH = 120, 200
+
+
+def clip(place, fps=25.0, seconds=2.0, tall=50, wide=20, scale=1, arms=None, seed=0):
+    """Draw a textured figure whose top left corner at a second is ``place(second)``, perhaps with an arm."""
+    rng = np.random.default_rng(seed)
+    ground = np.tile(np.linspace(60, 90, WIDTH), (HEIGHT, 1))
+    figure = np.kron(rng.integers(120, 250, (tall // 5, wide // 5)), np.ones((5, 5)))
+    frames = []
+    for second in np.arange(0, seconds, 1 / fps):
+        frame = ground.copy()
+        top, left = (round(x) for x in place(second))
+        frame[top : top + tall, left : left + wide] = figure
+        if arms is not None:
+            arm = round(arms(second))
+            frame[arm : arm + 6, left + wide : left + wide + 20] = 220
+        frames.append(np.kron(frame, np.ones((scale, scale))))
+    return Clip(np.array(frames).astype(np.uint8), fps)
+
+
+def go(speed):
+    return lambda second: (40, 10 + speed * second)
+
+
+def test_table_names_every_number_once():
+    found = quantities(clip(go(60)))
+    names = [quantity.name for quantity in QUANTITIES]
+    assert list(found) == names
+    assert len(set(names)) == len(names)
+    assert all(np.isfinite(value) for value in found.values())
+
+
+def test_speed_is_in_heights_per_second():
+    found = quantities(clip(go(75)))
+    assert found["horizontal speed"] == pytest.approx(75 / 50, rel=0.15)
+    assert found["path speed"] == pytest.approx(75 / 50, rel=0.25)
+    assert found["motion speed"] == pytest.approx(75 / 50, rel=0.2)
+    assert found["horizontal sweep"] == pytest.approx(0.9 * 75 * 2 / 50, rel=0.15)
+    assert found["translation"] > 0.9
+    assert found["vertical motion"] < 0.1
+
+
+@pytest.mark.parametrize("changes", [{"fps": 12.5}, {"fps": 50.0}, {"scale": 2}])
+def test_size_and_frame_rate_hardly_matter(changes):
+    expected, found = quantities(clip(go(60))), quantities(clip(go(60), **changes))
+    for name in ("horizontal speed", "motion speed", "horizontal sweep", "box aspect", "foot spread"):
+        assert found[name] == pytest.approx(expected[name], rel=0.25), name
+
+
+def test_left_is_as_good_as_right():
+    walk = clip(lambda s: (40 + 5 * np.sin(12 * s), 10 + 60 * s), arms=lambda s: 60 + 10 * np.sin(9 * s))
+    found, mirrored = quantities(walk), quantities(Clip(walk.frames[:, :, ::-1], walk.fps))
+    for name, value in found.items():
+        assert mirrored[name] == pytest.approx(value, rel=0.1, abs=0.05), name
+
+
+def test_to_and_fro_is_no_translation():
+    found = quantities(clip(lambda s: (40, 80 + 25 * np.sin(2 * np.pi * s))))
+    assert found["translation"] < 0.15
+    assert found["coherence"] > 0.8
+
+
+@pytest.mark.parametrize("frequency", [1.5, 3.0])
+def test_bounce_has_its_frequency(frequency):
+    bounce = clip(lambda s: (45 + 6 * np.sin(2 * np.pi * frequency * s), 90), seconds=3)
+    still = clip(go(60))
+    found = quantities(bounce)
+    assert found["bounce frequency"] == pytest.approx(frequency, abs=0.25)
+    assert found["bounce sharpness"] > 0.6
+    assert found["vertical motion"] > 0.8
+    assert found["bounce"] > 3 * quantities(still)["bounce"]
+
+
+def test_arm_that_moves_high_is_upper_motion_and_one_sided():
+    high = quantities(clip(lambda s: (40 + 3 * np.sin(9 * s), 90), arms=lambda s: 45 + 12 * np.sin(6 * s)))
+    low = quantities(clip(lambda s: (40 + 3 * np.sin(9 * s), 90), arms=lambda s: 75 + 12 * np.sin(6 * s)))
+    none = quantities(clip(lambda s: (40 + 3 * np.sin(9 * s), 90)))
+    assert high["upper motion"] > low["upper motion"]
+    assert high["box aspect"] > none["box aspect"] * 1.5
+    assert high["symmetry"] < none["symmetry"]
+    assert high["limb speed"] > none["limb speed"]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        np.zeros((1, 30, 40), np.uint8),
+        np.full((30, 31, 17, 3), 77, np.uint8),
+        np.zeros((5, 1, 1), np.uint8),
+    ],
+)
+def test_nothing_that_moves_measures_zero(frames):
+    assert set(quantities(Clip(frames, 25.0)).values()) == {0.0}
+
+
+@pytest.mark.parametrize("n_frames", [2, 3, 4, 5])
+def test_shortest_motions_are_finite(n_frames):
+    frames = clip(go(60)).frames[:n_frames]
+    assert all(np.isfinite(value) for value in quantities(Clip(frames, 25.0)).values())
+
+
+def test_noise_changes_the_numbers_little():
+    clean = clip(lambda s: (40 + 4 * np.sin(12 * s), 10 + 60 * s))
+    noise = np.random.default_rng(1).normal(0, 8, clean.frames.shape)
+    noisy = Clip(np.clip(clean.frames + noise, 0, 255).astype(np.uint8), clean.fps)
+    expected, found = quantities(clean), quantities(noisy)
+    for name in ("horizontal speed", "box aspect", "translation", "coherence", "foot spread"):
+        assert found[name] == pytest.approx(expected[name], rel=0.25), name
