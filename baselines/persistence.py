@@ -1,0 +1,161 @@
+"""Writing a fitted attempt to a folder and reading it back, without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import skops.io
+from sklearn.utils.validation import check_is_fitted
+
+from ..errors import ActionbenchError
+
+if TYPE_CHECKING:
+    from .base import Attempt
+
+__all__ = ["load", "save"]
+
+A = TypeVar("A", bound="Attempt")
+
+_DESCRIPTION = "attempt.json"
+_STATE = "fitted.skops"
+_FORMAT = 1
+
+
+def save(attempt: Attempt, folder: Path) -> None:
+    """Write a fitted attempt to a folder.
+
+    ``attempt.json`` names the class and its parameters, ``fitted.skops`` holds the fitted attributes. An
+    attempt whose fitted attributes are more than numbers, arrays and containers of them gives
+    ``fitted_state()``, a dict of such, and takes it back by ``restore_state(state)``.
+
+    Parameters
+    ----------
+    attempt : Attempt
+        The fitted attempt.
+    folder : Path
+        Where to; made where it does not exist.
+
+    Raises
+    ------
+    ActionbenchError
+        If a parameter cannot be written as JSON, or the folder cannot be written.
+    sklearn.exceptions.NotFittedError
+        If the attempt is not fitted.
+    """
+    check_is_fitted(attempt)
+    description = {"format": _FORMAT, "class": _name(type(attempt)), "params": attempt.get_params(deep=False)}
+    try:
+        text = json.dumps(description, indent=2, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ActionbenchError(
+            f"{type(attempt).__name__} cannot be saved: its parameters must be JSON values ({error})"
+        ) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        skops.io.dump(_state(attempt), folder / _STATE)
+        (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ActionbenchError(f"{folder}: the attempt cannot be saved there ({error.strerror})") from error
+
+
+def load(cls: type[A], folder: Path) -> A:
+    """Read a fitted attempt from a folder.
+
+    Parameters
+    ----------
+    cls : type
+        The attempt's class, or one it derives from: ``Attempt`` reads any that is installed or imported.
+    folder : Path
+        What `save` wrote.
+
+    Returns
+    -------
+    Attempt
+        Predicts what the saved one did.
+
+    Raises
+    ------
+    ActionbenchError
+        If the folder does not hold a saved attempt of this class, or is damaged.
+    """
+    description = _read_description(folder)
+    found = _find(cls, description["class"], folder)
+    try:
+        attempt = found(**description["params"])
+    except TypeError as error:
+        raise ActionbenchError(
+            f"{folder / _DESCRIPTION}: the parameters are not those of {found.__name__} ({error})"
+        ) from error
+    _restore(attempt, folder)
+    return attempt
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _state(attempt: Attempt) -> dict[str, Any]:
+    if hasattr(attempt, "fitted_state"):
+        return attempt.fitted_state()
+    return {name: value for name, value in vars(attempt).items() if _is_fitted(name)}
+
+
+def _is_fitted(name: Any) -> bool:
+    return isinstance(name, str) and name.endswith("_") and not name.startswith("_")
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / _DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ActionbenchError(f"{path}: cannot be read, so {folder} holds no saved attempt") from error
+    except ValueError as error:
+        raise ActionbenchError(f"{path}: is damaged, it is no longer JSON") from error
+    types = {"format": int, "class": str, "params": dict}
+    known = isinstance(description, dict) and all(
+        isinstance(description.get(key), kind) for key, kind in types.items()
+    )
+    if not known or description["format"] != _FORMAT:
+        raise ActionbenchError(f"{path}: does not describe a saved attempt of format {_FORMAT}")
+    return description
+
+
+def _find(cls: type[A], name: str, folder: Path) -> type[A]:
+    """Return the class of that name, of those that are imported or declared by an installed package."""
+    for entry in entry_points(group="actionbench.attempts"):
+        # Only what a package declares is ever imported, whatever the file says.
+        if entry.value == name:
+            entry.load()
+    for known in _descendants(cls):
+        if _name(known) == name:
+            return known
+    raise ActionbenchError(f"{folder}: holds an attempt of class {name}, which is not a known {cls.__name__}")
+
+
+def _descendants(cls: type[A]) -> Iterator[type[A]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _descendants(child)
+
+
+def _restore(attempt: Attempt, folder: Path) -> None:
+    path = folder / _STATE
+    try:
+        # Nothing beyond what skops itself trusts: numbers, arrays, containers, scikit-learn's estimators.
+        state = skops.io.load(path, trusted=[])
+        if hasattr(attempt, "restore_state"):
+            attempt.restore_state(state)
+            return
+        for name in filter(_is_fitted, state):
+            setattr(attempt, name, state[name])
+        check_is_fitted(attempt)
+    except Exception as error:
+        # A damaged archive fails in many ways; each of them means the same to the reader.
+        raise ActionbenchError(
+            f"{path}: the fitted attempt cannot be read back ({type(error).__name__}: {error})"
+        ) from error

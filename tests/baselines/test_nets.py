@@ -1,0 +1,109 @@
+"""What both attempts with nets promise."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from actionbench import Clip, Clips
+from actionbench.baselines.convnet import ConvNet
+from actionbench.baselines.mlp import Mlp
+
+ATTEMPTS = {
+    "mlp": Mlp(epochs=30, grid=8, frames=6),
+    "convnet": ConvNet(epochs=12, frames=8, size=24, widths=(8, 8, 16), learning_rate=1e-2),
+}
+
+
+def stripes(vertical, seed):
+    """Return a clip of a bar that moves up and down or left and right over noise."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 40, (int(rng.integers(20, 30)), 40, 50), dtype=np.uint8)
+    start = int(rng.integers(0, 10))
+    for t, frame in enumerate(frames):
+        at = 15 + round(12 * np.sin((t + start) / 3))
+        if vertical:
+            frame[at : at + 6, 18:30] = 250
+        else:
+            frame[16:28, at : at + 6] = 250
+    return Clip(frames, 25.0)
+
+
+def data(n=16, seed=0):
+    labels = np.array(["across", "up"])[np.arange(n) % 2]
+    return Clips.of([stripes(label == "up", seed + i) for i, label in enumerate(labels)]), labels
+
+
+@pytest.fixture(scope="module", params=ATTEMPTS)
+def fitted(request):
+    clips, labels = data()
+    return clone(ATTEMPTS[request.param]).fit(clips, labels, np.arange(len(labels)) // 4)
+
+
+def test_learns_what_moves_how(fitted):
+    clips, labels = data(20, seed=100)
+    assert fitted.classes_.tolist() == ["across", "up"]
+    assert (fitted.predict(clips) == labels).mean() >= 0.8
+
+
+def test_probabilities(fitted):
+    clips, _ = data(3)
+    probabilities = fitted.predict_proba(clips)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(fitted.predict_proba(clips[1:]), probabilities[1:])
+    assert fitted.predict_proba(clips[:0]).shape == (0, 2)
+
+
+def test_same_seed_same_net_for_any_number_of_threads(fitted, monkeypatch):
+    clips, labels = data(6)
+    small = clone(fitted).set_params(epochs=2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one = small.fit(clips, labels).predict_proba(clips)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    np.testing.assert_array_equal(one, clone(small).fit(clips, labels).predict_proba(clips))
+    assert not np.array_equal(
+        one, clone(small).set_params(random_state=1).fit(clips, labels).predict_proba(clips)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 33, 21), (2, 7, 90, 3), (50, 120, 31, 3)])
+def test_odd_clips(fitted, shape):
+    clip = Clip(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), 7.0)
+    assert np.isfinite(fitted.predict_proba(Clips.of([clip]))).all()
+    again = clone(fitted).set_params(epochs=1).fit(Clips.of([clip, clip]), np.array(["a", "b"]))
+    assert again.predict_proba(Clips.of([clip])).shape == (1, 2)
+
+
+def test_one_class_and_one_clip(fitted):
+    clips, labels = data(1)
+    only = clone(fitted).set_params(epochs=1).fit(clips, labels)
+    np.testing.assert_array_equal(only.predict_proba(clips), [[1.0]])
+
+
+def test_saved_and_read_back(fitted, tmp_path):
+    clips, _ = data(2)
+    fitted.save(tmp_path)
+    np.testing.assert_array_equal(
+        type(fitted).load(tmp_path).predict_proba(clips), fitted.predict_proba(clips)
+    )
+
+
+def test_not_fitted(fitted):
+    with pytest.raises(NotFittedError):
+        clone(fitted).predict_proba(data(1)[0])
+
+
+def test_count_and_explanation(fitted):
+    count = fitted.count()
+    assert count["parameters"] == fitted.net().count_parameters() > 0
+    assert count["operations"] >= 2 * count["parameters"]
+    explanation = fitted.explain()
+    assert "Sequential()" in explanation
+    assert f"in the last of {fitted.epochs}" in explanation
+    assert set(explanation.figures) == {"loss", "first-layer"}
+
+
+def test_search_space_names_parameters(fitted):
+    for name, values in fitted.search_space().items():
+        assert getattr(clone(fitted).set_params(**{name: values[0]}), name) == values[0]

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from actionbench.baselines.hof_svm import HofSvm
+from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
+from actionbench.features.clip import Clip, Clips
+
+
+def flipped(clips):
+    return Clips.of([Clip(clip.frames[:, :, ::-1], clip.fps) for clip in clips])
+
+
+def test_mirror_images_help_actions_without_a_side(figures):
+    attempt = HofSvm().fit(*figures)
+    assert attempt.mirror_
+    found, mirrored = attempt.predict(figures[0]), attempt.predict(flipped(figures[0]))
+    np.testing.assert_array_equal(found, mirrored)
+
+
+def test_actions_that_differ_by_side_are_not_mirrored(figures):
+    clips, labels, groups = figures
+    rows = np.flatnonzero(np.isin(labels, ["go", "wave"]))
+    sides = np.where(groups[rows].astype(int) % 2, "left", "right")
+    sided = np.char.add(np.char.add(sides, " "), labels[rows])
+    groups = np.array([str(int(group) // 2) for group in groups[rows]])
+    attempt = HofSvm().fit(clips[rows], sided, groups)
+    assert not attempt.mirror_
+
+
+def test_explanation_accounts_for_all_weights(figures):
+    attempt = HogHofMbhSvm().fit(*figures)
+    explanation = attempt.explain()
+    for line in explanation.splitlines()[1:]:
+        shares = [int(part.split()[-1].rstrip("%")) for part in line.split(",")]
+        assert len(shares) == 3
+        assert sum(shares) == pytest.approx(100, abs=2)
+    assert set(explanation.figures) == {"cells"}
+    np.testing.assert_allclose(attempt._maps().sum(axis=(1, 2)), (attempt.weights_**2).sum(axis=1))
+
+
+def test_two_classes_have_opposite_weights(figures):
+    clips, labels, groups = figures
+    rows = labels != "go"
+    attempt = HofSvm().fit(clips[rows], labels[rows], groups[rows])
+    np.testing.assert_allclose(attempt.weights_[0], -attempt.weights_[1])
+    assert np.mean(attempt.predict(clips[rows]) == labels[rows]) == 1
+
+
+def test_probabilities_agree_with_held_out_accuracy(figures):
+    """Where held-out clips are often wrong, probabilities are modest."""
+    clips, labels, groups = figures
+    shuffled = np.random.default_rng(0).permutation(labels)
+    sure, unsure = (HofSvm().fit(clips, truth, groups).sharpness_ for truth in (labels, shuffled))
+    assert unsure < sure
