@@ -1,0 +1,96 @@
+"""Data sets made of video files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import get_args
+
+from ...errors import DataError
+from ...features.clip import Clip
+from ...features.video import Color, OnError, read_video
+from .base import Dataset
+
+#: Endings taken for video files, in lower case.
+VIDEO_ENDINGS = frozenset(
+    ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+)
+
+
+class VideoFiles(Dataset):
+    """A data set whose clips are the video files below a folder, named by their path below it.
+
+    Parameters
+    ----------
+    root : path
+        The folder.
+    width, height : int, optional
+        Size of the decoded frames in pixels; where one is given the other follows the aspect ratio.
+    stride : int
+        Keep every ``stride``-th frame.
+    color : {"grey", "rgb"}
+        What the frames hold.
+    on_error : {"error", "truncate"}
+        Whether a file that breaks half-way is refused, or used up to the break.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        stride: int = 1,
+        color: Color = "grey",
+        on_error: OnError = "error",
+    ) -> None:
+        self.root = Path(root)
+        self.decoding = {
+            "width": check_count("width", width, optional=True),
+            "height": check_count("height", height, optional=True),
+            "stride": check_count("stride", stride),
+            "color": check_choice("color", color, get_args(Color)),
+            "on_error": check_choice("on_error", on_error, get_args(OnError)),
+        }
+        if not self.root.is_dir():
+            raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
+
+    def path(self, index: int) -> Path:
+        """Return the file of row ``index``."""
+        return self.root / self.table["clip"].iloc[index]
+
+    def load(self, index: int) -> Clip:
+        """Decode the file of row ``index``."""
+        return read_video(self.path(index), **self.decoding)  # type: ignore[arg-type]
+
+    def fingerprint(self, index: int) -> str:
+        """Return a hash of the file's content and of how it is decoded."""
+        with self.path(index).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        digest.update(repr(sorted(self.decoding.items())).encode())
+        return digest.hexdigest()
+
+
+def video_files(folder: Path) -> list[Path]:
+    """Return the video files directly or deeper in a folder, sorted; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in VIDEO_ENDINGS and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def check_count(key: str, value: object, *, optional: bool = False, least: int = 1) -> int | None:
+    """Return a whole number of at least ``least``, or raise DataError that names the key."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise DataError(f"{key}: must be a whole number of at least {least}, got {value!r}")
+    return value
+
+
+def check_choice(key: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return one of the allowed words, or raise DataError that names the key."""
+    if value not in choices:
+        raise DataError(f"{key}: must be {' or '.join(map(repr, choices))}, got {value!r}")
+    return str(value)
