@@ -1,0 +1,318 @@
+"""The matrix: what to run, as a TOML file or a dictionary, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+
+from ..errors import MatrixError, did_you_mean
+from .splits import SPLITS, AnySplit
+
+_SECONDS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86400,
+    "day": 86400,
+}
+
+
+def parse_duration(value: object) -> object:
+    """Return seconds for ``"90 s"``, ``"10 min"``, ``"2 h"`` or a number of seconds; else the value as it is."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*?)s?\s*", value, re.IGNORECASE)
+        unit = (match[2].lower() or "s") if match else ""
+        if match is None or unit not in _SECONDS:
+            raise ValueError('a time must look like "90 s", "10 min" or "2 h"')
+        return float(match[1]) * _SECONDS[unit]
+    return value
+
+
+def _split_from_name(value: object) -> object:
+    """Let a split be written as its name alone, and lists without one."""
+    if isinstance(value, str):
+        value = {"name": value}
+    if isinstance(value, dict) and "name" not in value and {"train", "test"} & set(value):
+        value = {"name": "official", **value}
+    if not isinstance(value, dict):
+        raise ValueError("a split must be a name or a table")
+    if value.get("name") not in SPLITS:
+        raise ValueError(
+            f"there is no split {value.get('name')!r}; {did_you_mean(str(value.get('name')), SPLITS)}"
+        )
+    return value
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Limits(_Checked):
+    """What one cell may use."""
+
+    time: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] | None = None
+    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(ge=1, strict=True)] = 1
+
+
+class DatasetEntry(_Checked):
+    """One ``[[datasets]]``; keys beyond these are options of the data set."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    split: Annotated[AnySplit, BeforeValidator(_split_from_name)]
+    title: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the data set."""
+        return dict(self.model_extra or {})
+
+
+class AttemptEntry(_Checked):
+    """One ``[[attempts]]``."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    title: str | None = None
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return the parameter points: every combination of the values that are lists."""
+        axes = [value if isinstance(value, list) else [value] for value in self.params.values()]
+        return [dict(zip(self.params, values, strict=True)) for values in product(*axes)]
+
+    def label(self, point: Mapping[str, Any]) -> str:
+        """Return the name of a parameter point in tables."""
+        given = ", ".join(f"{key}={_plain(value)}" for key, value in sorted(point.items()))
+        if self.title is not None:
+            return self.title if len(self.points()) == 1 else f"{self.title} ({given})"
+        return f"{self.name} ({given})" if given else self.name
+
+
+class Matrix(_Checked):
+    """Data sets x attempts x parameter points x seeds x folds."""
+
+    name: str = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(
+        default_factory=lambda: [0], min_length=1
+    )
+    limits: Limits = Limits()
+    datasets: list[DatasetEntry] = Field(min_length=1)
+    attempts: list[AttemptEntry] = Field(min_length=1)
+
+
+def builtin_matrices() -> dict[str, Path]:
+    """Return the matrices that come with actionbench, by name."""
+    folder = Path(str(files("actionbench") / "experiments" / "matrices"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] = ()) -> Matrix:
+    """Read and check a matrix.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A TOML file, the name of a built-in matrix, or the content as a dictionary. Relative paths in a file are
+        relative to it; ``${NAME}`` stands for an environment variable.
+    changes : iterable of str
+        ``KEY=VALUE`` as for ``--set``: a dotted key, where an entry of a list is named by its ``name`` or its
+        number, and a TOML value (or a bare word).
+
+    Raises
+    ------
+    MatrixError
+        If it cannot be read or is not right, in one sentence that names file and key.
+    """
+    if isinstance(source, Mapping):
+        where, folder, content = "matrix", Path.cwd(), dict(source)
+    else:
+        where, folder, content = _read_toml(source)
+    for change in changes:
+        _set(content, change)
+    try:
+        content = _expand(content, folder)
+        matrix = Matrix.model_validate(content)
+        _check_unique(matrix)
+    except ValidationError as error:
+        raise MatrixError(f"{where}: {_sentence(error)}") from error
+    except MatrixError as error:
+        raise MatrixError(f"{where}: {error}") from error
+    return matrix
+
+
+def _read_toml(source: str | Path) -> tuple[str, Path, dict[str, Any]]:
+    path = Path(source)
+    if not path.is_file():
+        builtin = builtin_matrices()
+        if str(source) not in builtin:
+            raise MatrixError(
+                f"{source}: there is no such matrix; it must be a TOML file or one of the built-in "
+                f"{', '.join(builtin)}"
+            )
+        return str(source), Path.cwd(), tomllib.loads(builtin[str(source)].read_text(encoding="utf-8"))
+    try:
+        return str(path), path.parent, tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MatrixError(f"{path}: not a TOML file in UTF-8 ({error})") from error
+
+
+def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Put in environment variables and make paths absolute, in the entries of the data sets."""
+    entries = content.get("datasets")
+    if not isinstance(entries, list):
+        return content
+    return content | {"datasets": [_expand_entry(entry, folder) for entry in entries]}
+
+
+def _expand_entry(entry: Any, folder: Path) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    entry = _with_variables(entry)
+    if isinstance(entry.get("root"), str):
+        entry["root"] = str(folder.absolute() / entry["root"])
+    split = entry.get("split")
+    if isinstance(split, dict):
+        for side in ("train", "test"):
+            lists = split.get(side)
+            if isinstance(lists, str):
+                split[side] = str(folder.absolute() / lists)
+            elif isinstance(lists, list):
+                split[side] = [
+                    str(folder.absolute() / item) if isinstance(item, str) else item for item in lists
+                ]
+    return entry
+
+
+def _with_variables(value: Any) -> Any:
+    if isinstance(value, str):
+        return re.sub(r"\$\{(\w+)\}", _variable, value)
+    if isinstance(value, list):
+        return [_with_variables(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _with_variables(item) for key, item in value.items()}
+    return value
+
+
+def _variable(match: re.Match[str]) -> str:
+    try:
+        return os.environ[match[1]]
+    except KeyError:
+        raise MatrixError(f"{match[0]}: the environment variable {match[1]} is not set") from None
+
+
+def parse_change(change: str) -> tuple[str, Any]:
+    """Return key and value of ``KEY=VALUE``, where the value is TOML or else a bare word.
+
+    Examples
+    --------
+    >>> parse_change("limits.threads=2"), parse_change("split=leaky-random")
+    (('limits.threads', 2), ('split', 'leaky-random'))
+    """
+    key, equals, text = change.partition("=")
+    if not (equals and key.strip()):
+        raise MatrixError(f"--set {change}: must be KEY=VALUE, as in limits.threads=2")
+    try:
+        return key.strip(), tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), text
+
+
+def _set(content: dict[str, Any], change: str) -> None:
+    """Apply one ``KEY=VALUE``."""
+    key, value = parse_change(change)
+    *parents, last = key.split(".")
+    place: Any = content
+    for part in parents:
+        place = _step(place, part, change)
+    if isinstance(place, list):
+        place[_position(place, last, change)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise MatrixError(f"--set {change}: {parents[-1]!r} holds no keys")
+
+
+def _step(place: Any, part: str, change: str) -> Any:
+    if isinstance(place, list):
+        return place[_position(place, part, change)]
+    if isinstance(place, dict):
+        return place.setdefault(part, {})
+    raise MatrixError(f"--set {change}: there is nothing below {part!r}")
+
+
+def _position(entries: list[Any], part: str, change: str) -> int:
+    """Find an entry of a list by its name or number."""
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+    if part in names:
+        return names.index(part)
+    if part.isdecimal() and int(part) < len(entries):
+        return int(part)
+    known = ", ".join(str(name) for name in names)
+    raise MatrixError(f"--set {change}: there is no entry {part!r}; there are {known}")
+
+
+def _check_unique(matrix: Matrix) -> None:
+    """Refuse two entries that could not be told apart in a table."""
+    datasets = [(entry.title or entry.name, entry.split.label()) for entry in matrix.datasets]
+    attempts = [entry.label(point) for entry in matrix.attempts for point in entry.points()]
+    for kind, names in (("datasets", datasets), ("attempts", attempts)):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                shown = name if isinstance(name, str) else " under ".join(name)
+                raise MatrixError(
+                    f"{kind}: {shown!r} stands there twice; give one of them a title of its own"
+                )
+    for entry in matrix.attempts:
+        if "random_state" in entry.params:
+            raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
+        for key, value in entry.params.items():
+            if value == []:
+                raise MatrixError(
+                    f"attempts: {entry.name!r}: params.{key} is an empty list; it must hold a value"
+                )
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return the first complaint of pydantic as a sentence."""
+    first = error.errors(include_url=False)[0]
+    parts = [part for part in first["loc"] if part not in SPLITS]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+    if first["type"] == "extra_forbidden":
+        parent, _, key = where.rpartition(".")
+        return (
+            f"unknown key {key!r}{f' in {parent}' if parent else ''}; {did_you_mean(key, _known_keys(parts))}"
+        )
+    if first["type"] == "missing":
+        return f"the key {where!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    shown = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+    return f"{where}: {message}{shown}"
+
+
+def _known_keys(parts: list[int | str]) -> list[str]:
+    """Return the keys that may stand where an unknown one was found."""
+    tables: dict[str, type[BaseModel]] = {"limits": Limits, "attempts": AttemptEntry}
+    if "split" in parts:
+        fields = [split.model_fields for split in SPLITS.values()]
+        return sorted({field.alias or name for table in fields for name, field in table.items()})
+    model = tables.get(str(parts[0]), Matrix) if len(parts) > 1 else Matrix
+    return list(model.model_fields)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
