@@ -1,0 +1,196 @@
+"""Where a result comes from: the code that can change it, and the machine and packages that made it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def code_fingerprint(*classes: type) -> str:
+    """Return a hash of all code that can change what some classes do.
+
+    It covers the files that define them, every project module and every helper beside a plug-in that these import,
+    directly or not, the compiled kernels and their instruction set where any is used, the interpreter's minor
+    version and the versions of all other distributions imported on the way. Imports for type checkers only do not
+    count.
+    """
+    return _fingerprint(tuple(sorted({sys.modules[cls.__module__].__file__ or "" for cls in classes})))
+
+
+@cache
+def _fingerprint(roots: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(f"python {sys.version_info[0]}.{sys.version_info[1]}\n".encode())
+    files: set[Path] = set()
+    libraries: set[str] = set()
+    waiting = [Path(root).resolve() for root in roots]
+    while waiting:
+        path = waiting.pop()
+        if path in files:
+            continue
+        files.add(path)
+        if path.suffix == ".py":
+            for imported in _imports(path):
+                found, library = _locate(imported, path)
+                waiting += found
+                libraries |= {library} if library else set()
+    if any(path.parent.name == "_ext" for path in files):
+        from ..models.kernels import INSTRUCTION_SET
+
+        digest.update(f"instruction set {INSTRUCTION_SET}\n".encode())
+    contents = sorted((_short(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
+    for entry in (*contents, *sorted((name, _version(name)) for name in libraries)):
+        digest.update(repr(entry).encode())
+    return digest.hexdigest()
+
+
+def _short(path: Path) -> str:
+    return path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else path.name
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield the absolute dotted names that a file imports, those that may be modules or names in them."""
+    package = _dotted(path).rpartition(".")[0] if path.name != "__init__.py" else _dotted(path)
+    for node in _walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, leaving out what only a type checker runs."""
+    yield node
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        children = node.orelse
+    for child in children:
+        yield from _walk(child)
+
+
+def _dotted(path: Path) -> str:
+    """Return the module name of a project file; of a plug-in its stem."""
+    if not path.is_relative_to(_PACKAGE):
+        return path.stem
+    parts = path.relative_to(_PACKAGE).with_suffix("").parts
+    return ".".join(["actionbench", *(part for part in parts if part != "__init__")])
+
+
+def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
+    """Return the project or helper files behind an imported name, or the distribution that it comes from."""
+    top, _, rest = name.partition(".")
+    if top == "actionbench":
+        return _project_files(rest), None
+    if top in sys.stdlib_module_names or not top:
+        return [], None
+    if not importer.is_relative_to(_PACKAGE):
+        helper = importer.parent / f"{top}.py"
+        package = importer.parent / top
+        if helper.is_file():
+            return [helper], None
+        if package.is_dir() and any(package.glob("*.py")):
+            return sorted(package.rglob("*.py")), None
+    owners = _owners().get(top)
+    if owners:
+        return [], owners[0]
+    spec = find_spec(top) if top.isidentifier() else None
+    return ([Path(spec.origin)] if spec and spec.origin and Path(spec.origin).is_file() else []), None
+
+
+def _project_files(dotted: str) -> list[Path]:
+    """Return the module behind a name below the package, with the ``__init__`` of each folder on the way."""
+    files = []
+    place = _PACKAGE
+    for part in filter(None, dotted.split(".")):
+        files += [place / "__init__.py"] if place != _PACKAGE else []
+        place = place / part
+    if place.with_suffix(".py").is_file():
+        files.append(place.with_suffix(".py"))
+    if (place / "__init__.py").is_file() and place != _PACKAGE:
+        files.append(place / "__init__.py")
+    if dotted.split(".")[0] == "_ext":
+        files += [
+            path for path in (_PACKAGE / "_ext").iterdir() if path.name.endswith(tuple(EXTENSION_SUFFIXES))
+        ]
+    return [path for path in files if path.is_file()]
+
+
+@cache
+def _owners() -> dict[str, list[str]]:
+    return {top: sorted(set(owners)) for top, owners in packages_distributions().items()}
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def collect(**more: Any) -> dict[str, Any]:
+    """Return what should be known of a run: code, packages, machine.
+
+    Parameters
+    ----------
+    **more
+        Put in as they are, such as the number of workers.
+    """
+    import psutil
+
+    from ..models.kernels import INSTRUCTION_SET
+
+    return {
+        "actionbench": version("actionbench"),
+        "git": _git(),
+        "python": platform.python_version(),
+        "packages": {
+            item.name: item.version for item in sorted(distributions(), key=lambda item: item.name.lower())
+        },
+        "platform": platform.platform(),
+        "machine": platform.node(),
+        "processor": _processor(),
+        "instruction_set": INSTRUCTION_SET,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        **more,
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """Return commit and changed files of the repository that the working directory lies in, if it does."""
+    try:
+        commit, status = (
+            subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True).stdout
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit.strip(), "dirty": bool(status.strip()), "status": status.splitlines()[:100]}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,462 @@
+"""From a matrix to its cells, and from the cells to the store."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils._param_validation import InvalidParameterError
+
+from ..baselines.base import Attempt
+from ..baselines.registry import Registry
+from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
+from . import provenance
+from .cell import Outcome, run_cell
+from .datasets.base import Dataset
+from .datasets.registry import dataset_registry, make_dataset, option_names
+from .isolation import Ending, Task, run_isolated
+from .matrix import AttemptEntry, DatasetEntry, Matrix
+from .splits import Fold
+from .store import CellRecord, Store
+
+_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split")
+
+#: Warning of a data set that does not know its groups.
+GROUPS_UNKNOWN = (
+    "The groups of this data set are unknown: the same person or source video may stand on both sides of a fold, "
+    "and the scores may be too high."
+)
+
+
+def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
+    """Return the attempts that can be named in a matrix."""
+    return Registry("attempt", "actionbench.attempts", Attempt, plugins, required=("family",))
+
+
+def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
+    """Make an attempt from its parameters in a matrix.
+
+    Raises
+    ------
+    MatrixError
+        If a parameter is unknown or, where the attempt declares it, of a wrong kind.
+    """
+    known = option_names(cls)
+    for key in params:
+        if key not in known:
+            raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
+    seeded = {"random_state": seed} if "random_state" in known else {}
+    try:
+        attempt = cls(**params, **seeded)
+        if hasattr(cls, "_parameter_constraints"):
+            attempt._validate_params()
+    except (InvalidParameterError, TypeError) as error:
+        raise MatrixError(f"attempt {name!r}: {error}") from error
+    return attempt
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedDataset:
+    """A data set of the matrix, read and divided."""
+
+    entry: DatasetEntry
+    dataset: Dataset
+    folds: list[Fold]
+    fingerprint: str
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return self.entry.title or self.entry.name
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every table made from it must say."""
+        known = [] if self.dataset.groups_known else [GROUPS_UNKNOWN]
+        return [*known, *filter(None, [self.entry.split.warning])]
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedCell:
+    """A cell of the matrix, before it runs."""
+
+    key: str
+    code: str
+    data: PlannedDataset
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    skip: str | None
+
+    @property
+    def title(self) -> str:
+        """The name of the attempt in tables."""
+        return self.entry.label(self.params)
+
+    def axes(self) -> dict[str, list[str]]:
+        """Return what ``--only`` may ask for, and the words by which this cell answers."""
+        return {
+            "attempt": [self.entry.name, self.title],
+            "dataset": [self.data.entry.name, self.data.title],
+            "family": [self.cls.family],
+            "fold": [str(self.fold), self.data.folds[self.fold].name],
+            "seed": [str(self.seed)],
+            "split": [self.data.entry.split.name, self.data.entry.split.label()],
+        }
+
+    def record(self, dataset_id: int) -> CellRecord:
+        """Return the row of this cell, without a result."""
+        fold = self.data.folds[self.fold]
+        return CellRecord(
+            key=self.key,
+            dataset_id=dataset_id,
+            attempt=self.title,
+            family=self.cls.family,
+            params=self.params,
+            seed=self.seed,
+            fold=self.fold,
+            fold_name=fold.name,
+            code=self.code,
+            n_train=len(fold.train),
+            n_test=len(fold.test),
+        )
+
+
+def plan_cells(
+    matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()
+) -> list[PlannedCell]:
+    """Return the cells of a matrix in the order in which they run.
+
+    Data sets are read and divided, attempts are made once, so that whatever is wrong is said before a cell runs.
+    The order goes through the attempts within each fold, so that a drift of the machine favours none.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What to run.
+    plugins : iterable of path
+        Python files with further attempts and data sets.
+    only : iterable of str
+        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
+        may hold ``*`` and ``?``.
+
+    Raises
+    ------
+    ActionbenchError
+        If anything in the matrix does not fit together.
+    """
+    plugins = list(plugins)
+    wanted = _parse_only(only)
+    attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
+    classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
+    for entry in matrix.attempts:
+        for point in entry.points():
+            make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
+    data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
+    cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
+    chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
+    if not chosen:
+        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
+    return chosen
+
+
+def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
+    dataset = make_dataset(cls, entry.name, entry.options)
+    try:
+        folds = entry.split.folds(dataset)
+        fingerprint = data_fingerprint(dataset)
+    except ActionbenchError as error:
+        raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
+    except OSError as error:
+        raise DataError(f"data set {entry.name!r}: {error}") from error
+    return PlannedDataset(entry, dataset, folds, fingerprint)
+
+
+def data_fingerprint(dataset: Dataset) -> str:
+    """Return a hash of clips, labels and groups."""
+    digest = hashlib.sha256(_table_fingerprint(dataset).encode())
+    digest.update(dataset.clips.fingerprint.encode())
+    return digest.hexdigest()
+
+
+def _table_fingerprint(dataset: Dataset) -> str:
+    rows = dataset.table[["clip", "label", "group"]].to_numpy().tolist()
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _cells_of(
+    data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
+) -> Iterator[PlannedCell]:
+    points = []
+    for entry in matrix.attempts:
+        cls = classes[entry.name]
+        code = provenance.code_fingerprint(cls, type(data.dataset), Outcome)
+        for point in entry.points():
+            attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
+            points.append((entry, cls, code, point, _skip_reason(attempt, entry.name, data.dataset)))
+    for seed in matrix.seeds:
+        for number, fold in enumerate(data.folds):
+            for entry, cls, code, point, skip in points:
+                parts = (
+                    cls.__qualname__,
+                    code,
+                    data.fingerprint,
+                    fold.fingerprint(),
+                    sorted(point.items()),
+                    seed,
+                )
+                key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+                yield PlannedCell(key, code, data, entry, cls, point, seed, number, skip)
+
+
+def _skip_reason(attempt: Attempt, name: str, dataset: Dataset) -> str | None:
+    try:
+        return attempt.skip(dataset)
+    except Exception as error:  # a plug-in may fail in any way
+        raise PluginError(
+            f"attempt {name!r}: its skip() failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _parse_only(only: Iterable[str]) -> dict[str, list[str]]:
+    wanted: dict[str, list[str]] = {}
+    for condition in (part for text in only for part in text.split(",")):
+        key, equals, word = (piece.strip() for piece in condition.partition("="))
+        if not (equals and word):
+            raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
+        if key not in _ONLY_KEYS:
+            raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
+        wanted.setdefault(key, []).append(word)
+    return wanted
+
+
+def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
+    axes = cell.axes()
+    return all(
+        any(fnmatch.fnmatchcase(name, word) or name == word for name in axes[key] for word in words)
+        for key, words in wanted.items()
+    )
+
+
+def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
+    said = []
+    for key in wanted:
+        names = list(dict.fromkeys(cell.axes()[key][-1] for cell in cells))
+        said.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
+    return "; ".join(said)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told after each cell: how far the run is."""
+
+    cell: PlannedCell
+    status: str
+    message: str | None
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did: cells of the matrix, found in the store, run now, and failed or skipped among all of them."""
+
+    n_cells: int
+    n_stored: int
+    n_run: int
+    n_failed: int
+    n_skipped: int
+
+
+def default_workers(threads: int) -> int:
+    """Return how many cells fit side by side on this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads)
+
+
+def run_cells(
+    matrix: Matrix,
+    cells: list[PlannedCell],
+    store: Store,
+    *,
+    workers: int | None = None,
+    plugins: Iterable[str | Path] = (),
+    retry: Iterable[str] = (),
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> RunSummary:
+    """Run the cells that are not in the store yet, and write each as it ends.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        Where the cells come from.
+    cells : list of PlannedCell
+        From `plan_cells`.
+    store : Store
+        Where results go.
+    workers : int, optional
+        How many cells run at a time; by default as many as there are cores for.
+    plugins : iterable of path
+        As for `plan_cells`.
+    retry : iterable of str
+        Stored failures to run again: ``"failed"`` for all, or kinds such as ``"timeout"``.
+    progress : callable
+        Called with a `Progress` after each cell.
+    """
+    files = [str(Path(path).resolve()) for path in plugins]
+    limits = matrix.limits
+    workers = workers or default_workers(limits.threads)
+    waiting = _not_stored(cells, store.status_of(), set(retry))
+    facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
+    run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
+    writer = _Writer(store, run_id, cells, len(waiting), progress)
+    store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
+    for cell in waiting.values():
+        if cell.skip is not None:
+            writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
+    to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
+    endings = run_isolated(
+        _tasks(to_run, files, matrix.seeds[0]),
+        workers=workers,
+        threads=limits.threads,
+        seconds=limits.time,
+        memory_bytes=limits.memory,
+        preload=_modules(waiting.values()),
+    )
+    for task, ending in endings:
+        writer.end(waiting[task.key], ending)
+    store.end_run(run_id)
+    return _summary(cells, store.status_of(), len(waiting))
+
+
+def _not_stored(
+    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], retry: set[str]
+) -> dict[str, PlannedCell]:
+    """Return the cells that must run, by key: those without a row, or with one that is to be tried again."""
+    return {cell.key: cell for cell in cells if cell.key not in stored or retry & set(stored[cell.key])}
+
+
+def _modules(cells: Iterable[PlannedCell]) -> list[str]:
+    """Return the modules of the package that cells will import."""
+    names = {cls.__module__ for cell in cells for cls in (cell.cls, type(cell.data.dataset))}
+    return sorted(name for name in names if name.startswith("actionbench."))
+
+
+def _summary(
+    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], n_run: int
+) -> RunSummary:
+    statuses = [stored[cell.key][0] for cell in cells]
+    return RunSummary(
+        n_cells=len(cells),
+        n_stored=len(cells) - n_run,
+        n_run=n_run,
+        n_failed=statuses.count("failed"),
+        n_skipped=statuses.count("skipped"),
+    )
+
+
+def _add_dataset(store: Store, data: PlannedDataset) -> int:
+    return store.add_dataset(
+        dataset=data.title,
+        split=data.entry.split.label(),
+        fingerprint=data.fingerprint,
+        groups_known=data.dataset.groups_known,
+        classes=data.dataset.classes,
+        warnings=data.warnings,
+        table=data.dataset.table,
+    )
+
+
+class _Writer:
+    """Writes cells as they end, and tells how far the run is."""
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: int,
+        cells: list[PlannedCell],
+        n_waiting: int,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.store, self.run_id, self.progress = store, run_id, progress
+        self.done, self.total = len(cells) - n_waiting, len(cells)
+        data = {id(cell.data): cell.data for cell in cells}
+        self.dataset_ids = {key: _add_dataset(store, planned) for key, planned in data.items()}
+
+    def end(self, cell: PlannedCell, ending: Ending) -> None:
+        """Write a cell that ran."""
+        if ending.outcome is None:
+            self.write(
+                cell,
+                status="failed",
+                **{key: value for key, value in vars(ending).items() if key != "outcome"},
+            )
+        else:
+            positions = cell.data.folds[cell.fold].test
+            self.write(cell, status="done", positions=positions, **vars(ending.outcome))
+
+    def was_done(self, cell: PlannedCell) -> bool:
+        """Say whether another process has finished a cell meanwhile, and count it."""
+        if not self.store.is_done(cell.key):
+            return False
+        self.done += 1
+        self.progress(Progress(cell, "stored", None, self.done, self.total))
+        return True
+
+    def write(self, cell: PlannedCell, *, status: str, **values: Any) -> None:
+        """Write a row of the store."""
+        record = cell.record(self.dataset_ids[id(cell.data)])
+        for name, value in {"status": status, **values}.items():
+            setattr(record, name, value)
+        self.store.add_cell(self.run_id, record)
+        self.done += 1
+        self.progress(Progress(cell, status, record.message, self.done, self.total))
+
+
+def _tasks(cells: Iterable[PlannedCell], plugins: list[str], first_seed: int) -> Iterator[Task]:
+    for cell in cells:
+        data = cell.data
+        # One explanation per attempt is enough for a report; it would be most of a large store.
+        explain = cell.fold == 0 and cell.seed == first_seed
+        yield Task(
+            cell.key,
+            call_cell,
+            (
+                plugins,
+                data.entry.name,
+                data.entry.options,
+                _table_fingerprint(data.dataset),
+                cell.entry.name,
+                cell.params,
+                cell.seed,
+                data.folds[cell.fold],
+                explain,
+            ),
+        )
+
+
+def call_cell(
+    plugins: list[str],
+    dataset_name: str,
+    options: Mapping[str, Any],
+    table_fingerprint: str,
+    attempt_name: str,
+    params: Mapping[str, Any],
+    seed: int,
+    fold: Fold,
+    explain: bool,
+) -> Outcome:
+    """Make data set and attempt and run the cell; called in a process of its own."""
+    dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
+    if _table_fingerprint(dataset) != table_fingerprint:
+        raise DataError(f"data set {dataset_name!r} changed while it was in use")
+    attempt = make_attempt(attempt_registry(plugins).get(attempt_name), attempt_name, params, seed)
+    return run_cell(attempt, dataset, fold, explain=explain)

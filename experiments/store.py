@@ -1,0 +1,381 @@
+"""The store: one SQLite file that holds all that a report needs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import StoreError
+
+DEFAULT_STORE = "actionbench.sqlite"
+
+# "abst" in the header of the file says whose it is.
+_APPLICATION_ID = 0x61627374
+
+# One script per version of the schema; PRAGMA user_version counts those that have been applied.
+_MIGRATIONS = [
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, started TEXT NOT NULL, finished TEXT,
+        matrix TEXT NOT NULL, provenance TEXT NOT NULL);
+    CREATE TABLE datasets (
+        id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, split TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        groups_known INTEGER NOT NULL, classes TEXT NOT NULL, warnings TEXT NOT NULL,
+        UNIQUE (dataset, split, fingerprint));
+    CREATE TABLE clips (
+        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL,
+        clip TEXT NOT NULL, label TEXT NOT NULL, "group" TEXT NOT NULL,
+        PRIMARY KEY (dataset_id, position)) WITHOUT ROWID;
+    CREATE TABLE cells (
+        key TEXT PRIMARY KEY, run_id INTEGER NOT NULL REFERENCES runs, last_run_id INTEGER NOT NULL REFERENCES runs,
+        dataset_id INTEGER NOT NULL REFERENCES datasets, attempt TEXT NOT NULL, family TEXT NOT NULL,
+        params TEXT NOT NULL, seed INTEGER NOT NULL, fold INTEGER NOT NULL, fold_name TEXT NOT NULL,
+        code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT, error TEXT, message TEXT, traceback TEXT, log TEXT,
+        n_train INTEGER NOT NULL, n_test INTEGER NOT NULL, fit_seconds REAL, fit_cpu_seconds REAL,
+        predict_seconds REAL, predict_cpu_seconds REAL, peak_memory_bytes INTEGER, n_parameters INTEGER,
+        operations INTEGER, finished TEXT NOT NULL);
+    CREATE INDEX cells_by_dataset ON cells (dataset_id, attempt);
+    CREATE TABLE predictions (
+        key TEXT PRIMARY KEY REFERENCES cells ON DELETE CASCADE, positions BLOB NOT NULL, probabilities BLOB NOT NULL);
+    CREATE TABLE artifacts (
+        key TEXT NOT NULL REFERENCES cells ON DELETE CASCADE, name TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (key, name));
+    """,
+]
+
+_CELL_COLUMNS = (
+    "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
+    "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
+    "peak_memory_bytes n_parameters operations finished"
+).split()
+
+
+@dataclass
+class CellRecord:
+    """All that the store keeps of one cell; the names are those of its columns."""
+
+    key: str
+    dataset_id: int
+    attempt: str
+    family: str
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    fold_name: str
+    code: str
+    n_train: int
+    n_test: int
+    status: str = "done"
+    kind: str | None = None
+    error: str | None = None
+    message: str | None = None
+    traceback: str | None = None
+    log: str | None = None
+    fit_seconds: float | None = None
+    fit_cpu_seconds: float | None = None
+    predict_seconds: float | None = None
+    predict_cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    n_parameters: int | None = None
+    operations: int | None = None
+    positions: NDArray[np.int32] | None = None
+    probabilities: NDArray[np.float64] | None = None
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+
+
+class Store:
+    """Results of runs in one SQLite file (WAL), written by one process as each cell ends.
+
+    Make one with `Store.open`. It is a context manager that closes itself.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str | Path = DEFAULT_STORE, *, must_exist: bool = False) -> Self:
+        """Open a store, making it where there is none.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        must_exist : bool
+            Whether a missing file is an error.
+
+        Raises
+        ------
+        StoreError
+            If the file is missing, is no store, was written by a newer version, or cannot be read.
+        """
+        path = Path(path)
+        if must_exist and not path.is_file():
+            raise StoreError(f"{path}: there is no store; `actionbench run` makes one, --store names another")
+        if not path.parent.is_dir():
+            raise StoreError(f"{path}: the folder {path.parent} does not exist")
+        try:
+            connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            store = cls(connection, path)
+            try:
+                store._prepare()
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be opened as a store ({error})") from error
+        return store
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        application = execute("PRAGMA application_id").fetchone()[0]
+        if application not in (0, _APPLICATION_ID) or (
+            application == 0 and execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        ):
+            raise StoreError(f"{self.path}: an SQLite file, but not a store of actionbench")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = NORMAL")
+        execute("PRAGMA foreign_keys = ON")
+        if self._version() > len(_MIGRATIONS):
+            raise StoreError(
+                f"{self.path}: written by a newer actionbench (schema {self._version()}, "
+                f"this one knows {len(_MIGRATIONS)}); update actionbench"
+            )
+        if self._version() < len(_MIGRATIONS):
+            with self._transaction():
+                # Asked again inside the transaction: another process may have migrated meanwhile.
+                for script in _MIGRATIONS[self._version() :]:
+                    for statement in filter(str.strip, script.split(";")):
+                        execute(statement)
+                execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+                execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Write all or nothing, waiting for other writers."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled it back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be written ({error})") from error
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be read ({error})") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # Writing
+
+    def begin_run(self, name: str, matrix: dict[str, Any], provenance: dict[str, Any]) -> int:
+        """Record that a run starts and return its number."""
+        with self._transaction():
+            cursor = self._connection.execute(
+                "INSERT INTO runs (name, started, matrix, provenance) VALUES (?, ?, ?, ?)",
+                (name, _now(), json.dumps(matrix), json.dumps(provenance)),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def end_run(self, run_id: int) -> None:
+        """Record that a run has ended."""
+        with self._transaction():
+            self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run_id))
+
+    def add_dataset(
+        self,
+        *,
+        dataset: str,
+        split: str,
+        fingerprint: str,
+        groups_known: bool,
+        classes: list[str],
+        warnings: list[str],
+        table: pd.DataFrame,
+    ) -> int:
+        """Record a data set under a split, once per fingerprint, and return its number."""
+        with self._transaction():
+            row = self._connection.execute(
+                "SELECT id FROM datasets WHERE (dataset, split, fingerprint) = (?, ?, ?)",
+                (dataset, split, fingerprint),
+            ).fetchone()
+            if row:
+                return int(row[0])
+            cursor = self._connection.execute(
+                "INSERT INTO datasets (dataset, split, fingerprint, groups_known, classes, warnings) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (dataset, split, fingerprint, groups_known, json.dumps(classes), json.dumps(warnings)),
+            )
+            assert cursor.lastrowid is not None
+            clips = table[["clip", "label", "group"]].itertuples(index=False, name=None)
+            self._connection.executemany(
+                "INSERT INTO clips VALUES (?, ?, ?, ?, ?)",
+                ((cursor.lastrowid, position, *clip) for position, clip in enumerate(clips)),
+            )
+            return cursor.lastrowid
+
+    def add_cell(self, run_id: int, cell: CellRecord) -> None:
+        """Write one cell, whole or not at all; a cell of the same key is replaced."""
+        values = vars(cell) | {
+            "run_id": run_id,
+            "last_run_id": run_id,
+            "params": json.dumps(cell.params, sort_keys=True),
+            "finished": _now(),
+        }
+        marks = ", ".join("?" * len(_CELL_COLUMNS))
+        with self._transaction():
+            self._connection.execute("DELETE FROM cells WHERE key = ?", (cell.key,))
+            self._connection.execute(
+                f"INSERT INTO cells ({', '.join(_CELL_COLUMNS)}) VALUES ({marks})",
+                [values[column] for column in _CELL_COLUMNS],
+            )
+            if cell.positions is not None and cell.probabilities is not None:
+                self._connection.execute(
+                    "INSERT INTO predictions VALUES (?, ?, ?)",
+                    (
+                        cell.key,
+                        np.asarray(cell.positions, "<i4").tobytes(),
+                        np.asarray(cell.probabilities, "<f8").tobytes(),
+                    ),
+                )
+            self._connection.executemany(
+                "INSERT INTO artifacts VALUES (?, ?, ?)",
+                [(cell.key, name, content) for name, content in cell.artifacts.items()],
+            )
+
+    def touch(self, run_id: int, keys: Iterable[str]) -> None:
+        """Record that a run asked for these stored cells, so that reports show them and not older ones."""
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE cells SET last_run_id = max(last_run_id, ?) WHERE key = ?",
+                [(run_id, key) for key in keys],
+            )
+
+    # Reading
+
+    def status_of(self) -> dict[str, tuple[str, str | None]]:
+        """Return (status, kind of failure) of every stored cell by its key."""
+        rows = self._read("SELECT key, status, kind FROM cells")
+        return {key: (status, kind) for key, status, kind in rows}
+
+    def is_done(self, key: str) -> bool:
+        """Say whether a cell has finished, in this process or another."""
+        return bool(self._read("SELECT 1 FROM cells WHERE key = ? AND status = 'done'", key))
+
+    def datasets(self) -> pd.DataFrame:
+        """Return one row per data set and split, the newest fingerprint that has cells.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``id``, ``dataset``, ``split``, ``fingerprint``, ``groups_known`` (bool), ``classes`` and
+            ``warnings`` (lists of str).
+        """
+        rows = self._read(
+            "SELECT id, dataset, split, fingerprint, groups_known, classes, warnings FROM "
+            "(SELECT *, row_number() OVER (PARTITION BY dataset, split ORDER BY last DESC, id DESC) AS age FROM "
+            " (SELECT d.*, max(c.last_run_id) AS last FROM datasets d JOIN cells c ON c.dataset_id = d.id "
+            "  GROUP BY d.id)) WHERE age = 1 ORDER BY dataset, split"
+        )
+        columns = ["id", "dataset", "split", "fingerprint", "groups_known", "classes", "warnings"]
+        table = pd.DataFrame(rows, columns=columns)
+        table["groups_known"] = table["groups_known"].astype(bool)
+        for column in ("classes", "warnings"):
+            table[column] = [json.loads(text) for text in table[column]]
+        return table
+
+    def clips(self, dataset_id: int) -> pd.DataFrame:
+        """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position."""
+        rows = self._read(
+            'SELECT clip, label, "group" FROM clips WHERE dataset_id = ? ORDER BY position', int(dataset_id)
+        )
+        return pd.DataFrame(rows, columns=["clip", "label", "group"])
+
+    def cells(self) -> pd.DataFrame:
+        """Return one row per cell, of any status.
+
+        Only what is current: of each data set and split the newest data, of each attempt the newest code.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `CellRecord` but the arrays and artifacts, and ``dataset``, ``split``, ``run_id``.
+            What is not known is missing (None or NaN).
+        """
+        current = ", ".join(str(number) for number in self.datasets()["id"])
+        columns = ["dataset", "split", *_CELL_COLUMNS]
+        rows = self._read(
+            f"SELECT {', '.join(columns)} FROM (SELECT *, first_value(code) OVER "
+            "(PARTITION BY dataset_id, attempt ORDER BY last_run_id DESC, finished DESC) AS newest FROM cells "
+            f" WHERE dataset_id IN ({current})) c JOIN datasets d ON d.id = c.dataset_id WHERE c.code = c.newest "
+            "ORDER BY dataset, split, attempt, seed, fold"
+        )
+        table = pd.DataFrame(rows, columns=columns)
+        table["params"] = [json.loads(text) for text in table["params"]]
+        for column in ("kind", "error", "message", "traceback", "log"):
+            table[column] = table[column].astype(object).where(table[column].notna(), None)
+        return table
+
+    def predictions(self, key: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return what a finished cell predicted.
+
+        Returns
+        -------
+        positions : ndarray of int, shape (n_test,)
+            Which clips of the data set.
+        probabilities : ndarray of float64, shape (n_test, n_classes)
+            In the order of the data set's ``classes``.
+        """
+        rows = self._read("SELECT positions, probabilities FROM predictions WHERE key = ?", key)
+        if not rows:
+            raise StoreError(f"{self.path}: cell {key} has no predictions")
+        positions = np.frombuffer(rows[0][0], "<i4")
+        return positions, np.frombuffer(rows[0][1], "<f8").reshape(len(positions), -1)
+
+    def artifacts(self, key: str) -> dict[str, bytes]:
+        """Return what a cell left behind, by name: ``explain.txt`` in UTF-8, pictures as ``NAME.png``."""
+        return dict(self._read("SELECT name, content FROM artifacts WHERE key = ? ORDER BY name", key))
+
+    def runs(self) -> pd.DataFrame:
+        """Return one row per run: ``id``, ``name``, ``started``, ``finished``, ``matrix``, ``provenance`` (dicts)."""
+        columns = ["id", "name", "started", "finished", "matrix", "provenance"]
+        table = pd.DataFrame(
+            self._read(f"SELECT {', '.join(columns)} FROM runs ORDER BY id"), columns=columns
+        )
+        for column in ("matrix", "provenance"):
+            table[column] = [json.loads(text) for text in table[column]]
+        return table
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,37 @@
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+
+from actionbench.experiments.cost import Stopwatch, peak_memory_bytes
+
+
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_waiting_costs_wall_time_and_working_costs_both():
+    with Stopwatch() as waiting:
+        time.sleep(0.2)
+    with Stopwatch() as working:
+        burn(0.2)
+    assert waiting.seconds >= 0.2 > 0.1 > waiting.cpu_seconds
+    assert working.seconds >= working.cpu_seconds * 0.9 >= 0.15
+
+
+def test_the_work_of_a_child_is_counted():
+    code = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    with Stopwatch() as watch:
+        subprocess.run([sys.executable, "-c", code], check=True)
+    assert watch.cpu_seconds >= 0.3
+
+
+def test_peak_memory_remembers_what_is_gone():
+    before = psutil.Process().memory_info().rss
+    array = np.ones(200_000_000, np.uint8)
+    del array
+    assert peak_memory_bytes() >= before + 190_000_000

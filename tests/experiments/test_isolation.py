@@ -1,0 +1,187 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from actionbench.experiments.cell import Outcome
+from actionbench.experiments.isolation import Task, run_isolated
+
+# The functions live in a module of their own, so that the other process can import them.
+CALLS = """
+import os, signal, subprocess, sys, time
+import numpy as np
+from actionbench.experiments.cell import Outcome
+
+def outcome(value=0.0):
+    return Outcome(np.full((1, 2), value), 0, 0, 0, 0, 0)
+
+def give(value):
+    return outcome(value)
+
+def wait(seconds):
+    time.sleep(seconds)
+    return outcome()
+
+def fail(word):
+    print("printed", word)
+    sys.stderr.write("complained")
+    raise ValueError(word)
+
+def leave(code):
+    os._exit(code)
+
+def die(number):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getpid(), number)
+
+def stop():
+    sys.exit(3)
+
+def grow(mebibytes):
+    block = np.ones(mebibytes * 2**17)
+    time.sleep(60)
+
+def leave_child(path):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open(path, "w") as file:
+        file.write(str(child.pid))
+    time.sleep(600)
+
+def threads(api):
+    import sklearn.cluster  # brings OpenMP
+    from threadpoolctl import threadpool_info
+    return outcome(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == api))
+"""
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    (tmp_path / "isolation_calls.py").write_text(CALLS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("isolation_calls", None)
+    import isolation_calls
+
+    return isolation_calls
+
+
+def run(*tasks, **options):
+    return {task.key: ending for task, ending in run_isolated(tasks, **options)}
+
+
+def test_outcomes_come_back_from_other_processes(calls):
+    endings = run(*(Task(str(n), calls.give, (n,)) for n in range(5)), workers=2)
+    assert {key: ending.outcome.probabilities[0, 0] for key, ending in endings.items()} == {
+        str(n): n for n in range(5)
+    }
+    assert all(isinstance(ending.outcome, Outcome) for ending in endings.values())
+
+
+def test_each_failure_is_known_by_its_kind_and_the_others_go_on(calls):
+    endings = run(
+        Task("raise", calls.fail, ("ouch",)),
+        Task("exit", calls.leave, (7,)),
+        Task("segfault", calls.die, (int(signal.SIGSEGV),)),
+        Task("sys.exit", calls.stop, ()),
+        Task("good", calls.give, (1,)),
+    )
+    assert endings["good"].outcome is not None
+    failed = endings["raise"]
+    assert (failed.kind, failed.error, failed.message) == ("error", "ValueError", "ouch")
+    assert "raise ValueError(word)" in failed.traceback
+    assert "printed ouch" in failed.log
+    assert "complained" in failed.log
+    assert (endings["exit"].kind, endings["exit"].message) == ("crash", "the process ended with exit code 7")
+    assert (endings["segfault"].kind, endings["segfault"].message) == (
+        "crash",
+        "the process was killed by SIGSEGV",
+    )
+    assert (endings["sys.exit"].kind, endings["sys.exit"].error) == ("error", "SystemExit")
+
+
+def test_limits_hold(calls):
+    late = run(Task("late", calls.wait, (600,)), seconds=0.5)["late"]
+    assert (late.kind, late.message) == ("timeout", "took longer than the limit of 0.5 s")
+    large = run(Task("large", calls.grow, (1500,)), memory_bytes=2**30)["large"]
+    assert (large.kind, large.message) == ("memory", "used more than the limit of 1024 MiB of memory")
+    assert large.peak_memory_bytes > 2**30
+
+
+def gone(pid, seconds=10.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_children_of_a_task_end_with_it(calls, tmp_path):
+    ending = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=3)["parent"]
+    assert ending.kind == "timeout"
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_stopping_early_ends_what_runs(calls, tmp_path):
+    tasks = [Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), Task("quick", calls.wait, (2,))]
+    endings = run_isolated(tasks, workers=2)
+    assert next(endings)[0].key == "quick"
+    endings.close()
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_threads_are_limited(calls):
+    for threads in (1, 2):
+        endings = run(*(Task(api, calls.threads, (api,)) for api in ("openmp", "blas")), threads=threads)
+        found = {api: ending.outcome.probabilities[0, 0] for api, ending in endings.items()}
+        assert found == {"openmp": threads, "blas": 1}
+
+
+def test_tasks_are_taken_only_as_processes_become_free(calls):
+    taken = []
+
+    def tasks():
+        for number in range(4):
+            taken.append(number)
+            yield Task(str(number), calls.give, (number,))
+
+    endings = run_isolated(tasks(), workers=2)
+    next(endings)
+    assert len(taken) == 2
+    assert len(list(endings)) == 3
+
+
+def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
+    """A program without a main guard runs a task that never ends and is killed without warning."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from actionbench.experiments.isolation import Task, run_isolated\n"
+        "import isolation_calls\n"
+        f"print(list(run_isolated([Task('x', isolation_calls.leave_child, ({str(tmp_path / 'pid')!r},))])))\n"
+    )
+    program = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    pid = tmp_path / "pid"
+    end = time.monotonic() + 60
+    while not (pid.is_file() and pid.read_text()) and time.monotonic() < end:
+        time.sleep(0.05)
+    program.kill()
+    program.wait()
+    assert gone(int(pid.read_text()))
+
+
+def test_a_program_needs_no_main_guard(calls, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from actionbench.experiments.isolation import Task, run_isolated\n"
+        "import isolation_calls\n"
+        "for _, ending in run_isolated([Task('x', isolation_calls.give, (0.25,))]):\n"
+        "    print(ending.outcome.probabilities[0, 0])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stdout) == (0, "0.25\n")

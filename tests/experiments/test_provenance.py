@@ -1,0 +1,149 @@
+import importlib
+import subprocess
+import sys
+
+import numpy
+import pytest
+
+from actionbench.baselines.registry import load_plugin
+from actionbench.experiments import provenance
+
+MAIN = """
+import json
+import numpy as np
+import key_helper
+from typing import TYPE_CHECKING
+from actionbench import Attempt
+from actionbench.features import video
+if TYPE_CHECKING:
+    import key_for_checkers
+
+class Keyed(Attempt):
+    family = "floor"
+    def fit(self, clips, labels, groups=None):
+        from key_late import deep
+    def predict_proba(self, clips): ...
+"""
+
+FILES = {
+    "key_main.py": MAIN,
+    "key_helper.py": "from key_package import inner\n",
+    "key_late.py": "deep = 1\n",
+    "key_for_checkers.py": "x = 1\n",
+    "key_unused.py": "x = 1\n",
+    "key_package/__init__.py": "",
+    "key_package/inner.py": "x = 1\n",
+}
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("key_") or "key_main" in name]:
+        del sys.modules[name]
+
+
+def fingerprint(plugin):
+    provenance._fingerprint.cache_clear()
+    return provenance.code_fingerprint(load_plugin(plugin / "key_main.py").Keyed)
+
+
+@pytest.mark.parametrize("name", ["key_main.py", "key_helper.py", "key_late.py", "key_package/inner.py"])
+def test_a_change_of_the_file_or_of_a_helper_is_seen(plugin, name):
+    before = fingerprint(plugin)
+    assert fingerprint(plugin) == before
+    (plugin / name).write_text(FILES[name] + "# changed\n")
+    assert fingerprint(plugin) != before
+
+
+@pytest.mark.parametrize("name", ["key_unused.py", "key_for_checkers.py"])
+def test_files_that_do_not_run_do_not_count(plugin, name):
+    before = fingerprint(plugin)
+    (plugin / name).write_text("y = 2\n")
+    assert fingerprint(plugin) == before
+
+
+def test_the_version_of_a_library_counts(plugin, monkeypatch):
+    before = fingerprint(plugin)
+    monkeypatch.setattr(provenance, "_version", lambda name: "0.0" if name == "numpy" else "1.0")
+    changed = fingerprint(plugin)
+    monkeypatch.setattr(provenance, "_version", lambda name: "1.0")
+    assert len({before, changed, fingerprint(plugin)}) == 3
+
+
+def test_the_instruction_set_counts_where_kernels_run(monkeypatch):
+    from actionbench.baselines.chance import Chance
+    from actionbench.baselines.convnet import ConvNet
+    from actionbench.models import kernels
+
+    def both():
+        provenance._fingerprint.cache_clear()
+        return provenance.code_fingerprint(ConvNet), provenance.code_fingerprint(Chance)
+
+    before = both()
+    monkeypatch.setattr(kernels, "INSTRUCTION_SET", "another")
+    after = both()
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
+def closure(module):
+    """Return the project files behind a module, by the code under test."""
+    waiting, found = [provenance.Path(importlib.import_module(module).__file__)], set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            for name in provenance._imports(path) if path.suffix == ".py" else ():
+                waiting += provenance._locate(name, path)[0]
+    return {path.relative_to(provenance._PACKAGE).as_posix() for path in found}
+
+
+def test_what_an_attempt_imports_is_found_through_all_floors():
+    files = closure("actionbench.baselines.convnet")
+    assert {"baselines/base.py", "features/clip.py", "models/__init__.py", "errors.py"} <= files
+    assert any(name.startswith("_ext/") and not name.endswith(".py") for name in files)
+    assert not any(name.startswith(("reports/", "experiments/")) for name in files)
+
+
+def test_the_closure_holds_every_project_module_that_python_loads():
+    """Held against the interpreter: import the attempt alone and see which project modules it brought in."""
+    code = (
+        "import sys, actionbench.baselines.rules\n"
+        "found = [module.__file__ for name, module in sys.modules.items() if name.startswith('actionbench.')]\n"
+        "print(*found, sep='\\n')"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = {
+        provenance.Path(line).relative_to(provenance._PACKAGE).as_posix()
+        for line in output.split("\n")
+        if line
+    }
+    assert loaded <= closure("actionbench.baselines.rules")
+
+
+def test_what_is_known_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    facts = provenance.collect(workers=2)
+    assert facts["git"] is None
+    assert facts["packages"]["numpy"] == numpy.__version__
+    assert facts["workers"] == 2
+    assert facts["cores"] >= 1
+    assert facts["memory_bytes"] > 2**20
+
+
+def test_commit_and_changes_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "start"]):
+        subprocess.run([*git, *words], check=True)
+    known = provenance.collect()["git"]
+    assert len(known["commit"]) == 40
+    assert known["dirty"] is False
+    (tmp_path / "new.txt").touch()
+    assert provenance.collect()["git"]["status"] == ["?? new.txt"]

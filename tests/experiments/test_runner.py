@@ -1,0 +1,386 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
+from actionbench.experiments.matrix import read_matrix
+from actionbench.experiments.runner import GROUPS_UNKNOWN, default_workers, plan_cells, run_cells
+from actionbench.experiments.splits import LeakyRandom
+from actionbench.experiments.store import Store
+
+
+def matrix(*attempts, split="leave-one-group-out", seeds=(0,), limits=None, **dataset):
+    return read_matrix(
+        {
+            "name": "test",
+            "seeds": list(seeds),
+            "limits": limits or {},
+            "datasets": [{"name": "toy-data", "split": split, **dataset}],
+            "attempts": list(attempts) or [{"name": "nearest"}],
+        }
+    )
+
+
+def run(checked, path, plugin, only=(), **options):
+    cells = plan_cells(checked, plugins=[plugin], only=only)
+    with Store.open(path) as store:
+        summary = run_cells(checked, cells, store, plugins=[plugin], **options)
+        return summary, store.cells()
+
+
+def predictions(path):
+    with Store.open(path) as store:
+        return {key: store.predictions(key)[1].tobytes() for key in store.cells()["key"]}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "s.sqlite"
+
+
+def test_every_cell_becomes_a_row(path, plugin):
+    summary, cells = run(matrix({"name": "nearest"}, {"name": "chance"}, seeds=(0, 1)), path, plugin)
+    assert (summary.n_cells, summary.n_run, summary.n_stored, summary.n_failed) == (16, 16, 0, 0)
+    assert set(cells["status"]) == {"done"}
+    assert cells.groupby(["attempt", "seed"]).size().to_dict() == {
+        (name, seed): 4 for name in ("chance", "nearest") for seed in (0, 1)
+    }
+    nearest = cells[cells["attempt"] == "nearest"].iloc[0]
+    assert (nearest["n_train"], nearest["n_test"], nearest["n_parameters"], nearest["operations"]) == (
+        12,
+        4,
+        2,
+        10,
+    )
+    assert nearest["peak_memory_bytes"] > 2**20
+
+
+def test_predictions_stand_at_the_test_clips(path, plugin):
+    _, cells = run(matrix(), path, plugin)
+    with Store.open(path) as store:
+        clips = store.clips(cells["dataset_id"].iloc[0])
+        for cell in cells.itertuples():
+            positions, probabilities = store.predictions(cell.key)
+            assert set(clips["group"].iloc[positions]) == {cell.fold_name}
+            given = np.array(["dark", "light"])[probabilities.argmax(axis=1)]
+            assert given.tolist() == clips["label"].iloc[positions].tolist()
+
+
+def test_a_second_run_computes_nothing(path, plugin, tmp_path):
+    log = tmp_path / "log"
+    checked = matrix({"name": "nearest", "params": {"log": str(log)}})
+    run(checked, path, plugin)
+    assert log.read_text().count("good") == 4
+    summary, _ = run(checked, path, plugin)
+    assert (summary.n_run, summary.n_stored) == (0, 4)
+    assert log.read_text().count("good") == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attempts": [{"name": "nearest", "params": {"mode": "fine"}}]},
+        {"seeds": (1,)},
+        {"salt": 1},
+        {"split": {"name": "group-k-fold", "folds": 2}},
+    ],
+)
+def test_what_can_change_the_outcome_is_computed_again(path, plugin, change):
+    run(matrix(), path, plugin)
+    change = dict(change)
+    summary, _ = run(matrix(*change.pop("attempts", []), **change), path, plugin)
+    assert summary.n_stored == 0
+    assert summary.n_run == summary.n_cells
+
+
+def test_limits_and_workers_change_nothing(path, plugin):
+    run(matrix(), path, plugin)
+    summary, _ = run(matrix(limits={"time": "1 h", "threads": 2}), path, plugin, workers=1)
+    assert summary.n_run == 0
+
+
+def test_changed_code_is_computed_again_in_a_new_process(path, plugin):
+    command = [
+        sys.executable,
+        "-m",
+        "actionbench",
+        "run",
+        "m.toml",
+        "--plugin",
+        plugin,
+        "--store",
+        path,
+        "--json",
+    ]
+    (plugin.parent / "m.toml").write_text(
+        'name = "m"\n[[datasets]]\nname = "toy-data"\nsplit = "leave-one-group-out"\n[[attempts]]\nname = "nearest"\n'
+    )
+
+    def once():
+        done = subprocess.run(command, cwd=plugin.parent, capture_output=True, text=True, check=True)
+        return done.stderr.splitlines()[-1]
+
+    assert "4 run now" in once()
+    assert "0 run now" in once()
+    plugin.write_text(plugin.read_text() + "# changed\n")
+    assert "4 run now" in once()
+
+
+def test_a_cell_that_fails_is_a_row_and_the_others_go_on(path, plugin):
+    modes = ["good", "raising", "exiting", "killed", "wide", "nan", "raw", "skip"]
+    summary, cells = run(
+        matrix({"name": "nearest", "params": {"mode": modes}}), path, plugin, only=["fold=0"]
+    )
+    rows = {row["params"]["mode"]: row for row in cells.to_dict("records")}
+    assert (summary.n_cells, summary.n_failed, summary.n_skipped) == (8, 6, 1)
+    assert rows["good"]["status"] == "done"
+    assert (rows["raising"]["kind"], rows["raising"]["error"], rows["raising"]["message"]) == (
+        "error",
+        "ValueError",
+        "no good </script>",
+    )
+    assert "a word before the end" in rows["raising"]["log"]
+    assert rows["exiting"]["kind"] == rows["killed"]["kind"] == "crash"
+    assert {rows[mode]["error"] for mode in ("wide", "nan", "raw")} == {"ContractError"}
+    assert (rows["skip"]["status"], rows["skip"]["message"]) == ("skipped", "it would rather not")
+
+
+def test_limits_of_a_matrix_hold(path, plugin):
+    checked = matrix(
+        {"name": "nearest", "params": {"mode": ["endless", "hungry"]}},
+        limits={"time": "4 s", "memory": "1 GiB"},
+    )
+    _, cells = run(checked, path, plugin, only=["fold=p0"])
+    assert cells.set_index("attempt")["kind"].to_dict() == {
+        "nearest (mode=endless)": "timeout",
+        "nearest (mode=hungry)": "memory",
+    }
+
+
+def test_failures_run_again_only_when_asked(path, plugin):
+    checked = matrix({"name": "nearest", "params": {"mode": ["raising", "exiting"]}})
+    assert run(checked, path, plugin)[0].n_run == 8
+    summary = run(checked, path, plugin)[0]
+    assert (summary.n_run, summary.n_failed) == (0, 8)
+    assert run(checked, path, plugin, retry=["crash"])[0].n_run == 4
+    assert run(checked, path, plugin, retry=["failed"])[0].n_run == 8
+
+
+def test_the_same_predictions_with_any_number_of_workers(tmp_path, plugin):
+    checked = matrix({"name": "nearest"}, {"name": "chance"}, {"name": "majority"}, seeds=(0, 1))
+    for workers in (1, 2):
+        run(checked, tmp_path / f"{workers}.sqlite", plugin, workers=workers)
+    assert predictions(tmp_path / "1.sqlite") == predictions(tmp_path / "2.sqlite")
+
+
+def test_the_same_predictions_with_any_number_of_threads(tmp_path):
+    attempts = [{"name": "hog-hof-mbh-svm"}, {"name": "rules"}, {"name": "mlp", "params": {"epochs": 3}}]
+    attempts.append({"name": "convnet", "params": {"epochs": 2}})
+    data = {
+        "name": "figures",
+        "subjects": 2,
+        "clips_per_subject": 1,
+        "frames": 16,
+        "split": "leave-one-group-out",
+    }
+    for threads in (1, 2):
+        content = {"name": "x", "limits": {"threads": threads}, "datasets": [data], "attempts": attempts}
+        checked = read_matrix(content)
+        with Store.open(tmp_path / f"{threads}.sqlite") as store:
+            summary = run_cells(checked, plan_cells(checked, only=["fold=0"]), store, workers=3 - threads)
+        assert summary.n_failed == 0
+    assert predictions(tmp_path / "1.sqlite") == predictions(tmp_path / "2.sqlite")
+
+
+def test_order_goes_through_the_attempts_within_a_fold(plugin):
+    cells = plan_cells(matrix({"name": "nearest"}, {"name": "chance"}), plugins=[plugin])
+    assert [(cell.fold, cell.title) for cell in cells[:4]] == [
+        (0, "nearest"),
+        (0, "chance"),
+        (1, "nearest"),
+        (1, "chance"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("only", "n_cells"),
+    [
+        (["attempt=nearest"], 8),
+        (["attempt=nearest,fold=0"], 2),
+        (["attempt=near*,fold=p1,seed=1"], 1),
+        (["attempt=chance", "attempt=nearest"], 16),
+        (["family=floor", "fold=0,fold=1"], 8),
+        (["dataset=toy-data", "split=leave-one-group-out"], 16),
+    ],
+)
+def test_only_some_cells(plugin, only, n_cells):
+    checked = matrix({"name": "nearest"}, {"name": "chance"}, seeds=(0, 1))
+    assert len(plan_cells(checked, plugins=[plugin], only=only)) == n_cells
+
+
+@pytest.mark.parametrize(
+    ("only", "says"),
+    [
+        ("attempt", "must be KEY=VALUE"),
+        ("attempts=rules", "unknown key 'attempts'; did you mean 'attempt'"),
+        ("attempt=rules", "no cell is left; attempt may be nearest"),
+        ("fold=9", "no cell is left; fold may be p0, p1, p2, p3"),
+    ],
+)
+def test_conditions_that_fit_nothing(plugin, only, says):
+    with pytest.raises(MatrixError, match=says):
+        plan_cells(matrix(), plugins=[plugin], only=[only])
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "says"),
+    [
+        (
+            lambda: matrix({"name": "nearst"}),
+            PluginError,
+            "there is no attempt 'nearst'; did you mean 'nearest'",
+        ),
+        (
+            lambda: matrix({"name": "nearest", "params": {"mod": 1}}),
+            MatrixError,
+            "attempt 'nearest': unknown parameter 'mod'; did you mean 'mode'",
+        ),
+        (lambda: matrix(people=1), SplitError, "data set 'toy-data': leave-one-group-out needs two groups"),
+        (
+            lambda: matrix(split={"name": "group-k-fold", "folds": 5}),
+            SplitError,
+            "folds = 5, but the data set has 4 groups",
+        ),
+        (lambda: matrix(persons=3), DataError, "data set 'toy-data': unknown key 'persons'"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_runs(plugin, build, error, says):
+    with pytest.raises(error, match=says):
+        plan_cells(build(), plugins=[plugin])
+
+
+def test_a_skip_that_fails_is_named(plugin):
+    plugin.write_text(
+        plugin.read_text().replace('return "it would rather not" if', "return undefined_name if")
+    )
+    with pytest.raises(PluginError, match=r"attempt 'nearest': its skip\(\) failed with NameError"):
+        plan_cells(matrix({"name": "nearest", "params": {"mode": "skip"}}), plugins=[plugin])
+
+
+def test_warnings_of_the_protocol_are_stored(path, class_folders):
+    content = {
+        "name": "x",
+        "datasets": [
+            {
+                "name": "folder",
+                "root": str(class_folders),
+                "groups": "none",
+                "split": {"name": "leaky-random", "folds": 2},
+            }
+        ],
+        "attempts": [{"name": "majority"}],
+    }
+    checked = read_matrix(content)
+    with Store.open(path) as store:
+        run_cells(checked, plan_cells(checked), store)
+        (dataset,) = store.datasets().to_dict("records")
+    assert not dataset["groups_known"]
+    assert dataset["warnings"] == [GROUPS_UNKNOWN, LeakyRandom.warning]
+
+
+def test_a_file_that_cannot_be_decoded_fails_its_cells_by_name(path, class_folders):
+    (class_folders / "dark/ann_1.mkv").write_bytes(b"no video")
+    content = {
+        "name": "x",
+        "datasets": [
+            {
+                "name": "folder",
+                "root": str(class_folders),
+                "groups": "([a-z]+/)?(?P<group>[a-z]+)_",
+                "split": "leave-one-group-out",
+            }
+        ],
+        "attempts": [{"name": "hog-svm"}],
+    }
+    checked = read_matrix(content)
+    with Store.open(path) as store:
+        run_cells(checked, plan_cells(checked, only=["fold=0"]), store)
+        (cell,) = store.cells().to_dict("records")
+    assert (cell["status"], cell["error"]) == ("failed", "DecodeError")
+    assert "ann_1.mkv" in cell["message"]
+
+
+def start(path, plugin, seeds, mode="slow"):
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "actionbench", "run", "m.toml", "-j", "2"),
+            *("--plugin", plugin, "--store", path, "--set", f"seeds={list(range(seeds))}"),
+            *("--set", f"attempts.nearest.params.mode={mode}"),
+        ],
+        cwd=Path(plugin).parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def toml(plugin):
+    (plugin.parent / "m.toml").write_text(
+        'name = "m"\n[[datasets]]\nname = "toy-data"\nsplit = "leave-one-group-out"\n[[attempts]]\nname = "nearest"\n'
+    )
+
+
+def finished(path):
+    if not path.is_file():
+        return 0
+    try:
+        with Store.open(path) as store:
+            return len(store.status_of())
+    except ActionbenchError:
+        return 0
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(toml, path, plugin):
+    program = start(path, plugin, seeds=3)
+    while finished(path) < 3 and program.poll() is None:
+        time.sleep(0.05)
+    program.send_signal(signal.SIGKILL)
+    program.communicate()
+    before = finished(path)
+    assert 3 <= before < 12
+    second = start(path, plugin, seeds=3)
+    _, said = second.communicate()
+    assert second.returncode == 0
+    assert f"12 cells: {before} were stored, {12 - before} run now, 0 failed" in said
+
+
+def test_an_interrupted_run_keeps_what_it_has_and_ends_with_130(toml, path, plugin):
+    program = start(path, plugin, seeds=3)
+    while finished(path) < 2 and program.poll() is None:
+        time.sleep(0.05)
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert 2 <= finished(path) < 12
+
+
+def test_two_runs_on_one_store(toml, path, plugin):
+    programs = [start(path, plugin, seeds=2) for _ in range(2)]
+    for program in programs:
+        _, said = program.communicate()
+        assert program.returncode == 0, said
+    assert finished(path) == 8
+
+
+def test_there_is_always_a_worker():
+    assert default_workers(threads=10_000) == 1
+    assert default_workers(threads=1) == len(os.sched_getaffinity(0))

@@ -1,0 +1,237 @@
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actionbench.errors import StoreError
+from actionbench.experiments.store import CellRecord, Store
+
+TABLE = pd.DataFrame(
+    [("a", "x", "ann"), ("b", "y", "ann"), ("c", "x", "bob"), ("d", "y", "bob")],
+    columns=["clip", "label", "group"],
+)
+
+
+def add_dataset(store, fingerprint="f", dataset="toy", split="halves"):
+    return store.add_dataset(
+        dataset=dataset,
+        split=split,
+        fingerprint=fingerprint,
+        groups_known=True,
+        classes=["x", "y"],
+        warnings=["careful"],
+        table=TABLE,
+    )
+
+
+def record(dataset_id, key="k", **more):
+    values = {
+        "attempt": "svm (C=1)",
+        "family": "features",
+        "params": {"C": 1.0},
+        "seed": 0,
+        "fold": 0,
+        "fold_name": "ann",
+        "code": "v1",
+        "n_train": 2,
+        "n_test": 2,
+        "fit_seconds": 0.5,
+        "positions": np.array([0, 1]),
+        "probabilities": np.array([[0.25, 0.75], [1, 0]]),
+        "artifacts": {"explain.txt": "größer".encode()},
+    }
+    return CellRecord(key=key, dataset_id=dataset_id, **{**values, **more})
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "s.sqlite") as store:
+        yield store
+
+
+def begin(store):
+    return store.begin_run("mine", {"name": "mine"}, {"cores": 2})
+
+
+def test_what_was_written_is_read_after_reopening(store):
+    run_id = begin(store)
+    store.add_cell(run_id, record(add_dataset(store)))
+    store.end_run(run_id)
+    with Store.open(store.path) as again:
+        (cell,) = again.cells().to_dict("records")
+        assert (cell["dataset"], cell["split"], cell["attempt"], cell["params"]) == (
+            "toy",
+            "halves",
+            "svm (C=1)",
+            {"C": 1.0},
+        )
+        assert (cell["status"], cell["fit_seconds"], cell["run_id"]) == ("done", 0.5, run_id)
+        positions, probabilities = again.predictions("k")
+        np.testing.assert_array_equal(positions, [0, 1])
+        np.testing.assert_array_equal(probabilities, [[0.25, 0.75], [1, 0]])
+        assert again.artifacts("k") == {"explain.txt": "größer".encode()}
+        (dataset,) = again.datasets().to_dict("records")
+        assert (dataset["classes"], dataset["warnings"], dataset["groups_known"]) == (
+            ["x", "y"],
+            ["careful"],
+            True,
+        )
+        pd.testing.assert_frame_equal(again.clips(dataset["id"]), TABLE, check_dtype=False)
+        (run,) = again.runs().to_dict("records")
+        assert (run["matrix"], run["provenance"]) == ({"name": "mine"}, {"cores": 2})
+        assert run["started"] <= run["finished"]
+
+
+def test_an_empty_store_gives_empty_tables(store):
+    assert store.cells().empty
+    assert store.datasets().empty
+    assert store.runs().empty
+    assert store.status_of() == {}
+
+
+def test_a_cell_written_again_replaces_the_old_one_with_its_predictions(store):
+    run_id, dataset_id = begin(store), add_dataset(store)
+    store.add_cell(run_id, record(dataset_id))
+    failed = record(
+        dataset_id, status="failed", kind="error", positions=None, probabilities=None, artifacts={}
+    )
+    store.add_cell(run_id, failed)
+    assert store.status_of() == {"k": ("failed", "error")}
+    assert store.artifacts("k") == {}
+    with pytest.raises(StoreError, match="cell k has no predictions"):
+        store.predictions("k")
+
+
+def test_the_same_data_are_kept_once(store):
+    assert add_dataset(store) == add_dataset(store)
+    assert add_dataset(store) != add_dataset(store, fingerprint="g")
+
+
+def test_reports_see_the_newest_data_and_code_asked_for(store):
+    first, old, new = begin(store), add_dataset(store), add_dataset(store, fingerprint="g")
+    store.add_cell(first, record(old, key="old data"))
+    store.add_cell(first, record(new, key="old code"))
+    second = begin(store)
+    store.add_cell(second, record(new, key="new code", code="v2"))
+    assert store.cells()["key"].tolist() == ["new code"]
+    third = begin(store)
+    store.touch(third, ["old code"])
+    assert store.cells()["key"].tolist() == ["old code"]
+    store.touch(begin(store), ["old data"])
+    assert store.cells()["key"].tolist() == ["old data"]
+
+
+def test_a_missing_store_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"gone\.sqlite: there is no store"):
+        Store.open(tmp_path / "gone.sqlite", must_exist=True)
+    with pytest.raises(StoreError, match="does not exist"):
+        Store.open(tmp_path / "no folder" / "s.sqlite")
+
+
+def test_files_that_are_no_stores_are_left_alone(tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, but long enough to have a header of its own. " * 5)
+    foreign = tmp_path / "foreign.sqlite"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = text.read_bytes(), foreign.read_bytes()
+    with pytest.raises(StoreError, match=r"notes\.txt: cannot be opened as a store"):
+        Store.open(text)
+    with pytest.raises(StoreError, match=r"foreign\.sqlite: an SQLite file, but not a store"):
+        Store.open(foreign)
+    assert (text.read_bytes(), foreign.read_bytes()) == before
+
+
+def test_a_store_of_a_newer_version_is_refused(store):
+    store._connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="written by a newer actionbench"):
+        Store.open(store.path)
+
+
+def write_many(path, name, count, ready):
+    with Store.open(path) as store:
+        run_id, dataset_id = begin(store), add_dataset(store)
+        ready.set()
+        for number in range(count):
+            store.add_cell(run_id, record(dataset_id, key=f"{name}{number}"))
+
+
+def start_writers(path, names, count):
+    context = multiprocessing.get_context("spawn")
+    writers = []
+    for name in names:
+        ready = context.Event()
+        writers.append((context.Process(target=write_many, args=(path, name, count, ready)), ready))
+        writers[-1][0].start()
+    return writers
+
+
+def test_two_processes_write_into_one_store(tmp_path):
+    path = tmp_path / "s.sqlite"
+    for writer, _ in start_writers(path, "ab", 200):
+        writer.join()
+        assert writer.exitcode == 0
+    with Store.open(path) as store:
+        assert len(store.status_of()) == 400
+        assert len(store.datasets()) == 1
+        assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.02, 0.1])
+def test_killing_a_writer_loses_no_finished_cell(tmp_path, wait):
+    path = tmp_path / "s.sqlite"
+    ((writer, ready),) = start_writers(path, "a", 100_000)
+    ready.wait()
+    time.sleep(wait)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    with Store.open(path) as store:
+        keys = store.status_of()
+        assert set(keys) == {f"a{number}" for number in range(len(keys))}
+        for key in keys:
+            assert store.predictions(key)[1].shape == (2, 2)
+        assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_params_are_kept_as_json(store):
+    store.add_cell(begin(store), record(add_dataset(store), params={"b": [1, 2], "a": "é"}))
+    assert store.cells()["params"].iloc[0] == {"a": "é", "b": [1, 2]}
+    assert json.loads(store._connection.execute("SELECT params FROM cells").fetchone()[0])["a"] == "é"
+
+
+def test_a_full_disk_loses_the_cell_in_flight_only(store):
+    run_id, dataset_id = begin(store), add_dataset(store)
+    store.add_cell(run_id, record(dataset_id, key="before"))
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    large = {"explain.txt": bytes(100_000)}
+    with pytest.raises(StoreError, match=r"s\.sqlite: cannot be written \(database or disk is full\)"):
+        store.add_cell(run_id, record(dataset_id, key="during", artifacts=large))
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    store.add_cell(run_id, record(dataset_id, key="after", artifacts=large))
+    assert set(store.status_of()) == {"before", "after"}
+
+
+def test_a_damaged_store_is_one_sentence(store):
+    for number in range(50):
+        store.add_cell(
+            begin(store), record(add_dataset(store), key=str(number), artifacts={"a": bytes(5000)})
+        )
+    store.close()
+    store.path.write_bytes(store.path.read_bytes()[:20_000] + bytes(20_000))
+    with pytest.raises(StoreError, match=r"s\.sqlite: cannot be"), Store.open(store.path) as damaged:
+        damaged.cells()
+
+
+def test_a_cell_is_done_when_it_is(store):
+    run_id, dataset_id = begin(store), add_dataset(store)
+    store.add_cell(run_id, record(dataset_id, key="good"))
+    store.add_cell(run_id, record(dataset_id, key="bad", status="failed"))
+    assert [store.is_done(key) for key in ("good", "bad", "none")] == [True, False, False]
