@@ -1,0 +1,173 @@
+"""Whether an attempt became better or worse, or is better than another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .results import Reader, Result, gather
+from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
+
+COLUMNS = [
+    "dataset",
+    "split",
+    "attempt",
+    "accuracy_old",
+    "accuracy_new",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "n_clips",
+    "n_groups",
+    "verdict",
+    "reason",
+]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more often one attempt is right than another, on the same clips."""
+
+    accuracy_old: float
+    accuracy_new: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n_clips: int
+    n_groups: int
+    #: The least p-value that this many groups with a difference could have given.
+    least_p: float
+
+
+def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Difference:
+    """Compare two results on the clips that both have predicted; seeds are averaged within each clip.
+
+    Parameters
+    ----------
+    old, new : Result
+        On the same data set.
+    margin : float
+        Differences up to this size do not matter; the p-value is then of a difference beyond it.
+
+    Returns
+    -------
+    Difference
+        With a 95 % interval by bootstrap over groups and the p-value of a sign-flip test over groups; NaN where
+        no clip is in both.
+    """
+    first, second = _by_clip(old), _by_clip(new)
+    both = first.merge(second, left_index=True, right_index=True, suffixes=("_old", "_new"))
+    if both.empty:
+        nan = float("nan")
+        return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, least_p=1.0)
+    change = (both["right_new"] - both["right_old"]).to_numpy()
+    changes, clips = group_sums(both["group_old"].to_numpy(dtype=str), change, np.ones(len(change)))
+    # As for one accuracy: never narrower than for as many independent clips.
+    low, high = paired_interval(both["right_old"], both["right_new"])
+    drawn = ratio_interval(changes, clips) or (-1.0, 1.0)
+    # Rounding must not make a difference of what is none.
+    beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
+    return Difference(
+        float(both["right_old"].mean()),
+        float(both["right_new"].mean()),
+        float(change.mean()),
+        low=min(low, drawn[0]),
+        high=max(high, drawn[1]),
+        p_value=sign_flip_test(beyond),
+        n_clips=len(change),
+        n_groups=len(clips),
+        least_p=min(1.0, 2.0 * 0.5 ** int(np.count_nonzero(beyond))),
+    )
+
+
+def _by_clip(result: Result) -> pd.DataFrame:
+    """Return the share of seeds that were right, and the group, of each clip by its position."""
+    table = pd.DataFrame({"position": result.positions, "right": result.correct, "group": result.groups})
+    return table.groupby("position").agg(right=("right", "mean"), group=("group", "first"))
+
+
+def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.DataFrame:
+    """Say of each attempt whether it became better or worse from one store to another.
+
+    Parameters
+    ----------
+    old_store, new_store : Reader
+        Open stores.
+    margin : float
+        Differences in accuracy up to this size count as none, as a fraction.
+
+    Returns
+    -------
+    DataFrame
+        One row for each data set, split and attempt of either store: ``accuracy_old``, ``accuracy_new``,
+        ``difference`` with its 95 % interval ``difference_low`` to ``difference_high``, ``p_value``, ``n_clips``,
+        ``n_groups``, ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``) and ``reason``, a
+        sentence where there is something to say.
+
+    Notes
+    -----
+    The interval is a paired bootstrap over groups, never narrower than Newcombe's for as many independent clips;
+    the test is a sign-flip test over groups at 5 %. See `statistics.bootstrap_interval`,
+    `statistics.paired_interval` and `statistics.sign_flip_test`. Attempts are judged one by one: of twenty that
+    did not change, one is expected to be called better or worse.
+    """
+    old, new = ({result.name: result for result in gather(store)} for store in (old_store, new_store))
+    rows = [_judge(name, old.get(name), new.get(name), margin) for name in sorted(old.keys() | new.keys())]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _judge(
+    name: tuple[str, str, str], old: Result | None, new: Result | None, margin: float
+) -> dict[str, object]:
+    row: dict[str, object] = dict(zip(COLUMNS, [*name, *[float("nan")] * 6, 0, 0], strict=False))
+    if old is None or new is None:
+        return row | {
+            "verdict": "not comparable",
+            "reason": f"Only in the {'new' if old is None else 'old'} store.",
+        }
+    obstacle = _obstacle(old, new)
+    if obstacle:
+        return row | {"verdict": "not comparable", "reason": obstacle}
+    found = paired_difference(old, new, margin)
+    return row | {
+        "accuracy_old": found.accuracy_old,
+        "accuracy_new": found.accuracy_new,
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p_value": found.p_value,
+        "n_clips": found.n_clips,
+        "n_groups": found.n_groups,
+        "verdict": _verdict(found, margin),
+        "reason": _reason(found),
+    }
+
+
+def _obstacle(old: Result, new: Result) -> str:
+    """Return why two results cannot be compared, an empty string where they can."""
+    if old.fingerprint != new.fingerprint:
+        return "The data differ."
+    for which, result in (("old", old), ("new", new)):
+        missing = len(result.cells) - len(result.done)
+        if missing:
+            return f"{missing} of {len(result.cells)} cells failed or were skipped in the {which} store."
+    if not np.array_equal(np.unique(old.positions), np.unique(new.positions)):
+        return "The two stores have predicted different clips."
+    return ""
+
+
+def _verdict(found: Difference, margin: float) -> str:
+    if found.p_value > LEVEL or abs(found.difference) <= margin:
+        return "no evidence"
+    return "better" if found.difference > 0 else "worse"
+
+
+def _reason(found: Difference) -> str:
+    if found.p_value > LEVEL and found.difference != 0 and found.least_p > LEVEL:
+        return "Too few groups changed for any difference to be significant."
+    return ""

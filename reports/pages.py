@@ -1,0 +1,256 @@
+"""A report that is one file and needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import ActionbenchError
+from . import figures, tables
+from .comparison import LEVEL, paired_difference
+from .results import Reader, Result, gather
+from .statistics import accuracy, bootstrap_interval, confusion_matrix, holm
+
+METHOD = (
+    "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
+    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups with "
+    "percentiles expanded for few groups, never narrower than Wilson's interval for as many clips. Two attempts "
+    "are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 is the "
+    "mean over classes, of each seed, then over seeds."
+)
+
+
+def write_report(store: Reader, folder: str | Path) -> list[Path]:
+    """Write ``index.html`` and the comparison table in each format into a folder.
+
+    The page needs no network and runs no script; what comes from plug-ins and data stays text in it. The same
+    store gives the same bytes.
+
+    Parameters
+    ----------
+    store : Reader
+        An open store, of a finished run or not.
+    folder : path
+        Made where it does not exist; files of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ActionbenchError
+        If the store has no cells, or the folder cannot be written to.
+    """
+    results = gather(store)
+    if not results:
+        raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
+    table = tables.score(results)
+    texts = {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
+    texts["index.html"] = page(store, results, table)
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ActionbenchError(f"{folder}: the report cannot be written there ({error.strerror})") from error
+    return [folder / name for name in texts]
+
+
+def page(store: Reader, results: list[Result], table: pd.DataFrame) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    store : Reader
+        For what the results do not hold: runs, and what attempts say of themselves.
+    results : list of Result
+        From `results.gather`.
+    table : DataFrame
+        From `tables.score`.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    by_name = {result.name: result for result in results}
+    runs = _runs(store)
+    return environment.get_template("report.html.j2").render(
+        title=f"Comparison of {table['attempt'].nunique()} attempts at recognising actions",
+        verdicts=[verdict(list(part)) for part in _parts(by_name, table)],
+        warnings=[
+            f"Run {run['id']} ({run['name']}) had not finished." for run in runs if not run["finished"]
+        ],
+        sections=[_section(store, list(part), table) for part in _parts(by_name, table)],
+        failures=list(_failures(results)),
+        runs=runs,
+        method=METHOD,
+    )
+
+
+def _parts(by_name: dict[tuple[str, str, str], Result], table: pd.DataFrame) -> Iterator[Iterator[Result]]:
+    """Yield the results of each data set and split, the most accurate first."""
+    for dataset, split, rows in tables.sections(table):
+        yield (by_name[dataset, split, attempt] for attempt in rows["attempt"])
+
+
+def verdict(results: list[Result]) -> str:
+    """Say in words which attempt is right most often, and which cannot be told apart from it.
+
+    Parameters
+    ----------
+    results : list of Result
+        On one data set under one split, the most accurate first. Those that did not finish all cells are
+        passed over where there are others.
+    """
+    ranked = [result for result in results if result.complete] or [
+        result for result in results if len(result.seeds)
+    ]
+    where = f"On {results[0].dataset} ({results[0].split})"
+    if not ranked:
+        return f"{where} no attempt has finished a fold."
+    best = ranked[0]
+    share = tables.percent(accuracy(best.correct, best.weights))
+    low, high = map(tables.percent, bootstrap_interval(best.correct, best.groups, best.weights))
+    words = f"{where}, {best.attempt} is right most often: {share} % of {best.n_clips} clips"
+    left = [result.attempt for result in results if result not in ranked]
+    passed = f" Passed over because not all of their cells finished: {listed(left)}." if left else ""
+    mind = " Mind the warning on how it was tested." if tables.dataset_warnings(best) else ""
+    return f"{words} [{low}, {high}]{_rivals(best, ranked[1:])}{passed}{mind}"
+
+
+def _rivals(best: Result, others: list[Result]) -> str:
+    """Go on with the sentence: which of the others are worse."""
+    if not others:
+        return "; there is no other to compare it with."
+    found = [paired_difference(other, best) for other in others]
+    p_values = holm([1.0 if math.isnan(one.p_value) else one.p_value for one in found])
+    ties = [other.attempt for other, p_value in zip(others, p_values, strict=True) if p_value > LEVEL]
+    test = f"sign-flip test over {len(np.unique(best.groups))} groups at 5 %, Holm's correction"
+    if not ties:
+        return f", and all others are worse ({test})."
+    which = "no other attempt can" if len(ties) == len(others) else f"{listed(ties)} cannot"
+    few = min(one.least_p for one in found) * len(others) > LEVEL
+    blind = " So few groups could not have shown any difference between so many attempts." if few else ""
+    return f", but {which} be told apart from it ({test}).{blind}"
+
+
+def listed(names: list[str]) -> str:
+    """Join names as in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[str, Any]:
+    first = results[0]
+    rows = table[(table["dataset"] == first.dataset) & (table["split"] == first.split)]
+    return {
+        "dataset": first.dataset,
+        "split": first.split,
+        "notes": tables.notes(rows),
+        "extent": tables.extent(rows),
+        "heads": [(head, number) for head, number, _ in tables.SHOWN],
+        "rows": [[(show(row), number) for _, number, show in tables.SHOWN] for row in rows.itertuples()],
+        "accuracy": _drawing(figures.accuracy_figure(rows, len(first.classes))),
+        "cards": [_card(store, result) for result in results],
+    }
+
+
+def _drawing(svg: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(figures.inline(svg))
+
+
+def _card(store: Reader, result: Result) -> dict[str, Any]:
+    card: dict[str, Any] = {"attempt": result.attempt, "confusion": "", "confusions": ""}
+    if len(result.positions):
+        counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
+        card["confusion"] = _drawing(figures.confusion_figure(counts, result.classes))
+        card["confusions"] = _confusions(counts, result.classes)
+    return card | _explanation(store, result)
+
+
+def _confusions(counts: NDArray[np.intp], classes: list[str]) -> str:
+    """Name the most frequent confusions."""
+    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    totals = counts.sum(axis=1)
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:3]
+    pairs = [(place // len(counts), place % len(counts)) for place in worst if wrong.flat[place]]
+    named = [
+        f"{classes[row]} taken for {classes[column]} {100 * wrong[row, column] / totals[row]:.0f} %"
+        for row, column in pairs
+    ]
+    return f"Most often: {', '.join(named)}." if named else "No confusions."
+
+
+def _explanation(store: Reader, result: Result) -> dict[str, Any]:
+    """Return what the attempt said in the first cell that left anything."""
+    for cell in result.done.to_dict("records"):
+        files = store.artifacts(cell["key"])
+        pictures = [
+            (name.removesuffix(".png"), base64.b64encode(content).decode())
+            for name, content in files.items()
+            if name.endswith(".png")
+        ]
+        text = files.get("explain.txt", b"").decode("utf-8", errors="replace")
+        if text or pictures:
+            where = f"seed {cell['seed']}, fold {cell['fold']}"
+            return {"explanation": text, "pictures": pictures, "cell": where}
+    return {"explanation": "", "pictures": [], "cell": ""}
+
+
+def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
+    """Yield each kind of failure or reason to skip of each attempt, with how many cells had it."""
+    for result in results:
+        cells = result.cells[result.cells["status"] != "done"]
+        known = cells[["status", "kind", "error", "message"]].fillna("").astype(str)
+        for row, count in Counter(known.itertuples(index=False, name=None)).items():
+            yield {
+                "where": f"{result.dataset}, {result.split}",
+                "attempt": result.attempt,
+                "cells": f"{count} of {len(result.cells)}",
+                "what": ", ".join(filter(None, row[:3])),
+                "message": row[3],
+            }
+
+
+def _runs(store: Reader) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": run["id"],
+            "name": run["name"],
+            "started": run["started"],
+            "finished": run["finished"] if isinstance(run["finished"], str) else "",
+            "provenance": list(_flat(run["provenance"])),
+            "matrix": _text(run["matrix"]),
+        }
+        for run in store.runs().to_dict("records")
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}: ")
+        else:
+            yield f"{before}{key}", value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,306 @@
+"""Scores, and how sure one may be of them when clips come in groups."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+# Numbers drawn at once; bounds the memory of a resampling.
+_CHUNK = 2_000_000
+
+
+def accuracy(correct: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Return the weighted share of right predictions, NaN where there are none.
+
+    Parameters
+    ----------
+    correct : array_like of bool, shape (n,)
+        Whether each prediction is right.
+    weights : array_like, shape (n,), optional
+        How many clips each prediction stands for: 1/3 where every clip was predicted under three seeds.
+    """
+    hits, clips = _weighted(correct, weights)
+    return float(hits.sum() / clips.sum()) if len(hits) else float("nan")
+
+
+def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.intp]:
+    """Count how often each class is taken for each.
+
+    Parameters
+    ----------
+    truth, predicted : array_like of int, shape (n,)
+        Class indices.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of int, shape (n_classes, n_classes)
+        Rows are true, columns predicted classes.
+    """
+    pairs = np.asarray(truth, np.intp) * n_classes + np.asarray(predicted, np.intp)
+    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def macro_f1(truth: ArrayLike, predicted: ArrayLike, seeds: ArrayLike | None = None) -> float:
+    """Return the mean over classes of the F1 score, NaN where there are no predictions.
+
+    Parameters
+    ----------
+    truth, predicted : array_like of int, shape (n,)
+        Class indices. Classes that occur in neither do not count.
+    seeds : array_like of int, shape (n,), optional
+        Seed of each prediction; the score is taken for each seed over all its clips, then averaged.
+    """
+    truth, predicted = np.asarray(truth, np.intp), np.asarray(predicted, np.intp)
+    if not len(truth):
+        return float("nan")
+    seeds = np.zeros(len(truth), int) if seeds is None else np.asarray(seeds)
+    n_classes = int(max(truth.max(), predicted.max())) + 1
+    scores = []
+    for seed in np.unique(seeds):
+        counts = confusion_matrix(truth[seeds == seed], predicted[seeds == seed], n_classes)
+        total = counts.sum(axis=0) + counts.sum(axis=1)
+        scores.append(np.mean(2 * np.diag(counts)[total > 0] / total[total > 0]))
+    return float(np.mean(scores))
+
+
+def wilson_interval(hits: float, total: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the score interval of a binomial proportion.
+
+    Parameters
+    ----------
+    hits, total : float
+        Successes and trials.
+    level : float
+        Coverage.
+
+    Notes
+    -----
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+    """
+    z = stats.norm.ppf((1 + level) / 2)
+    share = hits / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    low = 0.0 if hits <= 0 else max(0.0, middle - half)
+    high = 1.0 if hits >= total else min(1.0, middle + half)
+    return float(low), float(high)
+
+
+def paired_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the difference of two proportions of the same independent clips.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (n,)
+        Whether each clip is right, or the share of seeds in which it is.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    low, high : float
+        Of second minus first.
+
+    Notes
+    -----
+    Wilson's intervals, squared and added with the correlation: Newcombe, "Improved confidence intervals for the
+    difference between binomial proportions based on paired data", Statistics in Medicine 17, 1998, method 8.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    shares = first.mean(), second.mean()
+    (low_1, high_1), (low_2, high_2) = (
+        wilson_interval(values.sum(), len(values), level) for values in (first, second)
+    )
+    spread = first.std() * second.std()
+    alike = np.mean((first - shares[0]) * (second - shares[1])) / spread if spread > 0 else 0.0
+    down, up = (
+        np.sqrt(max(0.0, own**2 - 2 * alike * own * other + other**2))
+        for own, other in ((shares[1] - low_2, high_1 - shares[0]), (high_2 - shares[1], shares[0] - low_1))
+    )
+    difference = float(np.mean(second - first))
+    return max(-1.0, difference - float(down)), min(1.0, difference + float(up))
+
+
+def bootstrap_interval(
+    correct: ArrayLike,
+    groups: ArrayLike,
+    weights: ArrayLike | None = None,
+    level: float = 0.95,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
+) -> tuple[float, float]:
+    """Return an interval of the accuracy on clips of new groups.
+
+    Whole groups are drawn with replacement, each with all its clips under all seeds. The interval is never
+    narrower than Wilson's for as many independent clips: where all groups agree, drawing groups again shows no
+    spread at all, and clips are still only clips. With a single group only Wilson's is left.
+
+    Parameters
+    ----------
+    correct : array_like of bool, shape (n,)
+        Whether each prediction is right.
+    groups : array_like, shape (n,)
+        Group of each clip.
+    weights : array_like, shape (n,), optional
+        How many clips each prediction stands for, see `accuracy`.
+    level : float
+        Coverage.
+    n_resamples : int
+        Number of draws.
+    random_state : int
+        Seed of the draws.
+
+    Returns
+    -------
+    low, high : float
+        NaN where there are no predictions.
+
+    Notes
+    -----
+    Cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8.
+    Percentiles expanded for few groups: Hesterberg, "What Teachers Should Know About the Bootstrap", The American
+    Statistician 69, 2015, section 5.3. The union with Wilson's interval is a rule of this project.
+
+    Examples
+    --------
+    >>> low, high = bootstrap_interval([True] * 25, range(25))
+    >>> round(low, 4), high
+    (0.8668, 1.0)
+    """
+    hits, clips = _weighted(correct, weights)
+    if not len(hits):
+        return float("nan"), float("nan")
+    low, high = wilson_interval(hits.sum(), clips.sum(), level)
+    sums = group_sums(groups, hits, clips)
+    drawn = ratio_interval(*sums, level=level, n_resamples=n_resamples, random_state=random_state)
+    return (low, high) if drawn is None else (min(low, drawn[0]), max(high, drawn[1]))
+
+
+def group_sums(groups: ArrayLike, *values: ArrayLike) -> list[Floats]:
+    """Return the sum of each array within each group, in the groups' sorted order, shape (n_groups,) each."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    return [
+        np.bincount(member, np.asarray(value, np.float64), len(names)).astype(np.float64) for value in values
+    ]
+
+
+def ratio_interval(
+    numerators: Floats,
+    denominators: Floats,
+    *,
+    level: float = 0.95,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
+) -> tuple[float, float] | None:
+    """Return the bootstrap interval of a ratio of sums over groups, None for a single group.
+
+    Parameters
+    ----------
+    numerators, denominators : ndarray, shape (n_groups,)
+        Sums within each group.
+    level, n_resamples, random_state
+        See `bootstrap_interval`.
+    """
+    n_groups = len(numerators)
+    if n_groups < 2:
+        return None
+    # Groups with the same sums are the same to the draw: thousands of single clips become two kinds.
+    kinds, counts = np.unique(np.stack([numerators, denominators], axis=1), axis=0, return_counts=True)
+    rng = np.random.default_rng(random_state)
+    ratios = []
+    for size in _chunks(n_resamples, len(kinds)):
+        drawn = rng.multinomial(n_groups, counts / n_groups, size=size)
+        ratios.append(drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]))
+    wide = stats.t.ppf((1 - level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
+    tail = stats.norm.cdf(wide)
+    low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_state: int = 0) -> float:
+    """Return the two-sided p-value of a paired difference, one number for each group.
+
+    If neither of two attempts is better, a group's difference could as well have had the other sign. The p-value
+    is the share of sign patterns whose sum is at least as far from zero as the one observed: of all patterns where
+    there are at most 2^20, of a random sample and the observed one beyond. It is never 0.
+
+    Parameters
+    ----------
+    differences : array_like, shape (n_groups,)
+        Sum over each group's clips of the difference in being right.
+    n_resamples : int
+        Sign patterns drawn where not all can be listed.
+    random_state : int
+        Seed of the draws.
+
+    Notes
+    -----
+    Fisher, "The Design of Experiments", 1935, section 21; the Monte-Carlo p-value counts the observed pattern:
+    Phipson and Smyth, "Permutation p-values should never be zero", 2010.
+
+    Examples
+    --------
+    >>> sign_flip_test([1, 2, 1, 3, 1, 1])  # two of 64 patterns
+    0.03125
+    """
+    sizes = np.asarray(differences, np.float64)
+    # A flipped zero is the same zero, so that such groups only repeat every pattern.
+    sizes = sizes[sizes != 0]
+    if not len(sizes):
+        return 1.0
+    observed = abs(sizes.sum()) - 1e-9 * np.abs(sizes).sum()
+    if len(sizes) <= 20:
+        sums = np.zeros(1)
+        for size in sizes:
+            sums = np.concatenate([sums + size, sums - size])
+        return float(np.mean(np.abs(sums) >= observed))
+    kinds, counts = np.unique(np.abs(sizes), return_counts=True)
+    rng = np.random.default_rng(random_state)
+    extreme = 1
+    for size in _chunks(n_resamples, len(kinds)):
+        signs = 2 * rng.binomial(counts, 0.5, size=(size, len(kinds))) - counts
+        extreme += int(np.count_nonzero(np.abs(signs @ kinds) >= observed))
+    return extreme / (n_resamples + 1)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Return p-values adjusted for their number.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (n,)
+        One for each comparison.
+
+    Notes
+    -----
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    p_values = np.asarray(p_values, np.float64)
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _weighted(correct: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
+    right = np.asarray(correct, np.float64)
+    clips = np.ones_like(right) if weights is None else np.asarray(weights, np.float64)
+    return right * clips, clips
+
+
+def _chunks(total: int, width: int) -> list[int]:
+    """Split a number of draws so that no table of draws exceeds the memory meant for it."""
+    size = max(1, _CHUNK // width)
+    full, rest = divmod(total, size)
+    return [size] * full + ([rest] if rest else [])

@@ -1,0 +1,349 @@
+"""The comparison table, and how it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..errors import ActionbenchError, did_you_mean
+from .results import Reader, Result, gather
+from .statistics import accuracy, bootstrap_interval, macro_f1
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
+    from rich.table import Table
+
+COLUMNS = [
+    "dataset",
+    "split",
+    "attempt",
+    "family",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "n_clips",
+    "n_groups",
+    "n_folds",
+    "n_cells",
+    "n_failed",
+    "fit_seconds",
+    "predict_ms_per_clip",
+    "peak_memory_mib",
+    "n_parameters",
+    "n_skipped",
+    "operations",
+    "warnings",
+]
+ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
+
+
+def comparison_table(store: Reader) -> pd.DataFrame:
+    """Return one row for each data set, split and attempt.
+
+    Parameters
+    ----------
+    store : Reader
+        An open store.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
+        ``accuracy_high`` is the 95 % interval of `statistics.bootstrap_interval`; ``fit_seconds`` is the mean over
+        cells, ``predict_ms_per_clip`` milliseconds, ``peak_memory_mib`` the largest of any cell,
+        ``n_parameters`` and ``operations`` medians; ``warnings`` sentences, empty where there is nothing to say.
+        Sorted by data set and split, then accuracy, the best first.
+    """
+    return score(gather(store))
+
+
+def score(results: list[Result]) -> pd.DataFrame:
+    """Return the comparison table of gathered results, see `comparison_table`."""
+    table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
+    return table.sort_values(
+        ["dataset", "split", "accuracy", "attempt"], ascending=[True, True, False, True], ignore_index=True
+    )
+
+
+def _row(result: Result) -> dict[str, Any]:
+    done = result.done
+    low, high = bootstrap_interval(result.correct, result.groups, result.weights)
+    return {
+        "dataset": result.dataset,
+        "split": result.split,
+        "attempt": result.attempt,
+        "family": result.family,
+        "accuracy": accuracy(result.correct, result.weights),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "macro_f1": macro_f1(result.truth, result.predicted, result.seeds),
+        "n_clips": result.n_clips,
+        "n_groups": len(set(result.groups.tolist())),
+        "n_folds": done["fold"].nunique(),
+        "n_cells": len(result.cells),
+        "n_failed": len(result.failed),
+        "fit_seconds": done["fit_seconds"].astype(float).mean(),
+        "predict_ms_per_clip": _per_clip(done),
+        "peak_memory_mib": done["peak_memory_bytes"].astype(float).max() / 2**20,
+        "n_parameters": done["n_parameters"].astype(float).median(),
+        "n_skipped": len(result.skipped),
+        "operations": done["operations"].astype(float).median(),
+        "warnings": " ".join(warnings_of(result)),
+    }
+
+
+def _per_clip(done: pd.DataFrame) -> float:
+    seconds = done["predict_seconds"].astype(float)
+    clips = done["n_test"][seconds.notna()].sum()
+    return 1000 * float(seconds.sum()) / clips if clips else float("nan")
+
+
+def warnings_of(result: Result) -> list[str]:
+    """Return what a reader of this result's scores must know, as sentences."""
+    found = dataset_warnings(result)
+    for cells, what in ((result.failed, "failed"), (result.skipped, "were skipped")):
+        if len(cells):
+            found.append(f"{len(cells)} of {len(result.cells)} cells {what} ({_why(cells)}){_rest(result)}")
+    if result.n_clips < result.n_expected and (result.cells["status"] == "done").all():
+        found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
+    if len(set(result.groups.tolist())) == 1:
+        found.append(ONE_GROUP)
+    return found
+
+
+def dataset_warnings(result: Result) -> list[str]:
+    """Return what holds for every attempt on this data set under this split, as sentences."""
+    return list(result.dataset_warnings)
+
+
+def _why(cells: pd.DataFrame) -> str:
+    reasons = cells["error"].fillna(cells["kind"]).fillna("no reason given")
+    if (cells["status"] == "skipped").all():
+        reasons = cells["message"].fillna(reasons)
+    return ", ".join(sorted(set(reasons.astype(str)))).rstrip(".")
+
+
+def _rest(result: Result) -> str:
+    folds = result.done["fold"].nunique()
+    return (
+        f": the scores cover the {folds} fold{'s' * (folds != 1)} that finished." if folds else ": no score."
+    )
+
+
+FORMATS = ("md", "csv", "tex", "json")
+
+
+def render(table: pd.DataFrame, format: str) -> str:
+    """Write a comparison table as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `comparison_table`.
+    format : str
+        ``md`` and ``tex`` (booktabs) are for people: one table for each data set and split, percent, warnings
+        below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, what is unknown empty or
+        null.
+
+    Raises
+    ------
+    ActionbenchError
+        If the format is unknown.
+    """
+    writers: dict[str, Callable[[pd.DataFrame], str]] = {"md": _md, "csv": _csv, "tex": _tex, "json": _json}
+    if format not in writers:
+        raise ActionbenchError(f"table format {format!r} is unknown; {did_you_mean(format, writers)}")
+    return writers[format](table)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return _whole(table).to_csv(index=False, lineterminator="\n")
+
+
+def _json(table: pd.DataFrame) -> str:
+    rows = _whole(table).astype(object).where(table.notna(), None).to_dict(orient="records")
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _whole(table: pd.DataFrame) -> pd.DataFrame:
+    """Show medians of whole numbers as whole numbers where they are."""
+    counts = {name: table[name].astype(float) for name in ("n_parameters", "operations")}
+    fitting = {
+        name: column.astype("Int64") for name, column in counts.items() if (column.dropna() % 1 == 0).all()
+    }
+    return table.assign(**fitting)
+
+
+#: Heading, whether it is a number, and how a row shows it, in the tables for people.
+SHOWN: list[tuple[str, bool, Callable[[Any], str]]] = [
+    ("attempt", False, lambda row: row.attempt),
+    ("family", False, lambda row: row.family),
+    ("accuracy", True, lambda row: interval(row)),
+    ("F1", True, lambda row: percent(row.macro_f1)),
+    ("clips", True, lambda row: str(row.n_clips)),
+    ("groups", True, lambda row: str(row.n_groups)),
+    ("folds", True, lambda row: str(row.n_folds)),
+    ("failed", True, lambda row: f"{row.n_failed}/{row.n_cells}" if row.n_failed else "0"),
+    ("fit s", True, lambda row: short(row.fit_seconds)),
+    ("ms/clip", True, lambda row: short(row.predict_ms_per_clip)),
+    ("MiB", True, lambda row: short(row.peak_memory_mib)),
+    ("params", True, lambda row: short(row.n_parameters)),
+]
+
+
+def percent(value: float) -> str:
+    """Write a fraction as a percentage with one decimal, a dash where it is unknown."""
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def interval(row: Any) -> str:
+    """Write the accuracy of a row with its interval in percent, as ``92.2 [85.6, 97.8]``."""
+    if math.isnan(row.accuracy):
+        return "–"
+    return f"{percent(row.accuracy)} [{percent(row.accuracy_low)}, {percent(row.accuracy_high)}]"
+
+
+def short(value: float) -> str:
+    """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
+    if math.isnan(value):
+        return "–"
+    if 0 < abs(value) < 0.001:
+        return "<0.001"
+    for unit, size in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
+        if abs(value) < 999.5 * size or unit == "G":
+            digits = f"{value / size:.2g}" if abs(value) < 9.95 * size else f"{value / size:.0f}"
+            return ("0" if float(digits) == 0 else digits) + unit
+    raise AssertionError
+
+
+def sections(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield data set, split and rows of each part of a table."""
+    for name, rows in table.groupby(["dataset", "split"], sort=False):
+        yield str(name[0]), str(name[1]), rows
+
+
+def notes(rows: pd.DataFrame) -> list[str]:
+    """Return the warnings of rows, each once: those of all rows plain, the others with their attempt."""
+    found = []
+    for text, own in rows[rows["warnings"] != ""].groupby("warnings", sort=False):
+        found.append(str(text) if len(own) == len(rows) else f"{', '.join(own['attempt'])}: {text}")
+    return found
+
+
+def _cells(rows: pd.DataFrame) -> list[list[str]]:
+    return [[show(row) for _, _, show in SHOWN] for row in rows.itertuples()]
+
+
+def _md(table: pd.DataFrame) -> str:
+    parts = []
+    for dataset, split, rows in sections(table):
+        heads = [head if head != "accuracy" else "accuracy [95 %]" for head, _, _ in SHOWN]
+        lines = [heads, ["--:" if number else ":--" for _, number, _ in SHOWN]]
+        lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        below = "".join(f"\n- {_md_text(note)}" for note in notes(rows))
+        parts.append(f"### {_md_text(dataset)}, {_md_text(split)}\n\n{body}\n{below and below + chr(10)}")
+    return "\n".join(parts)
+
+
+def _md_text(text: str) -> str:
+    flat = " ".join(text.split())
+    for mark in "\\`*_<>|#":
+        flat = flat.replace(mark, "\\" + mark)
+    return flat
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    **{mark: "\\" + mark for mark in "&%$#_{}"},
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _tex_text(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _tex(table: pd.DataFrame) -> str:
+    parts = []
+    align = "".join("r" if number else "l" for _, number, _ in SHOWN)
+    heads = " & ".join(r"accuracy [95\,\%]" if head == "accuracy" else head for head, _, _ in SHOWN)
+    for dataset, split, rows in sections(table):
+        body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
+        below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in notes(rows))
+        parts.append(
+            "\\begin{table}\n\\centering\n"
+            f"\\caption{{{_tex_text(dataset)}, {_tex_text(split)}}}\n"
+            f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n{body}\n\\bottomrule\n"
+            f"\\end{{tabular}}{below}\n\\end{{table}}\n"
+        )
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(parts)
+
+
+def terminal(table: pd.DataFrame) -> ConsoleRenderable:
+    """Return the comparison table for ``rich.console.Console.print``.
+
+    Nothing is left out at 100 columns; a narrower terminal loses whole columns, the least important first.
+    """
+    return _Terminal(table)
+
+
+class _Terminal:
+    # What is left out first, where there is no room.
+    EXPENDABLE = ("family", "MiB", "params", "F1", "fit s", "ms/clip", "failed")
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        for number, (dataset, split, rows) in enumerate(sections(self.table)):
+            if number:
+                yield Text()
+            yield Text.assemble((dataset, "bold"), f", {split}: {extent(rows)}")
+            yield self._fitting(rows, console, options)
+            yield from (Text(f"! {note}", style="yellow") for note in notes(rows))
+
+    def _fitting(self, rows: pd.DataFrame, console: Console, options: ConsoleOptions) -> Table:
+        from rich.measure import Measurement
+
+        # The line above the table says these of all rows at once.
+        left_out = {"clips", "groups", "folds"}
+        for head in self.EXPENDABLE:
+            grid = _grid(rows, left_out)
+            if Measurement.get(console, options.update(max_width=500), grid).maximum <= options.max_width:
+                return grid
+            left_out.add(head)
+        return _grid(rows, left_out)
+
+
+def _grid(rows: pd.DataFrame, left_out: set[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown = [column for column in SHOWN if column[0] not in left_out]
+    for head, number, _ in shown:
+        head = "accuracy % [95 %]" if head == "accuracy" else head
+        grid.add_column(head, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows.itertuples():
+        grid.add_row(*(Text(show(row)) for _, _, show in shown))
+    return grid
+
+
+def extent(rows: pd.DataFrame) -> str:
+    """Say on how many clips, groups and folds the most complete of the rows was tested."""
+    most = rows[["n_clips", "n_groups", "n_folds"]].max()
+    words = zip(most, ("clip", "group", "fold"), strict=True)
+    return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)

@@ -1,0 +1,48 @@
+"""What is read from the store."""
+
+import numpy as np
+
+from actionbench.reports.results import gather
+
+
+def test_predictions_meet_their_clips(bench):
+    toy = bench().dataset(["b", "a", "b", "a"], ["y", "x", "x", "y"])
+    toy.attempt("one", [1, 0, 0, 0]).attempt("two", [0, 1, 0, 1], seed=3)
+    one, two = gather(toy.store)
+    assert one.name == ("toy", "leave-one-group-out", "one")
+    # Group x comes first: clips 1 and 2, then 0 and 3.
+    np.testing.assert_array_equal(one.positions, [1, 2, 0, 3])
+    np.testing.assert_array_equal(one.truth, [0, 1, 1, 0])
+    np.testing.assert_array_equal(one.predicted, [0, 0, 1, 0])
+    np.testing.assert_array_equal(one.groups, ["x", "x", "y", "y"])
+    assert one.correct.mean() == 0.75
+    assert two.correct.mean() == 0
+    assert set(two.seeds) == {3}
+
+
+def test_clips_weigh_the_same_however_often_predicted(bench):
+    toy = bench().dataset(["b", "a", "b", "a"], ["y", "x", "x", "y"])
+    toy.attempt("one", [1, 0, 0, 0]).attempt("one", [1, 0, 0, 0], seed=1, fail=[0])
+    (one,) = gather(toy.store)
+    assert one.weights.sum() == 4
+    assert not one.complete
+    assert (len(one.done), len(one.failed), len(one.skipped)) == (3, 1, 0)
+
+
+def test_an_attempt_without_predictions_is_there(bench):
+    toy = bench().dataset(["b", "a"], ["y", "x"])
+    toy.attempt("broken", [0, 0], fail=[0, 1]).attempt("unfit", [0, 0], fail=[0, 1], status="skipped")
+    broken, unfit = gather(toy.store)
+    assert len(broken.positions) == len(unfit.positions) == 0
+    assert (len(broken.failed), len(unfit.skipped)) == (2, 2)
+
+
+def test_an_empty_store_has_no_results(bench):
+    assert gather(bench().store) == []
+
+
+def test_a_class_without_clips_keeps_its_column(bench):
+    toy = bench().dataset(["c", "c"], ["x", "y"], classes=["a", "b", "c"]).attempt("one", [2, 1])
+    (one,) = gather(toy.store)
+    np.testing.assert_array_equal(one.truth, [2, 2])
+    np.testing.assert_array_equal(one.predicted, [2, 1])

@@ -1,0 +1,225 @@
+"""Scores against scikit-learn and published numbers; intervals and tests against what they promise."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from actionbench.reports import statistics
+from actionbench.reports.statistics import (
+    accuracy,
+    bootstrap_interval,
+    group_sums,
+    holm,
+    macro_f1,
+    paired_interval,
+    ratio_interval,
+    sign_flip_test,
+    wilson_interval,
+)
+
+predictions = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n) for _ in range(2)])
+)
+
+
+@given(predictions)
+def test_scores_are_those_of_scikit_learn(pair):
+    truth, predicted = map(np.array, pair)
+    assert accuracy(truth == predicted) == pytest.approx(accuracy_score(truth, predicted))
+    assert macro_f1(truth, predicted) == pytest.approx(f1_score(truth, predicted, average="macro"))
+    np.testing.assert_array_equal(
+        statistics.confusion_matrix(truth, predicted, 5), confusion_matrix(truth, predicted, labels=range(5))
+    )
+
+
+def test_f1_is_taken_for_each_seed_and_averaged():
+    rng = np.random.default_rng(1)
+    truth, predicted, seeds = rng.integers(4, size=90), rng.integers(4, size=90), np.repeat([3, 1, 7], 30)
+    each = [f1_score(truth[seeds == seed], predicted[seeds == seed], average="macro") for seed in (1, 3, 7)]
+    assert macro_f1(truth, predicted, seeds) == pytest.approx(np.mean(each))
+
+
+def test_weights_count_each_clip_once():
+    # The first clip under three seeds, the second under one.
+    assert accuracy([1, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, 1]) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_nothing_predicted_is_not_a_number():
+    assert np.isnan([accuracy([]), macro_f1([], []), *bootstrap_interval([], [])]).all()
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "published"),
+    [
+        (0, 25, (0, 0.133192)),
+        (25, 25, (0.866808, 1)),
+        (189, 216, (0.824242, 0.912653)),
+        (83, 100, (0.744520, 0.891064)),
+    ],
+)
+def test_wilson_as_published(hits, total, published):
+    np.testing.assert_allclose(wilson_interval(hits, total), published, atol=5e-7)
+
+
+@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_as_scipy(total, share, level):
+    hits = round(share * total)
+    expected = stats.binomtest(hits, total).proportion_ci(level, "wilson")
+    np.testing.assert_allclose(wilson_interval(hits, total, level), (expected.low, expected.high), atol=1e-12)
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_groups_that_agree_leave_wilsons_interval(right):
+    correct, groups = np.full(90, right), np.repeat(np.arange(9), 10)
+    assert bootstrap_interval(correct, groups) == wilson_interval(90 * right, 90)
+
+
+def test_the_paired_interval_covers():
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(2000):
+        first = rng.random(60) < 0.7
+        second = np.where(rng.random(60) < 0.6, first, rng.random(60) < 0.9)
+        low, high = paired_interval(first, second)
+        held += low <= 0.4 * (0.9 - 0.7) <= high
+    assert 0.935 <= held / 2000 <= 0.975
+
+
+def test_the_paired_interval_of_unrelated_proportions_is_that_of_two_samples():
+    # Newcombe's hybrid score interval of 14/20 and 10/20, from its formula with Wilson's intervals by SciPy.
+    first = np.repeat([1, 0], [10, 10])
+    second = np.tile(np.repeat([1, 0], [7, 3]), 2)
+    one, two = (stats.binomtest(int(x.sum()), 20).proportion_ci(method="wilson") for x in (first, second))
+    expected = [
+        0.2 - np.hypot(0.7 - two.low, one.high - 0.5),
+        0.2 + np.hypot(two.high - 0.7, 0.5 - one.low),
+    ]
+    np.testing.assert_allclose(paired_interval(first, second), expected)
+
+
+def test_the_paired_interval_turns_round():
+    rng = np.random.default_rng(0)
+    first, second = rng.random(50), rng.random(50)
+    low, high = paired_interval(first, second)
+    np.testing.assert_allclose(paired_interval(second, first), (-high, -low))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_the_interval_holds_the_accuracy_and_wilsons(seed, n_groups):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(n_groups, size=80)
+    correct = rng.random(80) < rng.random(n_groups)[groups]
+    low, high = bootstrap_interval(correct, groups, n_resamples=500)
+    least, most = wilson_interval(correct.sum(), 80)
+    assert 0 <= low <= least <= correct.mean() <= most <= high <= 1
+
+
+def test_resampling_is_that_of_whole_groups():
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(12), rng.integers(3, 20, size=12))
+    correct = rng.random(len(groups)) < rng.beta(2, 1, size=12)[groups]
+    ratios = []
+    for _ in range(20_000):
+        taken = rng.integers(12, size=12)
+        clips = np.concatenate([correct[groups == group] for group in taken[:12]])
+        ratios.append(clips.mean())
+    tail = stats.norm.cdf(-np.sqrt(12 / 11) * stats.t.ppf(0.975, 11))
+    expected = np.quantile(ratios, [tail, 1 - tail])
+    found = ratio_interval(*group_sums(groups, correct, np.ones(len(groups))), n_resamples=20_000)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_seeds_do_not_count_as_clips():
+    correct, groups = np.arange(40) % 4 > 0, np.repeat(np.arange(10), 4)
+    once = bootstrap_interval(correct, groups)
+    thrice = bootstrap_interval(np.tile(correct, 3), np.tile(groups, 3), np.full(120, 1 / 3))
+    np.testing.assert_allclose(once, thrice, atol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_interval_in_any_order():
+    rng = np.random.default_rng(0)
+    correct, groups = rng.random(100) < 0.7, rng.integers(9, size=100)
+    order = rng.permutation(100)
+    assert bootstrap_interval(correct, groups) == bootstrap_interval(correct[order], groups[order])
+    assert bootstrap_interval(correct, groups) != bootstrap_interval(correct, groups, random_state=1)
+
+
+def test_many_single_clips_need_little_memory(monkeypatch):
+    correct = np.random.default_rng(0).random(20_000) < 0.9
+    found = bootstrap_interval(correct, np.arange(20_000))
+    np.testing.assert_allclose(found, wilson_interval(correct.sum(), 20_000), atol=1e-3)
+    monkeypatch.setattr(statistics, "_CHUNK", 10)
+    np.testing.assert_allclose(
+        bootstrap_interval(correct, np.arange(20_000), n_resamples=500), found, atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("n_groups", [9, 25])
+def test_the_interval_covers(n_groups):
+    """Groups of unequal size whose clips are alike: 95 % of intervals hold the true accuracy."""
+    rng = np.random.default_rng(n_groups)
+    held = 0
+    for _ in range(1000):
+        sizes = rng.integers(5, 16, size=n_groups)
+        groups = np.repeat(np.arange(n_groups), sizes)
+        correct = rng.random(len(groups)) < rng.beta(8, 2, size=n_groups)[groups]
+        low, high = bootstrap_interval(correct, groups, n_resamples=999)
+        held += low <= 0.8 <= high
+    assert 0.92 <= held / 1000 <= 0.98
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_sign_flips_are_all_counted(differences):
+    patterns = [abs(np.dot(signs, differences)) for signs in product([1, -1], repeat=len(differences))]
+    assert sign_flip_test(differences) == np.mean(np.array(patterns) >= abs(sum(differences)))
+
+
+def test_sign_flips_agree_with_scipy():
+    differences = np.array([0.5, -0.25, 1.0, 0.75, 0.2, 0.3, -0.1, 0.9])
+    found = stats.permutation_test(
+        (differences, np.zeros(8)),
+        lambda x, y: np.mean(x - y),
+        permutation_type="samples",
+        n_resamples=np.inf,
+    )
+    assert sign_flip_test(differences) == pytest.approx(found.pvalue)
+
+
+def test_drawn_flips_agree_with_the_normal_limit_and_are_never_zero():
+    rng = np.random.default_rng(0)
+    differences = rng.normal(0.25, 1, size=60)
+    limit = 2 * stats.norm.sf(abs(differences.sum()) / np.sqrt((differences**2).sum()))
+    assert sign_flip_test(differences) == pytest.approx(limit, rel=0.1)
+    assert sign_flip_test(np.ones(300)) == 1 / 100_000
+    assert sign_flip_test([0, 0]) == sign_flip_test([]) == 1.0
+    assert sign_flip_test(differences) == sign_flip_test(differences)
+
+
+def test_the_sign_flip_test_keeps_its_level_where_mcnemar_does_not():
+    """Nine people for whom one of two equally good attempts happens to suit: clips are not independent."""
+    rng = np.random.default_rng(9)
+    flips, clips = 0, 0
+    for _ in range(400):
+        suits = rng.normal(0, 0.25, size=9)
+        wins, losses = (
+            rng.binomial(12, np.clip(0.3 + suits, 0, 1)),
+            rng.binomial(12, np.clip(0.3 - suits, 0, 1)),
+        )
+        flips += sign_flip_test(wins - losses) <= 0.05
+        clips += stats.binomtest(wins.sum(), (wins + losses).sum()).pvalue <= 0.05
+    assert flips / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert clips / 400 > 0.15
+
+
+def test_holm_as_stepped_by_hand():
+    # Holm's rule: compare the smallest with 0.05 / 4, the next with 0.05 / 3 and so on, until one is larger.
+    p_values = np.array([0.01, 0.02, 0.03, 0.005])
+    np.testing.assert_allclose(holm(p_values), [0.03, 0.04, 0.04, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.7]), [1.0, 1.0])
+    assert holm([]).shape == (0,)

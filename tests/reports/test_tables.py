@@ -1,0 +1,243 @@
+"""The comparison table: what its columns mean, and that every format says the same."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from sklearn.metrics import f1_score
+
+from actionbench.errors import ActionbenchError
+from actionbench.experiments.runner import GROUPS_UNKNOWN
+from actionbench.experiments.splits import LeakyRandom
+from actionbench.reports import tables
+from actionbench.reports.statistics import bootstrap_interval
+from actionbench.reports.tables import comparison_table, render, terminal
+
+FIRST = (
+    "dataset,split,attempt,family,accuracy,accuracy_low,accuracy_high,macro_f1,n_clips,n_groups,n_folds,n_cells,"
+    "n_failed,fit_seconds,predict_ms_per_clip,peak_memory_mib,n_parameters"
+)
+
+
+@pytest.fixture
+def toy(bench):
+    """Six clips of two groups."""
+    return bench().dataset(["a", "b", "a", "b", "a", "b"], list("xxxyyy"))
+
+
+def only(store):
+    (row,) = comparison_table(store).to_dict("records")
+    return row
+
+
+def test_scores_and_counts(toy):
+    toy.attempt("one", [0, 1, 1, 1, 0, 1], seed=0).attempt("one", [0, 0, 0, 1, 0, 1], seed=1)
+    row = only(toy.store)
+    truth = [0, 1, 0, 1, 0, 1]
+    assert row["accuracy"] == pytest.approx((5 + 5) / 12)
+    seeds = [f1_score(truth, found, average="macro") for found in ([0, 1, 1, 1, 0, 1], [0, 0, 0, 1, 0, 1])]
+    assert row["macro_f1"] == pytest.approx(np.mean(seeds))
+    correct = [1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1]
+    expected = bootstrap_interval(correct, list("xxxyyy") * 2, [0.5] * 12)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(expected)
+    assert [row[name] for name in ("n_clips", "n_groups", "n_folds", "n_cells", "n_failed")] == [
+        6,
+        2,
+        2,
+        4,
+        0,
+    ]
+
+
+def test_costs(toy):
+    row = only(toy.attempt("one", [0] * 6).store)
+    assert row["fit_seconds"] == 2.5  # 2 and 3
+    assert row["predict_ms_per_clip"] == pytest.approx(1000 * 1.0 / 6)
+    assert row["peak_memory_mib"] == 101
+    assert row["n_parameters"] == 1234
+    assert np.isnan(row["operations"])
+
+
+def test_failed_cells_are_counted_and_said(toy):
+    row = only(toy.attempt("one", [0, 1, 0, 1, 1, 1], fail=[0]).store)
+    assert (row["n_clips"], row["n_groups"], row["n_folds"], row["n_cells"], row["n_failed"]) == (
+        3,
+        1,
+        1,
+        2,
+        1,
+    )
+    assert row["accuracy"] == pytest.approx(2 / 3)
+    assert "1 of 2 cells failed (ValueError): the scores cover the 1 fold that finished." in row["warnings"]
+    assert tables.ONE_GROUP in row["warnings"]
+
+
+def test_nothing_finished_keeps_its_row(toy):
+    row = only(toy.attempt("one", [0] * 6, fail=[0, 1]).store)
+    assert np.isnan([row["accuracy"], row["macro_f1"], row["fit_seconds"], row["predict_ms_per_clip"]]).all()
+    assert row["n_clips"] == row["n_groups"] == row["n_folds"] == 0
+    assert row["warnings"] == "2 of 2 cells failed (ValueError): no score."
+
+
+def test_skipped_cells_say_why(toy):
+    row = only(toy.attempt("one", [0] * 6, fail=[0, 1], status="skipped", message="needs colour").store)
+    assert (row["n_failed"], row["n_skipped"]) == (0, 2)
+    assert row["warnings"] == "2 of 2 cells were skipped (needs colour): no score."
+
+
+def test_best_first_within_each_data_set_and_no_rank(bench):
+    made = bench()
+    for name in ("zoo", "abc"):
+        made.dataset(["a", "b"], ["x", "y"], name=name)
+        made.attempt("half", [0, 0]).attempt("none", [1, 0], fail=[0, 1]).attempt("all", [0, 1])
+    table = comparison_table(made.store)
+    assert list(table["dataset"]) == ["abc"] * 3 + ["zoo"] * 3
+    assert list(table["attempt"]) == ["all", "half", "none"] * 2
+    assert not [column for column in table if "rank" in column]
+
+
+@pytest.mark.parametrize("format", tables.FORMATS)
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"warnings": [GROUPS_UNKNOWN]}, GROUPS_UNKNOWN),
+        ({"warnings": [LeakyRandom.warning]}, LeakyRandom.warning),
+        ({"warnings": ["Seven clips end early."]}, "Seven clips end early."),
+    ],
+)
+def test_warnings_stand_in_every_format(bench, facts, sentence, format):
+    store = (
+        bench().dataset(["a", "b"], ["x", "y"], **facts).attempt("one", [0, 1]).attempt("two", [0, 0]).store
+    )
+    table = comparison_table(store)
+    assert sentence in render(table, format)
+    assert flat(shown(table)).count(sentence) == 1
+
+
+def shown(table, width=100):
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(terminal(table))
+    return console.file.getvalue()
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def test_csv_begins_with_the_columns_that_were_promised(usual):
+    text = render(comparison_table(usual.store), "csv")
+    assert text.startswith(FIRST + ",")
+    assert ",".join(tables.COLUMNS).startswith(FIRST)
+    back = pd.read_csv(io.StringIO(text), keep_default_na=True)
+    np.testing.assert_array_equal(back["accuracy"], comparison_table(usual.store)["accuracy"])
+
+
+def test_json_is_records_with_null(toy):
+    toy.attempt("one", [0] * 6, fail=[0, 1])
+    (row,) = json.loads(render(comparison_table(toy.store), "json"), parse_constant=pytest.fail)
+    assert list(row) == tables.COLUMNS
+    assert row["accuracy"] is None
+    assert row["n_cells"] == 2
+
+
+def test_markdown_is_one_table_a_data_set_in_percent(toy):
+    lines = render(comparison_table(toy.attempt("one", [0, 1, 0, 1, 0, 0]).store), "md").splitlines()
+    assert lines[0] == "### toy, leave-one-group-out"
+    assert lines[2].startswith("| attempt | family | accuracy [95 %] |")
+    assert "| one | features | 83.3 [" in lines[4]
+    assert len({line.count("|") for line in lines[2:5]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("format", "safe"),
+    [("md", r"a\|b\_\<i\> \`x\`"), ("tex", r"a|b\_\textless{}i\textgreater{} `x`"), ("csv", "a|b_<i>\n`x`")],
+)
+def test_names_are_escaped(toy, format, safe):
+    assert safe in render(comparison_table(toy.attempt("a|b_<i>\n`x`", [0] * 6).store), format)
+
+
+def test_latex_has_booktabs_and_escapes_all_that_is_special(toy):
+    text = render(comparison_table(toy.attempt("50% & #1 {x} $y$ ~ ^ \\z", [0] * 6).store), "tex")
+    assert r"50\% \& \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z" in text
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert rule in text
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    assert body.count(" & ") == len(tables.SHOWN) - 1
+
+
+def test_the_terminal_holds_it_in_100_columns(usual):
+    text = shown(comparison_table(usual.store))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "leave-one-group-out: 72 clips, 6 groups, 6 folds" in text
+    row = comparison_table(usual.store).iloc[0]
+    assert f"{100 * row.accuracy:.1f} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
+    text = shown(comparison_table(usual.store), width)
+    assert max(map(len, text.splitlines())) <= width
+    lines = [line for line in text.splitlines() if line.startswith("hog-svm")]
+    assert len(lines) == 1
+    assert " [" in lines[0]
+
+
+def test_an_unfinished_attempt_says_so(bench):
+    made = bench().dataset(["a", "b"] * 3, list("xxyyzz")).attempt("done", [0, 1] * 3)
+    made.groups = made.groups[:4]
+    made.attempt("under way", [0, 1] * 3)
+    rows = comparison_table(made.store).set_index("attempt")["warnings"]
+    assert rows["under way"] == "Only 4 of 6 clips so far: the run has not finished."
+    assert rows["done"] == ""
+
+
+def test_markup_in_a_name_is_only_text(toy):
+    assert "[bold]x[/bold]" in shown(comparison_table(toy.attempt("[bold]x[/bold]", [0] * 6).store))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (9e-7, "<0.001"),
+        (0.0123, "0.012"),
+        (0.999, "1"),
+        (3.44, "3.4"),
+        (9.96, "10"),
+        (56.4, "56"),
+        (999.4, "999"),
+        (999.6, "1k"),
+        (7800, "7.8k"),
+        (74_321, "74k"),
+        (12e6, "12M"),
+        (3e12, "3000G"),
+        (float("nan"), "–"),
+    ],
+)
+def test_short_numbers(value, text):
+    assert tables.short(value) == text
+
+
+def test_an_unknown_format_is_named(toy):
+    with pytest.raises(ActionbenchError, match=r"'markdown' is unknown.*md"):
+        render(comparison_table(toy.attempt("one", [0] * 6).store), "markdown")
+
+
+def test_an_empty_store_gives_an_empty_table_in_every_format(bench):
+    table = comparison_table(bench().store)
+    assert list(table.columns) == tables.COLUMNS
+    assert [render(table, format).count("nan") for format in tables.FORMATS] == [0] * 4
+    assert shown(table).strip() == ""
+
+
+def test_the_table_needs_no_drawing_and_no_terminal():
+    code = (
+        "import sys; from actionbench.reports import tables, comparison; "
+        "heavy = {'matplotlib', 'rich', 'jinja2', 'cv2', 'sklearn'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
