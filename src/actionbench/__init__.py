@@ -6,20 +6,33 @@ from typing import TYPE_CHECKING, Any
 from .errors import ActionbenchError
 
 if TYPE_CHECKING:
+    from .api import compare, plan, report, run, table
     from .baselines.base import Attempt, Explanation
     from .experiments.datasets.base import Dataset
     from .features.clip import Clip, Clips
 
 # Heavy rooms are entered only when a name of theirs is asked for.
-_HOME = {
-    "Attempt": ".baselines.base",
-    "Clip": ".features.clip",
-    "Clips": ".features.clip",
-    "Dataset": ".experiments.datasets.base",
-    "Explanation": ".baselines.base",
+_HOMES = {
+    ".api": ("compare", "plan", "report", "run", "table"),
+    ".baselines.base": ("Attempt", "Explanation"),
+    ".experiments.datasets.base": ("Dataset",),
+    ".features.clip": ("Clip", "Clips"),
 }
 
-__all__ = ["ActionbenchError", "Attempt", "Clip", "Clips", "Dataset", "Explanation", "__version__"]
+__all__ = [
+    "ActionbenchError",
+    "Attempt",
+    "Clip",
+    "Clips",
+    "Dataset",
+    "Explanation",
+    "__version__",
+    "compare",
+    "plan",
+    "report",
+    "run",
+    "table",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +40,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("actionbench")
-    if name not in _HOME:
-        raise AttributeError(f"module 'actionbench' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
+    raise AttributeError(f"module 'actionbench' has no attribute {name!r}")

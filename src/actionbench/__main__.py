@@ -1,0 +1,5 @@
+"""``python -m actionbench``."""
+
+from .cli import main
+
+main()

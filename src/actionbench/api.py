@@ -1,0 +1,133 @@
+"""The commands as Python functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .experiments.matrix import read_matrix
+from .experiments.runner import PlannedCell, plan_cells, run_cells
+from .experiments.store import DEFAULT_STORE, Store
+from .reports.tables import comparison_table
+
+if TYPE_CHECKING:
+    pass
+
+Source = str | Path | Mapping[str, Any]
+
+
+def run(
+    matrix: Source = "quick",
+    *,
+    store: str | Path = DEFAULT_STORE,
+    changes: Iterable[str] = (),
+    only: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+    workers: int | None = None,
+    retry: Iterable[str] = (),
+) -> pd.DataFrame:
+    """Run what a matrix asks for and the store does not hold yet.
+
+    Parameters
+    ----------
+    matrix : path, str or mapping
+        A TOML file, the name of a built-in matrix, or its content as a dictionary.
+    store : path
+        The SQLite file that results go to.
+    changes : iterable of str
+        ``"KEY=VALUE"`` changes to the matrix, as for ``--set``.
+    only : iterable of str
+        Conditions such as ``"attempt=rules,fold=0"``.
+    plugins : iterable of path
+        Python files with further attempts and data sets.
+    workers : int, optional
+        How many cells run at a time; by default one per core, divided by the threads of a cell.
+    retry : iterable of str
+        Stored failures to run again: ``"failed"``, or kinds such as ``"timeout"``.
+
+    Returns
+    -------
+    DataFrame
+        The comparison table of the matrix, one row per attempt and data set.
+    """
+    plugins = list(plugins)
+    checked = read_matrix(matrix, changes)
+    cells = plan_cells(checked, plugins=plugins, only=only)
+    with Store.open(store) as opened:
+        run_cells(checked, cells, opened, workers=workers, plugins=plugins, retry=retry)
+        return table_of(opened, cells)
+
+
+def table_of(store: Store, cells: Iterable[PlannedCell]) -> pd.DataFrame:
+    """Return the rows of the comparison table that belong to some cells."""
+    asked = {(cell.data.title, cell.data.entry.split.label(), cell.title) for cell in cells}
+    whole = comparison_table(store)
+    rows = [row in asked for row in zip(whole["dataset"], whole["split"], whole["attempt"], strict=True)]
+    return whole[rows].reset_index(drop=True)
+
+
+def plan(
+    matrix: Source,
+    *,
+    store: str | Path = DEFAULT_STORE,
+    changes: Iterable[str] = (),
+    only: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+) -> pd.DataFrame:
+    """Return the cells of a matrix and what the store knows of them, without running any.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell: ``dataset``, ``split``, ``attempt``, ``family``, ``seed``, ``fold``, ``fold_name``,
+        ``n_train``, ``n_test``, ``status`` (``done``, ``failed``, ``skipped`` or ``to run``) and ``key``.
+    """
+    cells = plan_cells(read_matrix(matrix, changes), plugins=plugins, only=only)
+    stored = {}
+    if Path(store).is_file():
+        with Store.open(store) as opened:
+            stored = opened.status_of()
+    rows = []
+    for cell in cells:
+        fold = cell.data.folds[cell.fold]
+        rows.append(
+            {
+                "dataset": cell.data.title,
+                "split": cell.data.entry.split.label(),
+                "attempt": cell.title,
+                "family": cell.cls.family,
+                "seed": cell.seed,
+                "fold": cell.fold,
+                "fold_name": fold.name,
+                "n_train": len(fold.train),
+                "n_test": len(fold.test),
+                "status": stored.get(cell.key, ("to run", None))[0],
+                "key": cell.key,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return the comparison table of a store, one row per attempt and data set."""
+    with Store.open(store, must_exist=True) as opened:
+        return comparison_table(opened)
+
+
+def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
+    """Write the page and the tables of a store into a folder and return the files."""
+    from .reports.pages import write_report
+
+    with Store.open(store, must_exist=True) as opened:
+        return write_report(opened, Path(folder))
+
+
+def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
+    """Compare two stores attempt by attempt; see `reports.comparison.compare`."""
+    from .reports.comparison import compare as compare_stores
+
+    with Store.open(old, must_exist=True) as before, Store.open(new, must_exist=True) as after:
+        return compare_stores(before, after, margin=margin)

@@ -1,0 +1,287 @@
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from actionbench import api
+from actionbench.cli import cli, main
+from actionbench.experiments.store import Store
+
+COLUMNS = (
+    "dataset,split,attempt,family,accuracy,accuracy_low,accuracy_high,macro_f1,n_clips,n_groups,n_folds,n_cells,"
+    "n_failed,fit_seconds,predict_ms_per_clip,peak_memory_mib,n_parameters"
+).split(",")
+
+MATRIX = """
+name = "mine"
+
+[[datasets]]
+name = "folder"
+root = "my clips"
+groups = "(?P<group>[a-z]+)_"
+split = "leave-one-group-out"
+
+[[attempts]]
+name = "majority"
+
+[[attempts]]
+name = "chance"
+"""
+
+
+@pytest.fixture
+def folder(class_folders, monkeypatch):
+    """A folder with clips and a matrix, as the working directory."""
+    monkeypatch.chdir(class_folders.parent)
+    Path("m.toml").write_text(MATRIX)
+    return class_folders.parent
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Call the command line as a shell would and return exit code, output and messages."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+def test_from_clips_to_a_table_to_a_report(folder, call):
+    code, out, err = call("run", "m.toml")
+    assert code == 0
+    assert "majority" in out
+    assert "6 cells: 0 were stored, 6 run now, 0 failed" in err
+    code, out, err = call("run", "m.toml", "--json", "-q")
+    assert (code, err) == (0, "")
+    assert {row["attempt"]: row["n_clips"] for row in json.loads(out)} == {"majority": 12, "chance": 12}
+    code, out, _ = call("show", "--format", "csv")
+    table = pd.read_csv(io.StringIO(out))
+    assert table.columns[: len(COLUMNS)].tolist() == COLUMNS
+    row = table.set_index("attempt").loc["majority"]
+    # Two classes of the same size: the most frequent one is right half of the time.
+    assert (row["accuracy"], row["n_groups"], row["n_folds"], row["n_cells"], row["n_failed"]) == (
+        0.5,
+        3,
+        3,
+        3,
+        0,
+    )
+    for form in ("terminal", "md", "tex", "json"):
+        code, out, _ = call("show", "actionbench.sqlite", "--format", form)
+        assert code == 0
+        assert "majority" in out
+    code, out, _ = call("report", "-o", "out")
+    assert code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "index.html",
+        "table.csv",
+        "table.json",
+        "table.md",
+        "table.tex",
+    ]
+
+
+def test_a_failing_cell_gives_exit_code_1_and_a_line(folder, call):
+    Path("bad.py").write_text(
+        "from actionbench import Attempt\n"
+        "class Bad(Attempt):\n    family = 'floor'\n"
+        "    def fit(self, clips, labels, groups=None): raise KeyError('ouch')\n"
+        "    def predict_proba(self, clips): ...\n"
+    )
+    Path("m.toml").write_text(MATRIX.replace('"chance"', '"bad"'))
+    code, out, err = call("run", "m.toml", "--plugin", "bad.py", "-v")
+    assert code == 1
+    assert "failed (error): folder bad ann seed 0: KeyError: 'ouch'" in err
+    assert "Traceback" in err
+    assert "majority" in out
+    code, _, err = call("run", "m.toml", "--plugin", "bad.py")
+    assert code == 1
+    assert "0 run now, 3 failed" in err
+    assert "Traceback" not in err
+    table = pd.read_csv(io.StringIO(call("show", "--format", "csv")[1])).set_index("attempt")
+    assert table.loc["bad", "n_failed"] == 3
+    assert pd.isna(table.loc["bad", "accuracy"])
+    assert table.loc["majority", "n_failed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "gone.toml"], "gone.toml: there is no such matrix"),
+        (["run", "m.toml", "--set", "sedes=[1]"], "m.toml: unknown key 'sedes'; did you mean 'seeds'"),
+        (
+            ["run", "m.toml", "--only", "attempt=rules"],
+            "--only attempt=rules: no cell is left; attempt may be majority, chance",
+        ),
+        (["run", "m.toml", "--plugin", "gone.py"], "gone.py: there is no such plug-in"),
+        (["run", "m.toml", "--set", "datasets.folder.root=nowhere"], "nowhere is not a folder"),
+        (
+            ["run", "m.toml", "--set", "attempts.chance.name=chnace"],
+            "there is no attempt 'chnace'; did you mean 'chance'",
+        ),
+        (
+            ["run", "m.toml", "--set", 'datasets.folder.split={name="group-k-fold",folds=4}'],
+            "folds = 4, but the data set has 3 groups",
+        ),
+        (["run", "m.toml", "--store", "no/where.sqlite"], "the folder no does not exist"),
+        (["plan", "gone"], "gone: there is no such matrix"),
+        (["show", "gone.sqlite"], "gone.sqlite: there is no store"),
+        (["report", "m.toml", "-o", "out"], "m.toml: cannot be opened as a store"),
+        (["compare", "gone.sqlite", "m.toml"], "gone.sqlite: there is no store"),
+        (["data", "info", "floder"], "there is no data set 'floder'; did you mean 'folder'"),
+        (["data", "info", "folder", "--root", "nowhere", "--set", "groups=none"], "nowhere is not a folder"),
+        (["data", "preview", "figures", "-o", "x.png", "--set", "subjects"], "must be KEY=VALUE"),
+        (["list", "attempts", "--plugin", "gone.py"], "gone.py: there is no such plug-in"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--nope"], ["dance"], ["show", "--format", "xls"], ["run", "-j", "0"]]
+)
+def test_wrong_use_is_exit_code_2_with_a_hint(call, words):
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+def test_nothing_is_stored_when_the_input_is_bad(folder, call):
+    call("run", "m.toml", "--set", "datasets.folder.split=leave-one-out")
+    assert not Path("actionbench.sqlite").exists()
+
+
+def test_an_empty_class_and_a_damaged_clip(folder, call):
+    (folder / "my clips/empty").mkdir()
+    assert "empty: there is no video file in this class" in call("run", "m.toml")[2]
+    (folder / "my clips/empty").rmdir()
+    (folder / "my clips/dark/ann_1.mkv").write_bytes(b"")
+    code, _, err = call("data", "info", "folder", "--root", "my clips", "--set", "groups=none")
+    assert code == 2
+    assert "ann_1.mkv: the file is empty" in err
+
+
+def test_a_store_without_results_says_so(folder, call):
+    Store.open("empty.sqlite").close()
+    code, _, err = call("show", "empty.sqlite")
+    assert code == 0
+    assert "no results yet" in err
+    assert call("report", "empty.sqlite", "-o", "out")[0] == 2
+
+
+def test_plan_tells_what_is_stored_and_runs_nothing(folder, call):
+    code, out, _ = call("plan", "m.toml", "--json")
+    assert code == 0
+    assert {cell["status"] for cell in json.loads(out)} == {"to run"}
+    assert not Path("actionbench.sqlite").exists()
+    call("run", "m.toml", "--only", "fold=ann")
+    cells = json.loads(call("plan", "m.toml", "--json")[1])
+    assert {cell["fold_name"] for cell in cells if cell["status"] == "done"} == {"ann"}
+    assert "4 to run" in call("plan", "m.toml")[2]
+
+
+def test_compare_a_store_with_itself(folder, call):
+    call("run", "m.toml")
+    code, out, _ = call("compare", "actionbench.sqlite", "actionbench.sqlite", "--json")
+    assert code == 0
+    assert {row["verdict"] for row in json.loads(out)} == {"no evidence"}
+    assert "+0.0 [" in call("compare", "actionbench.sqlite", "actionbench.sqlite")[1]
+    call("run", "m.toml", "--store", "other.sqlite", "--set", "datasets.folder.title=else")
+    assert call("compare", "actionbench.sqlite", "other.sqlite")[0] == 3
+
+
+def test_lists(folder, call):
+    attempts = {row["name"]: row for row in json.loads(call("list", "attempts", "--json")[1])}
+    families = {name: attempts[name]["family"] for name in ("chance", "majority", "rules", "mlp", "convnet")}
+    assert families == {
+        "chance": "floor",
+        "majority": "floor",
+        "rules": "rules",
+        "mlp": "dense",
+        "convnet": "convnet",
+    }
+    assert {attempts[name]["family"] for name in ("hog-svm", "hof-svm", "hog-hof-mbh-svm")} == {"features"}
+    assert not any(row["about"].startswith("cannot load") for row in attempts.values())
+    assert all(row["origin"].startswith("actionbench ") for row in attempts.values())
+    for what in ("attempts", "datasets", "splits", "matrices"):
+        assert call("list", what)[0] == 0
+
+
+def test_what_cannot_load_is_listed_with_the_reason(call, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from actionbench.baselines import registry
+
+    broken = EntryPoint("broken", "not_installed_anywhere:Thing", "actionbench.attempts")
+    real = registry.entry_points
+    monkeypatch.setattr(registry, "entry_points", lambda group: [*real(group=group), broken])
+    code, out, _ = call("list", "attempts", "--json")
+    assert code == 0
+    rows = {row["name"]: row["about"] for row in json.loads(out)}
+    assert rows["broken"] == "cannot load: ModuleNotFoundError: No module named 'not_installed_anywhere'"
+    assert not rows["rules"].startswith("cannot load")
+
+
+def test_data_info_and_preview(folder, call):
+    code, out, _ = call("data", "info", "folder", "--root", "my clips", "--set", "groups=none", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["clips"] == 12
+    assert facts["warnings"]
+    assert call("data", "info", "figures", "--set", "subjects=2", "--set", "clips_per_subject=1")[0] == 0
+    words = ["data", "preview", "folder", "--root", "my clips", "--set", "groups=none", "-o", "x.png"]
+    assert call(*words)[0] == 0
+    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_doctor(call):
+    code, out, _ = call("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["cores"] == len(os.sched_getaffinity(0))
+    assert call("doctor")[0] == 0
+
+
+def test_the_same_in_python(folder):
+    table = api.run("m.toml", store="s.sqlite", only=["attempt=majority"])
+    assert table["attempt"].tolist() == ["majority"]
+    api.run("m.toml", store="s.sqlite")
+    assert set(api.table("s.sqlite")["attempt"]) == {"majority", "chance"}
+    assert set(api.plan("m.toml", store="s.sqlite")["status"]) == {"done"}
+    assert Path("out/index.html") in api.report("s.sqlite", "out")
+    assert set(api.compare("s.sqlite", "s.sqlite")["verdict"]) == {"no evidence"}
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom actionbench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*[name for name in ('numpy', 'pandas', 'sklearn', 'cv2', 'rich', 'pydantic') if name in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "Usage" in output
+    assert output.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("name", [None, *cli.commands])
+def test_every_command_explains_itself(name):
+    result = CliRunner().invoke(cli, [*([name] if name else []), "--help"])
+    assert result.exit_code == 0
+    assert result.output.count("\n") > 5
