@@ -1,0 +1,84 @@
+"""The examples of the documents, run as a reader would."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(document, language):
+    """Return the code blocks of a language in a document."""
+    return re.findall(
+        rf"```{language}\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+
+
+def actionbench(folder, *words):
+    command = [sys.executable, "-m", "actionbench", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_own_clips_of_the_readme(class_folders):
+    (matrix,) = blocks("README.md", "toml")
+    folder = class_folders.parent
+    shutil.move(class_folders, folder / "clips")
+    (folder / "my.toml").write_text(matrix)
+    out = actionbench(
+        folder, "run", "my.toml", "--only", "attempt=rules", "--only", "attempt=hog-hof-mbh-svm", "--json"
+    )
+    assert '"attempt": "hog-hof-mbh-svm"' in out.replace('":"', '": "')
+    assert "rules" in actionbench(folder, "show", "--format", "md")
+    actionbench(folder, "report", "-o", "out/")
+    assert (folder / "out/index.html").is_file()
+
+
+def test_the_new_attempt_of_the_readme(tmp_path):
+    (code,) = blocks("README.md", "python")
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 15
+    (tmp_path / "mean_change.py").write_text(code)
+    change = 'attempts=[{ name = "mean-change" }]'
+    assert f"--set '{change}'" in (ROOT / "README.md").read_text(encoding="utf-8")
+    out = actionbench(tmp_path, "run", "--plugin", "mean_change.py", "--set", change)
+    assert "mean" in out
+
+
+def test_the_data_set_of_the_guide(tmp_path):
+    (tmp_path / "blink.py").write_text(blocks("docs/guide.md", "python")[0])
+    assert "down 4" in actionbench(tmp_path, "data", "info", "blink", "--plugin", "blink.py").replace(
+        "\n", " "
+    )
+
+
+def test_python_of_the_guide(tmp_path):
+    code = blocks("docs/guide.md", "python")[1]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "out/index.html").is_file()
+
+
+def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
+    from actionbench.experiments.matrix import read_matrix
+
+    monkeypatch.setenv("ACTIONBENCH_DATA", str(tmp_path))
+    (tmp_path / "m.toml").write_text(blocks("docs/guide.md", "toml")[0])
+    assert read_matrix(tmp_path / "m.toml").attempts[0].points() == [{"C": 0.1}, {"C": 1.0}]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/guide.md"])
+def test_links_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_guide_knows_every_split_and_data_set():
+    from actionbench.experiments.datasets.registry import dataset_registry
+    from actionbench.experiments.splits import SPLITS
+
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+    for name in (*dataset_registry().names(), *SPLITS):
+        assert name in text or name == "official"
