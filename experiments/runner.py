@@ -27,12 +27,6 @@ from .store import CellRecord, Store
 
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split")
 
-#: Warning of a data set that does not know its groups.
-GROUPS_UNKNOWN = (
-    "The groups of this data set are unknown: the same person or source video may stand on both sides of a fold, "
-    "and the scores may be too high."
-)
-
 
 def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
     """Return the attempts that can be named in a matrix."""
@@ -78,8 +72,7 @@ class PlannedDataset:
     @property
     def warnings(self) -> list[str]:
         """What every table made from it must say."""
-        known = [] if self.dataset.groups_known else [GROUPS_UNKNOWN]
-        return [*known, *filter(None, [self.entry.split.warning])]
+        return [*self.dataset.warnings, *filter(None, [self.entry.split.warning])]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,12 @@ import pandas as pd
 from ...errors import DataError
 from ...features.clip import Clip, Clips
 
+#: What every table must say that is made from a data set which does not know its groups.
+GROUPS_UNKNOWN = (
+    "The groups of this data set are unknown: the same person or source video may stand on both sides of a fold, "
+    "and the scores may be too high."
+)
+
 
 class Dataset(ABC):
     """Labelled clips, each with the group (subject or source video) that must not stand on both sides of a fold.
@@ -60,6 +66,11 @@ class Dataset(ABC):
                 f"data set {name}: clip {twice.iloc[0]!r} stands in its table twice; each name must be unique"
             )
         return table
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every table made from this data set must say, as sentences."""
+        return [] if self.groups_known else [GROUPS_UNKNOWN]
 
     def __len__(self) -> int:
         return len(self.table)

@@ -13,11 +13,6 @@ from ...errors import DataError
 from ...features.clip import Clip
 from .base import Dataset
 
-NO_GROUPS = (
-    "The groups of this data set are unknown: each clip counts as its own group, so a score may be too high, "
-    "because the same person or source video can stand on both sides of a fold."
-)
-
 
 def contact_sheet(dataset: Dataset, path: str | Path, per_class: int = 1, frames: int = 8) -> None:
     """Write a picture with frames of some clips of each class.
@@ -148,7 +143,7 @@ def _range(values: Sequence[float]) -> dict[str, float]:
 
 
 def _warnings(dataset: Dataset) -> list[str]:
-    found = [] if dataset.groups_known else [NO_GROUPS]
+    found = dataset.warnings
     table = dataset.table
     groups = table.groupby("label")["group"].nunique()
     if dataset.groups_known:

@@ -383,6 +383,8 @@ def _dataset(name: str, root: str | None, changes: tuple[str, ...], plugins: tup
 
 
 def _in_one_line(value: Any) -> str:
+    if value is None:
+        return "not known"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_in_one_line(item)}" for key, item in value.items())
     if isinstance(value, list):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
+from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.runner import GROUPS_UNKNOWN, default_workers, plan_cells, run_cells
+from actionbench.experiments.runner import default_workers, plan_cells, run_cells
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.experiments.store import Store
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from sklearn.metrics import f1_score
 
 from actionbench.errors import ActionbenchError
-from actionbench.experiments.runner import GROUPS_UNKNOWN
+from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports import tables
 from actionbench.reports.statistics import bootstrap_interval

@@ -7,7 +7,7 @@ from PIL import Image
 
 from actionbench.errors import DataError
 from actionbench.experiments.datasets import preview
-from actionbench.experiments.datasets.base import Dataset
+from actionbench.experiments.datasets.base import GROUPS_UNKNOWN, Dataset
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.preview import contact_sheet, describe
 from actionbench.features.clip import Clip
@@ -58,7 +58,7 @@ def test_warnings_are_sentences():
     known, unknown = describe(Uneven())["warnings"], describe(Uneven(groups_known=False))["warnings"]
     assert any("'jump' come from one group" in warning for warning in known)
     assert any("6 clips of 'a$b$', 1 of 'jump'" in warning for warning in known)
-    assert preview.NO_GROUPS in unknown
+    assert GROUPS_UNKNOWN in unknown
     assert not any("come from one group" in warning for warning in unknown)
     assert describe(Uneven(groups_known=False))["groups"] is None
     assert describe(Figures(subjects=2, clips_per_subject=1, frames=2))["warnings"] == []
