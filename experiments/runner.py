@@ -63,6 +63,7 @@ class PlannedDataset:
     dataset: Dataset
     folds: list[Fold]
     fingerprint: str
+    table_fingerprint: str
 
     @property
     def title(self) -> str:
@@ -170,7 +171,7 @@ def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
         raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
     except OSError as error:
         raise DataError(f"data set {entry.name!r}: {error}") from error
-    return PlannedDataset(entry, dataset, folds, fingerprint)
+    return PlannedDataset(entry, dataset, folds, fingerprint, _table_fingerprint(dataset))
 
 
 def data_fingerprint(dataset: Dataset) -> str:
@@ -426,7 +427,7 @@ def _tasks(cells: Iterable[PlannedCell], plugins: list[str], first_seed: int) ->
                 plugins,
                 data.entry.name,
                 data.entry.options,
-                _table_fingerprint(data.dataset),
+                data.table_fingerprint,
                 cell.entry.name,
                 cell.params,
                 cell.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from ..errors import StoreError
 
-DEFAULT_STORE = "actionbench.sqlite"
-
 # "abst" in the header of the file says whose it is.
 _APPLICATION_ID = 0x61627374
+
+# How long to wait for another process, in seconds.
+_PATIENCE = 60.0
 
 # One script per version of the schema; PRAGMA user_version counts those that have been applied.
 _MIGRATIONS = [
@@ -104,7 +106,7 @@ class Store:
         self.path = path
 
     @classmethod
-    def open(cls, path: str | Path = DEFAULT_STORE, *, must_exist: bool = False) -> Self:
+    def open(cls, path: str | Path, *, must_exist: bool = False) -> Self:
         """Open a store, making it where there is none.
 
         Parameters
@@ -125,7 +127,7 @@ class Store:
         if not path.parent.is_dir():
             raise StoreError(f"{path}: the folder {path.parent} does not exist")
         try:
-            connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
             store = cls(connection, path)
             try:
                 store._prepare()
@@ -138,12 +140,12 @@ class Store:
 
     def _prepare(self) -> None:
         execute = self._connection.execute
+        # Tables first: another process may be making the store, and writes its mark together with them.
+        n_tables = execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
-        if application not in (0, _APPLICATION_ID) or (
-            application == 0 and execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        ):
+        if application not in (0, _APPLICATION_ID) or (application == 0 and n_tables):
             raise StoreError(f"{self.path}: an SQLite file, but not a store of actionbench")
-        execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
         if self._version() > len(_MIGRATIONS):
@@ -159,6 +161,17 @@ class Store:
                         execute(statement)
                 execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
                 execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+    def _use_wal(self) -> None:
+        """Switch to the write-ahead log; SQLite does not wait by itself for others that switch."""
+        patience = time.monotonic() + _PATIENCE
+        while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(0.01)
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])

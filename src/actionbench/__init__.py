@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .experiments.datasets.base import Dataset
     from .features.clip import Clip, Clips
 
+#: The file that results are kept in where none is named.
+DEFAULT_STORE = "actionbench.sqlite"
+
 # Heavy rooms are entered only when a name of theirs is asked for.
 _HOMES = {
     ".api": ("compare", "plan", "report", "run", "table"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from . import DEFAULT_STORE
 from .experiments.matrix import read_matrix
 from .experiments.runner import PlannedCell, plan_cells, run_cells
-from .experiments.store import DEFAULT_STORE, Store
+from .experiments.store import Store
 from .reports.tables import comparison_table
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from . import DEFAULT_STORE
 from .errors import ActionbenchError
 
 # Everything heavy is imported inside the command that needs it.
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .experiments.runner import PlannedCell, Progress, RunSummary
-
-_STORE = "actionbench.sqlite"
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -50,7 +49,7 @@ def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--store",
         type=click.Path(dir_okay=False),
-        default=_STORE,
+        default=DEFAULT_STORE,
         show_default=True,
         help="The file that results are kept in.",
     )(command)

@@ -155,6 +155,29 @@ def test_a_store_of_a_newer_version_is_refused(store):
         Store.open(store.path)
 
 
+def open_together(path, barrier, failures):
+    barrier.wait()
+    try:
+        Store.open(path).close()
+    except Exception as error:
+        failures.put(repr(error))
+
+
+def test_many_processes_make_one_store(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "actionbench.experiments.store"])
+    failures = context.Queue()
+    for number in range(8):
+        barrier = context.Barrier(4)
+        arguments = (tmp_path / f"{number}.sqlite", barrier, failures)
+        processes = [context.Process(target=open_together, args=arguments) for _ in range(4)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+    assert failures.empty(), failures.get()
+
+
 def write_many(path, name, count, ready):
     with Store.open(path) as store:
         run_id, dataset_id = begin(store), add_dataset(store)
