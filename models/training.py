@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from math import ceil
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,10 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from . import checkpoint as files
 from . import nn, optim
 from .nn.module import Array
 
-#: What is kept of a clip between the epochs, decoded once.
+#: What `draw` and `views` make inputs from, such as the small frames of a clip.
 Sample = Any
 
 
@@ -25,6 +32,123 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class Held:
+    """Lazy samples of which the first ones asked for stay in memory, up to a bound; the others are read each time.
+
+    Parameters
+    ----------
+    samples : sequence
+        Reads a sample when it is asked for.
+    size : callable
+        Returns the bytes of a sample.
+    limit : int
+        Most bytes that are held.
+
+    Examples
+    --------
+    >>> held = Held(["read", "when", "asked"], size=len, limit=8)
+    >>> held[2], held[1], len(held)
+    ('asked', 'when', 3)
+    """
+
+    # As training asks for all samples in a new order each time, a cache that lets go would serve no better.
+
+    def __init__(self, samples: Samples, size: Callable[[Sample], int], limit: int) -> None:
+        self._samples, self._size, self._free = samples, size, limit
+        self._held: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self._held:
+            return self._held[index]
+        sample = self._samples[index]
+        size = self._size(sample)
+        if size <= self._free:
+            self._held[index] = sample
+            self._free -= size
+        return sample
+
+
+class Interrupted(KeyboardInterrupt):
+    """A training was interrupted; its net stands in evaluation mode, with the best parameters until then.
+
+    It goes on upwards as any interrupt does, so that a half-trained net is taken for a trained one only by who
+    catches it.
+
+    Attributes
+    ----------
+    log : DataFrame
+        One row per finished epoch, as `Training.fit` returns it; the initial values are the best before the first.
+    """
+
+    def __init__(self, log: pd.DataFrame) -> None:
+        super().__init__(f"the training was interrupted after {len(log)} finished epochs")
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        The epoch, from 1, and how many there are.
+    batch, n_batches : int
+        Mini-batches of this epoch that are done, and how many there are. When all are, the epoch has ended: it is
+        validated and its checkpoint written.
+    loss : float
+        Mean over the samples of this epoch until now.
+    validation_loss : float or None
+        Of the last epoch that has ended.
+    seconds_left : float
+        Until the last epoch ends, at the pace until now.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    n_batches: int
+    loss: float
+    validation_loss: float | None
+    seconds_left: float
+
+    @property
+    def share(self) -> float:
+        """Share of all mini-batches that are done."""
+        return (self.epoch - 1 + self.batch / self.n_batches) / self.epochs
+
+    def __str__(self) -> str:
+        validation = "" if self.validation_loss is None else f", validation loss {self.validation_loss:.4g}"
+        minutes, seconds = divmod(ceil(self.seconds_left), 60)
+        left = f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+        return f"epoch {self.epoch}/{self.epochs}: loss {self.loss:.4g}{validation}, {left}"
+
+
+@contextmanager
+def progress_line() -> Iterator[Callable[[Progress], None]]:
+    """Give what `Training.fit` takes as ``progress``: on standard error, a bar on a terminal, else a line per epoch.
+
+    Examples
+    --------
+    >>> with progress_line() as progress:  # doctest: +SKIP
+    ...     Training().fit(net, samples, targets, draw, views, progress=progress)
+    """
+    if not sys.stderr.isatty():
+        yield lambda now: print(now, file=sys.stderr) if now.batch == now.n_batches else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), TextColumn("{task.description}", markup=False))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=1)
+        yield lambda now: bar.update(task, completed=now.share, description=str(now))
 
 
 @dataclass(frozen=True)
@@ -40,7 +164,7 @@ class Training:
     learning_rate : float
         Peak of the cycle.
     weight_decay : float
-        Of arrays of two and more axes; biases and scales stay.
+        Of arrays of two and more axes, where ``method`` heeds ``decays``; biases and scales stay.
     label_smoothing : float
         Of the cross entropy.
     clip_norm : float, optional
@@ -53,6 +177,12 @@ class Training:
         Whether classes weigh alike however many samples they have.
     random_state : int
         Seed of initial values, order, augmentation, dropout and held-out groups.
+    method : callable
+        One of `optim`, such as ``optim.sgd``.
+    options : mapping of str
+        Options of the method, such as ``{"momentum": 0.9}``.
+    schedule : callable
+        Returns the learning rate from the step, the number of steps and the peak, such as ``optim.cosine``.
 
     Raises
     ------
@@ -70,6 +200,9 @@ class Training:
     patience: int | None = None
     balanced: bool = True
     random_state: int = 0
+    method: Callable[..., tuple[Array, list[float]]] = optim.adamw
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Callable[[int, int, float], float] = optim.one_cycle
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1:
@@ -78,6 +211,19 @@ class Training:
             )
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be a share in [0, 1), got {self.label_smoothing}")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0):
+            raise ValueError(
+                f"learning_rate must be above 0 and weight_decay 0 or more, got {self.learning_rate} and "
+                f"{self.weight_decay}"
+            )
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm must be above 0, or None, got {self.clip_norm}")
+        if self.patience is not None and not (self.patience >= 1 and self.validation):
+            raise ValueError(
+                f"patience must be 1 or more and needs validation, got {self.patience} and {self.validation}"
+            )
 
     def fit(
         self,
@@ -87,6 +233,9 @@ class Training:
         draw: Callable[[Sample, np.random.Generator], Array],
         views: Callable[[Sample], Array],
         groups: NDArray | None = None,
+        *,
+        checkpoint: str | Path | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
     ) -> pd.DataFrame:
         """Train ``net`` in place and leave it in evaluation mode.
 
@@ -97,7 +246,8 @@ class Training:
         net : Module
             Gives scores (N, n_classes).
         samples : sequence
-            What `draw` and `views` take, such as the small frames of each clip.
+            What `draw` and `views` take, such as the small frames of each clip. Each is asked for when it is
+            needed and not kept; see `Held`.
         targets : ndarray of int, shape (n,)
             Class numbers from 0.
         draw : callable
@@ -106,6 +256,12 @@ class Training:
             Makes the inputs (n_views, ...) of one sample whose predictions are averaged.
         groups : ndarray, shape (n,), optional
             Group of each sample; needed where ``validation`` holds groups out.
+        checkpoint : path, optional
+            File in which the training stands after each epoch. If it exists, the training goes on from there, and
+            ends with the same bits as one that never stopped, also where that one was interrupted or killed. What
+            ``draw`` and ``views`` do is not in it: they must be the same.
+        progress : callable
+            Told a `Progress` after each mini-batch; see `progress_line`.
 
         Returns
         -------
@@ -116,16 +272,20 @@ class Training:
         Raises
         ------
         ValueError
-            If validation is asked for without two groups, or there is no sample.
+            If validation is asked for without two groups, there is no sample, targets or groups are not one for
+            each, or the checkpoint is damaged or of a training with other parameters, net or data.
+        Interrupted
+            At a KeyboardInterrupt. The net then holds the parameters of the best epoch until then with validation,
+            of the last finished one without.
         """
-        if not len(samples):
-            raise ValueError("there is no sample to train on")
+        targets = _check(samples, targets, groups)
+        path = None if checkpoint is None else _check_path(Path(checkpoint))
         rng = np.random.default_rng(self.random_state)
         held_out = self._hold_out(groups, rng)
         with threadpool_limits(1, user_api="blas"):
             net.reset(rng)
-            run = _Run(self, net, samples, targets, draw, views, rng, held_out)
-            return run.train()
+            run = _Run(self, net, samples, targets, draw, views, rng, held_out, progress)
+            return run.train(path)
 
     def _hold_out(self, groups: NDArray | None, rng: np.random.Generator) -> NDArray[np.bool_] | None:
         """Return which samples are held out: all those of some groups."""
@@ -136,6 +296,27 @@ class Training:
             raise ValueError(f"validation needs two groups or more, got {len(names)}")
         n = min(max(round(self.validation * len(names)), 1), len(names) - 1)
         return np.isin(np.asarray(groups), rng.permutation(names)[:n])
+
+
+def _check(samples: Samples, targets: NDArray[np.integer], groups: NDArray | None) -> NDArray[np.integer]:
+    """Return the targets as an array, if they and the groups fit the samples."""
+    n, targets = len(samples), np.asarray(targets)
+    if not n:
+        raise ValueError("there is no sample to train on")
+    if targets.shape != (n,) or targets.dtype.kind not in "iu" or targets.min() < 0:
+        raise ValueError(
+            f"targets must be a class number from 0 for each of the {n} samples, got {targets.dtype} of shape "
+            f"{targets.shape}"
+        )
+    if groups is not None and len(groups) != n:
+        raise ValueError(f"groups must be one for each of the {n} samples, got {len(groups)}")
+    return targets
+
+
+def _check_path(path: Path) -> Path:
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: no checkpoint can be written there, {path.parent} is not a folder")
+    return path
 
 
 class _Run:
@@ -151,70 +332,94 @@ class _Run:
         views: Callable[[Sample], Array],
         rng: np.random.Generator,
         held_out: NDArray[np.bool_] | None,
+        progress: Callable[[Progress], None],
     ) -> None:
-        self.how, self.net, self.samples, self.targets = how, net, samples, np.asarray(targets)
-        self.draw, self.views, self.rng = draw, views, rng
+        self.how, self.net, self.samples, self.targets = how, net, samples, targets
+        self.draw, self.views, self.rng, self.progress = draw, views, rng, progress
         aside = np.zeros(len(samples), bool) if held_out is None else held_out
         self.train_on, self.validate_on = np.flatnonzero(~aside), np.flatnonzero(aside)
-        self.criterion = nn.CrossEntropyLoss(self._class_weights(), how.label_smoothing)
         self.x, self.gradient = net.get_parameters()
-        self.state: dict[str, Any] = {"weight_decay": how.weight_decay, "decays": _decays(net)}
+        self.options = {"weight_decay": how.weight_decay, "decays": _decays(net), **how.options}
+        self.state: dict[str, Any] = dict(self.options)
         self.n_batches = ceil(len(self.train_on) / how.batch_size)
-        self.step = 0
+        self.rows: list[dict[str, float]] = []
+        self.kept = net.state_dict()
 
-    def _class_weights(self) -> Array | None:
-        if not self.how.balanced:
-            return None
-        counts = np.bincount(self.targets[self.train_on], minlength=int(self.targets.max()) + 1)
-        return counts.sum() / np.maximum(counts, 1) / max(np.count_nonzero(counts), 1)
+    def train(self, path: Path | None) -> pd.DataFrame:
+        """Go through the epochs that are left, and leave the best parameters in the net."""
+        if path is not None and path.exists():
+            self._resume(path)
+        self.begun, self.first = time.monotonic(), len(self.rows) * self.n_batches
+        try:
+            while len(self.rows) < self.how.epochs and not self._is_stale():
+                row = self._epoch()
+                self.rows.append(row | (self._validate() if len(self.validate_on) else {}))
+                if self._best() == len(self.rows):
+                    self.kept = self.net.state_dict()
+                if path is not None:
+                    files.write(path, self._content())
+                self._tell(len(self.rows), self.n_batches, row["loss"])
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(self._end()) from interrupt
+        return self._end()
 
-    def train(self) -> pd.DataFrame:
-        """Go through the epochs and leave the best parameters in the net."""
-        rows: list[dict[str, float]] = []
-        best = np.inf
-        kept: tuple[int, dict[str, Array]] | None = None
-        for epoch in range(1, self.how.epochs + 1):
-            rows.append({"epoch": float(epoch), **self._epoch()})
-            if len(self.validate_on):
-                rows[-1] |= self._validate()
-                if rows[-1]["validation_loss"] < best:
-                    best, kept = rows[-1]["validation_loss"], (epoch, self.net.state_dict())
-                if kept and self.how.patience is not None and epoch - kept[0] >= self.how.patience:
-                    break
-        if kept:
-            self.net.load_state_dict(kept[1])
-        self.net.evaluate()
-        return pd.DataFrame(rows)
+    def _end(self) -> pd.DataFrame:
+        self.net.load_state_dict(self.kept).evaluate()
+        names = ["epoch", "learning_rate", "loss", "accuracy"]
+        if len(self.validate_on):
+            names += ["validation_loss", "validation_accuracy"]
+        return pd.DataFrame(self.rows, columns=names)
+
+    def _best(self) -> int:
+        """Return the epoch whose parameters are kept: the last one where nothing is held out."""
+        losses = [row.get("validation_loss", -row["epoch"]) for row in self.rows]
+        return int(np.argmin(np.nan_to_num(losses, nan=np.inf))) + 1
+
+    def _is_stale(self) -> bool:
+        patience = self.how.patience
+        return patience is not None and bool(self.rows) and len(self.rows) - self._best() >= patience
 
     def _epoch(self) -> dict[str, float]:
         self.net.training()
-        loss, right = 0.0, 0
+        epoch, loss, right, seen = len(self.rows) + 1, 0.0, 0, 0
         # Batches of nearly one size: none is a lone sample that batch normalisation could not use.
-        for batch in np.array_split(self.rng.permutation(self.train_on), self.n_batches):
-            batch_loss, batch_right = self._step(batch)
-            loss, right = loss + batch_loss * len(batch), right + batch_right
-        n = len(self.train_on)
-        return {"learning_rate": self.state["learning_rate"], "loss": loss / n, "accuracy": right / n}
+        batches = np.array_split(self.rng.permutation(self.train_on), self.n_batches)
+        for done, batch in enumerate(batches, 1):
+            batch_loss, batch_right = self._step(batch, (epoch - 1) * self.n_batches + done - 1)
+            loss, right, seen = loss + batch_loss * len(batch), right + batch_right, seen + len(batch)
+            if done < self.n_batches:
+                self._tell(epoch, done, loss / seen)
+        rate = self.state["learning_rate"]
+        return {"epoch": float(epoch), "learning_rate": rate, "loss": loss / seen, "accuracy": right / seen}
 
-    def _step(self, batch: NDArray[np.intp]) -> tuple[float, int]:
+    def _step(self, batch: NDArray[np.intp], step: int) -> tuple[float, int]:
         x = np.stack([self.draw(self.samples[int(index)], self.rng) for index in batch])
         targets, right = self.targets[batch], 0
 
         def evaluate(_: Array) -> tuple[float, Array]:
             nonlocal right
             scores = self.net.forward(x)
+            criterion = self._criterion(scores)
             right = int((scores.argmax(axis=1) == targets).sum())
             self.gradient.fill(0)
-            self.net.backward(x, self.criterion.backward(scores, targets), input_grad=False)
+            self.net.backward(x, criterion.backward(scores, targets), input_grad=False)
             self._clip()
-            return self.criterion.forward(scores, targets), self.gradient
+            return criterion.forward(scores, targets), self.gradient
 
         n_steps = self.how.epochs * self.n_batches
-        self.state["learning_rate"] = optim.one_cycle(self.step, n_steps, self.how.learning_rate)
-        self.step += 1
-        _, losses = optim.adamw(evaluate, self.x, self.state)
+        self.state["learning_rate"] = self.how.schedule(step, n_steps, self.how.learning_rate)
+        _, losses = self.how.method(evaluate, self.x, self.state)
         self.net.clear_state()
         return losses[0], right
+
+    def _criterion(self, scores: Array) -> nn.CrossEntropyLoss:
+        weights = None
+        if self.how.balanced:
+            n_classes = scores.shape[1]
+            counts = np.bincount(self.targets[self.train_on], minlength=n_classes)[:n_classes]
+            # A class without samples weighs as much as a sample does on average.
+            weights = np.where(counts, counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts), 1)
+        return nn.CrossEntropyLoss(weights, self.how.label_smoothing)
 
     def _clip(self) -> None:
         norm = float(np.linalg.norm(self.gradient))
@@ -228,9 +433,61 @@ class _Run:
         )
         targets = self.targets[self.validate_on]
         return {
-            "validation_loss": self.criterion.forward(scores, targets),
+            "validation_loss": self._criterion(scores).forward(scores, targets),
             "validation_accuracy": float((scores.argmax(axis=1) == targets).mean()),
         }
+
+    def _tell(self, epoch: int, batch: int, loss: float) -> None:
+        done, n_steps = (epoch - 1) * self.n_batches + batch, self.how.epochs * self.n_batches
+        left = (n_steps - done) * (time.monotonic() - self.begun) / (done - self.first)
+        validation = self.rows[-1].get("validation_loss") if self.rows else None
+        self.progress(Progress(epoch, self.how.epochs, batch, self.n_batches, loss, validation, left))
+
+    def _identity(self) -> dict[str, str]:
+        """Return what must be the same in a training that goes on."""
+        how = {entry.name: getattr(self.how, entry.name) for entry in fields(self.how)}
+        # Functions by their names: where they lie in memory says nothing.
+        return {name: re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in how.items()} | {
+            "net": f"{self.net.tree()} {self.x.dtype}",
+            "number of samples": str(len(self.targets)),
+            "targets": hashlib.sha256(self.targets.astype("<i8").tobytes()).hexdigest(),
+            "held-out samples": hashlib.sha256(self.validate_on.astype("<i8").tobytes()).hexdigest(),
+        }
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        """Return the sources of chance: the loop's, and those that are attributes of modules."""
+        inside = {
+            f"{path}.{name}": value
+            for path, module in self.net.named_modules()
+            for name, value in vars(module).items()
+            if isinstance(value, np.random.Generator)
+        }
+        return {"training": self.rng, **inside}
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "identity": self._identity(),
+            "rows": self.rows,
+            "net": self.net.state_dict(),
+            "kept": None if self._best() == len(self.rows) else self.kept,
+            "optimiser": {name: value for name, value in self.state.items() if name not in self.options},
+            "generators": {name: rng.bit_generator.state for name, rng in self._generators().items()},
+        }
+
+    def _resume(self, path: Path) -> None:
+        content, own = files.read(path), self._identity()
+        there = content.get("identity", {})
+        differing = [name for name in own if there.get(name) != own[name]]
+        if differing:
+            raise ValueError(
+                f"{path}: is the checkpoint of a training with other {', '.join(differing)}; train as there, or name "
+                f"another file"
+            )
+        self.rows, self.state = content["rows"], self.options | content["optimiser"]
+        self.net.load_state_dict(content["net"])
+        self.kept = content["kept"] or content["net"]
+        for name, rng in self._generators().items():
+            rng.bit_generator.state = content["generators"][name]
 
 
 def _decays(net: nn.Module) -> Array:
