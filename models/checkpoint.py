@@ -77,8 +77,9 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def _digest(text: str, arrays: Arrays) -> str:
     digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        digest.update(arrays[name].tobytes())
+    for name, array in sorted(arrays.items()):
+        digest.update(repr((name, array.dtype.str, array.shape)).encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -1,8 +1,21 @@
+import gc
+import io
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from functools import partial
+from itertools import pairwise
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from actionbench.models import nn, zoo
-from actionbench.models.training import Training, predict_proba
+from actionbench import Clip, Clips
+from actionbench.models import checkpoint, nn, optim, zoo
+from actionbench.models.training import Held, Interrupted, Training, predict_proba, progress_line
 
 LENGTH = 6
 
@@ -97,7 +110,20 @@ def test_validation_without_groups():
         fit(validation=0.2)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"validation": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"validation": 1.0},
+        {"label_smoothing": 1.0},
+        {"learning_rate": 0.0},
+        {"weight_decay": -0.1},
+        {"clip_norm": 0.0},
+        {"patience": 0, "validation": 0.5},
+        {"patience": 3},
+    ],
+)
 def test_impossible_training(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Training(**wrong)
@@ -120,11 +146,42 @@ def test_no_batch_is_a_lone_sample():
     assert np.isfinite(net.get_parameters()[0]).all()
 
 
+@pytest.mark.parametrize(
+    ("targets", "groups", "sentence"),
+    [
+        (np.zeros(3, int), None, "class number from 0 for each of the 40 samples, got int64 of shape"),
+        (np.zeros(40), None, "got float64 of shape"),
+        (np.full(40, -1), None, "targets must be a class number from 0"),
+        (np.zeros(40, int), np.zeros(39), "groups must be one for each of the 40 samples, got 39"),
+    ],
+)
+def test_targets_and_groups_that_do_not_fit(targets, groups, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Training().fit(zoo.mlp(LENGTH, 2), two_classes()[0], targets, draw, views, groups)
+
+
+def gradients(clip_norm):
+    """Return the gradients that the method is given, one per row."""
+    seen = []
+
+    def method(opfunc, x, state):
+        loss, gradient = opfunc(x)
+        seen.append(gradient.astype(float))
+        return x, [loss]
+
+    fit(epochs=2, clip_norm=clip_norm, method=method)
+    return np.array(seen)
+
+
 def test_long_gradients_are_shortened():
-    before = weights(epochs=1, batch_size=64, clip_norm=None, learning_rate=1e-3)
-    after = weights(epochs=1, batch_size=64, clip_norm=1e-12, learning_rate=1e-3)
-    start = zoo.mlp(LENGTH, 8, 2, dropout=0.1).reset(np.random.default_rng(0)).get_parameters()[0]
-    assert np.abs(after - start).max() < np.abs(before - start).max() / 10
+    free, short = gradients(None), gradients(0.7)
+    lengths = np.linalg.norm(free, axis=1)
+    assert (lengths > 0.7).any()
+    assert (lengths < 0.7).any()
+    np.testing.assert_allclose(np.linalg.norm(short, axis=1), np.minimum(lengths, 0.7), rtol=1e-5)
+    np.testing.assert_allclose(
+        short * lengths[:, np.newaxis], free * np.minimum(lengths, 0.7)[:, np.newaxis], rtol=1e-4, atol=1e-7
+    )
 
 
 def test_rare_classes_weigh_as_much():
@@ -136,3 +193,384 @@ def test_rare_classes_weigh_as_much():
         how = Training(epochs=60, label_smoothing=0, weight_decay=0, balanced=balanced, learning_rate=0.05)
         how.fit(net, samples, targets[kept], lambda sample, rng: sample, views)
         np.testing.assert_allclose(predict_proba(net, samples[:1], views)[0, 1], share, atol=0.05)
+
+
+def test_more_scores_than_classes_in_the_samples():
+    net, _ = fit(zoo.mlp(LENGTH, 5), label_smoothing=0.0)
+    samples, targets = two_classes()
+    assert (predict_proba(net, samples, views).argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_fewer_scores_than_classes_in_the_samples():
+    with pytest.raises(ValueError, match="target 1 is none of the 1 classes"):
+        fit(zoo.mlp(LENGTH, 1))
+
+
+RECIPES = {
+    "adamw": (
+        {"label_smoothing": 0.1},
+        lambda torch, groups: torch.optim.AdamW(groups, 0.01, weight_decay=0.1),
+        lambda torch, method: torch.optim.lr_scheduler.OneCycleLR(method, 0.01, 30, cycle_momentum=False),
+    ),
+    "sgd": (
+        {
+            "method": optim.sgd,
+            "options": {"momentum": 0.9, "dampening": 0.0, "nesterov": True},
+            "schedule": optim.cosine,
+            "weight_decay": 0.0,
+        },
+        lambda torch, groups: torch.optim.SGD(groups, 0.01, momentum=0.9, nesterov=True, weight_decay=0.0),
+        lambda torch, method: torch.optim.lr_scheduler.CosineAnnealingLR(method, 30),
+    ),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_against_pytorch(recipe):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+    options, make_method, make_schedule = RECIPES[recipe]
+    samples, targets = two_classes(24)
+    samples, targets = [sample.astype(float) for sample in samples], np.minimum(targets, np.arange(24) // 12)
+    sizes = (LENGTH, 5, 2)
+    net = zoo.mlp(*sizes).astype(np.float64)
+    how = {"epochs": 30, "batch_size": 24, "learning_rate": 0.01, "weight_decay": 0.1, "clip_norm": 0.3}
+    how |= {"label_smoothing": 0.0} | options
+    start = zoo.mlp(*sizes).astype(np.float64).reset(np.random.default_rng(0)).state_dict()
+    log = Training(**how).fit(net, samples, targets, lambda sample, rng: sample, views)
+
+    layers = [torch.nn.Linear(a, b, dtype=torch.float64) for a, b in pairwise(sizes)]
+    theirs = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1])
+    for value, ours in zip(theirs.parameters(), start.values(), strict=True):
+        value.data[...] = torch.from_numpy(ours)
+    matrices, biases = (
+        [v for v in theirs.parameters() if (v.ndim > 1) == wanted] for wanted in (True, False)
+    )
+    method = make_method(torch, [{"params": matrices}, {"params": biases, "weight_decay": 0.0}])
+    schedule = make_schedule(torch, method)
+    counts = np.bincount(targets)
+    criterion = torch.nn.CrossEntropyLoss(
+        torch.from_numpy(24 / counts / 2), label_smoothing=how["label_smoothing"]
+    )
+    losses = []
+    for _ in range(30):
+        method.zero_grad()
+        loss = criterion(theirs(torch.from_numpy(np.stack(samples))), torch.from_numpy(targets))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.3)
+        losses.append(loss.item())
+        method.step()
+        schedule.step()
+    np.testing.assert_allclose(log["loss"], losses, rtol=1e-5)
+    for value, ours in zip(theirs.parameters(), net.state_dict().values(), strict=True):
+        np.testing.assert_allclose(ours, value.detach().numpy(), rtol=1e-4, atol=1e-6)
+
+
+STEPS = {"validation": 0.3, "epochs": 7, "batch_size": 8, "learning_rate": 0.05, "random_state": 5}
+GROUPS = np.arange(40) // 5
+
+
+def rich_net():
+    """Return a net with all that a checkpoint must hold: dropout twice, running moments, several layers."""
+    return zoo.mlp(LENGTH, 8, 6, 2, dropout=0.3, batch_norm=True)
+
+
+def train(path=None, progress=lambda _: None, **options):
+    """Return all that a training leaves behind: log, net, and the next random numbers of each generator."""
+    samples, targets = two_classes()
+    net, generators = rich_net(), []
+
+    def spying(sample, rng):
+        generators[:] = [rng]
+        return draw(sample, rng)
+
+    how = Training(**STEPS | options)
+    log = how.fit(net, samples, targets, spying, views, GROUPS, checkpoint=path, progress=progress)
+    inside = [module.rng for module in net.find_modules(nn.Dropout)]
+    return SimpleNamespace(log=log, net=net, chance=[rng.random(3) for rng in generators + inside])
+
+
+def assert_same(one, other):
+    pd.testing.assert_frame_equal(one.log, other.log, check_exact=True)
+    for left, right in zip(one.net.state_dict().values(), other.net.state_dict().values(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(one.chance, other.chance)
+
+
+def stop(epoch, batch=None, action=None):
+    """Return a progress that raises an interrupt, or does another thing, after a batch or the whole of an epoch."""
+
+    def progress(now):
+        if (now.epoch, now.batch) == (epoch, batch or now.n_batches):
+            if action is None:
+                raise KeyboardInterrupt
+            action()
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"validation": 0.0},
+        {"patience": 2, "epochs": 20},
+        {"method": optim.sgd, "options": {"momentum": 0.9}, "schedule": partial(optim.cosine, warm_up=4)},
+    ],
+    ids=["validation", "plain", "patience", "sgd"],
+)
+def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path, options):
+    whole = train(**options)
+    assert_same(train(tmp_path / "never stopped", **options), whole)
+    for epoch in (1, 4):
+        for batch in (1, None):
+            path = tmp_path / f"{epoch} {batch}"
+            with pytest.raises(Interrupted):
+                train(path, stop(epoch, batch), **options)
+            assert path.exists() == (epoch > 1 or batch is None)
+            assert_same(train(path, **options), whole)
+
+
+def test_a_training_stopped_many_times(tmp_path):
+    for epoch in range(1, 8):
+        with pytest.raises(Interrupted):
+            train(tmp_path / "state", stop(epoch, 3))
+    assert_same(train(tmp_path / "state"), train())
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path / "state", stop(7))
+    first = train()
+    before = (tmp_path / "state").read_bytes()
+    told = []
+    again = train(tmp_path / "state", told.append)
+    assert not told
+    assert (tmp_path / "state").read_bytes() == before
+    pd.testing.assert_frame_equal(again.log, first.log, check_exact=True)
+    np.testing.assert_array_equal(again.net.get_parameters()[0], first.net.get_parameters()[0])
+    np.testing.assert_array_equal(again.chance, first.chance[1:])
+    assert again.net.is_training is False
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_in_an_epoch(path):
+    """Be killed between two mini-batches."""
+    train(path, stop(4, 2, die))
+
+
+def killed_in_a_write(path):
+    """Be killed when the next checkpoint is written, but not yet named."""
+
+    def prepare():
+        os.replace = lambda *_: die()
+
+    train(path, stop(4, 2, prepare))
+
+
+@pytest.mark.parametrize("how", [killed_in_an_epoch, killed_in_a_write])
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, how):
+    path = tmp_path / "state"
+    code = "import runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]](sys.argv[3])"
+    ended = subprocess.run([sys.executable, "-c", code, __file__, how.__name__, path], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(checkpoint.read(path)["rows"]) == 3
+    assert_same(train(path), train())
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"epochs": 8}, "epochs"),
+        ({"random_state": 6}, "random_state, held-out samples"),
+        ({"method": optim.sgd}, "method"),
+        ({"options": {"beta1": 0.8}}, "options"),
+        ({"schedule": optim.cosine}, "schedule"),
+    ],
+)
+def test_a_checkpoint_of_another_training(tmp_path, options, what):
+    train(tmp_path / "state")
+    with pytest.raises(ValueError, match=f"state: is the checkpoint of a training with other {what}; train"):
+        train(tmp_path / "state", **options)
+
+
+@pytest.mark.parametrize(
+    ("net", "n", "what"),
+    [
+        (lambda: zoo.mlp(LENGTH, 9, 2), 40, "net"),
+        (lambda: zoo.mlp(LENGTH, 8, 2, dropout=0.2), 40, "net"),
+        (lambda: zoo.mlp(LENGTH, 8, 2).astype(np.float64), 40, "net"),
+        (lambda: zoo.mlp(LENGTH, 8, 2), 38, "number of samples, targets"),
+    ],
+)
+def test_a_checkpoint_of_another_net_or_other_data(tmp_path, net, n, what):
+    def go(net, n):
+        samples, targets = two_classes(n)
+        Training(epochs=1).fit(net, samples, targets, draw, views, checkpoint=tmp_path / "state")
+
+    go(zoo.mlp(LENGTH, 8, 2), 40)
+    with pytest.raises(ValueError, match=f"with other {what}; train"):
+        go(net(), n)
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    (tmp_path / "state").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="state: is damaged or no checkpoint"):
+        train(tmp_path / "state")
+    checkpoint.write(tmp_path / "state", {"something": "else"})
+    with pytest.raises(ValueError, match="with other epochs, batch_size"):
+        train(tmp_path / "state")
+
+
+def test_a_checkpoint_in_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        train(tmp_path / "nowhere" / "state")
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.3])
+def test_an_interrupt_keeps_the_best(validation):
+    samples, targets = two_classes()
+    net, states = rich_net(), []
+
+    def progress(now):
+        if now.batch == now.n_batches:
+            states.append(net.state_dict())
+        if now.epoch == 6 and now.batch == 2:
+            raise KeyboardInterrupt
+
+    how = Training(**STEPS | {"validation": validation})
+    with pytest.raises(KeyboardInterrupt, match="after 5 finished epochs") as caught:
+        how.fit(net, samples, targets, draw, views, GROUPS, progress=progress)
+    log = caught.value.log
+    assert log["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert net.is_training is False
+    best = int(log["validation_loss"].argmin()) if validation else 4
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, states[best][name])
+    assert np.isfinite(predict_proba(net, samples, views)).all()
+
+
+def test_an_interrupt_before_an_epoch_has_ended():
+    samples, targets = two_classes()
+    net = rich_net()
+    with pytest.raises(Interrupted) as caught:
+        Training(batch_size=8).fit(net, samples, targets, draw, views, progress=stop(1, 2))
+    assert list(caught.value.log) == ["epoch", "learning_rate", "loss", "accuracy"]
+    assert caught.value.log.empty
+    start = rich_net().reset(np.random.default_rng(0))
+    for name, value in start.state_dict().items():
+        np.testing.assert_array_equal(net.state_dict()[name], value)
+
+
+class Read:
+    """A sample that can be counted while it lives."""
+
+    def __init__(self, frames):
+        self.frames = frames
+
+
+def counted(n):
+    """Return lazy samples, and what counts those that live and how often each was read."""
+    alive, reads, most = weakref.WeakSet(), [0] * n, [0]
+
+    class Lazy:
+        def __len__(self):
+            return n
+
+        def __getitem__(self, index):
+            if not 0 <= index < n:
+                raise IndexError(index)
+            reads[index] += 1
+            sample = Read(two_classes(n)[0][index])
+            alive.add(sample)
+            most[0] = max(most[0], len(alive))
+            return sample
+
+    return Lazy(), reads, most
+
+
+def test_lazy_samples_are_read_when_needed_and_not_kept():
+    samples, reads, most = counted(40)
+    net = zoo.mlp(LENGTH, 2)
+    how = Training(epochs=3, batch_size=16, validation=0.25)
+    gc.collect()
+    how.fit(
+        net,
+        samples,
+        np.arange(40) % 2,
+        lambda s, rng: s.frames,
+        lambda s: s.frames[np.newaxis],
+        np.arange(40) // 5,
+    )
+    predict_proba(net, samples, lambda s: s.frames[np.newaxis])
+    assert reads == [4] * 40
+    assert most[0] <= 2
+
+
+def test_held_samples_are_bounded():
+    samples, reads, most = counted(40)
+    held = Held(samples, lambda sample: sample.frames.nbytes, 10 * 4 * LENGTH + 1)
+    assert len(held) == 40
+    for _ in range(3):
+        for index in range(40):
+            np.testing.assert_array_equal(held[index].frames, two_classes()[0][index])
+    assert reads == [1] * 10 + [3] * 30
+    assert most[0] <= 12
+
+
+def test_clips_are_samples():
+    rng = np.random.default_rng(0)
+    clips = Clips.of([Clip(rng.integers(0, 256, (2, 3, 4), dtype=np.uint8), 25.0) for _ in range(5)])
+
+    def small(clip, rng=None):
+        return clip.frames.ravel().astype(np.float32) / 255
+
+    net = zoo.mlp(24, 2)
+    log = Training(epochs=2).fit(net, clips, np.arange(5) % 2, small, lambda clip: small(clip)[np.newaxis])
+    assert len(log) == 2
+
+
+def test_tells_how_far_it_is():
+    told = []
+    done = train(progress=told.append)
+    n = told[0].n_batches
+    assert [(now.epoch, now.batch) for now in told] == [(e, b) for e in range(1, 8) for b in range(1, n + 1)]
+    assert [now.loss for now in told[n - 1 :: n]] == done.log["loss"].tolist()
+    assert [now.validation_loss for now in told[n - 1 :: n]] == done.log["validation_loss"].tolist()
+    assert told[0].validation_loss is None
+    assert np.all(np.diff([now.share for now in told]) > 0)
+    assert all(now.seconds_left > 0 for now in told[:-1])
+    assert (told[-1].share, told[-1].seconds_left) == (1, 0)
+
+
+def test_is_quiet_by_default(capfd):
+    train()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_per_epoch(capsys):
+    with progress_line() as progress:
+        log = train(progress=progress).log
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 7
+    assert lines[2].startswith(
+        f"epoch 3/7: loss {log['loss'][2]:.4g}, validation loss {log['validation_loss'][2]:.4g}, 0:0"
+    )
+    assert lines[-1].endswith("0:00:00 left")
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_line() as progress:
+        train(progress=progress)
+    assert "epoch 7/7: loss" in terminal.getvalue()
+    assert "━" in terminal.getvalue()
