@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .. import kernels
 from ..kernels import default_threads
@@ -55,10 +55,12 @@ def _check_volume(x: Array, what: str = "input") -> None:
         raise ValueError(f"{what} must be (N, T, H, W, C) of float32 or float64, got {x.shape} of {x.dtype}")
 
 
-def _check_filter(x: Array, weight: Array) -> None:
+def _check_filter(x: Array, weight: Array, groups: int) -> None:
     _check_volume(x)
-    if weight.ndim != 5 or weight.shape[3] != x.shape[4]:
-        raise ValueError(f"weight must be (kT, kH, kW, {x.shape[4]}, channels out), got {weight.shape}")
+    channels = x.shape[4] // groups
+    if weight.ndim != 5 or weight.shape[3] * groups != x.shape[4] or weight.shape[4] % groups:
+        whole = f"a multiple of {groups}" if groups > 1 else "channels out"
+        raise ValueError(f"weight must be (kT, kH, kW, {channels}, {whole}), got {weight.shape}")
 
 
 def _fit(
@@ -112,6 +114,7 @@ def conv3d(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
     threads: int | None = None,
 ) -> Array:
     """Correlate volumes with filters.
@@ -120,12 +123,14 @@ def conv3d(
     ----------
     x : ndarray, shape (N, T, H, W, C)
         Volumes.
-    weight : ndarray, shape (kT, kH, kW, C, D)
+    weight : ndarray, shape (kT, kH, kW, C / groups, D)
         One filter per channel of the output.
     bias : ndarray, shape (D,), optional
         Added to each channel.
     stride, padding, dilation : tuple of three int
         Pixels between places of the filter, zeros around the volume, pixels between taps; along T, H, W.
+    groups : int
+        Parts into which both channels are divided, each output part seeing its input part only.
     threads : int, optional
         How many threads share the work.
 
@@ -138,7 +143,12 @@ def conv3d(
     ValueError
         If the shapes do not go together, or the filter is larger than the padded volume.
     """
-    _check_filter(x, weight)
+    _check_filter(x, weight, groups)
+    if groups > 1:
+        biases = [None] * groups if bias is None else np.split(bias, groups)
+        parts = zip(*_split(groups, x, weight), biases, strict=True)
+        how = (stride, padding, dilation, 1, threads)
+        return np.concatenate([conv3d(*part, *how) for part in parts], axis=-1)
     taps, channels = weight.shape[:3], weight.shape[4]
     size = tuple(conv_size(*of) for of in zip(x.shape[1:4], taps, stride, padding, dilation, strict=True))
     if 0 in size:
@@ -161,6 +171,11 @@ def conv3d(
     return out
 
 
+def _split(groups: int, *arrays: Array) -> list[list[Array]]:
+    """Divide the channels of each array into groups."""
+    return [np.split(array, groups, axis=-1) for array in arrays]
+
+
 def conv3d_input_gradient(
     grad_output: Array,
     weight: Array,
@@ -168,12 +183,17 @@ def conv3d_input_gradient(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `conv3d` with respect to its input of ``size`` (T, H, W).
 
     It is the correlation of ``grad_output``, spread by the stride, with the mirrored filters.
     """
+    if groups > 1:
+        parts = zip(*_split(groups, grad_output, weight), strict=True)
+        how = (size, stride, padding, dilation, 1, threads)
+        return np.concatenate([conv3d_input_gradient(*part, *how) for part in parts], axis=-1)
     reach = tuple(d * (k - 1) for d, k in zip(dilation, weight.shape[:3], strict=True))
     before = tuple(r - p for r, p in zip(reach, padding, strict=True))
     source = _fit(grad_output, before, tuple(s + r for s, r in zip(size, reach, strict=True)), stride)
@@ -188,10 +208,15 @@ def conv3d_weight_gradient(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
     threads: int | None = None,
 ) -> Array:
-    """Return the gradient of `conv3d` with respect to its weights, shape (kT, kH, kW, C, D)."""
+    """Return the gradient of `conv3d` with respect to its weights, shape (kT, kH, kW, C / groups, D)."""
     _check_volume(x)
+    if groups > 1:
+        parts = zip(*_split(groups, x, grad_output), strict=True)
+        how = (taps, stride, padding, dilation, 1, threads)
+        return np.concatenate([conv3d_weight_gradient(*part, *how) for part in parts], axis=-1)
     source, channels = _pad(x, padding), grad_output.shape[4]
     gradient = np.zeros((int(np.prod(taps)) * x.shape[4], _vectors(channels)), x.dtype)
     if x.size and grad_output.size:
@@ -206,7 +231,10 @@ def conv3d_weight_gradient(
     return gradient[:, :channels].reshape(*taps, x.shape[4], channels)
 
 
-def _windows(x: Array, kernel: Triple, stride: Triple, padding: Triple, ceil_mode: bool) -> tuple[int, ...]:
+def _windows(
+    x: Array, kernel: tuple[int, ...], stride: Triple, padding: Triple, ceil_mode: bool
+) -> tuple[int, ...]:
+    """Return how many windows there are; ``kernel`` is what a window spans."""
     _check_volume(x)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of the window, got {padding} for windows of {kernel}")
@@ -219,6 +247,23 @@ def _windows(x: Array, kernel: Triple, stride: Triple, padding: Triple, ceil_mod
     return size
 
 
+def _check_taps(
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    kernel: Triple,
+    stride: Triple,
+    padding: Triple,
+    dilation: Triple,
+) -> None:
+    """Refuse windows whose taps all lie in the padding, which only dilated ones can."""
+    for n, windows, k, s, p, d in zip(shape, size, kernel, stride, padding, dilation, strict=True):
+        taps = np.arange(windows)[:, np.newaxis] * s - p + np.arange(k) * d
+        if not ((taps >= 0) & (taps < n)).any(axis=1).all():
+            raise ValueError(
+                f"a window of {kernel} with dilation {dilation} meets only padding in volumes of {shape}"
+            )
+
+
 def _integers(*values: Triple) -> list[NDArray[np.intp]]:
     return [np.asarray(value, np.intp) for value in values]
 
@@ -229,9 +274,12 @@ def max_pool3d(
     stride: Triple,
     padding: Triple = (0, 0, 0),
     ceil_mode: bool = False,
+    dilation: Triple = (1, 1, 1),
     threads: int | None = None,
 ) -> tuple[Array, NDArray[np.int32]]:
     """Take the largest value of each window, the first where several are equal.
+
+    ``dilation`` is how many pixels lie between those that a window looks at.
 
     Returns
     -------
@@ -244,13 +292,15 @@ def max_pool3d(
     ValueError
         If the window does not fit or the padding is more than half of it.
     """
-    size = _windows(x, kernel, stride, padding, ceil_mode)
+    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    size = _windows(x, span, stride, padding, ceil_mode)
+    _check_taps(x.shape[1:4], size, kernel, stride, padding, dilation)
     out = np.empty((len(x), *size, x.shape[4]), x.dtype)
     where = np.empty(out.shape, np.int32)
     if out.size:
         kernels.pooling.max_pool(
             np.ascontiguousarray(x),
-            *_integers(kernel, stride, padding),
+            *_integers(kernel, stride, padding, dilation),
             out,
             where,
             _team(threads, x.size),
@@ -318,6 +368,86 @@ def avg_pool3d_gradient(
             _team(threads, gradient.size),
         )
     return gradient
+
+
+def _spans(size: int, n: int) -> list[tuple[int, int]]:
+    """Return start and end of ``n`` adaptive windows, which may overlap (PyTorch's rule)."""
+    return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+
+
+def _check_adaptive(x: Array, size: tuple[int, ...]) -> None:
+    _check_volume(x)
+    if min(size) < 1 or 0 in x.shape[1:4]:
+        raise ValueError(f"volumes of {x.shape[1:4]} cannot be pooled to {size}: sizes must be 1 or more")
+
+
+def _averaging(size: int, n: int, dtype: DTypeLike) -> Array:
+    """Return the matrix (n, size) whose rows average adaptive windows."""
+    matrix = np.zeros((n, size), dtype)
+    for row, (start, end) in zip(matrix, _spans(size, n), strict=True):
+        row[start:end] = 1 / (end - start)
+    return matrix
+
+
+def _along(a: Array, matrix: Array, axis: int) -> Array:
+    """Multiply a matrix onto one axis."""
+    return np.ascontiguousarray(np.moveaxis(np.tensordot(a, matrix, (axis, 1)), -1, axis))
+
+
+def adaptive_avg_pool3d(x: Array, size: tuple[int, ...]) -> Array:
+    """Take the means of windows that divide each axis into ``size`` parts, shape (N, *size, C)."""
+    _check_adaptive(x, size)
+    for axis, n in enumerate(size, 1):
+        x = _along(x, _averaging(x.shape[axis], n, x.dtype), axis)
+    return x
+
+
+def adaptive_avg_pool3d_gradient(grad_output: Array, size: tuple[int, ...]) -> Array:
+    """Return the gradient of `adaptive_avg_pool3d` with respect to its input of ``size`` (T, H, W)."""
+    for axis, n in enumerate(size, 1):
+        matrix = _averaging(n, grad_output.shape[axis], grad_output.dtype)
+        grad_output = _along(grad_output, matrix.T, axis)
+    return grad_output
+
+
+def adaptive_max_pool3d(x: Array, size: tuple[int, ...]) -> tuple[Array, NDArray[np.int32]]:
+    """Take the largest values of windows that divide each axis into ``size`` parts.
+
+    Returns
+    -------
+    output : ndarray, shape (N, *size, C)
+    where : ndarray of int32, same shape
+        Place of the value in its volume, counted in pixels; the first where several are equal.
+    """
+    _check_adaptive(x, size)
+    places = np.arange(np.prod(x.shape[1:4]), dtype=np.int32).reshape(1, *x.shape[1:4], 1)
+    where = np.broadcast_to(places, x.shape)
+    # From the last axis to the first: of equal values the first in the volume's order is kept.
+    for axis in (3, 2, 1):
+        windows = _spans(x.shape[axis], size[axis - 1])
+        parts = [(_cut(x, axis, *window), _cut(where, axis, *window)) for window in windows]
+        best = [part.argmax(axis=axis, keepdims=True) for part, _ in parts]
+        chosen = [
+            (np.take_along_axis(part, top, axis), np.take_along_axis(place, top, axis))
+            for (part, place), top in zip(parts, best, strict=True)
+        ]
+        x, where = (np.concatenate(arrays, axis=axis) for arrays in zip(*chosen, strict=True))
+    return x, where
+
+
+def _cut(a: NDArray, axis: int, start: int, end: int) -> NDArray:
+    return a[(slice(None),) * axis + (slice(start, end),)]
+
+
+def window_sums(a: Array, size: int, before: int) -> Array:
+    """Sum ``size`` neighbours along the last axis, of which ``before`` stand before each number."""
+    n = a.shape[-1]
+    out = np.zeros_like(a)
+    for shift in range(-before, size - before):
+        to, source = slice(max(-shift, 0), n - max(shift, 0)), slice(max(shift, 0), n - max(-shift, 0))
+        if abs(shift) < n:
+            out[..., to] += a[..., source]
+    return out
 
 
 def _repeats(channels: int) -> int:

@@ -74,18 +74,24 @@ def conv3d_weight_gradient(
 
 
 def _places(
-    shape: tuple[int, ...], kernel: Triple, stride: Triple, padding: Triple, ceil_mode: bool
+    shape: tuple[int, ...], kernel: tuple[int, ...], stride: Triple, padding: Triple, ceil_mode: bool
 ) -> tuple[Any, ...]:
     return tuple(pool_size(*of, ceil_mode) for of in zip(shape, kernel, stride, padding, strict=True))
 
 
 def _window(
-    at: tuple[int, ...], shape: tuple[int, ...], kernel: Triple, stride: Triple, padding: Triple
+    at: tuple[int, ...],
+    shape: tuple[int, ...],
+    kernel: Triple,
+    stride: Triple,
+    padding: Triple,
+    dilation: Triple = (1, 1, 1),
 ) -> tuple[Any, ...]:
     """Return the part of a window inside the volume."""
     starts = [a * s - p for a, s, p in zip(at, stride, padding, strict=True)]
-    inside = zip(starts, kernel, shape, strict=True)
-    return (slice(None), *(slice(max(start, 0), min(start + k, n)) for start, k, n in inside))
+    taps = zip(starts, kernel, shape, dilation, strict=True)
+    inside = ([i for i in range(start, start + d * k, d) if 0 <= i < n] for start, k, n, d in taps)
+    return (slice(None), *(slice(part[0], part[-1] + 1, d) for part, d in zip(inside, dilation, strict=True)))
 
 
 def _count(
@@ -109,15 +115,21 @@ def _pixels(x: Array, part: tuple[Any, ...]) -> Array:
 
 
 def max_pool3d(
-    x: Array, kernel: Triple, stride: Triple, padding: Triple = (0, 0, 0), ceil_mode: bool = False
+    x: Array,
+    kernel: Triple,
+    stride: Triple,
+    padding: Triple = (0, 0, 0),
+    ceil_mode: bool = False,
+    dilation: Triple = (1, 1, 1),
 ) -> tuple[Array, NDArray[np.int32]]:
     """Take the largest value of each window, and where it stands."""
-    size = _places(x.shape[1:4], kernel, stride, padding, ceil_mode)
+    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    size = _places(x.shape[1:4], span, stride, padding, ceil_mode)
     out = np.empty((len(x), *size, x.shape[4]), x.dtype)
     where = np.empty(out.shape, np.int32)
     places = np.arange(np.prod(x.shape[1:4]), dtype=np.int32).reshape(1, *x.shape[1:4])
     for at in np.ndindex(*size):
-        part = _window(at, x.shape[1:4], kernel, stride, padding)
+        part = _window(at, x.shape[1:4], kernel, stride, padding, dilation)
         values = _pixels(x, part)
         out[_place(at)] = values.max(axis=1)
         where[_place(at)] = places[part].ravel()[values.argmax(axis=1)]

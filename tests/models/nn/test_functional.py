@@ -100,6 +100,23 @@ def poolings(draw):
     return x, kernel, stride, padding, draw(st.booleans()), rng
 
 
+@given(poolings(), triples)
+@settings(max_examples=80, deadline=None)
+def test_dilated_pooling_equals_reference(case, dilation):
+    x, kernel, stride, padding, ceil_mode, _ = case
+    span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    assume(all(n + 2 * p >= k for n, p, k in zip(x.shape[1:4], padding, span, strict=True)))
+    how = (kernel, stride, padding, ceil_mode, dilation)
+    try:
+        out, where = functional.max_pool3d(x, *how)
+    except ValueError as error:
+        assert "meets only padding" in str(error)  # noqa: PT017 (refused or right)
+        return
+    wanted, place = reference.max_pool3d(x, *how)
+    np.testing.assert_array_equal(out, wanted)
+    np.testing.assert_array_equal(where, place)
+
+
 @given(poolings(), st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_pooling_and_gradients_equal_reference(case, count_include_pad):
@@ -167,6 +184,12 @@ def test_threads_do_not_change_a_bit(threads):
         (lambda x: functional.max_pool3d(x.astype(int), (1, 1, 1), (1, 1, 1)), "float32 or float64"),
         (lambda x: functional.max_pool3d(x, (3, 3, 3), (1, 1, 1)), "does not fit"),
         (lambda x: functional.avg_pool3d(x, (2, 2, 2), (1, 1, 1), (2, 0, 0)), "half of the window"),
+        (
+            lambda x: functional.max_pool3d(x, (2, 1, 1), (1, 1, 1), (1, 0, 0), dilation=(3, 1, 1)),
+            "meets only padding",
+        ),
+        (lambda x: functional.adaptive_avg_pool3d(x, (0, 1, 1)), "1 or more"),
+        (lambda x: functional.conv3d(x, np.zeros((1, 1, 1, 1, 3), np.float32), groups=2), "a multiple of 2"),
         (lambda x: functional.triple((1, 2)), "one number or 3"),
     ],
 )
