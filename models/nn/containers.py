@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .module import Module, Value
+from .module import Array, Module, Value
+from .tables import add_values
 
 
 class Container(Module):
@@ -21,6 +22,13 @@ class Container(Module):
     def __init__(self, *modules: Module) -> None:
         super().__init__()
         self.modules = list(modules)
+        # They may be exchanged later: `arguments` asks the list.
+        given, options = self._given
+        self._given = given[: len(given) - len(modules)], options
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor was given, with the modules of today."""
+        return super().arguments() | {"modules": tuple(self.modules)}
 
     def add(self, module: Module) -> Self:
         """Append a module."""
@@ -56,6 +64,20 @@ class Container(Module):
 
     def _locate(self, error: Exception, place: int) -> None:
         error.add_note(f"in module {place} ({type(self.modules[place]).__name__}) of {type(self).__name__}")
+
+    def _each(self, inputs: list[Value]) -> tuple[list[Value], list[Any]]:
+        """Give each module its input; return outputs and contexts."""
+        results = [self._step(place, x) for place, x in enumerate(inputs)]
+        return [y for y, _ in results], [context for _, context in results]
+
+    def _each_back(
+        self, contexts: list[Any], grads: list[Value], scale: float, input_grad: bool, param_grad: bool
+    ) -> list[Value]:
+        """Give each module the gradient of its output; return those of the inputs."""
+        return [
+            self._step_back(place, context, grad, scale, input_grad, param_grad)
+            for place, (context, grad) in enumerate(zip(contexts, grads, strict=True))
+        ]
 
 
 class Sequential(Container):
@@ -99,17 +121,13 @@ class ConcatTable(Container):
     """The same input to each module; the outputs in a list."""
 
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
-        results = [self._step(place, x) for place in range(len(self.modules))]
-        return [y for y, _ in results], [context for _, context in results]
+        return self._each([x] * len(self.modules))
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
-        grads = [
-            self._step_back(place, own, grad, scale, input_grad, param_grad)
-            for place, (own, grad) in enumerate(zip(context, grad_output, strict=True))
-        ]
-        return _add(grads) if input_grad else None
+        grads = self._each_back(context, grad_output, scale, input_grad, param_grad)
+        return add_values(grads) if input_grad else None
 
 
 class Concat(ConcatTable):
@@ -126,9 +144,6 @@ class Concat(ConcatTable):
     def __init__(self, dim: int, *modules: Module) -> None:
         super().__init__(*modules)
         self.dim = dim
-
-    def _arguments(self) -> str:
-        return str(self.dim)
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
         outputs, contexts = super()._forward(x)
@@ -148,55 +163,97 @@ class ParallelTable(Container):
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
         if len(x) != len(self.modules):
             raise ValueError(f"ParallelTable of {len(self.modules)} modules got a list of {len(x)}")
-        results = [self._step(place, entry) for place, entry in enumerate(x)]
-        return [y for y, _ in results], [context for _, context in results]
+        return self._each(x)
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
-        grads = [
-            self._step_back(place, own, grad, scale, input_grad, param_grad)
-            for place, (own, grad) in enumerate(zip(context, grad_output, strict=True))
-        ]
+        grads = self._each_back(context, grad_output, scale, input_grad, param_grad)
         return grads if input_grad else None
 
 
-class JoinTable(Module):
-    """Join the arrays of a list along axis ``dim``."""
+class Parallel(Container):
+    """To each module its slice of the input along one axis; the outputs joined along another.
 
-    def __init__(self, dim: int) -> None:
+    Parameters
+    ----------
+    input_dim : int
+        The axis of the input along which module i gets slice i, without that axis; as long as there are modules.
+    output_dim : int
+        The axis along which the outputs are joined.
+    *modules : Module
+        The branches.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, *modules: Module) -> None:
+        super().__init__(*modules)
+        self.input_dim, self.output_dim = input_dim, output_dim
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        if x.shape[self.input_dim] != len(self.modules):
+            raise ValueError(
+                f"Parallel of {len(self.modules)} modules needs as many slices along axis {self.input_dim}, "
+                f"got {x.shape}"
+            )
+        outputs, contexts = self._each(list(np.moveaxis(x, self.input_dim, 0)))
+        sizes = [y.shape[self.output_dim] for y in outputs]
+        return np.concatenate(outputs, axis=self.output_dim), (contexts, sizes)
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        contexts, sizes = context
+        parts = np.split(grad_output, np.cumsum(sizes)[:-1], axis=self.output_dim)
+        grads = self._each_back(contexts, parts, scale, input_grad, param_grad)
+        return np.stack(grads, axis=self.input_dim) if input_grad else None
+
+
+class Bottle(Container):
+    """Apply a module to an input with more axes than it takes: the surplus first axes become one.
+
+    Parameters
+    ----------
+    module : Module
+        For inputs of ``n_dims`` axes.
+    n_dims : int
+        Axes of the module's input, that of the batch counted.
+
+    Examples
+    --------
+    A convolution for images, applied to each frame of videos (N, T, H, W, C):
+
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> frames = nn.Bottle(nn.Conv2d(3, 8, 3), n_dims=4)
+    >>> frames.forward(np.zeros((2, 5, 9, 9, 3), np.float32)).shape
+    (2, 5, 7, 7, 8)
+    """
+
+    def __init__(self, module: Module, n_dims: int = 2) -> None:
         super().__init__()
-        self.dim = dim
+        self.modules = [module]
+        self.n_dims = n_dims
 
-    def _arguments(self) -> str:
-        return str(self.dim)
+    def arguments(self) -> dict[str, Any]:
+        """Return the module and the number of axes."""
+        return {"module": self.modules[0], "n_dims": self.n_dims}
 
-    def _forward(self, x: Value) -> tuple[Value, Any]:
-        return np.concatenate(x, axis=self.dim), [entry.shape[self.dim] for entry in x]
-
-    def _backward(
-        self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
-    ) -> Value | None:
-        return np.split(grad_output, np.cumsum(context)[:-1], axis=self.dim) if input_grad else None
-
-
-class CAddTable(Module):
-    """Add the arrays of a list."""
-
-    def _forward(self, x: Value) -> tuple[Value, Any]:
-        return _add(x), len(x)
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        surplus = x.ndim - self.n_dims + 1
+        if surplus < 1:
+            raise ValueError(f"Bottle expects {self.n_dims} axes or more, got {x.shape}")
+        y, context = self._step(0, x.reshape(_merged(x.shape, surplus)))
+        return y.reshape(*x.shape[:surplus], *y.shape[1:]), (context, surplus, x.shape)
 
     def _backward(
-        self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
-    ) -> Value | None:
-        return [grad_output] * context if input_grad else None
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        inner, surplus, shape = context
+        grad_output = grad_output.reshape(_merged(grad_output.shape, surplus))
+        grad = self._step_back(0, inner, grad_output, scale, input_grad, param_grad)
+        return None if grad is None else grad.reshape(shape)
 
 
-def _add(values: list[Value]) -> Value:
-    """Add arrays, or lists of arrays entry by entry."""
-    if isinstance(values[0], list | tuple):
-        return [_add(list(entries)) for entries in zip(*values, strict=True)]
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total
+def _merged(shape: tuple[int, ...], first: int) -> tuple[int, ...]:
+    """Make one axis of the ``first`` ones."""
+    return (int(np.prod(shape[:first])), *shape[first:])

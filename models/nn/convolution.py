@@ -1,14 +1,15 @@
-"""Convolution along one, two or three axes, channels last."""
+"""Convolution along one, two or three axes, channels last, and its unshared and sparsely connected forms."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import functional
-from .functional import Triple, triple
+from .functional import Triple, conv_size, triple
 from .module import Array, Module, Parameter, uniform
 
 
@@ -27,6 +28,11 @@ def lift_size(value: int | tuple[int, ...], axes: int, fill: int) -> Triple:
     return (fill,) * (3 - axes) + triple(value, axes)  # type: ignore[return-value]
 
 
+def expected(axes: int, channels: int | str = "C") -> str:
+    """Return how the shape of an input is written."""
+    return f"(N, {''.join(f'{axis}, ' for axis in ('L' if axes == 1 else 'THW'[3 - axes :]))}{channels})"
+
+
 class _Convolution(Module):
     axes: ClassVar[int]
 
@@ -38,46 +44,56 @@ class _Convolution(Module):
         stride: int | tuple[int, ...] = 1,
         padding: int | tuple[int, ...] = 0,
         dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
         bias: bool = True,
         *,
         dtype: DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        taps = triple(kernel_size, self.axes)
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups must divide the channels, got {groups} for {in_channels} and {out_channels}"
+            )
         self.how: dict[str, Any] = {
             "stride": lift_size(stride, self.axes, 1),
             "padding": lift_size(padding, self.axes, 0),
             "dilation": lift_size(dilation, self.axes, 1),
+            "groups": groups,
         }
-        self.weight = Parameter(np.zeros((*taps, in_channels, out_channels), dtype))
+        self.weight = Parameter(
+            self._weight(in_channels, out_channels, triple(kernel_size, self.axes), dtype)
+        )
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
         self.reset(rng)
+
+    def _weight(self, in_channels: int, out_channels: int, taps: tuple[int, ...], dtype: DTypeLike) -> Array:
+        return np.zeros((*taps, in_channels // self.how["groups"], out_channels), dtype)
 
     def _reset(self, rng: np.random.Generator) -> None:
         for parameter in (self.weight, self.bias):
             uniform(rng, parameter, int(np.prod(self.weight.value.shape[:-1])))
 
-    def _arguments(self) -> str:
-        *taps, channels, out_channels = self.weight.value.shape
-        rest = [f"{name}={value[-self.axes :]}" for name, value in self.how.items()]
-        return ", ".join([str(channels), str(out_channels), str(tuple(taps)), *rest])
-
     def _operations(self, x: Array, y: Array) -> int:
         return 2 * y.size * int(np.prod(self.weight.value.shape[:-1]))
 
     def _filters(self) -> Array:
+        """Return the filters with three axes of taps."""
         weight = self.weight.value
         return weight.reshape(*(1,) * (3 - self.axes), *weight.shape)
 
+    def _learn(self, gradient: Array, scale: float) -> None:
+        """Add the gradient of what `_filters` returns."""
+        self.weight.accumulate(gradient.reshape(self.weight.value.shape), scale)
+
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        weight = self.weight.value
-        x = np.asarray(x, weight.dtype)
-        if x.ndim != self.axes + 2 or x.shape[-1] != weight.shape[-2]:
-            axes = "".join(f"{axis}, " for axis in "THW"[3 - self.axes :])
-            raise ValueError(f"{type(self).__name__} expects (N, {axes}{weight.shape[-2]}), got {x.shape}")
+        filters = self._filters()
+        channels = filters.shape[-2] * self.how["groups"]
+        x = np.asarray(x, filters.dtype)
+        if x.ndim != self.axes + 2 or x.shape[-1] != channels:
+            raise ValueError(f"{type(self).__name__} expects {expected(self.axes, channels)}, got {x.shape}")
         bias = None if self.bias is None else self.bias.value
-        return lower(functional.conv3d(lift(x, self.axes), self._filters(), bias, **self.how), self.axes), x
+        return lower(functional.conv3d(lift(x, self.axes), filters, bias, **self.how), self.axes), x
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
@@ -85,8 +101,9 @@ class _Convolution(Module):
         x, filters = lift(context, self.axes), self._filters()
         grad_output = lift(np.asarray(grad_output, filters.dtype), self.axes)
         if param_grad:
-            gradient = functional.conv3d_weight_gradient(x, grad_output, filters.shape[:3], **self.how)
-            self.weight.accumulate(gradient.reshape(self.weight.value.shape), scale)
+            self._learn(
+                functional.conv3d_weight_gradient(x, grad_output, filters.shape[:3], **self.how), scale
+            )
             if self.bias is not None:
                 self.bias.accumulate(functional.channel_sums(grad_output).astype(filters.dtype), scale)
         if not input_grad:
@@ -98,23 +115,33 @@ class _Convolution(Module):
 
 _ARGUMENTS = """
 
+    ``y[n, p, d] = bias[d] + Σ x[n, p · stride + k · dilation - padding, c] · weight[k, c, d]``, summed over taps k and
+    channels c; the output has ``floor((size + 2 · padding - dilation · (kernel - 1) - 1) / stride) + 1`` places.
+
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and of the output.
     kernel_size, stride, padding, dilation : int or tuple of int
         Taps of the filter, pixels between its places, zeros around the input, pixels between taps.
+    groups : int
+        Parts into which both channels are divided; each part of the output sees one of the input.
     bias : bool
         Whether a number is added to each channel.
     dtype : dtype
         Of the parameters; the input is converted to it.
     rng : numpy.random.Generator or int, optional
-        Source of the initial values, uniform in ±1/√(taps · in_channels).
+        Source of the initial values, uniform in ±1/√(taps · in_channels / groups).
 
     Attributes
     ----------
-    weight : Parameter, shape (*kernel_size, in_channels, out_channels)
+    weight : Parameter, shape (*kernel_size, in_channels / groups, out_channels)
     bias : Parameter, shape (out_channels,), or None
+
+    Raises
+    ------
+    ValueError
+        If ``groups`` does not divide the channels, or an input has other channels or is smaller than the filter.
     """
 
 
@@ -138,3 +165,208 @@ class Conv3d(_Convolution):
 
 for layer in (Conv1d, Conv2d, Conv3d):
     layer.__doc__ = f"{layer.__doc__}{_ARGUMENTS}"
+
+
+class ConvMap2d(_Convolution):
+    """Convolution of images (N, H, W, C) in which a table says which channels are connected (LeCun et al. 1998).
+
+    Torch's ``SpatialConvolutionMap``; `connections` makes the usual tables.
+
+    Parameters
+    ----------
+    table : array_like of int, shape (n, 2)
+        Pairs (channel of the input, channel of the output), none twice; the largest of each column gives the number
+        of channels.
+    kernel_size, stride, padding, dilation, bias, dtype, rng
+        As of `Conv2d`; the bound of an initial value is 1/√(taps · connections into its channel).
+
+    Attributes
+    ----------
+    weight : Parameter, shape (*kernel_size, n)
+        One filter per connection.
+    bias : Parameter, shape (channels out,), or None
+
+    Raises
+    ------
+    ValueError
+        If the table is not one of different pairs of channels.
+
+    Examples
+    --------
+    >>> ConvMap2d([(0, 0), (0, 1), (1, 1)], 5)
+    ConvMap2d([(0, 0), (0, 1), (1, 1)], 5)  weight (5, 5, 3), bias (2,)  77 parameters
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        table: ArrayLike,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.table = _check_table(table)
+        channels, out_channels = (int(n) for n in self.table.max(axis=0) + 1)
+        super().__init__(
+            channels, out_channels, kernel_size, stride, padding, dilation, 1, bias, dtype=dtype, rng=rng
+        )
+
+    def _weight(self, in_channels: int, out_channels: int, taps: tuple[int, ...], dtype: DTypeLike) -> Array:
+        self.channels = in_channels, out_channels
+        return np.zeros((*taps, len(self.table)), dtype)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        taps = int(np.prod(self.weight.value.shape[:2]))
+        connections = np.bincount(self.table[:, 1], minlength=self.channels[1])
+        bound = 1 / np.sqrt(taps * np.maximum(connections, 1))
+        weight = self.weight.value
+        self.weight.fill(rng.uniform(-1, 1, weight.shape) * bound[self.table[:, 1]])
+        if self.bias is not None:
+            self.bias.fill(rng.uniform(-1, 1, len(bound)) * bound)
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return 2 * (y.size // y.shape[-1]) * self.weight.value.size
+
+    def _filters(self) -> Array:
+        weight = self.weight.value
+        filters = np.zeros((1, *weight.shape[:2], *self.channels), weight.dtype)
+        filters[..., self.table[:, 0], self.table[:, 1]] = weight
+        return filters
+
+    def _learn(self, gradient: Array, scale: float) -> None:
+        self.weight.accumulate(gradient[0][..., self.table[:, 0], self.table[:, 1]], scale)
+
+
+def _check_table(table: ArrayLike) -> NDArray[np.intp]:
+    pairs = np.asarray(table)
+    right = (
+        pairs.ndim == 2 and pairs.shape[1:] == (2,) and len(pairs) and np.issubdtype(pairs.dtype, np.integer)
+    )
+    if not right or pairs.min() < 0 or len(np.unique(pairs, axis=0)) != len(pairs):
+        raise ValueError(
+            f"a connection table must be different pairs (channel in, channel out) from 0, got {pairs.tolist()}"
+        )
+    return pairs.astype(np.intp)
+
+
+class LocallyConnected2d(Module):
+    """Convolution of images (N, H, W, C) whose filter is another one at each place.
+
+    Torch's ``SpatialConvolutionLocal`` (LeCun 1989): the connections of a convolution without its sharing.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the output.
+    input_size : tuple of two int
+        Height and width of the input.
+    kernel_size, stride, padding : int or tuple of two int
+        Taps of the filters, pixels between their places, zeros around the input.
+    bias : bool
+        Whether a number is added to each place and channel.
+    dtype : dtype
+        Of the parameters; the input is converted to it.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values, uniform in ±1/√(taps · in_channels).
+
+    Attributes
+    ----------
+    weight : Parameter, shape (H', W', kH, kW, in_channels, out_channels)
+    bias : Parameter, shape (H', W', out_channels), or None
+
+    Raises
+    ------
+    ValueError
+        If the filter does not fit, or an input has another size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        input_size: tuple[int, int],
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_shape = (*triple(input_size, 2), in_channels)
+        self.taps, self.stride, self.padding = (triple(v, 2) for v in (kernel_size, stride, padding))
+        sizes = zip(self.input_shape[:2], self.taps, self.stride, self.padding, strict=True)
+        places = tuple(conv_size(*of) for of in sizes)
+        if 0 in places:
+            raise ValueError(
+                f"a filter of {self.taps} does not fit into {input_size} padded by {self.padding}"
+            )
+        self.weight = Parameter(np.zeros((*places, *self.taps, in_channels, out_channels), dtype))
+        self.bias = Parameter(np.zeros((*places, out_channels), dtype)) if bias else None
+        self.reset(rng)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        for parameter in (self.weight, self.bias):
+            uniform(rng, parameter, int(np.prod(self.weight.value.shape[2:5])))
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return 2 * y.size * int(np.prod(self.weight.value.shape[2:5]))
+
+    def _matrices(self, a: Array) -> Array:
+        """See weights or their gradients as one matrix per place, (places, taps · channels in, channels out)."""
+        return a.reshape(int(np.prod(a.shape[:2])), int(np.prod(a.shape[2:5])), a.shape[-1])
+
+    def _patches(self, x: Array) -> Array:
+        """Return what each filter sees, (places, N, taps · channels)."""
+        rows, columns = self.stride
+        windows = sliding_window_view(_pad2d(x, self.padding), self.taps, axis=(1, 2))[:, ::rows, ::columns]
+        n, height, width = windows.shape[:3]
+        return windows.transpose(1, 2, 0, 4, 5, 3).reshape(height * width, n, int(np.prod(windows.shape[3:])))
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        weight = self.weight.value
+        x = np.asarray(x, weight.dtype)
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(f"LocallyConnected2d expects (N, {str(self.input_shape)[1:]}, got {x.shape}")
+        products = self._patches(x) @ self._matrices(weight)
+        y = products.transpose(1, 0, 2).reshape(len(x), *weight.shape[:2], weight.shape[-1])
+        return y if self.bias is None else y + self.bias.value, x
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        weight = self.weight.value
+        grad_output = np.asarray(grad_output, weight.dtype)
+        n_places, channels = int(np.prod(weight.shape[:2])), weight.shape[-1]
+        places = grad_output.reshape(len(grad_output), n_places, channels).transpose(1, 0, 2)
+        if param_grad:
+            gradient = self._patches(context).transpose(0, 2, 1) @ places
+            self.weight.accumulate(gradient.reshape(weight.shape), scale)
+            if self.bias is not None:
+                self.bias.accumulate(grad_output.sum(axis=0), scale)
+        return self._spread(places @ self._matrices(weight).transpose(0, 2, 1)) if input_grad else None
+
+    def _spread(self, patches: Array) -> Array:
+        """Add what concerns each filter's pixels (places, N, taps · channels) up to images."""
+        height, width, channels = self.input_shape
+        n = patches.shape[1]
+        pads = self.padding
+        out = np.zeros((n, height + 2 * pads[0], width + 2 * pads[1], channels), patches.dtype)
+        rows, columns = self.weight.value.shape[:2]
+        grid = patches.reshape(rows, columns, n, *self.taps, channels)
+        for i, j in np.ndindex(*self.taps):
+            last = i + (rows - 1) * self.stride[0] + 1, j + (columns - 1) * self.stride[1] + 1
+            to = out[:, i : last[0] : self.stride[0], j : last[1] : self.stride[1]]
+            to += grid[:, :, :, i, j].transpose(2, 0, 1, 3)
+        return out[:, pads[0] : pads[0] + height, pads[1] : pads[1] + width]
+
+
+def _pad2d(x: Array, padding: tuple[int, ...]) -> Array:
+    return np.pad(x, [(0, 0), *((p, p) for p in padding), (0, 0)])

@@ -1,11 +1,11 @@
-"""The fully connected layer."""
+"""The fully connected layer, its diagonal form and the table of vectors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .module import Array, Module, Parameter, uniform
 
@@ -48,10 +48,6 @@ class Linear(Module):
         for parameter in (self.weight, self.bias):
             uniform(rng, parameter, self.weight.value.shape[1])
 
-    def _arguments(self) -> str:
-        out_features, in_features = self.weight.value.shape
-        return f"{in_features}, {out_features}"
-
     def _operations(self, x: Array, y: Array) -> int:
         return 2 * y.size * x.shape[-1]
 
@@ -76,3 +72,134 @@ class Linear(Module):
             if self.bias is not None:
                 self.bias.accumulate(rows.sum(axis=0), scale)
         return grad_output @ weight if input_grad else None
+
+
+class CMul(Module):
+    """Multiply each sample with learnt numbers.
+
+    Parameters
+    ----------
+    *size : int
+        Shape of the numbers, broadcast to that of a sample.
+    dtype : dtype
+        Of the parameter; the input is converted to it.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values, uniform in ±1/√(how many there are).
+
+    Attributes
+    ----------
+    weight : Parameter, shape ``size``
+
+    Raises
+    ------
+    ValueError
+        If a sample has another shape.
+
+    Examples
+    --------
+    >>> CMul(3).reset(0)
+    CMul(3)  weight (3,)  3 parameters
+    """
+
+    def __init__(
+        self, *size: int, dtype: DTypeLike = np.float32, rng: np.random.Generator | int | None = None
+    ) -> None:
+        super().__init__()
+        self.weight = Parameter(np.zeros(size, dtype))
+        self.reset(rng)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        uniform(rng, self.weight, self.weight.value.size)
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return y.size
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        weight = self.weight.value
+        x = np.asarray(x, weight.dtype)
+        own = x.shape[1:][-weight.ndim :]
+        if len(own) < weight.ndim or any(m not in (1, n) for m, n in zip(weight.shape, own, strict=True)):
+            raise ValueError(f"CMul{weight.shape} cannot take samples of {x.shape[1:]}")
+        return x * weight, x
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        weight = self.weight.value
+        grad_output = np.asarray(grad_output, weight.dtype)
+        if param_grad:
+            each = grad_output * context
+            first = tuple(range(each.ndim - weight.ndim))
+            sums = each.sum(axis=first)
+            alone = tuple(axis for axis, n in enumerate(weight.shape) if n == 1)
+            self.weight.accumulate(sums.sum(axis=alone, keepdims=True), scale)
+        return grad_output * weight if input_grad else None
+
+
+class Embedding(Module):
+    """Look up a vector for each integer.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        How many vectors there are, and their length.
+    padding_idx : int, optional
+        The vector that stays zero and learns nothing.
+    dtype : dtype
+        Of the parameter.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values, of mean 0 and variance 1.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (num_embeddings, embedding_dim)
+
+    Raises
+    ------
+    ValueError
+        If the input is not made of integers from 0 to ``num_embeddings`` - 1.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        dtype: DTypeLike = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx must be one of 0 to {num_embeddings - 1}, got {padding_idx}")
+        self.padding_idx = padding_idx
+        self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), dtype))
+        self.reset(rng)
+
+    def _reset(self, rng: np.random.Generator) -> None:
+        self.weight.fill(rng.standard_normal(self.weight.value.shape))
+        if self.padding_idx is not None:
+            self.weight.value[self.padding_idx] = 0
+
+    def _forward(self, x: NDArray[np.integer]) -> tuple[Array, Any]:
+        n = len(self.weight.value)
+        x = np.asarray(x)
+        if x.size and not np.issubdtype(x.dtype, np.integer):
+            raise ValueError(f"Embedding expects integers, got {x.dtype}")
+        if x.size and not 0 <= x.min() <= x.max() < n:
+            wrong = x[(x < 0) | (x >= n)].flat[0]
+            raise ValueError(f"Embedding has the vectors 0 to {n - 1}, got {wrong}")
+        places = x.astype(np.intp)
+        return self.weight.value[places], places
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        """Integers have no gradient: that of the input is zero."""
+        if param_grad:
+            gradient = np.zeros_like(self.weight.value)
+            np.add.at(gradient, context, grad_output)
+            if self.padding_idx is not None:
+                gradient[self.padding_idx] = 0
+            self.weight.accumulate(gradient, scale)
+        return np.zeros(context.shape, self.weight.value.dtype) if input_grad else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -40,6 +42,14 @@ class Parameter:
         self.grad += gradient if scale == 1.0 else gradient * self.grad.dtype.type(scale)
 
 
+class Step(NamedTuple):
+    """One module's part in a forward: what it was given and what it returned."""
+
+    module: Module
+    input: Value
+    output: Value
+
+
 class _Call(NamedTuple):
     input: Value
     context: Any
@@ -52,6 +62,7 @@ class Module(ABC):
     A layer writes two methods: ``_forward(input)`` returns the output and a *context*, which is all that
     ``_backward(context, grad_output, scale, input_grad, param_grad)`` needs. As the context travels with
     the call, one module may stand at several places of a graph. Parameters, buffers and children are attributes.
+    Axes are counted with that of the batch, which is axis 0 and always there.
 
     Attributes
     ----------
@@ -62,11 +73,18 @@ class Module(ABC):
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep what the constructor is given, for the printed tree and for files."""
+        module = super().__new__(cls)
+        module._given = args, kwargs
+        return module
 
     def __init__(self) -> None:
         self.is_training = True
         self._calls: list[_Call] = []
-        self._watch: Callable[[Module, Value, Value], None] | None = None
+        self._steps: list[Step] | None = None
 
     @abstractmethod
     def _forward(self, x: Value) -> tuple[Value, Any]:
@@ -80,8 +98,8 @@ class Module(ABC):
 
     def _run(self, x: Value) -> tuple[Value, Any]:
         y, context = self._forward(x)
-        if self._watch is not None:
-            self._watch(self, x, y)
+        if self._steps is not None:
+            self._steps.append(Step(self, x, y))
         return y, context
 
     def forward(self, input: Value) -> Value:
@@ -139,11 +157,19 @@ class Module(ABC):
         """Return the modules inside, by name."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this module and all inside with their paths, parents first."""
+    def _paths(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all inside under each of their paths, parents first."""
         yield prefix, self
         for name, child in self.children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+            yield from child._paths(f"{prefix}.{name}" if prefix else name)
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Yield this module and all inside, parents first; each once, with its first path."""
+        seen: set[int] = set()
+        for path, module in self._paths():
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call ``function`` with this module and each inside, parents first."""
@@ -155,22 +181,30 @@ class Module(ABC):
         """Return all modules of a class or of one derived from it."""
         return [module for _, module in self.named_modules() if isinstance(module, kind)]
 
+    def own_state(self) -> dict[str, Parameter | Array]:
+        """Return the parameters and buffers of this module itself, by name."""
+        own: dict[str, Parameter | Array] = {
+            name: value for name, value in vars(self).items() if isinstance(value, Parameter)
+        }
+        return own | {name: getattr(self, name) for name in self.buffer_names}
+
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by path; one that is shared stands under its first path."""
         found: dict[int, tuple[str, Parameter]] = {}
         for path, module in self.named_modules():
-            for name, value in vars(module).items():
+            for name, value in module.own_state().items():
                 if isinstance(value, Parameter):
-                    found.setdefault(id(value), (f"{path}.{name}" if path else name, value))
+                    found.setdefault(id(value), (_join(path, name), value))
         return dict(found.values())
 
     def buffers(self) -> dict[str, Array]:
         """Return the arrays of the state that are not learnt, by path."""
-        return {
-            f"{path}.{name}" if path else name: getattr(module, name)
-            for path, module in self.named_modules()
-            for name in module.buffer_names
-        }
+        found: dict[int, tuple[str, Array]] = {}
+        for path, module in self.named_modules():
+            for name in module.buffer_names:
+                buffer = getattr(module, name)
+                found.setdefault(id(buffer), (_join(path, name), buffer))
+        return dict(found.values())
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and buffers, by path."""
@@ -201,7 +235,7 @@ class Module(ABC):
         """Return one flat vector of all parameters and one of their gradients.
 
         Every parameter is a view of them from then on. Calling again, also on a part of the net, returns the
-        same memory.
+        same memory; the vectors of a part taken earlier are no longer those of the net.
         """
         parameters = list(self.parameters().values())
         values = _flatten([parameter.value for parameter in parameters])
@@ -226,6 +260,47 @@ class Module(ABC):
         for parameter in self.parameters().values():
             parameter.value -= parameter.grad.dtype.type(lr) * parameter.grad
 
+    def share(self, other: Module, *names: str) -> Self:
+        """Hold the very parameters and buffers of another net of the same structure.
+
+        Parameters
+        ----------
+        other : Module
+            Whose parameters and buffers are taken, each by the module at the same path.
+        *names : str
+            Which of them, such as ``"weight"``; all by default.
+
+        Raises
+        ------
+        ValueError
+            If the structures or shapes differ, or nothing has one of the names.
+
+        Examples
+        --------
+        >>> from actionbench.models import nn
+        >>> left, right = nn.Linear(3, 2), nn.Linear(3, 2)
+        >>> left.share(right, "weight").weight is right.weight
+        True
+        """
+        mine, theirs = list(self._paths()), list(other._paths())
+        if [(path, type(module)) for path, module in mine] != [
+            (path, type(module)) for path, module in theirs
+        ]:
+            raise ValueError("only nets of one structure can share parameters")
+        taken = []
+        for (path, module), (_, source) in zip(mine, theirs, strict=True):
+            own = module.own_state()
+            for name, value in source.own_state().items():
+                if not names or name in names:
+                    if _shape(own.get(name)) != _shape(value):
+                        raise ValueError(f"{_join(path, name)} has another shape in the other net")
+                    taken.append((module, name, value))
+        if unknown := set(names) - {name for _, name, _ in taken}:
+            raise ValueError(f"nothing in {type(self).__name__} is named {', '.join(sorted(unknown))}")
+        for module, name, value in taken:
+            setattr(module, name, value)
+        return self
+
     def training(self) -> Self:
         """Switch this module and all inside to training."""
         return self.apply(lambda module: setattr(module, "is_training", True))
@@ -234,6 +309,18 @@ class Module(ABC):
         """Switch this module and all inside to prediction; forgets remembered calls."""
         self.clear_state()
         return self.apply(lambda module: setattr(module, "is_training", False))
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Self]:
+        """Predict inside a ``with`` block; each module returns to its mode behind it."""
+        modes = [(module, module.is_training) for _, module in self.named_modules()]
+        for module, _ in modes:
+            module.is_training = False
+        try:
+            yield self
+        finally:
+            for module, mode in modes:
+                module.is_training = mode
 
     def clear_state(self) -> Self:
         """Forget remembered calls."""
@@ -251,21 +338,37 @@ class Module(ABC):
         """Convert parameters and buffers; flat vectors taken before are stale after it."""
         for parameter in self.parameters().values():
             parameter.value, parameter.grad = parameter.value.astype(dtype), parameter.grad.astype(dtype)
+        converted = {id(buffer): buffer.astype(dtype) for buffer in self.buffers().values()}
         for _, module in self.named_modules():
             for name in module.buffer_names:
-                setattr(module, name, getattr(module, name).astype(dtype))
+                setattr(module, name, converted[id(getattr(module, name))])
         return self
 
-    def clone(self) -> Self:
-        """Return a deep copy without remembered calls; what is shared inside stays shared."""
-        return copy.deepcopy(self)
+    def clone(self, *names: str) -> Self:
+        """Return a deep copy without remembered calls; what is shared inside stays shared.
+
+        With ``names`` the copy shares those parameters and buffers with the original, see `share`.
+        """
+        twin = copy.deepcopy(self)
+        return twin.share(self, *names) if names else twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_calls": [], "_watch": None}
+        return vars(self) | {"_calls": [], "_steps": None}
 
     def count_parameters(self) -> int:
         """Return how many numbers are learnt."""
         return sum(parameter.value.size for parameter in self.parameters().values())
+
+    def trace(self, input: Value) -> list[Step]:
+        """Return what each module did in a forward of ``input`` in evaluation mode, in the order they ended."""
+        steps: list[Step] = []
+        try:
+            self.apply(lambda module: setattr(module, "_steps", steps))
+            with self.evaluating():
+                self._run(input)
+        finally:
+            self.apply(lambda module: setattr(module, "_steps", None))
+        return steps
 
     def _operations(self, x: Value, y: Value) -> int:
         """Return the floating-point operations of one forward, those inside excepted."""
@@ -277,35 +380,100 @@ class Module(ABC):
         A multiplication and an addition are two. Counted are the products of linear and convolutional layers, and
         one operation per number elsewhere.
         """
-        total = 0
+        return sum(step.module._operations(step.input, step.output) for step in self.trace(input))
 
-        def add(module: Module, x: Value, y: Value) -> None:
-            nonlocal total
-            total += module._operations(x, y)
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor was given, defaults and what only makes initial values excepted."""
+        signature = inspect.signature(type(self).__init__)
+        given = signature.bind(self, *self._given[0], **self._given[1]).arguments
+        return {
+            name: value
+            for name, value in list(given.items())[1:]
+            if name not in ("rng", "dtype") and value is not signature.parameters[name].default
+        }
 
-        try:
-            self.apply(lambda module: setattr(module, "_watch", add))
-            self._run(input)
-        finally:
-            self.apply(lambda module: setattr(module, "_watch", None))
-        return total
+    def tree(self, input: Value | None = None) -> str:
+        """Return the modules, one per line, with the shapes and the number of their parameters.
 
-    def _arguments(self) -> str:
-        """Return what the printed tree shows in brackets."""
-        return ""
+        Given an input, each line also tells the shape of what the module makes of it.
+        """
+        shapes: dict[int, list[str]] = {}
+        for module, _, output in [] if input is None else self.trace(input):
+            shapes.setdefault(id(module), []).append(_shape_text(output))
+        return "\n".join(self._lines("", "", shapes))
 
-    def tree(self, name: str = "", indent: str = "") -> str:
-        """Return the modules, one per line, with the shapes and the number of their parameters."""
+    def _lines(self, name: str, indent: str, shapes: dict[int, list[str]]) -> list[str]:
+        signature = inspect.signature(type(self).__init__)
+        words = [
+            _argument_text(key, value, signature.parameters[key])
+            for key, value in self.arguments().items()
+            if not isinstance(value, Module) and key != "modules"
+        ]
         own = [(key, value) for key, value in vars(self).items() if isinstance(value, Parameter)]
-        shapes = ", ".join(f"{key} {tuple(value.value.shape)}" for key, value in own)
         count = self.count_parameters()
-        line = f"{indent}{name and name + ': '}{type(self).__name__}({self._arguments()})"
-        details = [part for part in (shapes, f"{count:,} parameters" if count else "") if part]
-        lines = ["  ".join([line, *details])]
-        return "\n".join(lines + [child.tree(key, indent + "  ") for key, child in self.children()])
+        line = f"{indent}{name and name + ': '}{type(self).__name__}({', '.join(words)})"
+        details = [
+            " -> " + ", ".join(shapes[id(self)]) if id(self) in shapes else "",
+            ", ".join(f"{key} {tuple(value.value.shape)}" for key, value in own),
+            f"{count:,} parameters" if count else "",
+        ]
+        lines = ["  ".join([line, *(detail.strip() for detail in details if detail)])]
+        for key, child in self.children():
+            lines += child._lines(key, indent + "  ", shapes)
+        return lines
 
     def __repr__(self) -> str:
         return self.tree()
+
+
+class Function(Module):
+    """A module without parameters: it writes ``_forward`` and ``_pull(context, grad_output)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Square(Function):
+    ...     def _forward(self, x):
+    ...         return x * x, x
+    ...
+    ...     def _pull(self, x, grad_output):
+    ...         return 2 * x * grad_output
+    >>> x = np.array([[1.0, 3.0]])
+    >>> square = Square()
+    >>> square.forward(x), square.backward(x, np.ones_like(x))
+    (array([[1., 9.]]), array([[2., 6.]]))
+    """
+
+    @abstractmethod
+    def _pull(self, context: Any, grad_output: Value) -> Value:
+        """Return the gradient of the input."""
+
+    def _backward(
+        self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
+    ) -> Value | None:
+        return self._pull(context, grad_output) if input_grad else None
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shape(value: Parameter | Array | None) -> tuple[int, ...] | None:
+    return value.value.shape if isinstance(value, Parameter) else getattr(value, "shape", None)
+
+
+def _shape_text(value: Value) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shape_text, value))}]"
+    return str(np.shape(value))
+
+
+def _argument_text(name: str, value: Any, parameter: inspect.Parameter) -> str:
+    """Return an argument as it stands in a call."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return ", ".join(map(repr, value))
+    text = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    return text if parameter.default is parameter.empty else f"{name}={text}"
 
 
 def _flatten(arrays: list[Array]) -> Array:

@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalisation, and normalisation across channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .module import Array, Module, Parameter
+from .module import Array, Function, Module, Parameter
 
 
 class _BatchNorm(Module):
@@ -30,9 +30,6 @@ class _BatchNorm(Module):
         self.bias.fill(0)
         self.running_mean[...] = 0
         self.running_var[...] = 1
-
-    def _arguments(self) -> str:
-        return str(len(self.running_mean))
 
     def _operations(self, x: Array, y: Array) -> int:
         return 2 * y.size
@@ -136,3 +133,47 @@ class BatchNorm3d(_BatchNorm):
 
 for layer in (BatchNorm1d, BatchNorm2d, BatchNorm3d):
     layer.__doc__ = f"{layer.__doc__}{_ARGUMENTS}"
+
+
+class LocalResponseNorm(Function):
+    """Divide each number by a power of the energy of the ``size`` channels around it.
+
+    ``y = x / (k + alpha / size * Σ x²) ** beta`` (Krizhevsky et al. 2012; Torch's ``SpatialCrossMapLRN``), for any axes
+    before the channels.
+
+    Parameters
+    ----------
+    size : int
+        Channels of the sum; of an even number one more stands before than behind.
+    alpha, beta, k : float
+        As in the formula.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is below 1.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size must be 1 or more, got {size}")
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return (self.size + 2) * y.size
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        sums = functional.window_sums(x * x, self.size, self.size // 2)
+        energy = x.dtype.type(self.k) + x.dtype.type(self.alpha / self.size) * sums
+        return x * energy**-self.beta, (x, energy)
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        x, energy = context
+        # A channel reaches those whose window holds it: the mirrored window.
+        each = functional.window_sums(
+            grad_output * x * energy ** (-self.beta - 1), self.size, (self.size - 1) // 2
+        )
+        return (
+            grad_output * energy**-self.beta - x.dtype.type(2 * self.alpha * self.beta / self.size) * x * each
+        )

@@ -5,56 +5,53 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from . import functional
-from .convolution import lift, lift_size, lower
-from .module import Array, Module
+from .convolution import expected, lift, lift_size, lower
+from .module import Array, Function
 
 
-class _Pool(Module):
+class _Windows(Function):
+    """Where a pooling looks."""
+
     axes: ClassVar[int]
 
+    def _operations(self, x: Array, y: Array) -> int:
+        return x.size
+
+    def _lifted(self, x: Array) -> Array:
+        if x.ndim != self.axes + 2:
+            raise ValueError(f"{type(self).__name__} expects {expected(self.axes)}, got {x.shape}")
+        return lift(x, self.axes)
+
+
+class _MaxPool(_Windows):
     def __init__(
         self,
         kernel_size: int | tuple[int, ...],
         stride: int | tuple[int, ...] | None = None,
         padding: int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        *,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
         self.kernel = lift_size(kernel_size, self.axes, 1)
         self.stride = lift_size(kernel_size if stride is None else stride, self.axes, 1)
         self.padding = lift_size(padding, self.axes, 0)
+        self.dilation = lift_size(dilation, self.axes, 1)
         self.ceil_mode = ceil_mode
 
-    def _arguments(self) -> str:
-        window = f"{self.kernel[-self.axes :]}, stride={self.stride[-self.axes :]}"
-        return f"{window}, padding={self.padding[-self.axes :]}, ceil_mode={self.ceil_mode}"
-
-    def _operations(self, x: Array, y: Array) -> int:
-        return x.size
-
-    def _check(self, x: Array) -> None:
-        if x.ndim != self.axes + 2:
-            axes = ", ".join("THW"[3 - self.axes :])
-            raise ValueError(f"{type(self).__name__} expects (N, {axes}, C), got {x.shape}")
-
-
-class _MaxPool(_Pool):
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        self._check(x)
-        volume = lift(x, self.axes)
-        y, where = functional.max_pool3d(volume, self.kernel, self.stride, self.padding, self.ceil_mode)
+        volume = self._lifted(x)
+        how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
+        y, where = functional.max_pool3d(volume, *how)
         return lower(y, self.axes), (where, volume.shape[1:4])
 
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        if not input_grad:
-            return None
+    def _pull(self, context: Any, grad_output: Array) -> Array:
         where, size = context
         return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), where, size), self.axes)
 
 
-class _AvgPool(_Pool):
+class _AvgPool(_Windows):
     def __init__(
         self,
         kernel_size: int | tuple[int, ...],
@@ -63,25 +60,61 @@ class _AvgPool(_Pool):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = count_include_pad
+        super().__init__()
+        self.kernel = lift_size(kernel_size, self.axes, 1)
+        self.stride = lift_size(kernel_size if stride is None else stride, self.axes, 1)
+        self.padding = lift_size(padding, self.axes, 0)
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        self._check(x)
-        volume = lift(x, self.axes)
+        volume = self._lifted(x)
         how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
         return lower(functional.avg_pool3d(volume, *how), self.axes), volume.shape[1:4]
 
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        if not input_grad:
-            return None
+    def _pull(self, context: Any, grad_output: Array) -> Array:
         how = (context, self.kernel, self.stride, self.padding, self.count_include_pad)
         return lower(functional.avg_pool3d_gradient(lift(grad_output, self.axes), *how), self.axes)
 
 
-_ARGUMENTS = """
+class _Adaptive(_Windows):
+    def __init__(self, output_size: int | tuple[int | None, ...]) -> None:
+        super().__init__()
+        sizes = output_size if isinstance(output_size, tuple) else (output_size,) * self.axes
+        if len(sizes) != self.axes or any(size is not None and size < 1 for size in sizes):
+            raise ValueError(f"expected one size or {self.axes} of 1 or more, got {output_size}")
+        self.output_size = (1,) * (3 - self.axes) + sizes
+
+    def _size(self, volume: Array) -> tuple[int, ...]:
+        """Return the size of the output; None keeps that of the input."""
+        sizes = zip(self.output_size, volume.shape[1:4], strict=True)
+        return tuple(own if size is None else size for size, own in sizes)
+
+
+class _AdaptiveAvgPool(_Adaptive):
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        volume = self._lifted(x)
+        y = functional.adaptive_avg_pool3d(volume, self._size(volume))
+        return lower(y, self.axes), volume.shape[1:4]
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        gradient = functional.adaptive_avg_pool3d_gradient(lift(grad_output, self.axes), context)
+        return lower(gradient, self.axes)
+
+
+class _AdaptiveMaxPool(_Adaptive):
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        volume = self._lifted(x)
+        y, where = functional.adaptive_max_pool3d(volume, self._size(volume))
+        return lower(y, self.axes), (where, volume.shape[1:4])
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        where, size = context
+        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), where, size), self.axes)
+
+
+_WINDOW = """
+
+    The output has ``floor((size + 2 · padding - kernel_size) / stride) + 1`` windows along each axis.
 
     Parameters
     ----------
@@ -90,17 +123,50 @@ _ARGUMENTS = """
     stride : int or tuple of int, optional
         Pixels between windows; the size of the window by default.
     padding : int or tuple of int
-        Pixels around the input, at most half of the window.
+        Pixels around the input, at most half of the window."""
+_CEIL = """
     ceil_mode : bool
-        Whether a window may stick out at the end.
+        Whether a window may stick out at the end (as in Caffe); none begins in the padding there."""
+_LARGEST = (
+    _WINDOW
+    + """ They never are the largest.
+    dilation : int or tuple of int
+        Pixels between those that a window looks at."""
+    + _CEIL
+    + """
+
+    Raises
+    ------
+    ValueError
+        If an input has other axes or is smaller than the window, or a window would meet only padding.
     """
+)
 _AVERAGE = (
-    _ARGUMENTS.rstrip()
+    _WINDOW
+    + _CEIL
     + """
     count_include_pad : bool
         Whether zeros of the padding count.
+
+    Raises
+    ------
+    ValueError
+        If an input has other axes or is smaller than the window.
     """
 )
+_PARTS = """
+
+    Parameters
+    ----------
+    output_size : int or tuple of int
+        Windows along each axis, which divide it into equal parts, overlapping where it cannot be; None keeps an
+        axis. Window i of n looks at the pixels from ``floor(i · size / n)`` to ``ceil((i + 1) · size / n)``.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1, or an input has other axes or is empty.
+    """
 
 
 class MaxPool1d(_MaxPool):
@@ -139,7 +205,47 @@ class AvgPool3d(_AvgPool):
     axes = 3
 
 
-for largest in (MaxPool1d, MaxPool2d, MaxPool3d):
-    largest.__doc__ = f"{largest.__doc__}{_ARGUMENTS}"
-for average in (AvgPool1d, AvgPool2d, AvgPool3d):
-    average.__doc__ = f"{average.__doc__}{_AVERAGE}"
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Largest values of sequences (N, L, C) in a given number of windows."""
+
+    axes = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Largest values of images (N, H, W, C) in a given number of windows."""
+
+    axes = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Largest values of volumes (N, T, H, W, C) in a given number of windows."""
+
+    axes = 3
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Means of sequences (N, L, C) in a given number of windows."""
+
+    axes = 1
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """Means of images (N, H, W, C) in a given number of windows."""
+
+    axes = 2
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Means of volumes (N, T, H, W, C) in a given number of windows."""
+
+    axes = 3
+
+
+for base, text in (
+    (_MaxPool, _LARGEST),
+    (_AvgPool, _AVERAGE),
+    (_AdaptiveMaxPool, _PARTS),
+    (_AdaptiveAvgPool, _PARTS),
+):
+    for layer in base.__subclasses__():
+        layer.__doc__ = f"{layer.__doc__}{text}"

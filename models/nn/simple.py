@@ -1,4 +1,4 @@
-"""Modules that move, drop or average numbers."""
+"""Modules that move numbers without changing them."""
 
 from __future__ import annotations
 
@@ -7,67 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from .module import Array, Module
+from .module import Array, Function
 
 
-class Identity(Module):
+class Identity(Function):
     """Return the input."""
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x, None
 
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        return grad_output if input_grad else None
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        return grad_output
 
 
-class Dropout(Module):
-    """Set each number to zero with probability ``p`` in training and scale the others by ``1 / (1 - p)``.
-
-    Srivastava et al. 2014.
-
-    Parameters
-    ----------
-    p : float
-        Probability, 0 <= p < 1.
-    rng : numpy.random.Generator or int, optional
-        Source of chance; `reset` draws a new one from the generator it is given.
-
-    Raises
-    ------
-    ValueError
-        If ``p`` is out of range.
-    """
-
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
-        super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"the probability of dropout must be in [0, 1), got {p}")
-        self.p = p
-        self.rng = np.random.default_rng(rng)
-
-    def _reset(self, rng: np.random.Generator) -> None:
-        self.rng = np.random.default_rng(rng.integers(2**63))
-
-    def _arguments(self) -> str:
-        return str(self.p)
-
-    def _forward(self, x: Array) -> tuple[Array, Any]:
-        if not self.is_training:
-            return x, None
-        mask = (self.rng.random(x.shape) >= self.p).astype(x.dtype) / x.dtype.type(1 - self.p)
-        return x * mask, mask
-
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        if not input_grad:
-            return None
-        return grad_output if context is None else grad_output * context
-
-
-class _Reshape(Module):
+class _Reshape(Function):
     @abstractmethod
     def _shape(self, x: Array) -> tuple[int, ...]:
         """Return the shape of the output."""
@@ -75,24 +28,34 @@ class _Reshape(Module):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x.reshape(self._shape(x)), x.shape
 
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        return grad_output.reshape(context) if input_grad else None
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        return grad_output.reshape(context)
 
 
 class View(_Reshape):
-    """Give each sample the shape ``sizes``; the batch axis stays."""
+    """Give each sample the shape ``sizes``; the batch axis stays, however long.
+
+    Parameters
+    ----------
+    *sizes : int
+        The axes behind that of the batch; one may be -1, which is what is left.
+
+    Raises
+    ------
+    ValueError
+        If a sample has another number of numbers.
+    """
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
         self.sizes = sizes
 
-    def _arguments(self) -> str:
-        return ", ".join(map(str, self.sizes))
-
     def _shape(self, x: Array) -> tuple[int, ...]:
-        return (len(x), *self.sizes)
+        own, known = int(np.prod(x.shape[1:])), int(np.prod([size for size in self.sizes if size != -1]))
+        free = self.sizes.count(-1)
+        if free > 1 or (own % known if free and known else own != known):
+            raise ValueError(f"View{self.sizes} cannot take samples of {x.shape[1:]}")
+        return (len(x), *(own // known if size == -1 else size for size in self.sizes))
 
 
 Reshape = View
@@ -110,27 +73,113 @@ class Flatten(_Reshape):
         return (*kept, int(np.prod(x.shape[self.start_dim :])))
 
 
-class Mean(Module):
-    """Average over the axes ``dim``; over all between batch and channels this is global average pooling."""
+class Squeeze(_Reshape):
+    """Remove axis ``dim``, which must have length 1; the batch axis is never removed unless named.
 
-    def __init__(self, dim: int | tuple[int, ...]) -> None:
+    Raises
+    ------
+    ValueError
+        If the axis is longer.
+    """
+
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
-    def _arguments(self) -> str:
-        return str(self.dim)
+    def _shape(self, x: Array) -> tuple[int, ...]:
+        if x.shape[self.dim] != 1:
+            raise ValueError(f"Squeeze({self.dim}) needs an axis of length 1, got {x.shape}")
+        place = self.dim % x.ndim
+        return (*x.shape[:place], *x.shape[place + 1 :])
 
-    def _operations(self, x: Array, y: Array) -> int:
-        return x.size
+
+class Unsqueeze(_Reshape):
+    """Insert an axis of length 1 as axis ``dim`` of the output."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def _shape(self, x: Array) -> tuple[int, ...]:
+        return np.expand_dims(x, self.dim).shape
+
+
+class Transpose(Function):
+    """Exchange pairs of axes, one after the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Transpose((1, 2), (2, 3)).forward(np.zeros((1, 2, 3, 4))).shape
+    (1, 3, 4, 2)
+    """
+
+    def __init__(self, *pairs: tuple[int, int]) -> None:
+        super().__init__()
+        self.pairs = pairs
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        return x.mean(axis=self.dim), x.shape
+        for pair in self.pairs:
+            x = x.swapaxes(*pair)
+        return x, None
 
-    def _backward(
-        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
-    ) -> Array | None:
-        if not input_grad:
-            return None
-        spread = np.expand_dims(grad_output, self.dim)
-        count = np.prod(context) / max(grad_output.size, 1)
-        return np.ascontiguousarray(np.broadcast_to(spread / spread.dtype.type(max(count, 1)), context))
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        for pair in reversed(self.pairs):
+            grad_output = grad_output.swapaxes(*pair)
+        return grad_output
+
+
+class _Part(Function):
+    """A part of the input."""
+
+    @abstractmethod
+    def _index(self, x: Array) -> tuple[Any, ...]:
+        """Return where the part is."""
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        index = self._index(x)
+        return x[index], (index, x.shape)
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        index, shape = context
+        gradient = np.zeros(shape, grad_output.dtype)
+        gradient[index] = grad_output
+        return gradient
+
+
+class Select(_Part):
+    """Take slice ``index`` along axis ``dim``, which is removed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such slice.
+    """
+
+    def __init__(self, dim: int, index: int) -> None:
+        super().__init__()
+        self.dim, self.index = dim, index
+
+    def _index(self, x: Array) -> tuple[Any, ...]:
+        if not -x.shape[self.dim] <= self.index < x.shape[self.dim]:
+            raise ValueError(f"Select({self.dim}, {self.index}) got {x.shape}")
+        return (*(slice(None),) * (self.dim % x.ndim), self.index)
+
+
+class Narrow(_Part):
+    """Take ``length`` slices along axis ``dim`` from ``start`` on.
+
+    Raises
+    ------
+    ValueError
+        If the axis is too short.
+    """
+
+    def __init__(self, dim: int, start: int, length: int = 1) -> None:
+        super().__init__()
+        self.dim, self.start, self.length = dim, start, length
+
+    def _index(self, x: Array) -> tuple[Any, ...]:
+        if not 0 <= self.start <= x.shape[self.dim] - self.length:
+            raise ValueError(f"Narrow({self.dim}, {self.start}, {self.length}) got {x.shape}")
+        return (*(slice(None),) * (self.dim % x.ndim), slice(self.start, self.start + self.length))

@@ -1,4 +1,4 @@
-"""The layers against PyTorch, where it is installed: 1e-4 in single precision, 1e-10 in double."""
+"""The modules against PyTorch, where it is installed: 1e-4 in single precision, 1e-10 in double."""
 
 import numpy as np
 import pytest
@@ -7,86 +7,285 @@ from actionbench.models import nn, zoo
 
 torch = pytest.importorskip("torch", reason="PyTorch is a dependency of these tests only")
 
+PRECISIONS = [(np.float32, 1e-4), (np.float64, 1e-10)]
 
-def to_torch(x):
-    """Channels last to channels first."""
-    return torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
-
-
-def from_torch(tensor):
-    return np.moveaxis(tensor.detach().numpy(), 1, -1)
-
-
-LAYERS = {
-    "Conv1d": ((3, 5, 3, 2, 1), {}, (9, 3)),
-    "Conv2d": ((3, 5, (3, 2), (2, 1), (1, 0), (1, 2)), {}, (8, 7, 3)),
-    "Conv3d": ((2, 9, 3, (1, 2, 2), 1), {"bias": False}, (5, 6, 7, 2)),
-    "MaxPool1d": ((3, 2, 1), {"ceil_mode": True}, (8, 3)),
-    "MaxPool2d": ((3, 2, 1), {"ceil_mode": True}, (7, 8, 3)),
-    "MaxPool3d": (((1, 2, 2),), {}, (3, 5, 6, 2)),
-    "AvgPool1d": ((2,), {}, (7, 3)),
-    "AvgPool2d": ((3, 2, 1), {"ceil_mode": True, "count_include_pad": False}, (7, 8, 3)),
-    "AvgPool3d": ((3, 2, 1), {"ceil_mode": True}, (4, 5, 6, 2)),
-    "BatchNorm2d": ((3,), {}, (4, 5, 3)),
-    "BatchNorm3d": ((2,), {}, (2, 3, 4, 2)),
-    "Linear": ((4, 3), {}, (4,)),
-    "Sigmoid": ((), {}, (4,)),
-    "LogSoftmax": ((1,), {}, (5,)),
+# Modules of the same name: arguments of the constructor, shape of the input behind the batch axis.
+CHANNELS_LAST = {
+    "Conv1d": [((3, 5, 3, 2, 1), {}, (9, 3)), ((4, 8, 3, 1, 2, 2, 4), {}, (7, 4))],
+    "Conv2d": [
+        ((3, 5, (3, 2), (2, 1), (1, 0), (1, 2)), {}, (8, 7, 3)),
+        ((6, 6, 3, 1, 1, 1, 6, False), {}, (5, 4, 6)),
+        ((1, 32, 5), {}, (9, 9, 1)),
+    ],
+    "Conv3d": [
+        ((2, 9, 3, (1, 2, 2), 1), {"bias": False}, (5, 6, 7, 2)),
+        ((4, 6, (1, 2, 3)), {"groups": 2, "dilation": (2, 1, 2)}, (3, 4, 6, 4)),
+    ],
+    "MaxPool1d": [((3, 2, 1), {"ceil_mode": True}, (8, 3))],
+    "MaxPool2d": [((3, 2, 1), {"ceil_mode": True}, (7, 8, 3)), ((3, 1, 1, 2), {}, (9, 6, 2))],
+    "MaxPool3d": [
+        (((1, 2, 2),), {}, (3, 5, 6, 2)),
+        ((2, 2, 1, (1, 2, 1)), {"ceil_mode": True}, (4, 6, 5, 2)),
+    ],
+    "AvgPool1d": [((2,), {}, (7, 3))],
+    "AvgPool2d": [((3, 2, 1), {"ceil_mode": True, "count_include_pad": False}, (7, 8, 3))],
+    "AvgPool3d": [((3, 2, 1), {"ceil_mode": True}, (4, 5, 6, 2))],
+    "AdaptiveAvgPool1d": [((3,), {}, (7, 2)), ((5,), {}, (3, 2))],
+    "AdaptiveAvgPool2d": [(((3, None),), {}, (7, 5, 2))],
+    "AdaptiveAvgPool3d": [(((2, 3, 4),), {}, (5, 7, 4, 2)), ((1,), {}, (2, 3, 4, 5))],
+    "AdaptiveMaxPool1d": [((3,), {}, (7, 2))],
+    "AdaptiveMaxPool2d": [(((3, 4),), {}, (7, 5, 2))],
+    "AdaptiveMaxPool3d": [((2,), {}, (5, 3, 4, 2))],
+    "BatchNorm1d": [((3,), {}, (3,)), ((3, 1e-3, 0.2), {}, (5, 3))],
+    "BatchNorm2d": [((3,), {}, (4, 5, 3))],
+    "BatchNorm3d": [((2,), {}, (2, 3, 4, 2))],
+    "LocalResponseNorm": [((3,), {}, (4, 7)), ((4, 0.5, 0.6, 2.0), {}, (3, 2, 6)), ((5, 0.1), {}, (2, 3))],
+    "PReLU": [((), {}, (4, 3)), ((3, 0.1), {}, (4, 3))],
+    "Dropout2d": [((0.0,), {}, (2, 2, 3))],
+    "ConstantPad1d": [(((1, -2), 3.0), {}, (6, 2))],
+    "ConstantPad2d": [(((1, 2, 0, -1), 3.0), {}, (3, 4, 2))],
+    "ConstantPad3d": [((1, 3.0), {}, (2, 3, 4, 2))],
+    "ZeroPad1d": [((2,), {}, (3, 2))],
+    "ZeroPad2d": [(((0, 1, 2, 3),), {}, (3, 4, 2))],
+    "ZeroPad3d": [(((0, 1, 2, 3, 4, 5),), {}, (2, 3, 4, 2))],
+    "ReflectionPad1d": [(((2, 1),), {}, (4, 2))],
+    "ReflectionPad2d": [(((0, 1, 2, 3),), {}, (4, 3, 2))],
+    "ReflectionPad3d": [(((1, 0, 2, 1, 0, 1),), {}, (2, 3, 4, 2))],
+    "ReplicationPad1d": [(((2, 1),), {}, (4, 2))],
+    "ReplicationPad2d": [(((0, 1, 2, 3),), {}, (2, 3, 2))],
+    "ReplicationPad3d": [((2,), {}, (2, 1, 4, 2))],
 }
+ANY_LAYOUT = {
+    "Linear": [((4, 3), {}, (4,)), ((4, 3, False), {}, (5, 4))],
+    "Identity": [((), {}, (3, 2))],
+    "Flatten": [((), {}, (3, 2)), ((2,), {}, (3, 2, 4))],
+    "Dropout": [((0.0,), {}, (3, 2))],
+    "ReLU": [((), {}, (4, 3))],
+    "ReLU6": [((), {}, (4, 3))],
+    "LeakyReLU": [((), {}, (4, 3)), ((0.2,), {}, (4, 3))],
+    "ELU": [((), {}, (4, 3)), ((1.5,), {}, (4, 3))],
+    "SELU": [((), {}, (4, 3))],
+    "Threshold": [((0.3, 20.0), {}, (4, 3))],
+    "Hardtanh": [((), {}, (4, 3)), ((-0.5, 2.0), {}, (4, 3))],
+    "Hardshrink": [((), {}, (4, 3))],
+    "Softshrink": [((), {}, (4, 3))],
+    "Softplus": [((), {}, (4, 3)), ((2.0,), {}, (4, 3))],
+    "Softsign": [((), {}, (4, 3))],
+    "LogSigmoid": [((), {}, (4, 3))],
+    "Tanh": [((), {}, (4, 3))],
+    "Tanhshrink": [((), {}, (4, 3))],
+    "Sigmoid": [((), {}, (4,))],
+    "Softmax": [((-1,), {}, (4, 3))],
+    "Softmin": [((1,), {}, (4, 3))],
+    "LogSoftmax": [((1,), {}, (5,))],
+}
+RECURRENT = [
+    ("LSTM", (3, 4), {}),
+    ("LSTM", (3, 4, 2), {"bidirectional": True}),
+    ("LSTM", (3, 4, 1, False), {}),
+    ("GRU", (3, 4), {}),
+    ("GRU", (3, 4, 3), {"bidirectional": True}),
+    ("GRU", (3, 4, 1, False), {}),
+]
+
+
+def tensor(x, moved=False):
+    return torch.tensor(np.moveaxis(x, -1, 1).copy() if moved else x.copy(), requires_grad=True)
+
+
+def array(value, moved=False):
+    return np.moveaxis(value.detach().numpy(), 1, -1) if moved else value.detach().numpy()
+
+
+def moved_weight(value, layer):
+    """Return a parameter in PyTorch's order of axes."""
+    return (
+        np.moveaxis(value, (-1, -2), (0, 1)) if "Conv" in type(layer).__name__ and value.ndim > 1 else value
+    )
+
+
+def pair(name, args, options, dtype):
+    """Return our module and PyTorch's with the same parameters."""
+    ours = getattr(nn, name)(*args, **options).astype(dtype)
+    rng = np.random.default_rng(1)
+    for parameter in ours.parameters().values():
+        parameter.fill(rng.standard_normal(parameter.value.shape))
+    theirs = getattr(torch.nn, name)(*args, **options).to(torch.from_numpy(np.zeros(0, dtype)).dtype)
+    copy_parameters(ours, theirs)
+    return ours, theirs
 
 
 def copy_parameters(ours, theirs):
-    for name in ("weight", "bias"):
-        parameter = getattr(ours, name, None)
-        if parameter is not None:
-            value = parameter.value
-            value = (
-                np.moveaxis(value, (-1, -2), (0, 1))
-                if "Conv" in type(ours).__name__ and value.ndim > 1
-                else value
-            )
-            getattr(theirs, name).data = torch.tensor(value.copy())
+    own = ours.parameters()
+    for key, parameter in theirs.named_parameters():
+        parameter.data = torch.tensor(moved_weight(own[key].value, ours).copy())
+    assert len(own) == len(list(theirs.parameters()))
 
 
-@pytest.mark.parametrize(("dtype", "atol"), [(np.float32, 1e-4), (np.float64, 1e-10)])
-@pytest.mark.parametrize("name", LAYERS)
-def test_layer(name, dtype, atol):
-    args, options, shape = LAYERS[name]
-    ours = getattr(nn, name)(*args, **options).reset(0).astype(dtype)
-    theirs = getattr(torch.nn, name)(*args, **options).to(
-        torch.float64 if dtype == np.float64 else torch.float32
-    )
-    copy_parameters(ours, theirs)
-    x = np.random.default_rng(0).standard_normal((3, *shape)).astype(dtype)
-    theirs_x = to_torch(x)
+def compare(ours, theirs, x, atol, moved):
+    theirs_x = tensor(x, moved)
     y, theirs_y = ours.forward(x), theirs(theirs_x)
-    np.testing.assert_allclose(y, from_torch(theirs_y), rtol=0, atol=atol)
-    g = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
-    theirs_y.backward(to_torch(g))
-    np.testing.assert_allclose(ours.backward(x, g), from_torch(theirs_x.grad), rtol=0, atol=atol)
-    for key in ("weight", "bias"):
-        if getattr(ours, key, None) is not None:
-            gradient = getattr(theirs, key).grad.numpy()
-            if "Conv" in name and gradient.ndim > 1:
-                gradient = np.moveaxis(gradient, (0, 1), (-1, -2))
-            np.testing.assert_allclose(getattr(ours, key).grad, gradient, rtol=0, atol=10 * atol)
-    if "BatchNorm" in name:
-        np.testing.assert_allclose(ours.running_var, theirs.running_var.numpy(), atol=atol)
+    theirs_y = theirs_y[0] if isinstance(theirs_y, tuple) else theirs_y
+    np.testing.assert_allclose(y, array(theirs_y, moved), rtol=0, atol=atol)
+    g = np.random.default_rng(1).standard_normal(y.shape).astype(x.dtype)
+    theirs_y.backward(tensor(g, moved).detach())
+    np.testing.assert_allclose(ours.backward(x, g), array(theirs_x.grad, moved), rtol=0, atol=atol)
+    own = ours.parameters()
+    for key, parameter in theirs.named_parameters():
+        gradient = parameter.grad.numpy()
+        assert own[key].grad.dtype == x.dtype
+        scale = max(np.abs(gradient).max(), 1)
+        np.testing.assert_allclose(
+            moved_weight(own[key].grad, ours), gradient, rtol=0, atol=atol * scale, err_msg=key
+        )
+
+
+@pytest.mark.parametrize(("dtype", "atol"), PRECISIONS)
+@pytest.mark.parametrize("name", CHANNELS_LAST | ANY_LAYOUT)
+def test_layer(name, dtype, atol):
+    moved = name in CHANNELS_LAST
+    for args, options, shape in (CHANNELS_LAST | ANY_LAYOUT)[name]:
+        ours, theirs = pair(name, args, options, dtype)
+        x = 2 * np.random.default_rng(0).standard_normal((3, *shape)).astype(dtype)
+        compare(ours, theirs, x, atol, moved)
+        if "BatchNorm" in name:
+            for buffer in ("running_mean", "running_var"):
+                np.testing.assert_allclose(getattr(ours, buffer), getattr(theirs, buffer).numpy(), atol=atol)
+            ours.evaluate()
+            np.testing.assert_allclose(
+                ours.forward(x), array(theirs.eval()(tensor(x, True)), True), atol=atol
+            )
+
+
+@pytest.mark.parametrize(("dtype", "atol"), PRECISIONS)
+@pytest.mark.parametrize(("name", "args", "options"), RECURRENT)
+def test_recurrent(name, args, options, dtype, atol):
+    ours, theirs = pair(name, args, options, dtype)
+    theirs.batch_first = True
+    x = np.random.default_rng(0).standard_normal((5, 6, 3)).astype(dtype)
+    compare(ours, theirs, x, atol, moved=False)
+
+
+@pytest.mark.parametrize(("name", "args", "options"), RECURRENT)
+def test_recurrent_of_several_lengths(name, args, options):
+    ours, theirs = pair(name, args, options, np.float64)
+    x, lengths = np.random.default_rng(0).standard_normal((4, 6, 3)), np.array([6, 2, 5, 1])
+    theirs.batch_first = True
+    theirs_x = tensor(x)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(theirs_x, lengths, True, enforce_sorted=False)
+    out, state = theirs(packed)
+    theirs_y, _ = torch.nn.utils.rnn.pad_packed_sequence(out, True)
+    y = ours.forward([x, lengths])
+    np.testing.assert_allclose(y, array(theirs_y), atol=1e-10)
+    last = getattr(nn, name)(*args, **options, last=True).astype(np.float64).share(ours)
+    ends = (state[0] if name == "LSTM" else state)[-2 if "bidirectional" in options else -1 :]
+    wanted = np.concatenate([array(end) for end in ends], axis=1)
+    np.testing.assert_allclose(last.forward([x, lengths]), wanted, atol=1e-10)
+    g = np.random.default_rng(1).standard_normal(y.shape)
+    theirs_y.backward(torch.tensor(g))
+    table = [x, lengths]
+    ours.forward(table)
+    np.testing.assert_allclose(ours.backward(table, g)[0], array(theirs_x.grad), atol=1e-10)
+
+
+def test_embedding():
+    ours, theirs = pair("Embedding", (5, 3, 1), {}, np.float64)
+    places = np.array([[0, 4, 1], [4, 4, 2]])
+    y, theirs_y = ours.forward(places), theirs(torch.tensor(places))
+    np.testing.assert_array_equal(y, array(theirs_y))
+    theirs_y.backward(torch.ones_like(theirs_y))
+    ours.backward(places, np.ones_like(y))
+    np.testing.assert_array_equal(ours.weight.grad, theirs.weight.grad.numpy())
+
+
+def test_a_connection_table_is_a_masked_convolution():
+    table = nn.connections.random(4, 6, 2, rng=0)
+    ours, dense = nn.ConvMap2d(table, 3, 2, 1).astype(np.float64), torch.nn.Conv2d(4, 6, 3, 2, 1).double()
+    dense.weight.data.zero_()
+    for place, (source, to) in enumerate(table):
+        dense.weight.data[to, source] = torch.tensor(ours.weight.value[:, :, place])
+    dense.bias.data = torch.tensor(ours.bias.value)
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 4))
+    np.testing.assert_allclose(ours.forward(x), array(dense(tensor(x, True)), True), atol=1e-12)
+
+
+def test_unshared_filters_that_are_equal_are_a_convolution():
+    ours, conv = (
+        nn.LocallyConnected2d(2, 3, (5, 6), 3, 2, 1).astype(np.float64),
+        torch.nn.Conv2d(2, 3, 3, 2, 1),
+    )
+    weight, bias = conv.double().weight.detach().numpy(), conv.bias.detach().numpy()
+    ours.weight.fill(np.moveaxis(weight, (0, 1), (-1, -2)))
+    ours.bias.fill(bias)
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 2))
+    np.testing.assert_allclose(ours.forward(x), array(conv(tensor(x, True)), True), atol=1e-12)
 
 
 @pytest.mark.parametrize("weight", [None, [0.2, 1.0, 3.0]])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy(weight, smoothing):
-    scores, targets = np.random.default_rng(0).standard_normal((5, 3)), np.array([0, 2, 1, 1, 0])
-    theirs = torch.nn.CrossEntropyLoss(
-        None if weight is None else torch.tensor(weight, dtype=torch.float64), label_smoothing=smoothing
-    )
-    theirs_scores = torch.tensor(scores, requires_grad=True)
-    loss = theirs(theirs_scores, torch.tensor(targets))
+@pytest.mark.parametrize(
+    "options", [{}, {"label_smoothing": 0.1}, {"ignore_index": 2}, {"reduction": "sum"}], ids=str
+)
+def test_cross_entropy(weight, options):
+    compare_losses("CrossEntropyLoss", {"weight": weight, **options}, np.array([0, 2, 1, 1, 0]))
+
+
+X = np.random.default_rng(0).standard_normal((5, 3))
+SHARES = np.random.default_rng(1).uniform(0, 1, (5, 3))
+LOSSES = [
+    ("NLLLoss", {"weight": [0.2, 1.0, 3.0]}, np.array([0, 2, 1, 1, 0])),
+    ("MSELoss", {}, SHARES),
+    ("L1Loss", {}, SHARES),
+    ("SmoothL1Loss", {"beta": 0.4}, SHARES),
+    ("SmoothL1Loss", {"reduction": "sum"}, SHARES),
+    ("BCELoss", {}, np.round(SHARES)),
+    ("BCEWithLogitsLoss", {}, SHARES),
+    ("KLDivLoss", {}, SHARES),
+    ("KLDivLoss", {"reduction": "batchmean"}, SHARES),
+    ("MultiMarginLoss", {}, np.array([0, 2, 1, 1, 0])),
+    ("MultiMarginLoss", {"p": 2, "margin": 0.5, "weight": [0.2, 1.0, 3.0]}, np.array([0, 2, 1, 1, 0])),
+]
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize(("name", "options", "target"), LOSSES)
+def test_losses(name, options, target):
+    compare_losses(name, options, target)
+
+
+def compare_losses(name, options, target):
+    x = SHARES.T.reshape(5, 3) if name == "BCELoss" else X
+    theirs = dict(options)
+    if options.get("weight") is not None:
+        theirs["weight"] = torch.tensor(options["weight"], dtype=torch.float64)
+    theirs_x = tensor(x)
+    loss = getattr(torch.nn, name)(**theirs)(theirs_x, torch.tensor(target))
     loss.backward()
-    ours = nn.CrossEntropyLoss(weight, smoothing)
-    np.testing.assert_allclose(ours.forward(scores, targets), loss.item(), rtol=1e-12)
-    np.testing.assert_allclose(ours.backward(scores, targets), theirs_scores.grad.numpy(), atol=1e-12)
+    ours = getattr(nn, name)(**options)
+    np.testing.assert_allclose(ours.forward(x, target), loss.item(), rtol=1e-12)
+    np.testing.assert_allclose(ours.backward(x, target), theirs_x.grad.numpy(), atol=1e-12)
+
+
+def test_a_margin_is_a_soft_target_of_pytorch():
+    target = np.sign(X + 0.3)
+    theirs_x = tensor(X)
+    loss = torch.nn.functional.relu(0.7 - torch.tensor(target) * theirs_x).mean()
+    loss.backward()
+    ours = nn.MarginLoss(0.7)
+    np.testing.assert_allclose(ours.forward(X, target), loss.item(), rtol=1e-12)
+    np.testing.assert_allclose(ours.backward(X, target), theirs_x.grad.numpy(), atol=1e-12)
+
+
+def test_everything_of_pytorchs_name_is_compared():
+    here = {
+        *CHANNELS_LAST,
+        *ANY_LAYOUT,
+        *(name for name, _, _ in RECURRENT),
+        *(name for name, _, _ in LOSSES),
+    }
+    here |= {"Embedding", "CrossEntropyLoss", "Sequential", "Module", "Parameter", "Container"}
+    chance = {"Dropout1d", "Dropout3d", "RReLU"}
+    both = {name for name, kind in vars(nn).items() if isinstance(kind, type) and hasattr(torch.nn, name)}
+    assert both - here == chance
 
 
 def test_a_whole_net():
@@ -103,11 +302,11 @@ def test_a_whole_net():
         torch.nn.Flatten(),
         torch.nn.Linear(16, 5),
     ).double()
-    for own, other in zip((0, 1, 4, 5, 9), (0, 1, 4, 5, 9), strict=True):
-        copy_parameters(ours[own], theirs[other])
+    for place in (0, 1, 4, 5, 9):
+        copy_parameters(ours[place], theirs[place])
     x = np.random.default_rng(0).standard_normal((3, 4, 8, 9, 1))
-    theirs_x = to_torch(x)
+    theirs_x = tensor(x, True)
     y, theirs_y = ours.forward(x), theirs(theirs_x)
     np.testing.assert_allclose(y, theirs_y.detach().numpy(), atol=1e-10)
     theirs_y.sum().backward()
-    np.testing.assert_allclose(ours.backward(x, np.ones_like(y)), from_torch(theirs_x.grad), atol=1e-10)
+    np.testing.assert_allclose(ours.backward(x, np.ones_like(y)), array(theirs_x.grad, True), atol=1e-10)

@@ -109,6 +109,84 @@ def test_find_and_tree():
     net = small_net()
     assert [layer.weight.value.shape for layer in net.find_modules(nn.Linear)] == [(4, 3), (2, 4)]
     assert "    0: BatchNorm1d(4)  weight (4,), bias (4,)  8 parameters" in str(net).splitlines()
+    assert "  2: Linear(4, 2)  -> (5, 2)  weight (2, 4), bias (2,)  10 parameters" in net.tree(data()).split(
+        "\n"
+    )
+    assert "ConcatTable()  -> [(5, 3), (5, 3)]" in nn.ConcatTable(nn.Tanh(), nn.ReLU()).tree(data())
+
+
+def test_the_tree_shows_the_call_that_makes_a_module():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, (3, 1), padding=1, rng=0),
+        nn.Concat(-1, nn.Identity()).add(nn.View(2, -1)),
+        nn.LSTM(2, 3, bidirectional=True, dtype=np.float64),
+        nn.Bottle(nn.Linear(2, 3), 3),
+    )
+    calls = [line.split("  weight")[0].strip().split("  ")[0] for line in str(net).splitlines()]
+    assert calls == [
+        "Sequential()",
+        "0: Conv2d(3, 8, (3, 1), padding=1)",
+        "1: Concat(-1)",
+        "0: Identity()",
+        "1: View(2, -1)",
+        "2: LSTM(2, 3, bidirectional=True)",
+        "3: Bottle(n_dims=3)",
+        "0: Linear(2, 3)",
+    ]
+
+
+def test_sharing():
+    left, right = small_net(0), small_net(1)
+    left.share(right, "weight", "running_mean")
+    assert left[0].weight is right[0].weight
+    assert left[0].bias is not right[0].bias
+    assert left[1][0].running_mean is right[1][0].running_mean
+    left[1][0].forward(data() @ np.ones((3, 4), np.float32))
+    assert right[1][0].running_mean.any()
+    left.astype(np.float64)
+    assert right[0].weight.value.dtype == np.float64
+    whole = small_net(2).share(right)
+    assert [id(p) for p in whole.parameters().values()] == [id(p) for p in right.parameters().values()]
+
+
+@pytest.mark.parametrize(
+    ("other", "names", "message"),
+    [
+        (nn.Sequential(nn.Linear(3, 4)), (), "one structure"),
+        (nn.Linear(3, 4), ("wieght",), "named wieght"),
+        (nn.Linear(3, 5), ("bias",), "bias has another shape"),
+    ],
+)
+def test_what_cannot_be_shared(other, names, message):
+    with pytest.raises(ValueError, match=message):
+        nn.Linear(3, 4).share(other, *names)
+
+
+def test_two_sharing_copies_learn_twice():
+    one, x = nn.Linear(3, 2).reset(0), data()
+    two = one.clone("weight", "bias")
+    for layer in (one, two):
+        layer.forward(x)
+        layer.backward(x, np.ones((5, 2), np.float32))
+    before = one.weight.value.copy()
+    nn.Sequential(one, two).update_parameters(0.5)
+    np.testing.assert_allclose(two.weight.value, before - 0.5 * 2 * x.sum(axis=0), rtol=1e-5)
+
+
+def test_a_block_of_evaluation():
+    net = small_net()
+    net[0].is_training = False
+    with net.evaluating() as inside:
+        assert not any(module.is_training for _, module in inside.named_modules())
+    assert [module.is_training for _, module in net.named_modules()] == [True, False, True, True, True, True]
+
+
+def test_looking_changes_nothing():
+    net, x = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5, rng=0)), data()
+    twin = net.clone()
+    assert [type(step.module).__name__ for step in net.trace(x)] == ["BatchNorm1d", "Dropout", "Sequential"]
+    assert not net[0].running_mean.any()
+    np.testing.assert_array_equal(net.forward(x), twin.forward(x))
 
 
 def test_update_goes_down_the_gradient():
@@ -170,3 +248,124 @@ def test_batch_norm_moments_and_lone_value():
 def test_a_table_of_wrong_length():
     with pytest.raises(ValueError, match="2 modules got a list of 1"):
         nn.ParallelTable(nn.Tanh(), nn.Tanh()).forward([np.zeros(2)])
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "message"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), None, "groups must divide"),
+        (lambda: nn.Conv1d(3, 4, 3), (2, 5, 2), r"Conv1d expects \(N, L, 3\), got \(2, 5, 2\)"),
+        (lambda: nn.Conv2d(3, 4, (3, 3, 3)), None, "one number or 2"),
+        (lambda: nn.ConvMap2d([(0, 0), (0, 0)], 3), None, "different pairs"),
+        (lambda: nn.ConvMap2d([0, 1], 3), None, "different pairs"),
+        (lambda: nn.LocallyConnected2d(1, 1, (3, 3), 4), None, "does not fit"),
+        (lambda: nn.LocallyConnected2d(1, 1, (3, 3), 2), (2, 4, 3, 1), r"expects \(N, 3, 3, 1\)"),
+        (lambda: nn.MaxPool2d(2), (2, 5, 2), r"expects \(N, H, W, C\)"),
+        (lambda: nn.AdaptiveAvgPool2d((2, 0)), None, "1 or more"),
+        (lambda: nn.LocalResponseNorm(0), None, "size must be 1 or more"),
+        (lambda: nn.Dropout2d(0.5), (2, 3), "expects 4 axes"),
+        (lambda: nn.Hardtanh(1.0, 1.0), None, "min_val must be below"),
+        (lambda: nn.Softshrink(-1.0), None, "lambd must be"),
+        (lambda: nn.RReLU(0.5, 0.1), None, "lower must be"),
+        (lambda: nn.PReLU(4), (2, 3), "expects 4 channels"),
+        (lambda: nn.CMul(4), (2, 3), "cannot take samples"),
+        (lambda: nn.View(4), (2, 3), r"cannot take samples of \(3,\)"),
+        (lambda: nn.View(-1, 2), (2, 3), "cannot take samples"),
+        (lambda: nn.Squeeze(1), (2, 3), "length 1"),
+        (lambda: nn.Select(1, 3), (2, 3), "got"),
+        (lambda: nn.Narrow(1, 2, 2), (2, 3), "got"),
+        (lambda: nn.ZeroPad2d((1, 2)), None, "one number or 4"),
+        (lambda: nn.ZeroPad2d(1), (2, 3), "expects"),
+        (lambda: nn.ZeroPad1d(-2), (2, 4, 1), "leave nothing"),
+        (lambda: nn.ReflectionPad1d(3), (2, 3, 1), "less than the input is long"),
+        (lambda: nn.LSTM(3, 0), None, "1 or more"),
+        (lambda: nn.LSTM(3, 4, 2, dropout=1.5), None, "probability"),
+        (lambda: nn.GRU(3, 4), (2, 5, 4), r"GRU expects \(N, L, 3\)"),
+        (lambda: nn.Bottle(nn.Linear(3, 3), 3), (2, 3), "3 axes or more"),
+        (lambda: nn.Parallel(1, 1, nn.Identity()), (2, 3), "as many slices"),
+        (lambda: nn.Embedding(3, 2, 3), None, "padding_idx must be"),
+        (lambda: nn.Embedding(3, 2), (2, 2), "integers"),
+        (lambda: nn.connections.random(2, 3, 4), None, "1 to 2 connections"),
+    ],
+)
+def test_what_is_refused(make, x, message):
+    with pytest.raises(ValueError, match=message):
+        make().forward(np.zeros(x, np.float32))
+
+
+@pytest.mark.parametrize("lengths", [[1, 6], [0, 2], [1], [1.0, 2.0]])
+def test_lengths_that_are_not(lengths):
+    with pytest.raises(ValueError, match="length"):
+        nn.LSTM(3, 4).forward([np.zeros((2, 5, 3)), np.array(lengths)])
+
+
+def test_an_embedding_names_what_it_does_not_have():
+    with pytest.raises(ValueError, match="the vectors 0 to 2, got 7"):
+        nn.Embedding(3, 2).forward(np.array([0, 7]))
+
+
+@pytest.mark.parametrize("kind", [nn.Dropout1d, nn.Dropout2d, nn.Dropout3d])
+def test_whole_channels_are_dropped(kind):
+    layer = kind(0.5, rng=0)
+    x = np.ones((40, *(3,) * layer.axes, 10), np.float32)
+    y = layer.forward(x)
+    channels = y.reshape(40, -1, 10)
+    assert (channels == channels[:, :1]).all()
+    assert abs((channels[:, 0] == 0).mean() - 0.5) < 0.1
+    np.testing.assert_array_equal(layer.backward(x, x), y)
+
+
+def test_random_slopes():
+    layer, x = nn.RReLU(0.1, 0.5, rng=0), -np.ones((50, 50), np.float32)
+    y = layer.forward(x)
+    assert -0.5 <= y.min() < -0.49
+    assert -0.11 < y.max() <= -0.1
+    np.testing.assert_allclose(layer.evaluate().forward(x), -0.3, rtol=1e-6)
+
+
+def test_the_tables_of_wrong_length():
+    for layer, n in ((nn.SelectTable(2), 2), (nn.NarrowTable(1, 2), 2), (nn.CAddTable(), 0)):
+        with pytest.raises(ValueError, match="got"):
+            layer.forward([np.zeros((2, 2))] * n)
+    with pytest.raises(ValueError, match="one shape"):
+        nn.CMulTable().forward([np.zeros((2, 2)), np.zeros((2, 1))])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.MSELoss("none"), "reduction must be one of mean, sum"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=2.0), "label_smoothing"),
+        (lambda: nn.SmoothL1Loss(beta=0), "beta must be above 0"),
+        (lambda: nn.MultiMarginLoss(3), "p must be 1 or 2"),
+        (lambda: nn.MultiCriterion([nn.MSELoss()], [1, 2]), "as many weights"),
+        (lambda: nn.MSELoss().forward(np.zeros((2, 3)), np.zeros(2)), "must have the shape"),
+        (
+            lambda: nn.BCELoss().forward(np.full((2, 1), 1.5), np.zeros((2, 1))),
+            r"probabilities must lie in \[0, 1\]",
+        ),
+        (lambda: nn.MarginLoss().forward(np.zeros((2, 1)), np.zeros((2, 1))), "1 or -1, got 0"),
+        (lambda: nn.NLLLoss([1.0]).forward(np.zeros((2, 3)), np.zeros(2, int)), "3 classes and weights"),
+        (lambda: nn.NLLLoss().forward(np.zeros(3), 1), r"\(N, classes\)"),
+        (lambda: nn.MultiMarginLoss().forward(np.zeros(3), 1), r"\(N, classes\)"),
+        (lambda: nn.ParallelCriterion([nn.MSELoss()]).forward([], []), "as many inputs"),
+    ],
+)
+def test_losses_refuse(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ([0, 4], "target 4 is none of the 4 classes"),
+        ([0, -1], "target -1"),
+        ([0.0, 1.0], "integers"),
+        ([1], "2 integers"),
+    ],
+)
+def test_wrong_targets(target, message):
+    for criterion in (nn.CrossEntropyLoss(), nn.NLLLoss(), nn.MultiMarginLoss()):
+        with pytest.raises(ValueError, match=message):
+            criterion.forward(np.zeros((2, 4)), np.array(target))

@@ -1,0 +1,86 @@
+"""Modules that make one number of many along axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .module import Array, Function
+
+
+class Sum(Function):
+    """Add along the axes ``dim``.
+
+    Parameters
+    ----------
+    dim : int or tuple of int
+        The axes.
+    keepdim : bool
+        Whether they stay, with length 1.
+    """
+
+    def __init__(self, dim: int | tuple[int, ...], keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim, self.keepdim = dim, keepdim
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return x.size
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        return x.sum(axis=self.dim, keepdims=self.keepdim), x.shape
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        kept = grad_output if self.keepdim else np.expand_dims(grad_output, self.dim)
+        return np.ascontiguousarray(np.broadcast_to(kept, context))
+
+
+class Mean(Sum):
+    """Average along the axes ``dim``; over all between batch and channels this is global average pooling.
+
+    Parameters
+    ----------
+    dim : int or tuple of int
+        The axes.
+    keepdim : bool
+        Whether they stay, with length 1.
+    """
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        return x.mean(axis=self.dim, keepdims=self.keepdim), x.shape
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
+        count = max(int(np.prod([context[axis] for axis in axes])), 1)
+        return super()._pull(context, grad_output / grad_output.dtype.type(count))
+
+
+class Max(Function):
+    """Take the largest along axis ``dim``; the gradient goes to the first where several are equal.
+
+    Parameters
+    ----------
+    dim : int
+        The axis.
+    keepdim : bool
+        Whether it stays, with length 1.
+    """
+
+    def __init__(self, dim: int, keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim, self.keepdim = dim, keepdim
+
+    def _operations(self, x: Array, y: Array) -> int:
+        return x.size
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        where = x.argmax(axis=self.dim, keepdims=True)
+        y = np.take_along_axis(x, where, self.dim)
+        return y if self.keepdim else y.squeeze(self.dim), (where, x.shape)
+
+    def _pull(self, context: Any, grad_output: Array) -> Array:
+        where, shape = context
+        gradient = np.zeros(shape, grad_output.dtype)
+        kept = grad_output if self.keepdim else np.expand_dims(grad_output, self.dim)
+        np.put_along_axis(gradient, where, kept, self.dim)
+        return gradient

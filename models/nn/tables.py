@@ -1,0 +1,143 @@
+"""Modules that take or give lists of arrays (Torch's tables)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .module import Array, Function, Value
+
+
+def add_values(values: list[Value]) -> Value:
+    """Add arrays, or lists of arrays entry by entry."""
+    if isinstance(values[0], list | tuple):
+        return [add_values(list(entries)) for entries in zip(*values, strict=True)]
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+def _zeros_like(value: Value) -> Value:
+    if isinstance(value, list | tuple):
+        return [_zeros_like(entry) for entry in value]
+    return np.zeros_like(value)
+
+
+class JoinTable(Function):
+    """Join the arrays of a list along axis ``dim``."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def _forward(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.concatenate(x, axis=self.dim), [entry.shape[self.dim] for entry in x]
+
+    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+        return np.split(grad_output, np.cumsum(context)[:-1], axis=self.dim)
+
+
+class SplitTable(Function):
+    """Make a list of the slices of an array along axis ``dim``, each without that axis."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def _forward(self, x: Array) -> tuple[list[Array], Any]:
+        return list(np.moveaxis(x, self.dim, 0)), None
+
+    def _pull(self, context: Any, grad_output: list[Array]) -> Array:
+        return np.stack(grad_output, axis=self.dim)
+
+
+class SelectTable(Function):
+    """Take entry ``index`` of a list."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def _forward(self, x: list[Value]) -> tuple[Value, Any]:
+        if not -len(x) <= self.index < len(x):
+            raise ValueError(f"SelectTable({self.index}) got a list of {len(x)}")
+        return x[self.index], x
+
+    def _pull(self, context: Any, grad_output: Value) -> list[Value]:
+        grads = _zeros_like(context)
+        grads[self.index] = grad_output
+        return grads
+
+
+class NarrowTable(Function):
+    """Take ``length`` entries of a list from entry ``offset`` on."""
+
+    def __init__(self, offset: int, length: int = 1) -> None:
+        super().__init__()
+        self.offset, self.length = offset, length
+
+    def _forward(self, x: list[Value]) -> tuple[list[Value], Any]:
+        if not 0 <= self.offset <= len(x) - self.length:
+            raise ValueError(f"NarrowTable({self.offset}, {self.length}) got a list of {len(x)}")
+        return list(x[self.offset : self.offset + self.length]), x
+
+    def _pull(self, context: Any, grad_output: list[Value]) -> list[Value]:
+        grads = _zeros_like(context)
+        grads[self.offset : self.offset + self.length] = grad_output
+        return grads
+
+
+class FlattenTable(Function):
+    """Make one list of a list of lists, however deep."""
+
+    def _forward(self, x: Value) -> tuple[list[Array], Any]:
+        return _leaves(x), x
+
+    def _pull(self, context: Any, grad_output: list[Array]) -> Value:
+        return _fold(context, iter(grad_output))
+
+
+def _leaves(value: Value) -> list[Array]:
+    if isinstance(value, list | tuple):
+        return [leaf for entry in value for leaf in _leaves(entry)]
+    return [value]
+
+
+def _fold(like: Value, leaves: Any) -> Value:
+    """Put the leaves into lists of the shape of ``like``."""
+    if isinstance(like, list | tuple):
+        return [_fold(entry, leaves) for entry in like]
+    return next(leaves)
+
+
+class CAddTable(Function):
+    """Add the arrays of a list, which have one shape."""
+
+    def _forward(self, x: list[Array]) -> tuple[Array, Any]:
+        _check_alike(self, x)
+        return add_values(list(x)), len(x)
+
+    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+        return [grad_output] * context
+
+
+class CMulTable(Function):
+    """Multiply the arrays of a list, which have one shape."""
+
+    def _forward(self, x: list[Array]) -> tuple[Array, Any]:
+        _check_alike(self, x)
+        return np.multiply.reduce(x), x
+
+    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+        # Not by division: a factor may be zero.
+        return [
+            np.multiply.reduce([grad_output, *context[:place], *context[place + 1 :]])
+            for place in range(len(context))
+        ]
+
+
+def _check_alike(module: Function, x: list[Array]) -> None:
+    if not len(x) or any(entry.shape != x[0].shape for entry in x):
+        raise ValueError(f"{type(module).__name__} expects arrays of one shape, got {[e.shape for e in x]}")
