@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..features.volume import VolumeReader
 from ..models import nn, zoo
 from ..models.training import Training
@@ -103,6 +101,3 @@ class ConvNet(NetAttempt):
 
     def _shape(self) -> tuple[int, int]:
         return (self.size + self.margin,) * 2
-
-    def _filters(self) -> np.ndarray:
-        return self.state_["0.weight"][..., 0, :].transpose(3, 0, 1, 2)

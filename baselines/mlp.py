@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..features.volume import MotionReader
 from ..models import nn, zoo
 from ..models.training import Training
@@ -99,8 +97,3 @@ class Mlp(NetAttempt):
     def _shape(self) -> tuple[int, int]:
         reader = self._reader()
         return (reader.grid * reader.cell,) * 2
-
-    def _filters(self) -> np.ndarray:
-        weight = self.state_["2.weight"]
-        strongest = np.argsort(-np.linalg.norm(weight, axis=1), kind="stable")[:16]
-        return weight[strongest].reshape(-1, self.frames, self.grid, self.grid)

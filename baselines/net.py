@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..features.volume import SmallVideo, Volume
-from ..models import nn
-from ..models.training import Training, predict_proba
+from ..models import looking, nn
+from ..models.training import Held, Training, predict_proba
 from ._training import encode
 from .base import Attempt, Clip, Clips, Explanation
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+# Bytes of small video that stay in memory in a training; what is beyond is read again in each epoch.
+_HELD = 2**30
 
 
 class Reader(Protocol):
@@ -60,11 +60,11 @@ class NetAttempt(Attempt):
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Train the net; see `Attempt.fit`."""
-        self.classes_, targets = encode(clips, labels)
-        reader, net = self._reader(), self._untrained(len(self.classes_))
-        samples = [reader.read(clip) for clip in clips]
+        classes, targets = encode(clips, labels)
+        reader, net = self._reader(), self._untrained(len(classes))
+        samples = Held(_Lazily(clips, reader), lambda video: video.frames.nbytes, _HELD)
         log = self._training().fit(net, samples, targets, reader.draw, self._views, groups)
-        self.state_ = net.state_dict()
+        self.classes_, self.state_ = classes, net.state_dict()
         self.curve_ = {str(name): log[name].to_numpy() for name in log}
         return self
 
@@ -86,12 +86,15 @@ class NetAttempt(Attempt):
     def count(self) -> dict[str, int]:
         """Return the number of parameters, and of operations for one clip of ``n_views`` volumes."""
         net = self.net()
-        video = SmallVideo(np.zeros((2, *self._shape()), np.uint8), 25.0)
-        volume = self._reader().views(video, 1)
         return {
             "parameters": net.count_parameters(),
-            "operations": self.n_views * net.count_operations(volume),
+            "operations": self.n_views * net.count_operations(self._volume()),
         }
+
+    def _volume(self) -> Volume:
+        """Return an input of the net, of one black volume."""
+        video = SmallVideo(np.zeros((2, *self._shape()), np.uint8), 25.0)
+        return self._reader().views(video, 1)
 
     @abstractmethod
     def _shape(self) -> tuple[int, int]:
@@ -100,43 +103,14 @@ class NetAttempt(Attempt):
     def explain(self) -> Explanation:
         """Return the net's tree and how its training went, with the loss and the first layer's weights as figures."""
         loss, accuracy = self.curve_["loss"], self.curve_["accuracy"]
+        net = self.net()
         text = (
-            f"{type(self).__name__} for {', '.join(self.classes_)}.\n{self.net().tree()}\n"
+            f"{type(self).__name__} for {', '.join(self.classes_)}.\n{net.tree()}\n"
             f"Loss {loss[0]:.3f} in the first epoch, {loss[-1]:.3f} in the last of {len(loss)}; "
             f"{accuracy[-1]:.1%} of the augmented training volumes right at the end."
         )
-        return Explanation(text, {"loss": self._plot_loss(), "first-layer": self._plot_filters()})
-
-    def _plot_loss(self) -> Figure:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5, 3), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(self.curve_["epoch"], self.curve_["loss"])
-        axes.set(xlabel="epoch", ylabel="loss on augmented volumes", ylim=(0, None))
-        return figure
-
-    @abstractmethod
-    def _filters(self) -> np.ndarray:
-        """Return images of the first layer's weights, (rows, columns, height, width)."""
-
-    def _plot_filters(self) -> Figure:
-        from matplotlib.figure import Figure
-
-        filters = self._filters()
-        n_rows, n_columns, height, width = filters.shape
-        gap = np.full((n_rows, n_columns, height + 1, width + 1), np.nan)
-        gap[..., :-1, :-1] = filters
-        figure = Figure(
-            figsize=(8, 8 * n_rows * (height + 1) / (n_columns * (width + 1)) + 0.5), layout="constrained"
-        )
-        axes = figure.subplots()
-        limit = float(np.abs(filters).max()) or 1.0
-        mosaic = gap.transpose(0, 2, 1, 3).reshape(n_rows * (height + 1), -1)
-        axes.imshow(mosaic, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes.set_axis_off()
-        axes.set_title("first-layer weights: one row per unit, time to the right", fontsize=9)
-        return figure
+        first = looking.first_layer(net, self._volume().shape[1:], most=16)
+        return Explanation(text, {"loss": looking.loss_curve(self.curve_), "first-layer": first})
 
 
 class _Lazily:

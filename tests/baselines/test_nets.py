@@ -94,6 +94,32 @@ def test_not_fitted(fitted):
         clone(fitted).predict_proba(data(1)[0])
 
 
+def test_an_interrupted_training_is_no_fit(fitted, monkeypatch):
+    clips, labels = data(4)
+    attempt, left = clone(fitted), [6]
+    draw = type(fitted._reader()).draw
+
+    def interrupted(reader, video, rng):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return draw(reader, video, rng)
+
+    monkeypatch.setattr(type(fitted._reader()), "draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        attempt.fit(clips, labels)
+    with pytest.raises(NotFittedError):
+        attempt.predict_proba(clips)
+
+
+def test_videos_that_do_not_fit_into_memory_are_read_again(fitted, monkeypatch):
+    clips, labels = data(4)
+    small = clone(fitted).set_params(epochs=2)
+    held = small.fit(clips, labels).predict_proba(clips)
+    monkeypatch.setattr("actionbench.baselines.net._HELD", 0)
+    np.testing.assert_array_equal(clone(small).fit(clips, labels).predict_proba(clips), held)
+
+
 def test_count_and_explanation(fitted):
     count = fitted.count()
     assert count["parameters"] == fitted.net().count_parameters() > 0

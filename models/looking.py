@@ -1,0 +1,392 @@
+"""Pictures of nets, as Torch's notebooks showed them: filters, activations, the tree of modules, the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .nn.module import Module, Parameter, Value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Images = NDArray[np.floating]
+
+# Inches.
+_WIDTH = 7.0
+_TALLEST = 10.0
+
+
+def mosaic(images: ArrayLike, gap: int = 1) -> Images:
+    """Return images side by side as one.
+
+    Parameters
+    ----------
+    images : array_like, shape (..., rows, columns, height, width)
+        The images at their places.
+    gap : int
+        Pixels between them, which are NaN.
+
+    Returns
+    -------
+    ndarray, shape (..., rows * (height + gap) - gap, columns * (width + gap) - gap)
+
+    Examples
+    --------
+    >>> mosaic(np.arange(4.0).reshape(1, 2, 1, 2))
+    array([[ 0.,  1., nan,  2.,  3.]])
+    """
+    images = np.asarray(images)
+    *lead, rows, columns, height, width = images.shape
+    padded = np.full(
+        (*lead, rows, columns, height + gap, width + gap), np.nan, np.result_type(images, np.float32)
+    )
+    padded[..., :height, :width] = images
+    whole = padded.swapaxes(-3, -2).reshape(*lead, rows * (height + gap), columns * (width + gap))
+    return whole[..., : whole.shape[-2] - gap, : whole.shape[-1] - gap]
+
+
+def filters(
+    weight: ArrayLike, shape: Sequence[int] | None = None, *, most: int = 64, title: str = "filters"
+) -> Figure:
+    """Draw the weights of a layer as images, one mosaic for each filter.
+
+    Channels stand side by side, below each other in volumes, where time goes to the right; three channels are red,
+    green and blue. Zero is grey, and the scale is the same for all.
+
+    Parameters
+    ----------
+    weight : array_like
+        Of a convolution along one to three axes, (*kernel_size, in_channels, out_channels), or of a fully connected
+        layer, (out_features, in_features).
+    shape : sequence of int, optional
+        Of one input of a fully connected layer before it was flattened, channels last, such as (28, 28, 1); by
+        default a square or else a row.
+    most : int
+        Most filters that are drawn. If there are more, those of the largest norm are, the largest first.
+    title : str
+        Stands above.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If the weight has other axes, or ``shape`` another size.
+    """
+    weight = np.asarray(weight)
+    if weight.ndim == 2:
+        weight = _shaped(weight, shape)
+    if not 3 <= weight.ndim <= 5 or 0 in weight.shape:
+        raise ValueError(
+            f"the weight must be (out, in) or (*kernel_size, in_channels, out_channels), got {weight.shape}"
+        )
+    values = np.moveaxis(weight, -1, 0)
+    numbers = np.arange(len(values))
+    if len(values) > most:
+        numbers = np.argsort(-np.linalg.norm(values.reshape(len(values), -1), axis=1), kind="stable")[:most]
+        title = f"{title}: the {most} largest of {len(values)}"
+    limit = max(map(abs, _limits(values[numbers])))
+    return _mosaic_figure(values[numbers], numbers, (-limit, limit), title, "filter", "weight")
+
+
+def _shaped(weight: Images, shape: Sequence[int] | None) -> Images:
+    """Give the rows of a matrix the shape of what they look at, as (*taps, channels, rows)."""
+    n_out, n_in = weight.shape
+    side = round(n_in**0.5)
+    shape = tuple(shape) if shape is not None else (side, side, 1) if side**2 == n_in else (n_in, 1)
+    if np.prod(shape) != n_in or len(shape) not in (2, 3, 4):
+        raise ValueError(
+            f"shape must be (length, channels), (height, width, channels) or (time, height, width, channels) of "
+            f"together {n_in} numbers, got {shape}"
+        )
+    return np.moveaxis(weight.reshape(n_out, *shape), 0, -1)
+
+
+def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 64) -> Figure:
+    """Draw the weights of the first layer that has filters or a matrix; see `filters`.
+
+    Parameters
+    ----------
+    net : Module
+        The net.
+    shape : sequence of int, optional
+        Of one input of the net, in case that its first layer is fully connected.
+    most : int
+        Most filters that are drawn.
+
+    Raises
+    ------
+    ValueError
+        If no layer has such weights.
+    """
+    for name, module in net.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Parameter) and 2 <= weight.value.ndim <= 5:
+            return filters(weight.value, shape, most=most, title=f"weights of {_call_it(name, module)}")
+    raise ValueError(f"no layer of this {type(net).__name__} has a weight of two to five axes")
+
+
+def activations(net: Module, x: Value, name: str | None = None, *, most: int | None = None) -> Figure:
+    """Draw what the layers of a net give for one input, in evaluation mode; the net is left as it is.
+
+    Parameters
+    ----------
+    net : Module
+        The net.
+    x : ndarray or list of ndarray
+        Its input, with the batch axis; the first sample is shown.
+    name : str, optional
+        Path of one module, such as ``"0"``, whose channels are all drawn, with time to the right. By default a row
+        per layer: of volumes the frame in the middle.
+    most : int, optional
+        Most channels that are drawn of a layer: 64 of one, 12 of each of all by default.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If no module of that name was run.
+    """
+    shown = [(path, module, y) for path, module, y in _outputs(net, x) if name in (None, path)]
+    if name is None:
+        shown = [(path, module, y) for path, module, y in shown if not module.children()]
+    if not shown:
+        known = ", ".join(path for path, _ in net.named_modules() if path)
+        raise ValueError(f"no output of a module {name!r}; there are {known or 'none'}")
+    if name is None or shown[0][2].ndim < 2:
+        return _rows_figure(shown, most or 12)
+    path, module, y = shown[0]
+    values = np.moveaxis(y, -1, 0)[: most or 64, ..., np.newaxis]
+    title = f"{_call_it(path, module)} gives {_times(y.shape)}"
+    return _mosaic_figure(values, np.arange(len(values)), _limits(values), title, "channel", "output")
+
+
+def _outputs(net: Module, x: Value) -> list[tuple[str, Module, Images]]:
+    """Run a copy of the net and return what each module gave for the first sample, in order."""
+    net, found = net.clone().evaluate(), []
+    names = {id(module): path for path, module in net.named_modules()}
+
+    def keep(module: Module, _: Value, y: Value) -> None:
+        found.extend((names[id(module)], module, array[0]) for array in _arrays(y) if len(array))
+
+    net.apply(lambda module: setattr(module, "_watch", keep))
+    net.forward(x)
+    return found
+
+
+def _arrays(value: Value) -> Iterator[Images]:
+    if isinstance(value, list | tuple):
+        for entry in value:
+            yield from _arrays(entry)
+    elif np.ndim(value):
+        yield value
+
+
+def tree(net: Module) -> Figure:
+    """Draw the modules of a net, each in a box, below the one that it is part of, with their numbers of parameters."""
+    from matplotlib.figure import Figure
+
+    rows = list(net.named_modules())
+    height = 0.3 * len(rows) + 0.6
+    figure = Figure(figsize=(_WIDTH, height))
+    axes = figure.add_axes((0.02, 0.1 / height, 0.96, 1 - 0.6 / height))
+    axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    axes.set_axis_off()
+    total = net.count_parameters()
+    axes.set_title(f"{type(net).__name__} of {len(rows)} modules, {total:,} parameters", fontsize=10)
+    axes.set_title("parameters", fontsize=8, loc="right")
+    for place, (path, module) in enumerate(rows):
+        indent = 3 * _depth(path)
+        style = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "0.4", "linewidth": 0.8}
+        text = _short(_first_line(path, module), 106 - int(1.3 * indent))
+        axes.text(indent + 1, place, text, va="center", fontsize=8, bbox=style)
+        count = module.count_parameters()
+        axes.text(100, place, f"{count:,}" if count else "–", va="center", ha="right", fontsize=8)
+        if path:
+            above = max(before for before in range(place) if _depth(rows[before][0]) < _depth(path))
+            axes.plot([indent - 1.5, indent - 1.5, indent], [above, place, place], "0.4", lw=0.8, zorder=0)
+    return figure
+
+
+def loss_curve(log: Mapping[str, Any]) -> Figure:
+    """Draw the loss over the epochs.
+
+    Parameters
+    ----------
+    log : DataFrame or mapping
+        What `Training.fit` returns: columns ``epoch``, ``loss`` and, where it was validated, ``validation_loss``.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    epochs, loss = np.asarray(log["epoch"]), np.asarray(log["loss"])
+    marker = "o" if len(epochs) < 2 else None
+    axes.plot(epochs, loss, color="0.1", marker=marker, label="training, augmented")
+    if "validation_loss" in log:
+        held_out = np.asarray(log["validation_loss"])
+        axes.plot(epochs, held_out, color="#d55e00", ls="--", marker=marker, label="validation")
+        if np.isfinite(held_out).any():
+            best = int(np.nanargmin(held_out))
+            axes.plot(
+                epochs[best], held_out[best], "o", color="#d55e00", label=f"kept: epoch {epochs[best]:.0f}"
+            )
+    axes.legend(frameon=False)
+    axes.set(title="loss of the training", xlabel="epoch", ylabel="loss", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _mosaic_figure(
+    values: Images, numbers: NDArray[np.intp], limits: tuple[float, float], title: str, unit: str, scale: str
+) -> Figure:
+    """Draw units (n, *taps, channels) in a grid."""
+    from matplotlib.figure import Figure
+
+    pictures = _pictures(values)
+    n, height, width = pictures.shape[1:]
+    # What is itself a mosaic stands further from its neighbours.
+    gap = 3 if values.ndim == 5 or (values.ndim == 4 and values.shape[-1] not in (1, 3)) else 1
+    columns = _columns(n, height + gap, width + gap)
+    whole = _grid(pictures, columns, gap)
+    wide = _WIDTH - 1.7
+    ratio = whole.shape[1] / whole.shape[2]
+    tall = float(np.clip(ratio * wide, 1.2, _TALLEST))
+    figure = Figure(figsize=(_WIDTH, tall + 0.8))
+    axes = figure.add_axes((0.8 / _WIDTH, 0.4 / (tall + 0.8), wide / _WIDTH, tall / (tall + 0.8)))
+    _draw(axes, whole, limits, scale, aspect="auto")
+    axes.set_title(title, fontsize=10)
+    # A number needs an eighth of an inch.
+    rows = np.arange(0, n, columns)[:: int(np.ceil(-(-n // columns) / (8 * tall)))]
+    axes.set_yticks((rows // columns) * (height + gap) + (height - 1) / 2, numbers[rows].tolist(), fontsize=7)
+    axes.set_xticks([])
+    axes.set_ylabel(unit if columns == 1 else f"{unit}, the first of each row", fontsize=8)
+    axes.set_xlabel(_reading(values), fontsize=8)
+    return figure
+
+
+def _pictures(values: Images) -> Images:
+    """Return one picture of each unit, (1 or 3 colours, n, height, width), from (n, *taps, channels)."""
+    if values.ndim == 3:
+        return values.swapaxes(1, 2)[np.newaxis]
+    is_coloured = values.shape[-1] == 3
+    planes = np.moveaxis(values, -1, 0)[..., np.newaxis] if is_coloured else values[np.newaxis]
+    images = np.moveaxis(planes, -1, 2)
+    return mosaic(images if values.ndim == 5 else images[:, :, np.newaxis])
+
+
+def _reading(values: Images) -> str:
+    """Say what goes where in one picture."""
+    channels, n_taps = values.shape[-1], values.ndim - 2
+    if n_taps == 1:
+        return "position to the right" + (", channels down" if channels > 1 else "")
+    said = ["time to the right"] if n_taps == 3 else []
+    if channels == 3:
+        said.append("channels are red, green, blue")
+    elif channels > 1:
+        said.append(f"channels {'down' if n_taps == 3 else 'to the right'}")
+    return ", ".join(said)
+
+
+def _columns(n: int, height: int, width: int) -> int:
+    """Return how many pictures of that size stand in a row: the whole somewhat wider than high, few places empty."""
+    columns = np.arange(1, n + 1)
+    rows = np.ceil(n / columns)
+    shape = np.abs(np.log(rows * height / (columns * width) / 0.8))
+    return int(columns[np.argmin(shape + 2 * (rows * columns / n - 1))])
+
+
+def _grid(pictures: Images, columns: int, gap: int) -> Images:
+    """Place pictures (colours, n, height, width) in rows; what is left of the last row is empty."""
+    n = pictures.shape[1]
+    rows = -(-n // columns)
+    full = np.full((len(pictures), rows * columns, *pictures.shape[2:]), np.nan)
+    full[:, :n] = pictures
+    return mosaic(full.reshape(len(pictures), rows, columns, *pictures.shape[2:]), gap)
+
+
+def _draw(axes: Axes, whole: Images, limits: tuple[float, float], scale: str, aspect: str = "equal") -> None:
+    """Show an image (1 or 3 colours, height, width), with a scale unless it is coloured."""
+    low, high = limits
+    if len(whole) == 3:
+        colours = np.nan_to_num((np.moveaxis(whole, 0, -1) - low) / (high - low), nan=1.0)
+        axes.imshow(colours, aspect=aspect)
+    else:
+        image = axes.imshow(whole[0], "gray", vmin=low, vmax=high, aspect=aspect)
+        bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.015, 0, 0.015, 1)))
+        bar.ax.tick_params(labelsize=7)
+        bar.set_label(scale, fontsize=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _rows_figure(shown: list[tuple[str, Module, Images]], most: int) -> Figure:
+    """Draw one row of pictures for each output."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH, 1.0 * len(shown) + 0.4), layout="constrained")
+    figure.suptitle("what each layer gives", fontsize=10)
+    figure.supxlabel("channel", fontsize=8)
+    for axes, (path, module, y) in zip(np.ravel(figure.subplots(len(shown))), shown, strict=True):
+        title = f"{_call_it(path, module)} gives {_times(y.shape)}"
+        if y.ndim < 2:
+            axes.stairs(np.ravel(y), np.arange(y.size + 1) - 0.5, fill=True, color="0.4", baseline=0)
+            axes.set_xlim(-0.5, y.size - 0.5)
+        elif y.ndim == 2:
+            _draw(axes, y.T[np.newaxis], _limits(y), "", aspect="auto")
+        else:
+            title += _draw_row(axes, y, most)
+        axes.set_title(title, fontsize=8, loc="left")
+        axes.tick_params(labelsize=7)
+    return figure
+
+
+def _draw_row(axes: Axes, y: Images, most: int) -> str:
+    """Draw channels of (*taps, channels) side by side and return which."""
+    middle = y[len(y) // 2] if y.ndim == 4 else y
+    images = np.moveaxis(middle, -1, 0)[:most]
+    _draw(axes, mosaic(images[np.newaxis])[np.newaxis], _limits(images), "")
+    step = images.shape[2] + 1
+    axes.set_xticks(np.arange(len(images)) * step + (step - 2) / 2, range(len(images)))
+    axes.set_yticks([])
+    frame = f", frame {len(y) // 2}" if y.ndim == 4 else ""
+    return frame + (f", the first {most} channels" if y.shape[-1] > most else "")
+
+
+def _limits(values: Images) -> tuple[float, float]:
+    """Return the least and the largest number, or what holds them where they are one; a net may hold no numbers."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "a number"
+
+
+def _call_it(path: str, module: Module) -> str:
+    return f"{path} {type(module).__name__}".strip()
+
+
+def _depth(path: str) -> int:
+    return path.count(".") + 1 if path else 0
+
+
+def _first_line(path: str, module: Module) -> str:
+    """Return name, class and arguments, as the printed tree begins."""
+    return module.tree(path.rpartition(".")[2]).partition("\n")[0].partition("  ")[0]
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
