@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .nn.module import Module, Parameter, Value
+from .nn import Conv1d, Conv2d, Conv3d, Linear, Module
+from .nn.module import Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,10 +128,11 @@ def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 
         If no layer has such weights.
     """
     for name, module in net.named_modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, Parameter) and 2 <= weight.value.ndim <= 5:
-            return filters(weight.value, shape, most=most, title=f"weights of {_call_it(name, module)}")
-    raise ValueError(f"no layer of this {type(net).__name__} has a weight of two to five axes")
+        if isinstance(module, Linear | Conv1d | Conv2d | Conv3d):
+            return filters(
+                module.weight.value, shape, most=most, title=f"weights of {_call_it(name, module)}"
+            )
+    raise ValueError(f"this {type(net).__name__} has no convolution and no fully connected layer")
 
 
 def activations(net: Module, x: Value, name: str | None = None, *, most: int | None = None) -> Figure:
@@ -172,16 +174,14 @@ def activations(net: Module, x: Value, name: str | None = None, *, most: int | N
 
 
 def _outputs(net: Module, x: Value) -> list[tuple[str, Module, Images]]:
-    """Run a copy of the net and return what each module gave for the first sample, in order."""
-    net, found = net.clone().evaluate(), []
+    """Return what each module gives for the first sample, in order."""
     names = {id(module): path for path, module in net.named_modules()}
-
-    def keep(module: Module, _: Value, y: Value) -> None:
-        found.extend((names[id(module)], module, array[0]) for array in _arrays(y) if len(array))
-
-    net.apply(lambda module: setattr(module, "_watch", keep))
-    net.forward(x)
-    return found
+    return [
+        (names[id(module)], module, array[0])
+        for module, _, y in net.trace(x)
+        for array in _arrays(y)
+        if len(array)
+    ]
 
 
 def _arrays(value: Value) -> Iterator[Images]:
@@ -385,7 +385,8 @@ def _depth(path: str) -> int:
 
 def _first_line(path: str, module: Module) -> str:
     """Return name, class and arguments, as the printed tree begins."""
-    return module.tree(path.rpartition(".")[2]).partition("\n")[0].partition("  ")[0]
+    name = path.rpartition(".")[2]
+    return f"{name and name + ': '}{module.call()}"
 
 
 def _short(text: str, most: int) -> str:

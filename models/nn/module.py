@@ -403,24 +403,28 @@ class Module(ABC):
         return "\n".join(self._lines("", "", shapes))
 
     def _lines(self, name: str, indent: str, shapes: dict[int, list[str]]) -> list[str]:
-        signature = inspect.signature(type(self).__init__)
-        words = [
-            _argument_text(key, value, signature.parameters[key])
-            for key, value in self.arguments().items()
-            if not isinstance(value, Module) and key != "modules"
-        ]
         own = [(key, value) for key, value in vars(self).items() if isinstance(value, Parameter)]
         count = self.count_parameters()
-        line = f"{indent}{name and name + ': '}{type(self).__name__}({', '.join(words)})"
         details = [
-            " -> " + ", ".join(shapes[id(self)]) if id(self) in shapes else "",
+            "-> " + ", ".join(shapes[id(self)]) if id(self) in shapes else "",
             ", ".join(f"{key} {tuple(value.value.shape)}" for key, value in own),
             f"{count:,} parameters" if count else "",
         ]
-        lines = ["  ".join([line, *(detail.strip() for detail in details if detail)])]
+        line = f"{indent}{name and name + ': '}{self.call()}"
+        lines = ["  ".join([line, *(detail for detail in details if detail)])]
         for key, child in self.children():
             lines += child._lines(key, indent + "  ", shapes)
         return lines
+
+    def call(self) -> str:
+        """Return the call that makes this module, the modules inside excepted."""
+        parameters = inspect.signature(type(self).__init__).parameters
+        words = [
+            _argument_text(name, value, parameters[name])
+            for name, value in self.arguments().items()
+            if not isinstance(value, Module) and name != "modules"
+        ]
+        return f"{type(self).__name__}({', '.join(words)})"
 
     def __repr__(self) -> str:
         return self.tree()

@@ -153,7 +153,7 @@ def test_the_first_layer_is_found():
         find(image(looking.first_layer(dense, (3, 2, 2, 1))), dense[1].weight.value[1].reshape(3, 2, 2)[2])
         == 1
     )
-    with pytest.raises(ValueError, match="no layer of this Sequential has a weight"):
+    with pytest.raises(ValueError, match="this Sequential has no convolution and no fully connected layer"):
         looking.first_layer(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(3)))
 
 
