@@ -1,5 +1,6 @@
-"""The net library: ``nn`` (modules and criteria), ``optim``, ``zoo`` and the training loop."""
+"""The net library: ``nn`` (modules and criteria), ``optim``, ``zoo``, the training loop, nets on disk, pictures."""
 
 from . import nn, optim, zoo
+from .storage import load, save
 
-__all__ = ["nn", "optim", "zoo"]
+__all__ = ["load", "nn", "optim", "save", "zoo"]

@@ -37,9 +37,13 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
     """
     from safetensors.numpy import save
 
-    path, arrays = Path(path), Arrays()
+    arrays = Arrays()
     text = json.dumps(_pack(dict(content), "", arrays))
-    data = save(arrays, {"content": text, "sha256": _digest(text, arrays)})
+    replace_file(Path(path), save(arrays, {"content": text, "sha256": _digest(text, arrays)}))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file such that its name holds the old content or the new, whatever happens meanwhile."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -316,7 +316,13 @@ def _grid(pictures: Images, columns: int, gap: int) -> Images:
     return mosaic(full.reshape(len(pictures), rows, columns, *pictures.shape[2:]), gap)
 
 
-def _draw(axes: Axes, whole: Images, limits: tuple[float, float], scale: str, aspect: str = "equal") -> None:
+def _draw(
+    axes: Axes,
+    whole: Images,
+    limits: tuple[float, float],
+    scale: str,
+    aspect: Literal["auto", "equal"] = "equal",
+) -> None:
     """Show an image (1 or 3 colours, height, width), with a scale unless it is coloured."""
     low, high = limits
     if len(whole) == 3:
@@ -358,7 +364,7 @@ def _draw_row(axes: Axes, y: Images, most: int) -> str:
     images = np.moveaxis(middle, -1, 0)[:most]
     _draw(axes, mosaic(images[np.newaxis])[np.newaxis], _limits(images), "")
     step = images.shape[2] + 1
-    axes.set_xticks(np.arange(len(images)) * step + (step - 2) / 2, range(len(images)))
+    axes.set_xticks(np.arange(len(images)) * step + (step - 2) / 2, [str(n) for n in range(len(images))])
     axes.set_yticks([])
     frame = f", frame {len(y) // 2}" if y.ndim == 4 else ""
     return frame + (f", the first {most} channels" if y.shape[-1] > most else "")

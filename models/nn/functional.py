@@ -148,7 +148,7 @@ def conv3d(
         biases = [None] * groups if bias is None else np.split(bias, groups)
         parts = zip(*_split(groups, x, weight), biases, strict=True)
         how = (stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d(*part, *how) for part in parts], axis=-1)
+        return np.concatenate([conv3d(a, w, b, *how) for a, w, b in parts], axis=-1)
     taps, channels = weight.shape[:3], weight.shape[4]
     size = tuple(conv_size(*of) for of in zip(x.shape[1:4], taps, stride, padding, dilation, strict=True))
     if 0 in size:
@@ -193,7 +193,7 @@ def conv3d_input_gradient(
     if groups > 1:
         parts = zip(*_split(groups, grad_output, weight), strict=True)
         how = (size, stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d_input_gradient(*part, *how) for part in parts], axis=-1)
+        return np.concatenate([conv3d_input_gradient(g, w, *how) for g, w in parts], axis=-1)
     reach = tuple(d * (k - 1) for d, k in zip(dilation, weight.shape[:3], strict=True))
     before = tuple(r - p for r, p in zip(reach, padding, strict=True))
     source = _fit(grad_output, before, tuple(s + r for s, r in zip(size, reach, strict=True)), stride)
@@ -216,7 +216,7 @@ def conv3d_weight_gradient(
     if groups > 1:
         parts = zip(*_split(groups, x, grad_output), strict=True)
         how = (taps, stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d_weight_gradient(*part, *how) for part in parts], axis=-1)
+        return np.concatenate([conv3d_weight_gradient(a, g, *how) for a, g in parts], axis=-1)
     source, channels = _pad(x, padding), grad_output.shape[4]
     gradient = np.zeros((int(np.prod(taps)) * x.shape[4], _vectors(channels)), x.dtype)
     if x.size and grad_output.size:

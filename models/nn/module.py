@@ -392,6 +392,18 @@ class Module(ABC):
             if name not in ("rng", "dtype") and value is not signature.parameters[name].default
         }
 
+    @classmethod
+    def make(cls, arguments: Mapping[str, Any]) -> Self:
+        """Call the constructor with what `arguments` returned."""
+        positional: list[Any] = []
+        named = dict(arguments)
+        for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional += named.pop(name, ())
+            elif parameter.default is parameter.empty and name in named:
+                positional.append(named.pop(name))
+        return cls(*positional, **named)
+
     def tree(self, input: Value | None = None) -> str:
         """Return the modules, one per line, with the shapes and the number of their parameters.
 

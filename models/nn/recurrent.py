@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from .dropout import Dropout
 from .module import Array, Module, Parameter, Value, uniform
+from .tables import add_values
 
 
 class _Weights(NamedTuple):
@@ -167,7 +168,8 @@ class _Recurrent(Module):
         for layer in range(self.num_layers - 1, -1, -1):
             mask, ways = layers[layer]
             parts = zip(self.suffixes, ways, grads, strict=True)
-            timed = sum(self._way_back(layer, suffix, way, grad, ends, wanted) for suffix, way, grad in parts)
+            sums = [self._way_back(layer, suffix, way, grad, ends, wanted) for suffix, way, grad in parts]
+            timed = add_values(sums)
             if layer:
                 timed = self.between._pull(mask, timed) if self.between else timed
                 grads = [

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from . import functional
@@ -49,7 +49,7 @@ class _Pointwise(Function):
         return grad_output * self._slope(context)
 
 
-def _where(condition: Array, slope: float, other: float, like: Array) -> Array:
+def _where(condition: NDArray[np.bool_], slope: float, other: float, like: Array) -> Array:
     return np.where(condition, like.dtype.type(slope), like.dtype.type(other))
 
 
