@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from .. import nn
+from ._parts import Seed
 
 
-def mlp(
-    *sizes: int, dropout: float = 0.0, batch_norm: bool = False, rng: np.random.Generator | int | None = None
-) -> nn.Sequential:
+def mlp(*sizes: int, dropout: float = 0.0, batch_norm: bool = False, rng: Seed = None) -> nn.Sequential:
     """Return a net of fully connected layers with ReLU between them.
 
     Parameters

@@ -1,7 +1,9 @@
+"""The nets of Torch's files: their parameters to the digit, the shapes they had when Torch itself ran them."""
+
 import numpy as np
 import pytest
 
-from actionbench.models import zoo
+from actionbench.models import nn, zoo
 
 
 @pytest.mark.parametrize(
@@ -9,8 +11,121 @@ from actionbench.models import zoo
     [((3072, 1536, 10), 4_735_498), ((1024, 2048, 10), 2_119_690)],
     ids=["torch/tutorials 2_supervised", "torch/demos train-a-digit-classifier"],
 )
-def test_published_counts(sizes, count):
+def test_published_mlps(sizes, count):
     assert zoo.mlp(*sizes).count_parameters() == count
+
+
+# Source: the Lua files, run; the C3D of Sports-1M and the heads of GoogLeNet: the published Caffe models.
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (lambda: zoo.alexnet(batch_norm=True), 61_119_528),
+        (lambda: zoo.inception(auxiliary=True), 13_378_280),
+        (lambda: zoo.c3d(101), 17_444_965),
+        (lambda: zoo.c3d_full(101), 78_409_573),
+        (lambda: zoo.c3d_full(487), 79_991_015),
+        (lambda: zoo.lstm_classifier(512, 256, 10)[0], 788_480),
+        (lambda: zoo.lstm_classifier(512, 256, 10, peepholes=True)[0], 788_224),
+        (lambda: nn.LSTM(512, 256, recurrent_bias=False), 787_456),
+    ],
+)
+def test_published_counts(make, count):
+    assert make().get_parameters()[0].size == count
+
+
+ALEXNET = [55, 55, 27, 27, 27, 13, 13, 13, 13, 13, 13, 13, 6]
+ALEXNET_COUNTS = [23296, 307392, 663936, 884992, 590080, 37752832, 16781312, 4097000]
+OVERFEAT = [56, 56, 28, 24, 24, 12, 12, 12, 12, 12, 12, 12, 6]
+OVERFEAT_COUNTS = [34944, 614656, 1180160, 4719616, 9438208, 113249280, 12587008, 4097000]
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "count", "sides", "counts"),
+    [
+        (zoo.alexnet, 224, 61_100_840, ALEXNET, ALEXNET_COUNTS),
+        (zoo.overfeat, 231, 145_920_872, OVERFEAT, OVERFEAT_COUNTS),
+    ],
+)
+def test_layers_of_alexnet_and_overfeat(make, size, count, sides, counts):
+    net = make()
+    assert net.get_parameters()[0].size == count
+    steps = [(step.module, step.output) for step in net.trace(np.zeros((0, size, size, 3), np.float32))]
+    assert [y.shape[1] for _, y in steps if y.ndim == 4 and y.shape[1] == y.shape[2]][:-1] == sides
+    layers = [module for module, _ in steps if not module.children()]
+    assert [layer.count_parameters() for layer in layers if layer.count_parameters()] == counts
+    assert steps[-1][1].shape == (0, 1000)
+
+
+def test_the_smaller_overfeat():
+    net = zoo.overfeat(size=224, dropout=0.5)
+    assert net.count_parameters() == 111_317_864
+    assert net[1][2].arguments() == {"in_features": 25600, "out_features": 3072}
+
+
+def test_layers_of_inception():
+    net = zoo.inception(rng=0)
+    shapes = [
+        (module.count_parameters(), y.shape[1:])
+        for module, _, y in net.trace(np.zeros((0, 224, 224, 3), np.float32))
+        if isinstance(module, nn.Concat)
+    ]
+    assert shapes == [
+        (163696, (28, 28, 256)),
+        (388736, (28, 28, 480)),
+        (376176, (14, 14, 512)),
+        (449160, (14, 14, 512)),
+        (510104, (14, 14, 512)),
+        (605376, (14, 14, 528)),
+        (868352, (14, 14, 832)),
+        (1043456, (7, 7, 832)),
+        (1444080, (7, 7, 1024)),
+    ]
+    assert net.count_parameters() == 6_998_552
+    assert len(net.find_modules(nn.Conv2d)) == 57
+
+
+def test_inception_learns_through_all_its_heads():
+    net = zoo.inception(10, auxiliary=True, dropout=0.4, rng=0)
+    x = np.random.default_rng(0).standard_normal((1, 224, 224, 3)).astype(np.float32)
+    scores = net.forward(x)
+    assert [entry.shape for entry in scores] == [(1, 10)] * 3
+    criterion = nn.ParallelCriterion([nn.CrossEntropyLoss()] * 3, [1, 0.3, 0.3], repeat_target=True)
+    net.backward(x, criterion.backward(scores, np.array([3])), input_grad=False)
+    assert all(parameter.grad.any() for parameter in net.parameters().values())
+
+
+@pytest.mark.parametrize(
+    ("make", "widths"),
+    [(zoo.c3d, [64, 128, 256, 256, 256]), (zoo.c3d_full, [64, 128, 256, 512, 512])],
+)
+def test_c3d_pools_as_caffe_does(make, widths):
+    net = make(7)
+    steps = net.trace(np.zeros((0, 16, 112, 112, 3), np.float32))
+    pooled = [step.output.shape[1:] for step in steps if isinstance(step.module, nn.MaxPool3d)]
+    sizes = [(16, 56, 56), (8, 28, 28), (4, 14, 14), (2, 7, 7), (1, 4, 4)]
+    assert pooled == [(*size, width) for size, width in zip(sizes, widths, strict=True)]
+    assert net[0].find_modules(nn.MaxPool3d)[-1].ceil_mode
+    small = make(7, shape=(8, 32, 40), rng=0)
+    assert small.forward(np.zeros((2, 8, 32, 40, 3), np.float32)).shape == (2, 7)
+
+
+def test_lstm_classifier():
+    net = zoo.lstm_classifier(5, 4, 3, num_layers=2, dropout=0.2, bidirectional=True, rng=0)
+    x = np.random.default_rng(0).standard_normal((2, 6, 5)).astype(np.float32)
+    assert net.forward(x).shape == (2, 3)
+    shorter = net.evaluate().forward([x, np.array([6, 2])])
+    np.testing.assert_array_equal(shorter[0], net.forward(x)[0])
+    np.testing.assert_allclose(shorter[1], net.forward(x[1:, :2])[0], rtol=1e-5)
+
+
+def test_seeds():
+    for make in (
+        lambda seed: zoo.c3d(3, (8, 16, 16), rng=seed),
+        lambda seed: zoo.lstm_classifier(3, 2, 2, rng=seed),
+    ):
+        one, two, other = (make(seed).get_parameters()[0] for seed in (0, 0, 1))
+        np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(one, other)
 
 
 def test_tiny3d():
