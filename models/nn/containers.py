@@ -83,6 +83,11 @@ class Container(Module):
 class Sequential(Container):
     """Modules one behind the other.
 
+    Parameters
+    ----------
+    *modules : Module
+        Each gets what the one before it gives.
+
     Examples
     --------
     >>> from actionbench.models import nn
@@ -118,7 +123,13 @@ class Sequential(Container):
 
 
 class ConcatTable(Container):
-    """The same input to each module; the outputs in a list."""
+    """The same input to each module; the outputs in a list.
+
+    Parameters
+    ----------
+    *modules : Module
+        The branches.
+    """
 
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
         return self._each([x] * len(self.modules))
@@ -158,7 +169,18 @@ class Concat(ConcatTable):
 
 
 class ParallelTable(Container):
-    """To each module its entry of the input list; the outputs in a list."""
+    """To each module its entry of the input list; the outputs in a list.
+
+    Parameters
+    ----------
+    *modules : Module
+        As many as there are entries.
+
+    Raises
+    ------
+    ValueError
+        If the list has another length.
+    """
 
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
         if len(x) != len(self.modules):

@@ -102,7 +102,7 @@ class NLLLoss(Criterion):
         target = check_targets(np.where(kept, target, 0), input.shape[:-1], n_classes)
         wanted = np.full(input.shape, self.label_smoothing / n_classes)
         chosen = target[..., np.newaxis]
-        share = np.take_along_axis(wanted, chosen, -1) + 1 - self.label_smoothing
+        share = np.take_along_axis(wanted, chosen, -1) + (1 - self.label_smoothing)
         np.put_along_axis(wanted, chosen, share, -1)
         weight = np.ones(n_classes) if self.weight is None else self.weight
         total = weight[target][kept].sum() if self.reduction == "mean" else 1.0
@@ -198,7 +198,13 @@ class _Each(Criterion):
 
 
 class MSELoss(_Each):
-    """``(input - target) ** 2``."""
+    """``(input - target) ** 2``.
+
+    Parameters
+    ----------
+    reduction : str
+        ``"mean"`` over all numbers or ``"sum"``.
+    """
 
     def _loss(self, input: Array, target: Array) -> Array:
         return (input - target) ** 2
@@ -208,7 +214,13 @@ class MSELoss(_Each):
 
 
 class L1Loss(_Each):
-    """``|input - target|`` (Torch's ``AbsCriterion``); the slope where they are equal is 0."""
+    """``|input - target|`` (Torch's ``AbsCriterion``); the slope where they are equal is 0.
+
+    Parameters
+    ----------
+    reduction : str
+        ``"mean"`` over all numbers or ``"sum"``.
+    """
 
     def _loss(self, input: Array, target: Array) -> Array:
         return np.abs(input - target)
@@ -250,6 +262,11 @@ class SmoothL1Loss(_Each):
 class BCELoss(_Each):
     """Cross entropy of probabilities and targets in [0, 1]; a logarithm is never below -100, as in PyTorch.
 
+    Parameters
+    ----------
+    reduction : str
+        ``"mean"`` over all numbers or ``"sum"``.
+
     Raises
     ------
     ValueError
@@ -273,7 +290,13 @@ class BCELoss(_Each):
 
 
 class BCEWithLogitsLoss(_Each):
-    """`Sigmoid` and `BCELoss` in one, without overflow; targets in [0, 1]."""
+    """`Sigmoid` and `BCELoss` in one, without overflow; targets in [0, 1].
+
+    Parameters
+    ----------
+    reduction : str
+        ``"mean"`` over all numbers or ``"sum"``.
+    """
 
     def _loss(self, input: Array, target: Array) -> Array:
         return np.logaddexp(0, input) - target * input

@@ -108,7 +108,7 @@ class Softmin(Softmax):
 
 
 class LogSoftmax(Softmax):
-    """Logarithm of `Softmax`, without overflow."""
+    """Logarithm of `Softmax` along axis ``dim``, without overflow."""
 
     def _function(self, x: Array) -> Array:
         return log_softmax(x, axis=self.dim) if x.size else x.copy()
@@ -220,6 +220,8 @@ class PReLU(Module):
         1, or the channels on the last axis, one slope for each.
     init : float
         The slope at first.
+    dtype : dtype
+        Of the parameter; the input is converted to it.
 
     Attributes
     ----------

@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -369,3 +371,11 @@ def test_wrong_targets(target, message):
     for criterion in (nn.CrossEntropyLoss(), nn.NLLLoss(), nn.MultiMarginLoss()):
         with pytest.raises(ValueError, match=message):
             criterion.forward(np.zeros((2, 4)), np.array(target))
+
+
+@pytest.mark.parametrize("name", [name for name in nn.__all__ if isinstance(getattr(nn, name), type)])
+def test_every_argument_is_explained(name):
+    kind = getattr(nn, name)
+    given = list(inspect.signature(kind.__init__).parameters)[1:]
+    if given not in (["args", "kwargs"], []):
+        assert [argument for argument in given if argument not in kind.__doc__] == []
