@@ -6,7 +6,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,8 +115,7 @@ class Matrix(_Checked):
 
 def builtin_matrices() -> dict[str, Path]:
     """Return the matrices that come with actionbench, by name."""
-    folder = Path(str(files("actionbench") / "experiments" / "matrices"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted((Path(__file__).parent / "matrices").glob("*.toml"))}
 
 
 def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] = ()) -> Matrix:
