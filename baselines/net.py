@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..features.volume import SmallVideo, Volume
 from ..models import looking, nn
-from ..models.training import Held, Training, predict_proba
+from ..models.training import Held, Lazy, Training, predict_proba
 from ._training import encode
 from .base import Attempt, Clip, Clips, Explanation
 
@@ -62,7 +62,7 @@ class NetAttempt(Attempt):
         """Train the net; see `Attempt.fit`."""
         classes, targets = encode(clips, labels)
         reader, net = self._reader(), self._untrained(len(classes))
-        samples = Held(_Lazily(clips, reader), lambda video: video.frames.nbytes, _HELD)
+        samples = Held(Lazy(clips, reader.read), lambda video: video.frames.nbytes, _HELD)
         log = self._training().fit(net, samples, targets, reader.draw, self._views, groups)
         self.classes_, self.state_ = classes, net.state_dict()
         self.curve_ = {str(name): log[name].to_numpy() for name in log}
@@ -81,7 +81,7 @@ class NetAttempt(Attempt):
         net = self.net()
         if not len(clips):
             return np.zeros((0, len(self.classes_)))
-        return predict_proba(net, _Lazily(clips, self._reader()), self._views)
+        return predict_proba(net, Lazy(clips, self._reader().read), self._views)
 
     def count(self) -> dict[str, int]:
         """Return the number of parameters, and of operations for one clip of ``n_views`` volumes."""
@@ -111,16 +111,3 @@ class NetAttempt(Attempt):
         )
         first = looking.first_layer(net, self._volume().shape[1:], most=16)
         return Explanation(text, {"loss": looking.loss_curve(self.curve_), "first-layer": first})
-
-
-class _Lazily:
-    """Clips that are read when they are asked for."""
-
-    def __init__(self, clips: Clips, reader: Reader) -> None:
-        self._clips, self._reader = clips, reader
-
-    def __len__(self) -> int:
-        return len(self._clips)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._reader.read(self._clips[index])

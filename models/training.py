@@ -6,7 +6,7 @@ import hashlib
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from math import ceil
@@ -32,6 +32,32 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class Lazy:
+    """Samples that are made when they are asked for, and not kept.
+
+    Parameters
+    ----------
+    sources : sequence
+        What they are made from, such as `Clips`, or numbers of clips.
+    read : callable
+        Makes one, such as ``reader.read``.
+
+    Examples
+    --------
+    >>> Lazy([3, 4], lambda number: number**2)[1]
+    16
+    """
+
+    def __init__(self, sources: Sequence[Any], read: Callable[[Any], Sample]) -> None:
+        self._sources, self._read = sources, read
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._read(self._sources[index])
 
 
 class Held:
@@ -247,7 +273,7 @@ class Training:
             Gives scores (N, n_classes).
         samples : sequence
             What `draw` and `views` take, such as the small frames of each clip. Each is asked for when it is
-            needed and not kept; see `Held`.
+            needed and not kept; see `Lazy` and `Held`.
         targets : ndarray of int, shape (n,)
             Class numbers from 0.
         draw : callable
