@@ -1,37 +1,36 @@
-"""Stochastic gradient descent."""
+"""Gradient descent: one rate for all parameters, with momentum or an average."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.floating]
-OpFunc = Callable[[Array], tuple[float, Array]]
-State = dict[str, Any]
+from .contract import Array, OpFunc, Result, State, decayed, evaluate, memory, method
 
 
-def decayed(state: State) -> float:
-    """Count the evaluation and return the learning rate, decayed by ``learning_rate_decay``."""
-    done = state.get("eval_counter", 0)
-    state["eval_counter"] = done + 1
-    return state.get("learning_rate", 1e-3) / (1 + done * state.get("learning_rate_decay", 0.0))
-
-
-def sgd(opfunc: OpFunc, x: Array, state: State) -> tuple[Array, list[float]]:
-    """Go one step down the gradient, as ``optim.sgd`` of Torch.
+@method("velocity")
+def sgd(
+    opfunc: OpFunc,
+    x: Array,
+    state: State,
+    *,
+    learning_rate: float | Array = 1e-3,
+    learning_rate_decay: float = 0.0,
+    weight_decay: float | Array = 0.0,
+    momentum: float = 0.0,
+    dampening: float | None = None,
+    nesterov: bool = False,
+) -> Result:
+    """Go one step down the gradient, as Torch's ``optim.sgd``.
 
     Parameters
     ----------
     opfunc : callable
         Returns loss and gradient at ``x``.
-    x : ndarray
-        Flat vector, changed in place.
+    x : ndarray, shape (n,)
+        Changed in place.
     state : dict
-        Options ``learning_rate`` (1e-3), ``learning_rate_decay``, ``weight_decay``, ``momentum``,
-        ``dampening`` (the momentum by default), ``nesterov``.
+        Options ``learning_rate`` (1e-3; a number, or one per parameter), ``learning_rate_decay`` (0),
+        ``weight_decay`` (0; a number, or one per parameter), ``momentum`` (0), ``dampening`` (the momentum; PyTorch
+        has 0), ``nesterov`` (False: Sutskever et al. 2013, as rewritten by Bengio et al. 2012). Remembers
+        ``velocity``.
 
     Returns
     -------
@@ -43,20 +42,109 @@ def sgd(opfunc: OpFunc, x: Array, state: State) -> tuple[Array, list[float]]:
     Raises
     ------
     ValueError
-        If ``nesterov`` comes without momentum or with dampening.
+        If ``nesterov`` comes without momentum or with dampening, or an option makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = sgd(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.25})
+    >>> x, losses
+    (array([0.5]), [1.0])
     """
-    momentum: float = state.get("momentum", 0.0)
-    dampening: float = state.get("dampening", momentum)
-    if state.get("nesterov") and (momentum <= 0 or dampening != 0):
+    dampening = momentum if dampening is None else dampening
+    if nesterov and (momentum == 0 or dampening != 0):
         raise ValueError("nesterov needs momentum > 0 and dampening = 0")
-    loss, gradient = opfunc(x)
-    if state.get("weight_decay"):
-        gradient = gradient + state["weight_decay"] * x
+    loss, gradient = evaluate(opfunc, x, state, weight_decay)
     if momentum:
-        if "velocity" not in state:
-            state["velocity"] = gradient.copy()
-        else:
-            state["velocity"] = momentum * state["velocity"] + (1 - dampening) * gradient
-        gradient = gradient + momentum * state["velocity"] if state.get("nesterov") else state["velocity"]
-    x -= (decayed(state) * gradient).astype(x.dtype, copy=False)
+        is_first = "velocity" not in state
+        velocity = memory(state, "velocity", x)
+        velocity *= momentum
+        velocity += gradient if is_first else (1 - dampening) * gradient
+        gradient = gradient + momentum * velocity if nesterov else velocity
+    x -= decayed(state, learning_rate, learning_rate_decay) * gradient
+    return x, [loss]
+
+
+@method("velocity")
+def nag(
+    opfunc: OpFunc,
+    x: Array,
+    state: State,
+    *,
+    learning_rate: float | Array = 1e-3,
+    learning_rate_decay: float = 0.0,
+    weight_decay: float | Array = 0.0,
+    momentum: float = 0.9,
+) -> Result:
+    """Take one step of Nesterov's accelerated gradient: follow the velocity, then the gradient found there.
+
+    Sutskever et al. 2013. `sgd` with ``nesterov`` takes the same way, counted from the points looked at; here
+    ``x`` is where the steps lead, and the loss is that of the point looked at.
+
+    Parameters
+    ----------
+    opfunc, x
+        As of `sgd`.
+    state : dict
+        Options ``learning_rate`` (1e-3; a number, or one per parameter), ``learning_rate_decay`` (0),
+        ``weight_decay`` (0), ``momentum`` (0.9). Remembers ``velocity``.
+
+    Returns
+    -------
+    x, losses
+        As of `sgd`.
+
+    Raises
+    ------
+    ValueError
+        If there is no momentum, or an option makes no sense.
+    """
+    if momentum == 0:
+        raise ValueError("nag needs momentum > 0, got 0")
+    velocity = memory(state, "velocity", x)
+    velocity *= momentum
+    x += velocity
+    loss, gradient = evaluate(opfunc, x, state, weight_decay)
+    step = decayed(state, learning_rate, learning_rate_decay) * gradient
+    x -= step
+    velocity -= step
+    return x, [loss]
+
+
+@method("average")
+def asgd(
+    opfunc: OpFunc,
+    x: Array,
+    state: State,
+    *,
+    eta0: float = 1e-4,
+    lambda_: float = 1e-4,
+    alpha: float = 0.75,
+    t0: float = 1e6,
+    weight_decay: float | Array = 0.0,
+) -> Result:
+    """Take one step of averaged stochastic gradient descent (Polyak and Juditsky 1992; Bottou 2010).
+
+    The step t = 0, 1, ... has the rate η = η₀ / (1 + λ η₀ t)^α and shortens ``x`` by λ η.
+
+    Parameters
+    ----------
+    opfunc, x
+        As of `sgd`.
+    state : dict
+        Options ``eta0`` (1e-4), ``lambda`` (1e-4), ``alpha`` (0.75), ``t0`` (1e6: the step from which on is
+        averaged; before, the average is ``x``), ``weight_decay`` (0). Remembers ``average``, the outcome.
+
+    Returns
+    -------
+    x, losses
+        As of `sgd`.
+    """
+    loss, gradient = evaluate(opfunc, x, state, weight_decay)
+    done = state["func_eval"] - 1
+    eta = eta0 / (1 + lambda_ * eta0 * done) ** alpha
+    x *= 1 - lambda_ * eta
+    x -= eta * gradient
+    average = memory(state, "average", x)
+    average += (x - average) / max(1, done - t0)
     return x, [loss]

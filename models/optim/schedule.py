@@ -1,8 +1,17 @@
-"""Learning rates over the steps of a training."""
+"""Learning rates over the steps of a training, counted from 0."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+
+def _check(step: int, **counts: int) -> None:
+    if step < 0:
+        raise ValueError(f"step must be 0 or more, got {step}")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be 1 or more, got {count}")
 
 
 def _between(start: float, end: float, share: float) -> float:
@@ -22,11 +31,17 @@ def one_cycle(
 
     Smith and Topin 2018, with the defaults of PyTorch's ``OneCycleLR``.
 
+    Raises
+    ------
+    ValueError
+        If ``step`` is negative or ``n_steps`` less than 1; likewise for all schedules.
+
     Examples
     --------
     >>> [round(one_cycle(step, 10, 1.0), 4) for step in (0, 2, 9)]
     [0.04, 1.0, 0.0]
     """
+    _check(step, n_steps=n_steps)
     start, top = peak / start_divisor, warm_up * n_steps - 1
     if step <= top:
         return _between(start, peak, step / top if top > 0 else 1.0)
@@ -38,6 +53,43 @@ def cosine(step: int, n_steps: int, peak: float, warm_up: int = 0) -> float:
 
     Loshchilov and Hutter 2017.
     """
+    _check(step, n_steps=n_steps)
     if step < warm_up:
         return peak * (step + 1) / warm_up
     return _between(peak, 0.0, (step - warm_up) / max(n_steps - warm_up, 1))
+
+
+def linear_warm_up(step: int, n_steps: int, peak: float, start: float = 1 / 3) -> float:
+    """Return the rate that goes in a straight line from ``start * peak`` to ``peak`` at ``n_steps``, and stays."""
+    _check(step, n_steps=n_steps)
+    return peak * (start + (1 - start) * min(step / n_steps, 1.0))
+
+
+def polynomial(step: int, n_steps: int, peak: float, power: float = 1.0) -> float:
+    """Return the rate that falls from ``peak`` to zero at ``n_steps`` as ``(1 - step / n_steps) ** power``."""
+    _check(step, n_steps=n_steps)
+    return peak * max(1 - step / n_steps, 0.0) ** power
+
+
+def exponential(step: int, peak: float, gamma: float) -> float:
+    """Return ``peak``, multiplied by ``gamma`` at each step."""
+    _check(step)
+    return peak * gamma**step
+
+
+def step_decay(step: int, step_size: int, peak: float, gamma: float = 0.1) -> float:
+    """Return ``peak``, multiplied by ``gamma`` at every ``step_size``-th step."""
+    _check(step, step_size=step_size)
+    return peak * gamma ** (step // step_size)
+
+
+def multi_step(step: int, milestones: Sequence[int], peak: float, gamma: float = 0.1) -> float:
+    """Return ``peak``, multiplied by ``gamma`` at each of the steps ``milestones``.
+
+    Examples
+    --------
+    >>> [multi_step(step, [2, 4], 1.0, 0.5) for step in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    _check(step)
+    return peak * gamma ** sum(milestone <= step for milestone in milestones)
