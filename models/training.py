@@ -190,7 +190,7 @@ class Training:
     learning_rate : float
         Peak of the cycle.
     weight_decay : float
-        Of arrays of two and more axes, where ``method`` heeds ``decays``; biases and scales stay.
+        Of arrays of two and more axes; biases and scales stay. 0 for a ``method`` that has no such option.
     label_smoothing : float
         Of the cross entropy.
     clip_norm : float, optional
@@ -365,7 +365,8 @@ class _Run:
         aside = np.zeros(len(samples), bool) if held_out is None else held_out
         self.train_on, self.validate_on = np.flatnonzero(~aside), np.flatnonzero(aside)
         self.x, self.gradient = net.get_parameters()
-        self.options = {"weight_decay": how.weight_decay, "decays": _decays(net), **how.options}
+        decay = {"weight_decay": how.weight_decay * _decays(net)} if how.weight_decay else {}
+        self.options = {**decay, **how.options}
         self.state: dict[str, Any] = dict(self.options)
         self.n_batches = ceil(len(self.train_on) / how.batch_size)
         self.rows: list[dict[str, float]] = []

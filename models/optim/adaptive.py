@@ -92,7 +92,6 @@ def adamw(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
     weight_decay: float | Array = 1e-2,
-    decays: float | Array = 1.0,
     amsgrad: bool = False,
 ) -> Result:
     """Take one step of `adam` with decay of the weights apart from the gradient (Loshchilov and Hutter 2019).
@@ -102,8 +101,8 @@ def adamw(
     opfunc, x
         As of `adam`.
     state : dict
-        Options of `adam`, but ``weight_decay`` (0.01) times the rate shortens ``x`` itself, multiplied per
-        parameter by the vector ``decays`` where given.
+        Options of `adam`, but ``weight_decay`` (0.01; a number, or one per parameter) times the rate shortens ``x``
+        itself.
 
     Returns
     -------
@@ -112,7 +111,7 @@ def adamw(
     """
     loss, gradient = evaluate(opfunc, x, state)
     rate = decayed(state, learning_rate, learning_rate_decay)
-    x *= 1 - rate * weight_decay * decays
+    x *= 1 - rate * weight_decay
     _adam(x, gradient, state, rate, beta1, beta2, epsilon, amsgrad)
     return x, [loss]
 

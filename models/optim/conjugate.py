@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from itertools import count
 from typing import NamedTuple
 
 from .contract import Array, OpFunc, Result, State, dot, evaluate, method
@@ -101,8 +100,8 @@ def _next(direction: Array, origin: Point, found: Point, ratio: float) -> tuple[
 
 def _search(line: Line, origin: Point, t: float, max_iter: int, left: float, rules: _Rules) -> Point | None:
     """Return a point that satisfies the conditions of Wolfe and Powell, or None if the looks do not suffice."""
-    low, here, limit = origin, line.look(t), math.inf
-    for look in count():
+    low, here, limit, look = origin, line.look(t), math.inf, 0
+    while True:
         promised = here.t * rules.rho * origin.slope
         too_far = here.loss > origin.loss + promised or here.slope > -rules.sig * origin.slope
         if not too_far and here.slope > rules.sig * origin.slope:
@@ -114,6 +113,7 @@ def _search(line: Line, origin: Point, t: float, max_iter: int, left: float, rul
             here = line.look(_interpolated(low, here, origin, rules))
         else:
             low, here = here, line.look(_extrapolated(low, here, limit, rules))
+        look += 1
 
 
 def _interpolated(low: Point, here: Point, origin: Point, rules: _Rules) -> float:

@@ -98,7 +98,8 @@ def polyinterp(points: ArrayLike, low: float | None = None, high: float | None =
     low = float(points[:, 0].min() if low is None else low)
     high = float(points[:, 0].max() if high is None else high)
     if len(points) == 2 and not np.isnan(points).any():
-        t = cubic_minimum(*(Point(*row, np.zeros(0)) for row in points.tolist()))
+        first, second = (Point(t, loss, slope, np.zeros(0)) for t, loss, slope in points.tolist())
+        t = cubic_minimum(first, second)
     else:
         t = _lowest(points, low, high)
     return (low + high) / 2 if math.isnan(t) else min(max(t, low), high)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actionbench.models import kernels, load, nn, save, zoo
+from actionbench.models import kernels, load, nn, optim, save, zoo
 from actionbench.models.nn import functional
 
 
@@ -257,6 +257,32 @@ def test_13_recurrent_layers_take_any_length():
     long = numbers(2, 500, 3)
     most, _ = peak(lambda: layer.forward(long))
     assert most < 40 * 500 * 2 * 4 * 4
+
+
+def test_14_one_convention_of_decay_and_no_crash_in_interpolation():
+    """torch/optim#42, PRs #118, #113, #115."""
+
+    def flat(x):
+        return 0.0, np.zeros_like(x)
+
+    def tilted(x):
+        return 0.0, 0.5 * x
+
+    for name in ("sgd", "nag", "adam", "adamax", "adagrad", "adadelta", "rmsprop", "rprop"):
+        decayed, given = np.array([2.0, -1.0]), np.array([2.0, -1.0])
+        getattr(optim, name)(flat, decayed, {"weight_decay": 0.5})
+        getattr(optim, name)(tilted, given, {})
+        np.testing.assert_allclose(decayed, given, rtol=1e-12, err_msg=name)
+    x, _ = optim.sgd(
+        tilted, np.ones(2), {"learning_rate": np.array([0.1, 0.2]), "weight_decay": np.array([0, 1.0])}
+    )
+    np.testing.assert_allclose(x, [0.95, 0.7])
+    assert np.isfinite(optim.polyinterp([(0.0, 1.0, -1.0)], 0.0, 2.0))
+    assert optim.polyinterp([(0.0, 1.0, -2.0), (2.0, 1.0, 2.0)], 0.0, 2.0) == pytest.approx(1.0)
+    for n in (1, 2, 7):
+        x, losses = optim.lbfgs(lambda x: (float(x @ x), 2 * x), np.ones(n), {"line_search": "strong_wolfe"})
+        np.testing.assert_allclose(x, 0, atol=1e-6)
+        assert losses[-1] < losses[0]
 
 
 def test_15_kernels_take_what_they_are_given():

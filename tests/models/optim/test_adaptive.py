@@ -10,7 +10,7 @@ def flat(x):
 
 def test_adamw_shortens_x_by_rate_times_decay():
     x = np.array([1.0, 2.0])
-    optim.adamw(flat, x, {"learning_rate": 0.1, "weight_decay": 0.5, "decays": np.array([1, 0])})
+    optim.adamw(flat, x, {"learning_rate": 0.1, "weight_decay": np.array([0.5, 0])})
     np.testing.assert_allclose(x, [0.95, 2])
 
 

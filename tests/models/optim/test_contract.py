@@ -10,7 +10,7 @@ RUNS = ["cg", "cmaes", "de", "lbfgs"]
 # One more than the defaults where that makes the method remember more.
 OPTIONS = {
     "adam": {"amsgrad": True},
-    "adamw": {"decays": [1, 0, 1]},
+    "adamw": {"weight_decay": [1, 0, 1]},
     "cmaes": {"max_eval": 40},
     "de": {"max_eval": 90},
     "lbfgs": {"line_search": "strong_wolfe", "max_iter": 4},
