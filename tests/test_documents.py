@@ -68,7 +68,7 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
     assert read_matrix(tmp_path / "m.toml").attempts[0].points() == [{"C": 0.1}, {"C": 1.0}]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md"])
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
@@ -82,3 +82,29 @@ def test_the_guide_knows_every_split_and_data_set():
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     for name in (*dataset_registry().names(), *SPLITS):
         assert name in text or name == "official"
+
+
+def test_the_second_hour(tmp_path):
+    script = ROOT / "docs/second_hour.py"
+    result = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert "  5  0.08167279250" in result.stdout  # the published trace of conjugate gradients
+    right = int(re.search(r"(\d+) of 48 clips of people never seen", result.stdout)[1])
+    assert right > 16  # twice what chance gives
+    pictures = sorted(path.name for path in (tmp_path / "second-hour").glob("*.png"))
+    assert pictures == ["activations.png", "first-layer.png", "loss.png", "tree.png"]
+
+
+def test_the_nets_page_knows_every_name():
+    from actionbench.models import nn, optim, zoo
+
+    text = (ROOT / "docs/nets.md").read_text(encoding="utf-8")
+    apart = {"Container", "Criterion", "Parameter", "Step", "connections"}
+    for name in {*nn.__all__, *optim.__all__, *zoo.__all__} - apart:
+        assert f"`{name}`" in text or f"`nn.{name}`" in text, name
+
+
+def test_python_of_the_nets_page(tmp_path):
+    for code in blocks("docs/nets.md", "python"):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
