@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Self
 
 import numpy as np
@@ -22,13 +23,13 @@ class Container(Module):
     def __init__(self, *modules: Module) -> None:
         super().__init__()
         self.modules = list(modules)
-        # They may be exchanged later: `arguments` asks the list.
-        given, options = self._given
-        self._given = given[: len(given) - len(modules)], options
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor was given, with the modules of today."""
-        return super().arguments() | {"modules": tuple(self.modules)}
+        """Return what the constructor was given; where that are the modules, those of today."""
+        given = super().arguments()
+        if "modules" in inspect.signature(type(self).__init__).parameters:
+            given["modules"] = tuple(self.modules)
+        return given
 
     def add(self, module: Module) -> Self:
         """Append a module."""
@@ -252,13 +253,8 @@ class Bottle(Container):
     """
 
     def __init__(self, module: Module, n_dims: int = 2) -> None:
-        super().__init__()
-        self.modules = [module]
+        super().__init__(module)
         self.n_dims = n_dims
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the module and the number of axes."""
-        return {"module": self.modules[0], "n_dims": self.n_dims}
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         surplus = x.ndim - self.n_dims + 1

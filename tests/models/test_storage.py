@@ -102,6 +102,18 @@ def test_a_module_of_ones_own(tmp_path):
     np.testing.assert_array_equal(load(tmp_path).forward(np.ones((1, 2))), 3)  # what was there is still there
 
 
+class Pair(nn.Sequential):
+    def __init__(self, width, depth=1):
+        super().__init__(*(nn.Linear(width, width) for _ in range(depth)), nn.Tanh())
+
+
+def test_a_net_of_ones_own(tmp_path):
+    net, x = Pair(3, depth=2).reset(0), np.ones((2, 3), np.float32)
+    assert net.clone().tree().startswith("Pair(3, depth=2)  24 parameters\n  0: Linear(3, 3)")
+    save(nn.Sequential(net, nn.Identity()), tmp_path)
+    np.testing.assert_array_equal(load(tmp_path).forward(x), net.forward(x))
+
+
 def edited(folder, change):
     path = folder / "net.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
