@@ -260,18 +260,18 @@ class Bottle(Container):
         surplus = x.ndim - self.n_dims + 1
         if surplus < 1:
             raise ValueError(f"Bottle expects {self.n_dims} axes or more, got {x.shape}")
-        y, context = self._step(0, x.reshape(_merged(x.shape, surplus)))
+        y, context = self._step(0, x.reshape(merged(x.shape, surplus)))
         return y.reshape(*x.shape[:surplus], *y.shape[1:]), (context, surplus, x.shape)
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
         inner, surplus, shape = context
-        grad_output = grad_output.reshape(_merged(grad_output.shape, surplus))
+        grad_output = grad_output.reshape(merged(grad_output.shape, surplus))
         grad = self._step_back(0, inner, grad_output, scale, input_grad, param_grad)
         return None if grad is None else grad.reshape(shape)
 
 
-def _merged(shape: tuple[int, ...], first: int) -> tuple[int, ...]:
+def merged(shape: tuple[int, ...], first: int) -> tuple[int, ...]:
     """Make one axis of the ``first`` ones."""
     return (int(np.prod(shape[:first])), *shape[first:])

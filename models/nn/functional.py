@@ -370,7 +370,7 @@ def avg_pool3d_gradient(
     return gradient
 
 
-def _spans(size: int, n: int) -> list[tuple[int, int]]:
+def spans(size: int, n: int) -> list[tuple[int, int]]:
     """Return start and end of ``n`` adaptive windows, which may overlap (PyTorch's rule)."""
     return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
 
@@ -384,7 +384,7 @@ def _check_adaptive(x: Array, size: tuple[int, ...]) -> None:
 def _averaging(size: int, n: int, dtype: DTypeLike) -> Array:
     """Return the matrix (n, size) whose rows average adaptive windows."""
     matrix = np.zeros((n, size), dtype)
-    for row, (start, end) in zip(matrix, _spans(size, n), strict=True):
+    for row, (start, end) in zip(matrix, spans(size, n), strict=True):
         row[start:end] = 1 / (end - start)
     return matrix
 
@@ -424,7 +424,7 @@ def adaptive_max_pool3d(x: Array, size: tuple[int, ...]) -> tuple[Array, NDArray
     where = np.broadcast_to(places, x.shape)
     # From the last axis to the first: of equal values the first in the volume's order is kept.
     for axis in (3, 2, 1):
-        windows = _spans(x.shape[axis], size[axis - 1])
+        windows = spans(x.shape[axis], size[axis - 1])
         parts = [(_cut(x, axis, *window), _cut(where, axis, *window)) for window in windows]
         best = [part.argmax(axis=axis, keepdims=True) for part, _ in parts]
         chosen = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -93,22 +94,23 @@ class FlattenTable(Function):
     """Make one list of a list of lists, however deep."""
 
     def _forward(self, x: Value) -> tuple[list[Array], Any]:
-        return _leaves(x), x
+        return leaves(x), x
 
     def _pull(self, context: Any, grad_output: list[Array]) -> Value:
-        return _fold(context, iter(grad_output))
+        return fold(context, iter(grad_output))
 
 
-def _leaves(value: Value) -> list[Array]:
+def leaves(value: Value) -> list[Array]:
+    """Return the arrays of lists of lists, or the one that is no list."""
     if isinstance(value, list | tuple):
-        return [leaf for entry in value for leaf in _leaves(entry)]
+        return [leaf for entry in value for leaf in leaves(entry)]
     return [value]
 
 
-def _fold(like: Value, leaves: Any) -> Value:
+def fold(like: Value, leaves: Iterator[Any]) -> Value:
     """Put the leaves into lists of the shape of ``like``."""
     if isinstance(like, list | tuple):
-        return [_fold(entry, leaves) for entry in like]
+        return [fold(entry, leaves) for entry in like]
     return next(leaves)
 
 
