@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,12 @@ class CMulTable(Function):
 
     def _forward(self, x: list[Array]) -> tuple[Array, Any]:
         _check_alike(self, x)
-        return np.multiply.reduce(x), x
+        return reduce(np.multiply, x), x
 
     def _pull(self, context: Any, grad_output: Array) -> list[Array]:
         # Not by division: a factor may be zero.
         return [
-            np.multiply.reduce([grad_output, *context[:place], *context[place + 1 :]])
+            reduce(np.multiply, [grad_output, *context[:place], *context[place + 1 :]])
             for place in range(len(context))
         ]
 

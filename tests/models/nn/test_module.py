@@ -379,3 +379,9 @@ def test_every_argument_is_explained(name):
     given = list(inspect.signature(kind.__init__).parameters)[1:]
     if given not in (["args", "kwargs"], []):
         assert [argument for argument in given if argument not in kind.__doc__] == []
+
+
+def test_tables_keep_the_type_of_small_integers():
+    x = np.array([[3, 100]], np.uint8)
+    for module in (nn.CAddTable(), nn.CMulTable()):
+        assert module.forward([x, x]).dtype == np.uint8
