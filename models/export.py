@@ -91,7 +91,7 @@ def to_onnx(
         raise ActionbenchError(message) from None
     graph = Graph(net, input)
     inputs = _numbered("input", leaves(input))
-    results = leaves(graph.add(net, fold(input, iter(inputs))))
+    results: list[Any] = leaves(graph.add(net, fold(input, iter(inputs))))
     outputs = dict(zip(_numbered("output", results), results, strict=True))
     scores = [graph.shape(y) for y in results]
     if classes is not None and [shape[-1:] for shape in scores] != [(len(classes),)]:
@@ -150,7 +150,7 @@ def _needed(nodes: list[_Node], names: set[str]) -> tuple[list[_Node], set[str]]
 def _proto(node: _Node) -> onnx.NodeProto:
     from onnx import helper
 
-    attributes = {
+    attributes: dict[str, Any] = {
         name: helper.np_dtype_to_tensor_dtype(value) if isinstance(value, np.dtype) else value
         for name, value in node.attributes.items()
     }
@@ -756,10 +756,10 @@ def _adaptive(operator: str, module: Any, graph: Graph, x: Names) -> Names:
     sizes = zip(graph.fixed(x, *range(1, module.axes + 1)), module.output_size[-module.axes :], strict=True)
     for axis, (size, n) in enumerate(sizes, 1):
         if n not in (None, size):
-            parts = (
+            windows = (
                 graph.node("Slice", x, *map(graph.constant, ([a], [b], [axis]))) for a, b in spans(size, n)
             )
-            parts = [graph.node(operator, part, graph.constant([axis]), keepdims=1) for part in parts]
+            parts = [graph.node(operator, window, graph.constant([axis]), keepdims=1) for window in windows]
             x = graph.node("Concat", *parts, axis=axis)
     return x
 
