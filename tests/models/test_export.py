@@ -258,6 +258,18 @@ def test_whole_nets(net, shape):
     assert net.is_training
 
 
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (lambda: zoo.inception(7, auxiliary=True, rng=0), (224, 224, 3)),
+        (lambda: zoo.c3d(5, (8, 24, 20), rng=0), (8, 24, 20, 3)),
+        (lambda: zoo.lstm_classifier(6, 5, 3, num_layers=2, bidirectional=True, rng=0), (9, 6)),
+    ],
+)
+def test_nets_of_the_zoo_give_what_another_program_computes(net, shape):
+    assert_equal(net(), lambda n: draw(shape, n), sizes=(1,))
+
+
 def test_bytes_are_converted_as_the_net_does():
     frames = np.random.default_rng(0).integers(0, 9, (2, 5, 5, 3), dtype=np.uint8)
     for net in (nn.Conv2d(3, 2, 3), nn.Sequential(nn.Mean((1, 2)), nn.Linear(3, 2))):
