@@ -184,7 +184,7 @@ print(f"{net.count_operations(example):,} operations for a volume")
 # Two of the eight people are held out to choose the epoch; a checkpoint would let the training go on after a stop.
 
 # %%
-training = Training(epochs=30, learning_rate=1e-2, validation=0.25)
+training = Training(epochs=20, learning_rate=1e-2, validation=0.25)
 with progress_line() as progress:
     log = training.fit(
         net,

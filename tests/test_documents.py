@@ -91,7 +91,7 @@ def test_the_second_hour(tmp_path):
     )
     assert "  5  0.08167279250" in result.stdout  # the published trace of conjugate gradients
     right = int(re.search(r"(\d+) of 48 clips of people never seen", result.stdout)[1])
-    assert right > 16  # twice what chance gives
+    assert right > 14  # of chance, which gives 8, less than one time in a hundred
     pictures = sorted(path.name for path in (tmp_path / "second-hour").glob("*.png"))
     assert pictures == ["activations.png", "first-layer.png", "loss.png", "tree.png"]
 

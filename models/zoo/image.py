@@ -86,8 +86,8 @@ def alexnet(
 def overfeat(n_classes: int = 1000, dropout: float = 0.0, size: int = 231, rng: Seed = None) -> nn.Sequential:
     """Return the fast OverFeat for images (N, size, size, 3) (Sermanet et al. 2014).
 
-    The layers of ``overfeat.lua`` of convnet-benchmarks; with ``size=224, dropout=0.5`` those of
-    imagenet-multiGPU.torch, of 111,317,864 parameters.
+    The layers of ``overfeat.lua`` of convnet-benchmarks, of 145,920,872 parameters; with ``size=224, dropout=0.5``
+    those of imagenet-multiGPU.torch, of 111,317,864.
 
     Parameters
     ----------
@@ -99,11 +99,6 @@ def overfeat(n_classes: int = 1000, dropout: float = 0.0, size: int = 231, rng: 
         Height and width of the images.
     rng : numpy.random.Generator or int, optional
         Source of the initial values.
-
-    Examples
-    --------
-    >>> overfeat().get_parameters()[0].size
-    145920872
     """
     features = _features(_OVERFEAT)
     n_features = n_outputs(features, size, size, 3)
