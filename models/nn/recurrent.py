@@ -290,47 +290,54 @@ class LSTM(_Recurrent):
             gates += weights.bias_hh.value
         peephole = None if weights.peephole is None else weights.peephole.value
         recurrent = np.ascontiguousarray(weights.weight_hh.value.T)
+        both, (i, f, g, o) = gates[:, :, : 2 * size], self._gates(gates)
         cells = np.empty((*gates.shape[:2], size), gates.dtype)
         curved, states = np.empty_like(cells), np.empty_like(cells)
-        for t, gate in enumerate(gates):
+        for t in range(len(gates)):
             if t:
-                gate += states[t - 1] @ recurrent
+                gates[t] += states[t - 1] @ recurrent
             if t and peephole is not None:
-                gate[:, :size] += peephole[0] * cells[t - 1]
-                gate[:, size : 2 * size] += peephole[1] * cells[t - 1]
-            expit(gate[:, : 2 * size], out=gate[:, : 2 * size])
-            np.tanh(gate[:, 2 * size : 3 * size], out=gate[:, 2 * size : 3 * size])
-            i, f, g, o = np.split(gate, 4, axis=1)
-            np.multiply(i, g, out=cells[t])
+                i[t] += peephole[0] * cells[t - 1]
+                f[t] += peephole[1] * cells[t - 1]
+            expit(both[t], out=both[t])
+            np.tanh(g[t], out=g[t])
+            np.multiply(i[t], g[t], out=cells[t])
             if t:
-                cells[t] += f * cells[t - 1]
+                cells[t] += f[t] * cells[t - 1]
             if peephole is not None:
-                o += peephole[2] * cells[t]
-            expit(o, out=o)
+                o[t] += peephole[2] * cells[t]
+            expit(o[t], out=o[t])
             np.tanh(cells[t], out=curved[t])
-            np.multiply(o, curved[t], out=states[t])
+            np.multiply(o[t], curved[t], out=states[t])
         return states, (gates, cells, curved)
+
+    def _gates(self, a: Array) -> tuple[Array, ...]:
+        """Return views of i, f, g and o."""
+        return tuple(a[:, :, k * self.hidden_size : (k + 1) * self.hidden_size] for k in range(4))
 
     def _scan_back(
         self, weights: _Weights, context: Any, states: Array, grads: Array, scale: float | None
     ) -> Array:
         gates, cells, curved = context
         peephole = None if weights.peephole is None else weights.peephole.value
-        driven, before = np.empty_like(gates), _previous(cells)
+        driven, before, (i, f, g, o) = np.empty_like(gates), _previous(cells), self._gates(gates)
+        di, df, dg, do = self._gates(driven)
+        # What the gradients of cell and state are multiplied by, for all steps at once.
+        to_i, to_f, to_g = g * i * (1 - i), before * f * (1 - f), i * (1 - g**2)
+        to_o, to_cell = curved * o * (1 - o), o * (1 - curved**2)
         state, cell = np.zeros_like(cells[0]), np.zeros_like(cells[0])
         for t in range(len(gates) - 1, -1, -1):
-            (i, f, g, o), (di, df, dg, do) = np.split(gates[t], 4, axis=1), np.split(driven[t], 4, axis=1)
             state += grads[t]
-            do[...] = state * curved[t] * o * (1 - o)
-            cell += state * o * (1 - curved[t] ** 2)
+            np.multiply(state, to_o[t], out=do[t])
+            cell += state * to_cell[t]
             if peephole is not None:
-                cell += do * peephole[2]
-            di[...] = cell * g * i * (1 - i)
-            df[...] = cell * before[t] * f * (1 - f)
-            dg[...] = cell * i * (1 - g**2)
-            cell *= f
+                cell += do[t] * peephole[2]
+            np.multiply(cell, to_i[t], out=di[t])
+            np.multiply(cell, to_f[t], out=df[t])
+            np.multiply(cell, to_g[t], out=dg[t])
+            cell *= f[t]
             if peephole is not None:
-                cell += di * peephole[0] + df * peephole[1]
+                cell += di[t] * peephole[0] + df[t] * peephole[1]
             state = driven[t] @ weights.weight_hh.value
         if scale is not None:
             self._learn(weights, driven, states, before, cells, scale)
@@ -343,7 +350,7 @@ class LSTM(_Recurrent):
         if weights.bias_hh is not None:
             weights.bias_hh.accumulate(_sums(driven), scale)
         if weights.peephole is not None:
-            di, df, _, do = np.split(driven, 4, axis=2)
+            di, df, _, do = self._gates(driven)
             seen = ((di, before), (df, before), (do, cells))
             weights.peephole.accumulate(np.stack([_sums(grad * cell) for grad, cell in seen]), scale)
 
