@@ -653,10 +653,10 @@ def _(module: nn.LocallyConnected2d, graph: Graph, x: Names) -> Names:
 
 @emit.register
 def _(module: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, graph: Graph, x: Names) -> Names:
-    state = {"weight": module.weight.value, "bias": module.bias.value}
+    state = dict(zip(("weight", "bias"), module.affine(), strict=True))
     state |= {name: getattr(module, name) for name in module.buffer_names}
     inputs = [graph.constant(value, name) for name, value in state.items()]
-    x, rank = graph.cast(x, module.weight.value.dtype), len(graph.shape(x))
+    x, rank = graph.cast(x, module.running_mean.dtype), len(graph.shape(x))
     return graph.spatial("BatchNormalization", rank, x, *inputs, epsilon=module.eps)
 
 

@@ -16,18 +16,31 @@ class _BatchNorm(Module):
     buffer_names = ("running_mean", "running_var")
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
-        self.weight = Parameter(np.ones(num_features, dtype))
-        self.bias = Parameter(np.zeros(num_features, dtype))
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
         self.running_mean = np.zeros(num_features, dtype)
         self.running_var = np.ones(num_features, dtype)
 
+    def affine(self) -> tuple[Array, Array]:
+        """Return scale and shift of the channels, 1 and 0 where they are not learnt."""
+        if self.weight is None or self.bias is None:
+            return np.ones_like(self.running_mean), np.zeros_like(self.running_mean)
+        return self.weight.value, self.bias.value
+
     def _reset(self, rng: np.random.Generator) -> None:
-        self.weight.fill(1)
-        self.bias.fill(0)
+        if self.weight is not None and self.bias is not None:
+            self.weight.fill(1)
+            self.bias.fill(0)
         self.running_mean[...] = 0
         self.running_var[...] = 1
 
@@ -36,7 +49,7 @@ class _BatchNorm(Module):
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         features = len(self.running_mean)
-        x = np.asarray(x, self.weight.value.dtype)
+        x = np.asarray(x, self.running_mean.dtype)
         if x.ndim not in self.ranks or x.shape[-1] != features:
             ranks = " or ".join(map(str, self.ranks))
             raise ValueError(
@@ -50,8 +63,9 @@ class _BatchNorm(Module):
         else:
             mean, variance = self._moments(x, n)
         inverse = 1 / np.sqrt(variance + self.eps)
-        scale = self.weight.value * inverse
-        return functional.channel_affine(x, scale, self.bias.value - scale * mean), (
+        weight, bias = self.affine()
+        scale = weight * inverse
+        return functional.channel_affine(x, scale, bias - scale * mean), (
             x,
             mean,
             inverse,
@@ -77,12 +91,12 @@ class _BatchNorm(Module):
         grad_output = np.asarray(grad_output, x.dtype)
         total = functional.channel_sums(grad_output)
         along = (functional.channel_sums(grad_output, x) - mean * total) * inverse
-        if param_grad:
+        if param_grad and self.weight is not None and self.bias is not None:
             self.weight.accumulate(along.astype(x.dtype), scale)
             self.bias.accumulate(total.astype(x.dtype), scale)
         if not input_grad:
             return None
-        factor = self.weight.value * inverse
+        factor = self.affine()[0] * inverse
         if not batch or not x.size:
             return functional.channel_affine(grad_output, factor, np.zeros_like(factor))
         n = x.size // len(mean)
@@ -103,12 +117,14 @@ _ARGUMENTS = """
         Added to the variance.
     momentum : float
         Weight of a batch in the running moments.
+    affine : bool
+        Whether scale and shift are learnt; else they are 1 and 0.
     dtype : dtype
         Of the parameters; the input is converted to it.
 
     Attributes
     ----------
-    weight, bias : Parameter, shape (num_features,)
+    weight, bias : Parameter, shape (num_features,), or None
     running_mean, running_var : ndarray, shape (num_features,)
     """
 

@@ -36,8 +36,15 @@ def lstm_classifier(
     >>> [layer.count_parameters() for layer in lstm_classifier(512, 256, 10).modules]
     [788480, 2570]
     """
-    sizes = (input_size, hidden_size, num_layers)
-    lstm = nn.LSTM(*sizes, True, dropout, bidirectional, peepholes=peepholes, last=True)
+    lstm = nn.LSTM(
+        input_size,
+        hidden_size,
+        num_layers,
+        dropout=dropout,
+        bidirectional=bidirectional,
+        peepholes=peepholes,
+        last=True,
+    )
     net = nn.Sequential(lstm)
     if dropout:
         net.add(nn.Dropout(dropout))

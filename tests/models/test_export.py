@@ -94,7 +94,7 @@ CASES = {
     "BatchNorm1d": (lambda: nn.BatchNorm1d(3), (3,)),
     "BatchNorm1d over time": (lambda: nn.BatchNorm1d(3, eps=1e-3), (4, 3)),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(3), (2, 3, 3)),
-    "BatchNorm3d": (lambda: nn.BatchNorm3d(2), (2, 2, 3, 2)),
+    "BatchNorm3d": (lambda: nn.BatchNorm3d(2, affine=False), (2, 2, 3, 2)),
     "LocalResponseNorm": (lambda: nn.LocalResponseNorm(3, 0.5, 0.75, 2.0), (2, 2, 5)),
     "LocalResponseNorm, even": (lambda: nn.LocalResponseNorm(4, 0.5, 0.6), (6,)),
     "Dropout": (nn.Dropout, (4,)),

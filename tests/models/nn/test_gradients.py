@@ -71,6 +71,7 @@ CASES = {
     "AdaptiveMaxPool3d": (lambda: nn.AdaptiveMaxPool3d(2), (3, 2, 5, 1)),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(3), (4, 3)),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(3), (2, 3, 3)),
+    "BatchNorm2d without parameters": (lambda: nn.BatchNorm2d(2, affine=False), (2, 2, 2)),
     "BatchNorm3d": (lambda: nn.BatchNorm3d(2), (2, 2, 3, 2)),
     "frozen BatchNorm2d": (lambda: nn.Sequential(nn.BatchNorm2d(2)).apply(freeze), (3, 2, 2)),
     "LocalResponseNorm": (lambda: nn.LocalResponseNorm(3, 0.5, 0.75, 2.0), (2, 5)),
