@@ -110,11 +110,16 @@ class NLLLoss(Criterion):
 
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
-        return float(-(self._wanted(input, target) * input).sum())
+        return _expected_loss(self._wanted(input, target), input)
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
         return -self._wanted(input, target).astype(input.dtype)
+
+
+def _expected_loss(wanted: Array, logarithms: Array) -> float:
+    """Sum what is wanted; a class that is not may be impossible, its logarithm infinite."""
+    return float(-np.multiply(wanted, logarithms, out=np.zeros_like(wanted), where=wanted != 0).sum())
 
 
 class CrossEntropyLoss(NLLLoss):
@@ -155,7 +160,7 @@ class CrossEntropyLoss(NLLLoss):
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
         wanted = self._wanted(input, target)
-        return float(-(wanted * log_softmax(input, axis=-1)).sum()) if input.size else 0.0
+        return _expected_loss(wanted, log_softmax(input, axis=-1)) if input.size else 0.0
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""

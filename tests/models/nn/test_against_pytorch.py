@@ -153,7 +153,7 @@ def test_layer(name, dtype, atol):
                 np.testing.assert_allclose(getattr(ours, buffer), getattr(theirs, buffer).numpy(), atol=atol)
             ours.evaluate()
             np.testing.assert_allclose(
-                ours.forward(x), array(theirs.eval()(tensor(x, True)), True), atol=atol
+                ours.forward(x), array(theirs.train(False)(tensor(x, True)), True), atol=atol
             )
 
 
@@ -263,6 +263,17 @@ def compare_losses(name, options, target):
     ours = getattr(nn, name)(**options)
     np.testing.assert_allclose(ours.forward(x, target), loss.item(), rtol=1e-12)
     np.testing.assert_allclose(ours.backward(x, target), theirs_x.grad.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss"])
+def test_an_impossible_class_costs_nothing(name):
+    scores, target = np.array([[1.0, -np.inf, 0.5], [0.2, 0.1, -np.inf]]), np.array([0, 1])
+    theirs = tensor(scores)
+    loss = getattr(torch.nn, name)()(theirs, torch.tensor(target))
+    loss.backward()
+    ours = getattr(nn, name)()
+    np.testing.assert_allclose(ours.forward(scores, target), loss.item(), rtol=1e-12)
+    np.testing.assert_allclose(ours.backward(scores, target), theirs.grad.numpy(), atol=1e-12)
 
 
 def test_a_margin_is_a_soft_target_of_pytorch():
