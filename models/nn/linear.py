@@ -93,7 +93,7 @@ class CMul(Module):
     Raises
     ------
     ValueError
-        If a sample has another shape.
+        If there is no size, or a sample has another shape.
 
     Examples
     --------
@@ -105,6 +105,8 @@ class CMul(Module):
         self, *size: int, dtype: DTypeLike = np.float32, rng: np.random.Generator | int | None = None
     ) -> None:
         super().__init__()
+        if not size:
+            raise ValueError("CMul needs the shape of its numbers, such as CMul(3)")
         self.weight = Parameter(np.zeros(size, dtype))
         self.reset(rng)
 

@@ -64,6 +64,11 @@ class Max(Function):
         The axis.
     keepdim : bool
         Whether it stays, with length 1.
+
+    Raises
+    ------
+    ValueError
+        If the axis is empty.
     """
 
     def __init__(self, dim: int, keepdim: bool = False) -> None:
@@ -74,6 +79,8 @@ class Max(Function):
         return x.size
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
+        if not x.shape[self.dim]:
+            raise ValueError(f"Max({self.dim}) needs an axis of length 1 or more, got {x.shape}")
         where = x.argmax(axis=self.dim, keepdims=True)
         y = np.take_along_axis(x, where, self.dim)
         return y if self.keepdim else y.squeeze(self.dim), (where, x.shape)

@@ -271,6 +271,8 @@ def test_a_table_of_wrong_length():
         (lambda: nn.RReLU(0.5, 0.1), None, "lower must be"),
         (lambda: nn.PReLU(4), (2, 3), "expects 4 channels"),
         (lambda: nn.CMul(4), (2, 3), "cannot take samples"),
+        (lambda: nn.CMul(), None, "needs the shape"),
+        (lambda: nn.Max(1), (2, 0), "length 1 or more"),
         (lambda: nn.View(4), (2, 3), r"cannot take samples of \(3,\)"),
         (lambda: nn.View(-1, 2), (2, 3), "cannot take samples"),
         (lambda: nn.Squeeze(1), (2, 3), "length 1"),
