@@ -9,14 +9,20 @@ def losses_only(rosenbrock):
 
 
 def test_cmaes_solves_ten_dimensions_as_fast_as_torch(rosenbrock):
-    """Torch takes 6,450 evaluations with its seed; the tenth seeds here lie around that."""
-    x, state = np.zeros(10), {"sigma": 0.5, "rng": 0}
-    moved, losses = optim.cmaes(losses_only(rosenbrock), x, state)
-    assert moved is x
-    assert losses[0] == 9
-    assert losses[-1] == rosenbrock(x)[0] < 1e-10
-    np.testing.assert_allclose(x, 1, atol=1e-5)
-    assert 0.75 * 6450 < state["func_eval"] < 1.25 * 6450
+    """Torch took 6,450 evaluations with its one seed. The valley has a second minimum, at 3.99 (Shang and Qiu 2006)."""
+    ends, counts = [], []
+    for seed in range(10):
+        x, state = np.zeros(10), {"sigma": 0.5, "rng": seed}
+        moved, losses = optim.cmaes(losses_only(rosenbrock), x, state)
+        assert moved is x
+        assert losses[0] == 9
+        assert losses[-1] == rosenbrock(x)[0]
+        ends.append(losses[-1])
+        counts.append(state["func_eval"])
+    solved = np.array(ends) < 1e-10
+    assert solved.sum() >= 8
+    np.testing.assert_allclose(np.array(ends)[~solved], 3.986579, atol=1e-5)
+    assert 0.75 * 6450 < np.median(counts) < 1.25 * 6450
 
 
 def test_cmaes_learns_the_shape_of_a_bowl():
@@ -37,7 +43,7 @@ def test_cmaes_does_not_see_the_scale_of_the_loss(rosenbrock):
     np.testing.assert_array_equal(*points)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("seed", range(10))
 def test_de_solves_the_valley(seed, rosenbrock):
     x, state = np.zeros(2), {"rng": seed}
     moved, losses = optim.de(losses_only(rosenbrock), x, state)
