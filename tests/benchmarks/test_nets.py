@@ -128,3 +128,41 @@ def test_training_step_of_tiny3d_in_pytorch(benchmark, layout):
 def test_prediction_of_one_clip(benchmark):
     net = zoo.tiny3d(10, rng=0).evaluate()
     benchmark(net.forward, batch()[0][:1])
+
+
+SEQUENCES = np.random.default_rng(0).standard_normal((64, 32, 64)).astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_training_step_of_an_lstm(benchmark, n):
+    x, targets, net, criterion = (
+        SEQUENCES[:n],
+        np.arange(n) % 6,
+        zoo.lstm_classifier(64, 128, 6),
+        nn.CrossEntropyLoss(),
+    )
+
+    def step():
+        scores = net.forward(x)
+        net.zero_grad_parameters()
+        net.backward(x, criterion.backward(scores, targets), input_grad=False)
+        net.update_parameters(0.01)
+
+    benchmark(step)
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_training_step_of_an_lstm_in_pytorch(benchmark, n):
+    torch = pytest.importorskip("torch", reason="PyTorch is the yardstick of these benchmarks only")
+    torch.set_num_threads(kernels.default_threads())
+    x, targets = torch.tensor(SEQUENCES[:n]), torch.arange(n) % 6
+    lstm, last = torch.nn.LSTM(64, 128, batch_first=True), torch.nn.Linear(128, 6)
+    criterion = torch.nn.CrossEntropyLoss()
+    optimiser = torch.optim.SGD([*lstm.parameters(), *last.parameters()], 0.01)
+
+    def step():
+        optimiser.zero_grad()
+        criterion(last(lstm(x)[0][:, -1]), targets).backward()
+        optimiser.step()
+
+    benchmark(step)
