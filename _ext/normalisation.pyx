@@ -1,100 +1,181 @@
-"""Sums and affine maps per channel, and the gradient of a rectifier: one pass over memory each.
+"""Sums and affine maps per channel, rectifiers: one pass over memory each.
 
-The arrays are flat. What belongs to the channels is repeated to one ``period`` of hundreds of numbers, so that the
-inner loops are long however few the channels are.
+The arrays are flat. They are gone through in rows of one `period`, a multiple of the channels and of a vector's length,
+so that each vector always meets the same channels, however few there are.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
+from libc.stdlib cimport free
+from libc.string cimport memset
 
-ctypedef fused real:
-    float
-    double
+from vector cimport LANES, either_real, everywhere, larger, load, load_some, new_block, real, store, store_some, vec, zeros
 
 cdef enum:
-    PERIODS = 16  # periods summed in the input's own precision
+    TOGETHER = 4      # vectors summed side by side
+    CHUNK = 1 << 14   # numbers summed in the arrays' own precision
+    PART = 1 << 13    # numbers of a unit of work
 
 
-cdef void add_products(const real* a, const real* b, Py_ssize_t n, real* sums) noexcept nogil:
+cdef Py_ssize_t make_period(Py_ssize_t channels) noexcept nogil:
+    cdef Py_ssize_t period = channels
+    while period % LANES:
+        period += channels
+    return period * ((TOGETHER * LANES + period - 1) // period)
+
+
+cdef inline vec term(const real* a, const real* mask, const real* centre, Py_ssize_t at, Py_ssize_t place, int n) noexcept nogil:
+    cdef vec value = load_some(a + at, n)
+    if centre != NULL:
+        value = value - load_some(centre + place, n)
+    if mask != NULL:
+        value = either_real(load_some(mask + at, n) > zeros(), value, zeros())
+    return value
+
+
+cdef inline void add_up(const real* a, const real* b, const real* mask, const real* centre, Py_ssize_t first, Py_ssize_t last,
+                        Py_ssize_t period, Py_ssize_t place, real* sums, real* products, int n_vectors) noexcept nogil:
+    """Sum some vectors of each row from ``first`` to ``last``: the terms, and these times ``b``, or times themselves."""
+    cdef vec total[TOGETHER]
+    cdef vec product[TOGETHER]
+    cdef vec value
+    cdef int i, n
+    cdef Py_ssize_t at = first + place
+    for i in range(n_vectors):
+        total[i] = product[i] = zeros()
+    while at + n_vectors * LANES <= last:
+        for i in range(n_vectors):
+            value = term(a, mask, centre, at + i * LANES, place + i * LANES, LANES)
+            total[i] = total[i] + value
+            product[i] = product[i] + value * (value if b == NULL else load(b + at + i * LANES))
+        at += period
+    for i in range(n_vectors):
+        n = <int> min(last - at - i * LANES, LANES)
+        if n > 0:
+            value = term(a, mask, centre, at + i * LANES, place + i * LANES, n)
+            total[i] = total[i] + value
+            product[i] = product[i] + value * (value if b == NULL else load_some(b + at + i * LANES, n))
+        store(sums + i * LANES, total[i])
+        store(products + i * LANES, product[i])
+
+
+cdef void sum_chunk(const real* a, const real* b, const real* mask, const real* centre, Py_ssize_t first, Py_ssize_t last,
+                    Py_ssize_t channels, Py_ssize_t period, double* sums, double* products) noexcept nogil:
+    """Add the sums of a chunk to those of the channels."""
+    cdef real part[TOGETHER * LANES]
+    cdef real other[TOGETHER * LANES]
+    cdef Py_ssize_t place = 0, c
+    cdef int n, i
+    while place < min(period, last - first):
+        n = TOGETHER
+        if place + TOGETHER * LANES <= period:
+            add_up(a, b, mask, centre, first, last, period, place, part, other, TOGETHER)
+        else:
+            add_up(a, b, mask, centre, first, last, period, place, part, other, 1)
+            n = 1
+        c = place % channels
+        for i in range(n * LANES):
+            sums[c] += part[i]
+            products[c] += other[i]
+            c = c + 1 if c + 1 < channels else 0
+        place += n * LANES
+
+
+def sums(const real[::1] a, const real[::1] b, const real[::1] mask, double[::1] total, double[::1] along, int threads):
+    """Write the sums per channel of ``a`` and of ``a * b``; where ``mask`` is not empty, of what has it positive."""
+    cdef Py_ssize_t channels = total.shape[0], period = make_period(channels), size = max(CHUNK // period, 1) * period
+    cdef Py_ssize_t chunks = (a.shape[0] + size - 1) // size, i, c
+    cdef const real* other = &b[0] if b.shape[0] else NULL
+    cdef const real* where = &mask[0] if mask.shape[0] else NULL
+    cdef double* parts = <double*> new_block(chunks * 2 * channels * sizeof(double))
+    if parts == NULL:
+        raise MemoryError
+    memset(parts, 0, chunks * 2 * channels * sizeof(double))
+    total[:] = 0
+    along[:] = 0
+    for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
+        sum_chunk(&a[0], other, where, NULL, i * size, min((i + 1) * size, a.shape[0]), channels, period,
+                  parts + 2 * i * channels, parts + (2 * i + 1) * channels)
+    for i in range(chunks):
+        for c in range(channels):
+            total[c] += parts[2 * i * channels + c]
+            along[c] += parts[(2 * i + 1) * channels + c]
+    free(parts)
+
+
+def moments(const real[::1] a, double[::1] mean, double[::1] squares, int threads):
+    """Write the mean of each channel and the sum of the squared distances from it.
+
+    Each chunk is summed around its first numbers; the chunks are joined as in Chan, Golub and LeVeque 1983.
+    """
+    cdef Py_ssize_t channels = mean.shape[0], period = make_period(channels), size = max(CHUNK // period, 1) * period
+    cdef Py_ssize_t chunks = (a.shape[0] + size - 1) // size, i, c, before = 0, n
+    cdef double* parts = <double*> new_block(chunks * 2 * channels * sizeof(double))
+    cdef real* centres = <real*> new_block(threads * period * sizeof(real))
+    cdef double apart, value
+    if parts == NULL or centres == NULL:
+        free(parts)
+        free(centres)
+        raise MemoryError
+    memset(parts, 0, chunks * 2 * channels * sizeof(double))
+    mean[:] = 0
+    squares[:] = 0
+    for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
+        sum_around_first(&a[0], centres + threadid() * period, i * size, min((i + 1) * size, a.shape[0]), channels, period,
+                         parts + 2 * i * channels, parts + (2 * i + 1) * channels)
+    for i in range(chunks):
+        n = (min((i + 1) * size, a.shape[0]) - i * size) // channels
+        for c in range(channels):
+            value = parts[2 * i * channels + c] / n
+            apart = a[i * size + c] + value - mean[c]
+            squares[c] += (parts[(2 * i + 1) * channels + c] - value * value * n) + apart * apart * before * n / (before + n)
+            mean[c] += apart * n / (before + n)
+        before += n
+    free(parts)
+    free(centres)
+
+
+cdef void sum_around_first(const real* a, real* centre, Py_ssize_t first, Py_ssize_t last, Py_ssize_t channels,
+                           Py_ssize_t period, double* sums, double* squares) noexcept nogil:
     cdef Py_ssize_t i
-    for i in range(n):
-        sums[i] += a[i] * b[i]
+    for i in range(period):
+        centre[i] = a[first + i % channels]
+    sum_chunk(a, NULL, NULL, centre, first, last, channels, period, sums, squares)
 
 
-cdef void add_squares(const real* a, const real* centre, Py_ssize_t n, real* sums) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        sums[i] += (a[i] - centre[i]) * (a[i] - centre[i])
+cdef void map_part(const real* a, const real* mask, const real* b, const real* scale_a, const real* scale_b,
+                   const real* shift, vec floor, real* out, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    cdef int n
+    cdef vec value
+    while i < size:
+        n = <int> min(size - i, LANES)
+        value = load_some(a + i, n)
+        if mask != NULL:
+            value = either_real(load_some(mask + i, n) > zeros(), value, zeros())
+        if scale_a != NULL:
+            value = value * load_some(scale_a + i, n) + load_some(shift + i, n)
+        if b != NULL:
+            value = value + load_some(b + i, n) * load_some(scale_b + i, n)
+        store_some(out + i, larger(floor, value), n)
+        i += LANES
 
 
-cdef void add_values(const real* a, Py_ssize_t n, real* sums) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        sums[i] += a[i]
+def affine(const real[::1] a, const real[::1] mask, const real[::1] b, const real[::1] scale_a, const real[::1] scale_b,
+           const real[::1] shift, bint rectify, real[::1] out, int threads):
+    """Write ``a * scale_a + b * scale_b + shift``, with ``rectify`` what of it is positive.
 
-
-def sum_channels(const real[::1] a, real[:, ::1] partial, int threads):
-    """Add chunk i of ``a`` to row i of ``partial`` (chunks, period)."""
-    cdef Py_ssize_t chunk, start, stop, period = partial.shape[1], size = a.shape[0]
-    for chunk in prange(partial.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        start = chunk * PERIODS * period
-        stop = min(start + PERIODS * period, size)
-        while start < stop:
-            add_values[real](&a[start], min(period, stop - start), &partial[chunk, 0])
-            start = start + period
-
-
-def sum_squares(const real[::1] a, const real[::1] centre, real[:, ::1] partial, int threads):
-    """Add chunk i of ``(a - centre) ** 2`` to row i of ``partial`` (chunks, period)."""
-    cdef Py_ssize_t chunk, start, stop, period = partial.shape[1], size = a.shape[0]
-    for chunk in prange(partial.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        start = chunk * PERIODS * period
-        stop = min(start + PERIODS * period, size)
-        while start < stop:
-            add_squares[real](&a[start], &centre[0], min(period, stop - start), &partial[chunk, 0])
-            start = start + period
-
-
-def sum_products(const real[::1] a, const real[::1] b, real[:, ::1] partial, int threads):
-    """Add chunk i of ``a * b`` to row i of ``partial`` (chunks, period)."""
-    cdef Py_ssize_t chunk, start, stop, period = partial.shape[1], size = a.shape[0]
-    for chunk in prange(partial.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        start = chunk * PERIODS * period
-        stop = min(start + PERIODS * period, size)
-        while start < stop:
-            add_products[real](&a[start], &b[start], min(period, stop - start), &partial[chunk, 0])
-            start = start + period
-
-
-cdef void scale_and_shift(const real* a, const real* scale, const real* shift, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = a[i] * scale[i] + shift[i]
-
-
-cdef void combine_chunk(const real* a, const real* b, const real* scale_a, const real* scale_b, const real* shift,
-                        real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = a[i] * scale_a[i] + b[i] * scale_b[i] + shift[i]
-
-
-def affine(const real[::1] a, const real[::1] scale, const real[::1] shift, real[::1] out, int threads):
-    """Write ``a * scale + shift``."""
-    cdef Py_ssize_t i, period = scale.shape[0], size = a.shape[0]
-    for i in prange(0, size, period, nogil=True, num_threads=threads, schedule="static"):
-        scale_and_shift[real](&a[i], &scale[0], &shift[0], &out[i], min(period, size - i))
-
-
-def combine(const real[::1] a, const real[::1] b, const real[::1] scale_a, const real[::1] scale_b,
-            const real[::1] shift, real[::1] out, int threads):
-    """Write ``a * scale_a + b * scale_b + shift``."""
-    cdef Py_ssize_t i, period = shift.shape[0], size = a.shape[0]
-    for i in prange(0, size, period, nogil=True, num_threads=threads, schedule="static"):
-        combine_chunk[real](&a[i], &b[i], &scale_a[0], &scale_b[0], &shift[0], &out[i], min(period, size - i))
-
-
-def rectifier_gradient(const real[::1] output, const real[::1] grad_output, real[::1] out, int threads):
-    """Write ``grad_output`` where ``output`` is positive, else 0."""
-    cdef Py_ssize_t i
-    for i in prange(output.shape[0], nogil=True, num_threads=threads, schedule="static"):
-        out[i] = grad_output[i] if output[i] > 0 else 0
+    Scales and shift are of one period. ``b`` may be empty; so may be the scales and the shift of ``a`` alone. If
+    ``mask`` is not, ``a`` counts where that is positive.
+    """
+    cdef Py_ssize_t i, period = max(scale_a.shape[0], 1), size = a.shape[0]
+    cdef vec floor = everywhere(0 if rectify else -INFINITY)
+    cdef const real* where = &mask[0] if mask.shape[0] else NULL
+    cdef const real* other = &b[0] if b.shape[0] else NULL
+    cdef const real* scale = &scale_a[0] if scale_a.shape[0] else NULL
+    if scale == NULL:
+        period = PART
+    for i in prange((size + period - 1) // period, nogil=True, num_threads=threads, schedule="static"):
+        map_part(&a[i * period], where + i * period if where != NULL else NULL,
+                 other + i * period if other != NULL else NULL, scale, &scale_b[0], &shift[0], floor, &out[i * period],
+                 min(period, size - i * period))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import SimpleNamespace
+
+import numpy as np
 
 from .._ext.processor import instruction_sets
 from ..errors import ActionbenchError
 
-__all__ = ["INSTRUCTION_SET", "convolution", "default_threads", "load", "normalisation", "pooling", "usable"]
+__all__ = ["INSTRUCTION_SET", "build", "default_threads", "of", "usable"]
+
+_HOT = ("normalisation", "pooling", "products")
+_TYPES = {"f": "float32", "d": "float64"}
 
 
 def usable() -> list[str]:
     """Return the instruction sets that this processor has and the compiler knew, the best first."""
     package = __package__.rpartition(".")[0]
-    return [name for name in instruction_sets() if find_spec(f"{package}._ext.convolution_{name}")]
+    return [name for name in instruction_sets() if find_spec(f"{package}._ext.{_HOT[0]}_{name}_float32")]
 
 
 def _choose() -> str:
@@ -29,9 +35,18 @@ def _choose() -> str:
     return wanted or usable()[0]
 
 
-def load(kernel: str, instruction_set: str) -> ModuleType:
-    """Return one build of a kernel."""
-    return import_module(f".._ext.{kernel}_{instruction_set}", __package__)
+@cache
+def build(instruction_set: str, char: str) -> SimpleNamespace:
+    """Return the kernels of one build by name; ``char`` is that of the type, f or d."""
+    modules = (import_module(f".._ext.{name}_{instruction_set}_{_TYPES[char]}", __package__) for name in _HOT)
+    return SimpleNamespace(
+        **{name: value for module in modules for name, value in vars(module).items() if name[0] != "_"}
+    )
+
+
+def of(dtype: np.dtype) -> SimpleNamespace:
+    """Return the kernels for float32 or float64."""
+    return build(INSTRUCTION_SET, dtype.char)
 
 
 def default_threads() -> int:
@@ -43,6 +58,3 @@ def default_threads() -> int:
 
 
 INSTRUCTION_SET = _choose()
-convolution = load("convolution", INSTRUCTION_SET)
-normalisation = load("normalisation", INSTRUCTION_SET)
-pooling = load("pooling", INSTRUCTION_SET)

@@ -82,9 +82,11 @@ class _Convolution(Module):
         weight = self.weight.value
         return weight.reshape(*(1,) * (3 - self.axes), *weight.shape)
 
-    def _learn(self, gradient: Array, scale: float) -> None:
-        """Add the gradient of what `_filters` returns."""
-        self.weight.accumulate(gradient.reshape(self.weight.value.shape), scale)
+    def _learn(self, x: Array, grad_output: Array, scale: float) -> None:
+        """Add the gradient of the filters."""
+        grad = self.weight.grad
+        out = grad.reshape(*(1,) * (3 - self.axes), *grad.shape)
+        functional.conv3d_weight_gradient(x, grad_output, out.shape[:3], **self.how, out=out, scale=scale)
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         filters = self._filters()
@@ -101,11 +103,9 @@ class _Convolution(Module):
         x, filters = lift(context, self.axes), self._filters()
         grad_output = lift(np.asarray(grad_output, filters.dtype), self.axes)
         if param_grad:
-            self._learn(
-                functional.conv3d_weight_gradient(x, grad_output, filters.shape[:3], **self.how), scale
-            )
+            self._learn(x, grad_output, scale)
             if self.bias is not None:
-                self.bias.accumulate(functional.channel_sums(grad_output).astype(filters.dtype), scale)
+                self.bias.accumulate(functional.channel_sums(grad_output)[0].astype(filters.dtype), scale)
         if not input_grad:
             return None
         return lower(
@@ -239,7 +239,10 @@ class ConvMap2d(_Convolution):
         filters[..., self.table[:, 0], self.table[:, 1]] = weight
         return filters
 
-    def _learn(self, gradient: Array, scale: float) -> None:
+    def _learn(self, x: Array, grad_output: Array, scale: float) -> None:
+        gradient = functional.conv3d_weight_gradient(
+            x, grad_output, (1, *self.weight.value.shape[:2]), **self.how
+        )
         self.weight.accumulate(gradient[0][..., self.table[:, 0], self.table[:, 1]], scale)
 
 

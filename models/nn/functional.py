@@ -1,15 +1,18 @@
-"""Convolution, pooling and sums per channel: the functions that check, convert and allocate for the kernels.
+"""Convolution, pooling, products and sums per channel: the functions that check, convert and allocate for the kernels.
 
-Volumes are (N, T, H, W, C), float32 or float64; an array that is not contiguous is copied. No result depends
-on ``threads`` (by default `default_threads`).
+Volumes are (N, T, H, W, C), float32 or float64; an array whose channels are not neighbours is copied. No result
+depends on ``threads`` (by default `default_threads`).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
+from math import gcd
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from .. import kernels
 from ..kernels import default_threads
@@ -17,10 +20,9 @@ from ..kernels import default_threads
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
 
-_VECTOR = 8
 _PERIOD = 512
-_CHUNK = 16
 _WORTH_SHARING = 2**16
+_FEW_SAMPLES = 15
 
 
 def _team(threads: int | None, operations: int) -> int:
@@ -63,48 +65,23 @@ def _check_filter(x: Array, weight: Array, groups: int) -> None:
         raise ValueError(f"weight must be (kT, kH, kW, {channels}, {whole}), got {weight.shape}")
 
 
-def _fit(
-    x: Array, before: tuple[int, ...], shape: tuple[int, ...], spread: tuple[int, ...] = (1, 1, 1)
-) -> Array:
-    """Place a volume ``before`` pixels into zeros of ``shape``, ``spread`` apart; cut what is outside."""
-    if not any(before) and shape == x.shape[1:4] and spread == (1, 1, 1):
-        return np.ascontiguousarray(x)
-    out = np.zeros((len(x), *shape, x.shape[4]), x.dtype)
-    to, source = [slice(None)], [slice(None)]
-    for axis in range(3):
-        first = max(-(before[axis] // spread[axis]), 0)
-        last = min(-((before[axis] - shape[axis]) // spread[axis]), x.shape[axis + 1])
-        start = before[axis] + first * spread[axis]
-        source.append(slice(first, max(last, first)))
-        to.append(slice(start, max(start + (last - first - 1) * spread[axis] + 1, start), spread[axis]))
-    out[tuple(to)] = x[tuple(source)]
-    return out
+@lru_cache(maxsize=256)
+def _places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dilation: Triple) -> Triple:
+    """Return how many places a filter has along each axis."""
+    places = tuple(conv_size(*of) for of in zip(size, taps, stride, padding, dilation, strict=True))
+    if 0 in places:
+        raise ValueError(f"a filter of {taps} does not fit into volumes of {size} padded by {padding}")
+    return places  # type: ignore[return-value]
 
 
-def _pad(x: Array, padding: Triple) -> Array:
-    return _fit(x, padding, tuple(size + 2 * p for size, p in zip(x.shape[1:4], padding, strict=True)))
+def _near(x: Array) -> Array:
+    """Return an array whose last axis has its numbers side by side."""
+    return x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
 
 
-def _fill(a: Array, axis_size: int) -> Array:
-    """Fill the last axis up with zeros to ``axis_size``."""
-    if a.shape[-1] == axis_size:
-        return np.ascontiguousarray(a)
-    out = np.zeros((*a.shape[:-1], axis_size), a.dtype)
-    out[..., : a.shape[-1]] = a
-    return out
-
-
-def _vectors(channels: int) -> int:
-    return -(-channels // _VECTOR) * _VECTOR
-
-
-@lru_cache(maxsize=64)
-def _offsets(shape: tuple[int, ...], counts: Triple, steps: Triple, channels: int) -> NDArray[np.intp]:
-    """Return where the pixels (or taps) of a grid stand in one flat sample of ``shape`` (T, H, W, C)."""
-    t, h, w, c = np.ix_(
-        *(np.arange(n) * step for n, step in zip((*counts, channels), (*steps, 1), strict=True))
-    )
-    return (((t * shape[1] + h) * shape[2] + w) * shape[3] + c).astype(np.intp).ravel()
+def _nothing(axes: int, dtype: np.dtype) -> Array:
+    """Return what a kernel takes for an array that is not given."""
+    return np.empty((0,) * axes, dtype)
 
 
 def conv3d(
@@ -115,6 +92,7 @@ def conv3d(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     groups: int = 1,
+    rectify: bool = False,
     threads: int | None = None,
 ) -> Array:
     """Correlate volumes with filters.
@@ -131,6 +109,8 @@ def conv3d(
         Pixels between places of the filter, zeros around the volume, pixels between taps; along T, H, W.
     groups : int
         Parts into which both channels are divided, each output part seeing its input part only.
+    rectify : bool
+        Whether what is below 0 becomes 0.
     threads : int, optional
         How many threads share the work.
 
@@ -144,36 +124,80 @@ def conv3d(
         If the shapes do not go together, or the filter is larger than the padded volume.
     """
     _check_filter(x, weight, groups)
-    if groups > 1:
+    size = _places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
+    out = np.empty((len(x), *size, weight.shape[4]), x.dtype)
+    how = (stride, padding, dilation, rectify, threads)
+    if groups == 1:
+        _convolve(x, weight, bias, out, *how)
+    else:
         biases = [None] * groups if bias is None else np.split(bias, groups)
-        parts = zip(*_split(groups, x, weight), biases, strict=True)
-        how = (stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d(a, w, b, *how) for a, w, b in parts], axis=-1)
-    taps, channels = weight.shape[:3], weight.shape[4]
-    size = tuple(conv_size(*of) for of in zip(x.shape[1:4], taps, stride, padding, dilation, strict=True))
-    if 0 in size:
-        raise ValueError(
-            f"a filter of {taps} does not fit into volumes of {x.shape[1:4]} padded by {padding}"
-        )
-    source = _pad(x, padding)
-    out = np.zeros((len(x), *size, channels), x.dtype)
-    if bias is not None:
-        out += bias
-    if out.size and x.shape[4]:
-        kernels.convolution.convolve(
-            source.reshape(len(x), -1),
-            _offsets(source.shape[1:], size, stride, 1),
-            _offsets(source.shape[1:], taps, dilation, x.shape[4]),
-            _fill(weight.astype(x.dtype, copy=False).reshape(-1, channels), _vectors(channels)),
-            out.reshape(len(x), -1, channels),
-            _team(threads, out.size * weight[..., 0].size),
-        )
+        for a, w, b, y in zip(*_split(groups, x, weight), biases, _split(groups, out)[0], strict=True):
+            _convolve(a, w, b, y, *how)
     return out
+
+
+def _convolve(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    out: Array,
+    stride: Triple,
+    before: Triple,
+    dilation: Triple,
+    rectify: bool,
+    threads: int | None,
+) -> None:
+    """Write the correlation whose first place stands ``before`` pixels outside of the volume into ``out``."""
+    if not out.size:
+        return
+    if not x.shape[4]:
+        out[...] = 0 if bias is None else bias
+        return
+    kernels.of(x.dtype).convolve(
+        _near(x),
+        weight.astype(x.dtype, copy=False),
+        _nothing(1, x.dtype) if bias is None else bias.astype(x.dtype, copy=False),
+        out,
+        stride,
+        before,
+        dilation,
+        rectify,
+        _team(threads, out.size * weight.size // weight.shape[4] // 16),
+    )
 
 
 def _split(groups: int, *arrays: Array) -> list[list[Array]]:
     """Divide the channels of each array into groups."""
     return [np.split(array, groups, axis=-1) for array in arrays]
+
+
+class _Phase(NamedTuple):
+    """Pixels of a convolution's input, its stride apart, that meet the same taps."""
+
+    pixels: slice
+    taps: slice
+    before: int
+    dilation: int
+
+
+@lru_cache(maxsize=256)
+def _phases(size: int, taps: int, stride: int, padding: int, dilation: int) -> tuple[_Phase, ...]:
+    """Divide an axis of ``size`` pixels so that the gradient of each part is a dense correlation.
+
+    Pixel i gets ``grad_output[o] * weight[k]`` where ``o * stride + k * dilation = i + padding``: those taps for which
+    the remainders by the stride agree, the last one first.
+    """
+    phases = []
+    for first in range(min(stride, size)):
+        rest = (first + padding) % stride
+        met = [k for k in range(taps) if (k * dilation - rest) % stride == 0]
+        if not met:
+            continue
+        step = met[1] - met[0] if len(met) > 1 else taps
+        mirrored = slice(met[-1], met[0] - step if met[0] >= step else None, -step)
+        before = (met[-1] * dilation - rest) // stride - (first + padding) // stride
+        phases.append(_Phase(slice(first, None, stride), mirrored, before, dilation // gcd(stride, dilation)))
+    return tuple(phases)
 
 
 def conv3d_input_gradient(
@@ -186,19 +210,20 @@ def conv3d_input_gradient(
     groups: int = 1,
     threads: int | None = None,
 ) -> Array:
-    """Return the gradient of `conv3d` with respect to its input of ``size`` (T, H, W).
-
-    It is the correlation of ``grad_output``, spread by the stride, with the mirrored filters.
-    """
-    if groups > 1:
-        parts = zip(*_split(groups, grad_output, weight), strict=True)
-        how = (size, stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d_input_gradient(g, w, *how) for g, w in parts], axis=-1)
-    reach = tuple(d * (k - 1) for d, k in zip(dilation, weight.shape[:3], strict=True))
-    before = tuple(r - p for r, p in zip(reach, padding, strict=True))
-    source = _fit(grad_output, before, tuple(s + r for s, r in zip(size, reach, strict=True)), stride)
-    mirrored = weight[::-1, ::-1, ::-1].transpose(0, 1, 2, 4, 3)
-    return conv3d(source, mirrored, dilation=dilation, threads=threads)
+    """Return the gradient of `conv3d` with respect to its input of ``size`` (T, H, W)."""
+    _check_volume(grad_output, "grad_output")
+    shape = (len(grad_output), *size, weight.shape[3] * groups)
+    axes = zip(size, weight.shape[:3], stride, padding, dilation, strict=True)
+    phases = list(product(*(_phases(*axis) for axis in axes)))
+    complete = len(phases) == int(np.prod([min(s, n) for s, n in zip(stride, size, strict=True)]))
+    gradient = (np.empty if complete else np.zeros)(shape, grad_output.dtype)
+    for g, w, to in zip(*_split(groups, grad_output, weight, gradient), strict=True):
+        for t, y, x in phases:
+            part = to[:, t.pixels, y.pixels, x.pixels]
+            filters = w[t.taps, y.taps, x.taps].swapaxes(3, 4)
+            before, steps = (t.before, y.before, x.before), (t.dilation, y.dilation, x.dilation)
+            _convolve(g, filters, None, part, (1, 1, 1), before, steps, False, threads)
+    return gradient
 
 
 def conv3d_weight_gradient(
@@ -210,25 +235,73 @@ def conv3d_weight_gradient(
     dilation: Triple = (1, 1, 1),
     groups: int = 1,
     threads: int | None = None,
+    out: Array | None = None,
+    scale: float = 1.0,
 ) -> Array:
-    """Return the gradient of `conv3d` with respect to its weights, shape (kT, kH, kW, C / groups, D)."""
+    """Return the gradient of `conv3d` with respect to its weights, shape (kT, kH, kW, C / groups, D).
+
+    With ``out``, ``scale`` times the gradient is added to that.
+    """
     _check_volume(x)
-    if groups > 1:
-        parts = zip(*_split(groups, x, grad_output), strict=True)
-        how = (taps, stride, padding, dilation, 1, threads)
-        return np.concatenate([conv3d_weight_gradient(a, g, *how) for a, g in parts], axis=-1)
-    source, channels = _pad(x, padding), grad_output.shape[4]
-    gradient = np.zeros((int(np.prod(taps)) * x.shape[4], _vectors(channels)), x.dtype)
+    if out is None:
+        out = np.zeros((*taps, x.shape[4] // groups, grad_output.shape[4]), x.dtype)
     if x.size and grad_output.size:
-        kernels.convolution.weight_gradient(
-            source.reshape(len(x), -1),
-            _offsets(source.shape[1:], grad_output.shape[1:4], stride, 1),
-            _offsets(source.shape[1:], taps, dilation, x.shape[4]),
-            _fill(grad_output, _vectors(channels)).reshape(len(x), -1, _vectors(channels)),
-            gradient,
-            _team(threads, grad_output.size * len(gradient)),
+        for a, g, to in zip(*_split(groups, x, grad_output, out), strict=True):
+            team = _team(threads, g.size * to.size // to.shape[4] // 16)
+            kernels.of(x.dtype).weight_gradient(
+                _near(a), _near(g), to, stride, padding, dilation, scale, team
+            )
+    return out
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | None = None) -> Array:
+    """Return ``x @ weight.T + bias``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C)
+    weight : ndarray, shape (D, C)
+    bias : ndarray, shape (D,), optional
+    threads : int, optional
+        How many threads share the work.
+
+    Returns
+    -------
+    ndarray, shape (N, D)
+    """
+    shape, kernel = (len(x), len(weight)), kernels.of(weight.dtype)
+    team = _team(threads, x.size * len(weight) // 16)
+    if not x.size or not weight.size:
+        out = np.zeros(shape, weight.dtype)
+    elif len(x) <= _FEW_SAMPLES:
+        out = np.zeros(shape, weight.dtype)
+        kernel.inner_products(np.ascontiguousarray(x), np.ascontiguousarray(weight), out, team)
+    elif weight.size > x.size:
+        # The larger matrix stands on the left, where it is read once as it is.
+        turned = np.empty(shape[::-1], weight.dtype)
+        kernel.product(weight, x.T, turned, False, team)
+        out = np.ascontiguousarray(turned.T)
+    else:
+        out = np.empty(shape, weight.dtype)
+        kernel.product(x, weight.T, out, False, team)
+    if bias is not None:
+        out += bias
+    return out
+
+
+def add_product(out: Array, left: Array, right: Array, threads: int | None = None) -> None:
+    """Add ``left @ right`` to ``out``, shapes (N, C), (C, D) and (N, D)."""
+    if left.size and right.size:
+        kernels.of(out.dtype).product(
+            left, right, out, True, _team(threads, left.size * right.shape[1] // 16)
         )
-    return gradient[:, :channels].reshape(*taps, x.shape[4], channels)
+
+
+def matmul(left: Array, right: Array, threads: int | None = None) -> Array:
+    """Return ``left @ right``, shapes (N, C), (C, D) and (N, D)."""
+    out = np.zeros((len(left), right.shape[1]), right.dtype)
+    add_product(out, left, right, threads)
+    return out
 
 
 def _windows(
@@ -247,25 +320,77 @@ def _windows(
     return size
 
 
-def _check_taps(
-    shape: tuple[int, ...],
-    size: tuple[int, ...],
-    kernel: Triple,
-    stride: Triple,
-    padding: Triple,
-    dilation: Triple,
-) -> None:
-    """Refuse windows whose taps all lie in the padding, which only dilated ones can."""
-    for n, windows, k, s, p, d in zip(shape, size, kernel, stride, padding, dilation, strict=True):
-        taps = np.arange(windows)[:, np.newaxis] * s - p + np.arange(k) * d
-        if not ((taps >= 0) & (taps < n)).any(axis=1).all():
+@lru_cache(maxsize=256)
+def _spans(
+    size: Triple, places: Triple, kernel: Triple, stride: Triple, padding: Triple, dilation: Triple
+) -> NDArray[np.intp]:
+    """Return first and last (excluded) pixel of each window, along T, then H, then W.
+
+    Raises
+    ------
+    ValueError
+        If all pixels of a window lie in the padding, which only those of dilated ones can.
+    """
+    rows = []
+    for n, windows, k, s, p, d in zip(size, places, kernel, stride, padding, dilation, strict=True):
+        start = np.arange(windows) * s - p
+        first = start + np.maximum(-start + d - 1, 0) // d * d
+        last = np.minimum(start + d * (k - 1) + 1, n)
+        if (first >= last).any():
             raise ValueError(
-                f"a window of {kernel} with dilation {dilation} meets only padding in volumes of {shape}"
+                f"a window of {kernel} with dilation {dilation} meets only padding in volumes of {size}"
             )
+        rows.append(np.stack([first, last], axis=1))
+    return np.concatenate(rows).astype(np.intp)
 
 
-def _integers(*values: Triple) -> list[NDArray[np.intp]]:
-    return [np.asarray(value, np.intp) for value in values]
+class Pooled(NamedTuple):
+    """What a pooling found.
+
+    Attributes
+    ----------
+    output : ndarray, shape (N, T', H', W', C)
+    where : ndarray of int32, same shape
+        Place of each value in its volume, counted in pixels.
+    raw : ndarray, same shape
+        The values before they were scaled; empty if they were not.
+    spans : ndarray of int, shape (T' + H' + W', 2)
+        First and last (excluded) pixel of each window, along T, then H, then W.
+    """
+
+    output: Array
+    where: NDArray[np.int32]
+    raw: Array
+    spans: NDArray[np.intp]
+
+
+def _largest(
+    x: Array,
+    places: tuple[int, ...],
+    spans: NDArray[np.intp],
+    dilation: Triple,
+    affine: tuple[Array, Array] | None,
+    rectify: bool,
+    threads: int | None,
+) -> Pooled:
+    out = np.empty((len(x), *places, x.shape[4]), x.dtype)
+    where = np.empty(out.shape, np.int32)
+    raw = np.empty(out.shape if affine else (0,) * 5, x.dtype)
+    if out.size:
+        scale, shift = affine or (_nothing(1, x.dtype),) * 2
+        factors = (np.tile(v.astype(x.dtype), x.shape[3]) for v in (scale, shift))
+        kernels.of(x.dtype).max_pool(
+            np.ascontiguousarray(x),
+            *factors,
+            spans,
+            dilation,
+            rectify,
+            out,
+            where,
+            raw,
+            _team(threads, x.size),
+        )
+    return Pooled(out, where, raw, spans)
 
 
 def max_pool3d(
@@ -275,54 +400,136 @@ def max_pool3d(
     padding: Triple = (0, 0, 0),
     ceil_mode: bool = False,
     dilation: Triple = (1, 1, 1),
+    affine: tuple[Array, Array] | None = None,
+    rectify: bool = False,
     threads: int | None = None,
-) -> tuple[Array, NDArray[np.int32]]:
+) -> Pooled:
     """Take the largest value of each window, the first where several are equal.
 
-    ``dilation`` is how many pixels lie between those that a window looks at.
-
-    Returns
-    -------
-    output : ndarray, shape (N, T', H', W', C)
-    where : ndarray of int32, same shape
-        Place of the value in its volume, counted in pixels.
+    Parameters
+    ----------
+    x : ndarray, shape (N, T, H, W, C)
+        Volumes.
+    kernel, stride, padding, dilation : tuple of three int
+        Pixels of a window, pixels between windows, pixels around the volume that are never the largest, pixels between
+        those that a window looks at; along T, H, W.
+    ceil_mode : bool
+        Whether a window may stick out at the end.
+    affine : tuple of two ndarray of shape (C,), optional
+        Scale and shift of each channel before the pooling.
+    rectify : bool
+        Whether what is below 0 becomes 0.
+    threads : int, optional
+        How many threads share the work.
 
     Raises
     ------
     ValueError
-        If the window does not fit or the padding is more than half of it.
+        If the window does not fit, the padding is more than half of it, or a window meets only padding.
     """
     span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    size = _windows(x, span, stride, padding, ceil_mode)
-    _check_taps(x.shape[1:4], size, kernel, stride, padding, dilation)
-    out = np.empty((len(x), *size, x.shape[4]), x.dtype)
-    where = np.empty(out.shape, np.int32)
-    if out.size:
-        kernels.pooling.max_pool(
-            np.ascontiguousarray(x),
-            *_integers(kernel, stride, padding, dilation),
-            out,
-            where,
-            _team(threads, x.size),
-        )
-    return out, where
+    places = _windows(x, span, stride, padding, ceil_mode)
+    spans = _spans(x.shape[1:4], places, kernel, stride, padding, dilation)
+    return _largest(x, places, spans, dilation, affine, rectify, threads)
 
 
 def max_pool3d_gradient(
-    grad_output: Array, where: NDArray[np.int32], size: Triple, threads: int | None = None
+    grad_output: Array,
+    pooled: Pooled,
+    size: Triple,
+    rectified: bool = False,
+    affine: tuple[Array, Array, Array, Array] | None = None,
+    threads: int | None = None,
 ) -> Array:
-    """Return the gradient of `max_pool3d` with respect to its input of ``size`` (T, H, W)."""
-    n, channels = len(grad_output), grad_output.shape[4]
-    gradient = np.zeros((n, *size, channels), grad_output.dtype)
-    if grad_output.size:
-        flat = (n, -1, channels)
-        kernels.pooling.max_pool_gradient(
-            np.ascontiguousarray(grad_output).reshape(flat),
-            where.reshape(flat),
-            gradient.reshape(flat),
-            _team(threads, gradient.size),
-        )
+    """Return the gradient of `max_pool3d` with respect to its input of ``size`` (T, H, W).
+
+    Parameters
+    ----------
+    grad_output : ndarray, shape (N, T', H', W', C)
+    pooled : Pooled
+        What the pooling found.
+    size : tuple of three int
+        Of the input.
+    rectified : bool
+        Whether gradients count only where the output is positive.
+    affine : tuple of ndarray, optional
+        The input and, for each channel, a factor of the gradient, a factor of the input that is added to it, and what
+        is added besides.
+    threads : int, optional
+        How many threads share the work.
+    """
+    gradient = np.empty((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
+    if not grad_output.size:
+        gradient.fill(0)
+        return gradient
+    x, factor, *rows = affine or (_nothing(5, gradient.dtype), *(_nothing(1, gradient.dtype),) * 3)
+    rows = [np.tile(row.astype(gradient.dtype), size[2]) for row in rows]
+    kernels.of(gradient.dtype).max_pool_gradient(
+        np.ascontiguousarray(grad_output),
+        pooled.where,
+        pooled.output if rectified else _nothing(5, gradient.dtype),
+        x,
+        factor.astype(gradient.dtype, copy=False),
+        *rows,
+        pooled.spans,
+        gradient,
+        _team(threads, gradient.size),
+    )
     return gradient
+
+
+@lru_cache(maxsize=256)
+def _averages(
+    size: Triple, places: Triple, kernel: Triple, stride: Triple, padding: Triple, count_include_pad: bool
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the windows of an average pooling, and the inverse of how many pixels each counts along its axis."""
+    spans, counts, start = _spans(size, places, kernel, stride, padding, (1, 1, 1)), [], 0
+    for n, windows, k, s, p in zip(size, places, kernel, stride, padding, strict=True):
+        own = spans[start : start + windows]
+        padded = np.minimum(k, n + 2 * p - np.arange(windows) * s)
+        counts.append(padded if count_include_pad else own[:, 1] - own[:, 0])
+        start += windows
+    return spans, 1 / np.concatenate(counts)
+
+
+@lru_cache(maxsize=256)
+def _turned(key: bytes, size: tuple[int, ...], places: tuple[int, ...]) -> NDArray[np.intp]:
+    """Return first and last window that hold each pixel, from the windows as bytes."""
+    spans, rows, start = np.frombuffer(key, np.intp).reshape(-1, 2), [], 0
+    for n, windows in zip(size, places, strict=True):
+        first, last = spans[start : start + windows].T
+        pixels = np.arange(n)
+        rows.append(
+            np.stack(
+                [np.searchsorted(last, pixels, "right"), np.searchsorted(first, pixels, "right")], axis=1
+            )
+        )
+        start += windows
+    return np.concatenate(rows).astype(np.intp)
+
+
+def _sum_windows(
+    x: Array,
+    spans: NDArray[np.intp],
+    weights: NDArray[np.float64] | None,
+    out_weights: NDArray[np.float64] | None,
+    places: tuple[int, ...],
+    threads: int | None,
+) -> Array:
+    """Return weighted sums of windows; weights are given along T, then H, then W."""
+    out = np.empty((len(x), *places, x.shape[4]), x.dtype)
+    if out.size:
+        inner = np.ones(sum(x.shape[1:4])) if weights is None else weights
+        outer = np.ones(sum(places)) if out_weights is None else out_weights
+        kernels.of(x.dtype).window_sums(
+            np.ascontiguousarray(x),
+            spans,
+            inner.astype(x.dtype),
+            outer.astype(x.dtype),
+            out,
+            _team(threads, x.size),
+        )
+    return out
 
 
 def avg_pool3d(
@@ -335,17 +542,9 @@ def avg_pool3d(
     threads: int | None = None,
 ) -> Array:
     """Take the mean of each window, shape (N, T', H', W', C); zeros of the padding count by default."""
-    size = _windows(x, kernel, stride, padding, ceil_mode)
-    out = np.empty((len(x), *size, x.shape[4]), x.dtype)
-    if out.size:
-        kernels.pooling.average_pool(
-            np.ascontiguousarray(x),
-            *_integers(kernel, stride, padding),
-            count_include_pad,
-            out,
-            _team(threads, x.size),
-        )
-    return out
+    places = _windows(x, kernel, stride, padding, ceil_mode)
+    spans, shares = _averages(x.shape[1:4], places, kernel, stride, padding, count_include_pad)
+    return _sum_windows(x, spans, None, shares, places, threads)
 
 
 def avg_pool3d_gradient(
@@ -358,16 +557,9 @@ def avg_pool3d_gradient(
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `avg_pool3d` with respect to its input of ``size`` (T, H, W)."""
-    gradient = np.zeros((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
-    if grad_output.size:
-        kernels.pooling.average_pool_gradient(
-            np.ascontiguousarray(grad_output),
-            *_integers(kernel, stride, padding),
-            count_include_pad,
-            gradient,
-            _team(threads, gradient.size),
-        )
-    return gradient
+    places = grad_output.shape[1:4]
+    spans, shares = _averages(size, places, kernel, stride, padding, count_include_pad)
+    return _sum_windows(grad_output, _turned(spans.tobytes(), size, places), shares, None, size, threads)
 
 
 def spans(size: int, n: int) -> list[tuple[int, int]]:
@@ -381,62 +573,33 @@ def _check_adaptive(x: Array, size: tuple[int, ...]) -> None:
         raise ValueError(f"volumes of {x.shape[1:4]} cannot be pooled to {size}: sizes must be 1 or more")
 
 
-def _averaging(size: int, n: int, dtype: DTypeLike) -> Array:
-    """Return the matrix (n, size) whose rows average adaptive windows."""
-    matrix = np.zeros((n, size), dtype)
-    for row, (start, end) in zip(matrix, spans(size, n), strict=True):
-        row[start:end] = 1 / (end - start)
-    return matrix
+@lru_cache(maxsize=256)
+def _adaptive(size: tuple[int, ...], places: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the adaptive windows of all axes, and the inverse of how many pixels each has."""
+    rows = np.concatenate([spans(*axis) for axis in zip(size, places, strict=True)]).astype(np.intp)
+    return rows, 1 / (rows[:, 1] - rows[:, 0])
 
 
-def _along(a: Array, matrix: Array, axis: int) -> Array:
-    """Multiply a matrix onto one axis."""
-    return np.ascontiguousarray(np.moveaxis(np.tensordot(a, matrix, (axis, 1)), -1, axis))
-
-
-def adaptive_avg_pool3d(x: Array, size: tuple[int, ...]) -> Array:
+def adaptive_avg_pool3d(x: Array, size: tuple[int, ...], threads: int | None = None) -> Array:
     """Take the means of windows that divide each axis into ``size`` parts, shape (N, *size, C)."""
     _check_adaptive(x, size)
-    for axis, n in enumerate(size, 1):
-        x = _along(x, _averaging(x.shape[axis], n, x.dtype), axis)
-    return x
+    rows, shares = _adaptive(x.shape[1:4], size)
+    return _sum_windows(x, rows, None, shares, size, threads)
 
 
-def adaptive_avg_pool3d_gradient(grad_output: Array, size: tuple[int, ...]) -> Array:
+def adaptive_avg_pool3d_gradient(
+    grad_output: Array, size: tuple[int, ...], threads: int | None = None
+) -> Array:
     """Return the gradient of `adaptive_avg_pool3d` with respect to its input of ``size`` (T, H, W)."""
-    for axis, n in enumerate(size, 1):
-        matrix = _averaging(n, grad_output.shape[axis], grad_output.dtype)
-        grad_output = _along(grad_output, matrix.T, axis)
-    return grad_output
+    places = grad_output.shape[1:4]
+    rows, shares = _adaptive(size, places)
+    return _sum_windows(grad_output, _turned(rows.tobytes(), size, places), shares, None, size, threads)
 
 
-def adaptive_max_pool3d(x: Array, size: tuple[int, ...]) -> tuple[Array, NDArray[np.int32]]:
-    """Take the largest values of windows that divide each axis into ``size`` parts.
-
-    Returns
-    -------
-    output : ndarray, shape (N, *size, C)
-    where : ndarray of int32, same shape
-        Place of the value in its volume, counted in pixels; the first where several are equal.
-    """
+def adaptive_max_pool3d(x: Array, size: tuple[int, ...], threads: int | None = None) -> Pooled:
+    """Take the largest values of windows that divide each axis into ``size`` parts, of equal ones the first."""
     _check_adaptive(x, size)
-    places = np.arange(np.prod(x.shape[1:4]), dtype=np.int32).reshape(1, *x.shape[1:4], 1)
-    where = np.broadcast_to(places, x.shape)
-    # From the last axis to the first: of equal values the first in the volume's order is kept.
-    for axis in (3, 2, 1):
-        windows = spans(x.shape[axis], size[axis - 1])
-        parts = [(_cut(x, axis, *window), _cut(where, axis, *window)) for window in windows]
-        best = [part.argmax(axis=axis, keepdims=True) for part, _ in parts]
-        chosen = [
-            (np.take_along_axis(part, top, axis), np.take_along_axis(place, top, axis))
-            for (part, place), top in zip(parts, best, strict=True)
-        ]
-        x, where = (np.concatenate(arrays, axis=axis) for arrays in zip(*chosen, strict=True))
-    return x, where
-
-
-def _cut(a: NDArray, axis: int, start: int, end: int) -> NDArray:
-    return a[(slice(None),) * axis + (slice(start, end),)]
+    return _largest(x, size, _adaptive(x.shape[1:4], size)[0], (1, 1, 1), None, False, threads)
 
 
 def window_sums(a: Array, size: int, before: int) -> Array:
@@ -450,73 +613,90 @@ def window_sums(a: Array, size: int, before: int) -> Array:
     return out
 
 
-def _repeats(channels: int) -> int:
-    """Return how many pixels make one period of the kernels."""
-    return max(_PERIOD // channels, 1)
-
-
-def _partial(a: Array) -> Array:
-    """Return zeros for the sums of each chunk, shape (chunks, period)."""
-    period = _repeats(a.shape[-1]) * a.shape[-1]
-    return np.zeros((-(-a.size // (period * _CHUNK)), period), a.dtype)
-
-
-def _total(partial: Array, channels: int) -> NDArray[np.float64]:
-    return partial.sum(axis=0, dtype=np.float64).reshape(-1, channels).sum(axis=0)
-
-
 def _flat(a: Array) -> Array:
     return np.ascontiguousarray(a).reshape(-1)
 
 
-def channel_sums(a: Array, b: Array | None = None, threads: int | None = None) -> NDArray[np.float64]:
-    """Sum ``a``, or ``a * b``, over all axes but the last: shape (C,), float64."""
-    partial = _partial(a)
-    if b is None:
-        kernels.normalisation.sum_channels(_flat(a), partial, _team(threads, a.size))
-    else:
-        kernels.normalisation.sum_products(_flat(a), _flat(b), partial, _team(threads, a.size))
-    return _total(partial, a.shape[-1])
+def channel_sums(
+    a: Array, b: Array | None = None, mask: Array | None = None, threads: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum ``a``, and ``a * b``, over all axes but the last.
+
+    Parameters
+    ----------
+    a : ndarray, shape (..., C)
+    b : ndarray, same shape, optional
+        ``a`` itself by default.
+    mask : ndarray, same shape, optional
+        Only where it is positive does ``a`` count.
+    threads : int, optional
+        How many threads share the work.
+
+    Returns
+    -------
+    tuple of two ndarray of float64, shape (C,)
+    """
+    results = np.zeros((2, a.shape[-1]))
+    if a.size:
+        others = (_nothing(1, a.dtype) if other is None else _flat(other) for other in (b, mask))
+        kernels.of(a.dtype).sums(_flat(a), *others, *results, _team(threads, a.size))
+    return results[0], results[1]
 
 
-def channel_squares(a: Array, centre: Array, threads: int | None = None) -> NDArray[np.float64]:
-    """Sum ``(a - centre) ** 2`` over all axes but the last: shape (C,), float64."""
-    partial = _partial(a)
-    around = np.tile(centre.astype(a.dtype), _repeats(a.shape[-1]))
-    kernels.normalisation.sum_squares(_flat(a), around, partial, _team(threads, a.size))
-    return _total(partial, a.shape[-1])
+def channel_moments(a: Array, threads: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean of each channel, the last axis, and the sum of the squared distances from it.
+
+    Returns
+    -------
+    tuple of two ndarray of float64, shape (C,)
+        Zeros where there is nothing to average.
+    """
+    results = np.zeros((2, a.shape[-1]))
+    if a.size:
+        kernels.of(a.dtype).moments(_flat(a), *results, _team(threads, a.size))
+    return results[0], results[1]
 
 
-def channel_affine(a: Array, scale: Array, shift: Array, threads: int | None = None) -> Array:
-    """Return ``a * scale + shift``, where scale and shift have one number per channel."""
-    flat, repeats = np.ascontiguousarray(a), _repeats(a.shape[-1])
-    out = np.empty_like(flat)
-    factors = (np.tile(v.astype(a.dtype), repeats) for v in (scale, shift))
-    kernels.normalisation.affine(flat.reshape(-1), *factors, out.reshape(-1), _team(threads, a.size))
-    return out
-
-
-def channel_combine(
-    a: Array, b: Array, scale_a: Array, scale_b: Array, shift: Array, threads: int | None = None
+def channel_affine(
+    a: Array,
+    scale: Array,
+    shift: Array,
+    b: Array | None = None,
+    scale_b: Array | None = None,
+    mask: Array | None = None,
+    rectify: bool = False,
+    threads: int | None = None,
 ) -> Array:
-    """Return ``a * scale_a + b * scale_b + shift``, where each factor has one number per channel."""
-    flat, other = np.ascontiguousarray(a), np.ascontiguousarray(b)
-    out, repeats = np.empty_like(flat), _repeats(a.shape[-1])
-    factors = (np.tile(v.astype(a.dtype), repeats) for v in (scale_a, scale_b, shift))
-    kernels.normalisation.combine(
-        flat.reshape(-1), other.reshape(-1), *factors, out.reshape(-1), _team(threads, a.size)
-    )
+    """Return ``a * scale + shift``, plus ``b * scale_b``, where each factor has one number per channel.
+
+    With ``mask``, ``a`` counts where that is positive; with ``rectify``, what is below 0 becomes 0.
+    """
+    out, repeats = np.empty(a.shape, a.dtype), max(_PERIOD // max(a.shape[-1], 1), 1)
+    if a.size:
+        arrays = (_nothing(1, a.dtype) if array is None else _flat(array) for array in (mask, b))
+        factors = (scale, np.zeros(1) if scale_b is None else scale_b, shift)
+        tiled = (np.tile(factor.astype(a.dtype), repeats) for factor in factors)
+        kernels.of(a.dtype).affine(
+            _flat(a), *arrays, *tiled, rectify, out.reshape(-1), _team(threads, a.size)
+        )
     return out
+
+
+def rectifier(a: Array, threads: int | None = None) -> Array:
+    """Return ``a`` where it is positive, else 0."""
+    return _map(a, None, True, threads)
 
 
 def rectifier_gradient(output: Array, grad_output: Array, threads: int | None = None) -> Array:
     """Return ``grad_output`` where ``output`` is positive, else 0."""
-    flat = np.ascontiguousarray(grad_output)
-    out = np.empty_like(flat)
-    kernels.normalisation.rectifier_gradient(
-        np.ascontiguousarray(output).reshape(-1),
-        flat.reshape(-1),
-        out.reshape(-1),
-        _team(threads, output.size),
-    )
+    return _map(grad_output, output, False, threads)
+
+
+def _map(a: Array, mask: Array | None, rectify: bool, threads: int | None) -> Array:
+    out, nothing = np.empty(a.shape, a.dtype), _nothing(1, a.dtype)
+    if a.size:
+        where = nothing if mask is None else _flat(mask)
+        kernels.of(a.dtype).affine(
+            _flat(a), where, *(nothing,) * 4, rectify, out.reshape(-1), _team(threads, a.size)
+        )
     return out

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import functional
 from .module import Array, Module, Parameter, uniform
 
 
@@ -56,22 +57,21 @@ class Linear(Module):
         x = np.asarray(x, weight.dtype)
         if x.ndim < 2 or x.shape[-1] != weight.shape[1]:
             raise ValueError(f"Linear expects (N, {weight.shape[1]}), got {x.shape}")
-        y = x @ weight.T
-        if self.bias is not None:
-            y += self.bias.value
-        return y, x
+        bias = None if self.bias is None else self.bias.value
+        rows = x.reshape(-1, weight.shape[1])
+        return functional.linear(rows, weight, bias).reshape(*x.shape[:-1], weight.shape[0]), x
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
         weight = self.weight.value
-        grad_output = np.asarray(grad_output, weight.dtype)
+        rows = np.asarray(grad_output, weight.dtype).reshape(-1, weight.shape[0])
         if param_grad:
-            rows = grad_output.reshape(-1, weight.shape[0])
-            self.weight.accumulate(rows.T @ context.reshape(-1, weight.shape[1]), scale)
+            scaled = rows if scale == 1.0 else rows * rows.dtype.type(scale)
+            functional.add_product(self.weight.grad, scaled.T, context.reshape(-1, weight.shape[1]))
             if self.bias is not None:
                 self.bias.accumulate(rows.sum(axis=0), scale)
-        return grad_output @ weight if input_grad else None
+        return functional.matmul(rows, weight).reshape(context.shape) if input_grad else None
 
 
 class CMul(Module):

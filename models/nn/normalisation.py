@@ -78,8 +78,7 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__} needs more than one value per channel in training, got {x.shape}"
             )
-        mean = functional.channel_sums(x) / n
-        squares = functional.channel_squares(x, mean)
+        mean, squares = functional.channel_moments(x)
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (squares / (n - 1) - self.running_var)
         return mean, squares / n
@@ -89,8 +88,8 @@ class _BatchNorm(Module):
     ) -> Array | None:
         x, mean, inverse, batch = context
         grad_output = np.asarray(grad_output, x.dtype)
-        total = functional.channel_sums(grad_output)
-        along = (functional.channel_sums(grad_output, x) - mean * total) * inverse
+        total, product = functional.channel_sums(grad_output, x)
+        along = (product - mean * total) * inverse
         if param_grad and self.weight is not None and self.bias is not None:
             self.weight.accumulate(along.astype(x.dtype), scale)
             self.bias.accumulate(total.astype(x.dtype), scale)
@@ -101,7 +100,8 @@ class _BatchNorm(Module):
             return functional.channel_affine(grad_output, factor, np.zeros_like(factor))
         n = x.size // len(mean)
         slope = -factor * inverse * along / n
-        return functional.channel_combine(grad_output, x, factor, slope, -slope * mean - factor * total / n)
+        shift = -slope * mean - factor * total / n
+        return functional.channel_affine(grad_output, factor, shift, x, slope)
 
 
 _ARGUMENTS = """

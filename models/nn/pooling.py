@@ -43,12 +43,11 @@ class _MaxPool(_Windows):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volume = self._lifted(x)
         how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
-        y, where = functional.max_pool3d(volume, *how)
-        return lower(y, self.axes), (where, volume.shape[1:4])
+        pooled = functional.max_pool3d(volume, *how)
+        return lower(pooled.output, self.axes), (pooled, volume.shape[1:4])
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        where, size = context
-        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), where, size), self.axes)
+        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), *context), self.axes)
 
 
 class _AvgPool(_Windows):
@@ -104,12 +103,11 @@ class _AdaptiveAvgPool(_Adaptive):
 class _AdaptiveMaxPool(_Adaptive):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volume = self._lifted(x)
-        y, where = functional.adaptive_max_pool3d(volume, self._size(volume))
-        return lower(y, self.axes), (where, volume.shape[1:4])
+        pooled = functional.adaptive_max_pool3d(volume, self._size(volume))
+        return lower(pooled.output, self.axes), (pooled, volume.shape[1:4])
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        where, size = context
-        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), where, size), self.axes)
+        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), *context), self.axes)
 
 
 _WINDOW = """

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .functional import Triple, conv_size, pool_size
+from .functional import Pooled, Triple, conv_size, pool_size, spans
 
 Array = NDArray[np.floating]
 
@@ -29,15 +29,31 @@ def conv3d(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
+    rectify: bool = False,
 ) -> Array:
-    """Correlate volumes (N, T, H, W, C) with filters (kT, kH, kW, C, D)."""
+    """Correlate volumes (N, T, H, W, C) with filters (kT, kH, kW, C / groups, D)."""
+    if groups > 1:
+        parts = _grouped(groups, x, weight)
+        out = np.concatenate([conv3d(*part, None, stride, padding, dilation) for part in parts], axis=-1)
+        return _finished(out, bias, rectify)
     taps = weight.shape[:3]
     size = tuple(conv_size(*of) for of in zip(x.shape[1:4], taps, stride, padding, dilation, strict=True))
     source = _pad(x, padding)
     out = np.zeros((len(x), *size, weight.shape[4]), x.dtype)
     for at in np.ndindex(*taps):
         out += source[_tap(at, size, stride, dilation)] @ weight[at]
-    return out if bias is None else out + bias
+    return _finished(out, bias, rectify)
+
+
+def _grouped(groups: int, a: Array, b: Array) -> list[tuple[Array, Array]]:
+    """Divide the channels of both arrays into groups."""
+    return list(zip(np.split(a, groups, axis=-1), np.split(b, groups, axis=-1), strict=True))
+
+
+def _finished(out: Array, bias: Array | None, rectify: bool) -> Array:
+    out = out if bias is None else out + bias
+    return np.maximum(out, 0) if rectify else out
 
 
 def conv3d_input_gradient(
@@ -47,8 +63,13 @@ def conv3d_input_gradient(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
 ) -> Array:
     """Return the gradient of the input."""
+    if groups > 1:
+        parts = _grouped(groups, grad_output, weight)
+        how = (size, stride, padding, dilation)
+        return np.concatenate([conv3d_input_gradient(*part, *how) for part in parts], axis=-1)
     full = (s + 2 * p for s, p in zip(size, padding, strict=True))
     gradient = np.zeros((len(grad_output), *full, weight.shape[3]), grad_output.dtype)
     for at in np.ndindex(*weight.shape[:3]):
@@ -63,8 +84,13 @@ def conv3d_weight_gradient(
     stride: Triple = (1, 1, 1),
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
+    groups: int = 1,
 ) -> Array:
     """Return the gradient of the weights."""
+    if groups > 1:
+        parts = _grouped(groups, x, grad_output)
+        how = (taps, stride, padding, dilation)
+        return np.concatenate([conv3d_weight_gradient(*part, *how) for part in parts], axis=-1)
     source = _pad(x, padding)
     gradient = np.zeros((*taps, x.shape[4], grad_output.shape[4]), x.dtype)
     for at in np.ndindex(*taps):
@@ -114,6 +140,15 @@ def _pixels(x: Array, part: tuple[Any, ...]) -> Array:
     return values.reshape(len(x), int(np.prod(values.shape[1:4])), x.shape[4])
 
 
+def _largest(x: Array, part: tuple[Any, ...], scaled: Array) -> tuple[Array, NDArray[np.int32], Array]:
+    """Return the largest value of a window, where it stands and what it was before it was scaled."""
+    places = np.arange(np.prod(x.shape[1:4]), dtype=np.int32).reshape(1, *x.shape[1:4])
+    values = _pixels(scaled, part)
+    best = values.argmax(axis=1)[:, np.newaxis]
+    taken = [np.take_along_axis(array, best, axis=1)[:, 0] for array in (values, _pixels(x, part))]
+    return taken[0], places[part].ravel()[best[:, 0]], taken[1]
+
+
 def max_pool3d(
     x: Array,
     kernel: Triple,
@@ -121,29 +156,76 @@ def max_pool3d(
     padding: Triple = (0, 0, 0),
     ceil_mode: bool = False,
     dilation: Triple = (1, 1, 1),
-) -> tuple[Array, NDArray[np.int32]]:
-    """Take the largest value of each window, and where it stands."""
+    affine: tuple[Array, Array] | None = None,
+    rectify: bool = False,
+) -> tuple[Array, NDArray[np.int32], Array]:
+    """Take the largest value of each window, where it stands, and what it was before it was scaled."""
     span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
     size = _places(x.shape[1:4], span, stride, padding, ceil_mode)
+    windows = {at: _window(at, x.shape[1:4], kernel, stride, padding, dilation) for at in np.ndindex(*size)}
+    return _pool_largest(x, size, windows, affine, rectify)
+
+
+def _pool_largest(
+    x: Array, size: tuple[int, ...], windows: Any, affine: tuple[Array, Array] | None, rectify: bool
+) -> tuple[Array, NDArray[np.int32], Array]:
+    scaled = x if affine is None else x * affine[0] + affine[1]
     out = np.empty((len(x), *size, x.shape[4]), x.dtype)
-    where = np.empty(out.shape, np.int32)
-    places = np.arange(np.prod(x.shape[1:4]), dtype=np.int32).reshape(1, *x.shape[1:4])
-    for at in np.ndindex(*size):
-        part = _window(at, x.shape[1:4], kernel, stride, padding, dilation)
-        values = _pixels(x, part)
-        out[_place(at)] = values.max(axis=1)
-        where[_place(at)] = places[part].ravel()[values.argmax(axis=1)]
-    return out, where
+    where, raw = np.empty(out.shape, np.int32), np.empty_like(out)
+    for at, part in windows.items():
+        out[_place(at)], where[_place(at)], raw[_place(at)] = _largest(x, part, scaled)
+    return (np.maximum(out, 0) if rectify else out), where, raw
 
 
-def max_pool3d_gradient(grad_output: Array, where: NDArray[np.int32], size: Triple) -> Array:
+def max_pool3d_gradient(
+    grad_output: Array,
+    pooled: Pooled,
+    size: Triple,
+    rectified: bool = False,
+    affine: tuple[Array, Array, Array, Array] | None = None,
+) -> Array:
     """Return the gradient of the input."""
     n, channels = len(grad_output), grad_output.shape[4]
     gradient = np.zeros((n, int(np.prod(size)), channels), grad_output.dtype)
     sample, channel = np.arange(n)[:, None, None], np.arange(channels)
     flat = (n, int(np.prod(grad_output.shape[1:4])), channels)
-    np.add.at(gradient, (sample, where.reshape(flat), channel), grad_output.reshape(flat))
-    return gradient.reshape(n, *size, channels)
+    counted = np.where(pooled.output > 0, grad_output, 0) if rectified else grad_output
+    np.add.at(gradient, (sample, pooled.where.reshape(flat), channel), counted.reshape(flat))
+    gradient = gradient.reshape(n, *size, channels)
+    if affine is None:
+        return gradient
+    x, factor, slope, shift = affine
+    return gradient * factor + x * slope + shift
+
+
+def adaptive_max_pool3d(x: Array, size: tuple[int, ...]) -> tuple[Array, NDArray[np.int32], Array]:
+    """Take the largest value of each adaptive window."""
+    return _pool_largest(x, size, _adaptive_windows(x, size), None, False)
+
+
+def _adaptive_windows(x: Array, size: tuple[int, ...]) -> dict[tuple[int, ...], tuple[Any, ...]]:
+    axes = [spans(n, m) for n, m in zip(x.shape[1:4], size, strict=True)]
+    return {
+        at: (slice(None), *(slice(*axis[i]) for axis, i in zip(axes, at, strict=True)))
+        for at in np.ndindex(*size)
+    }
+
+
+def adaptive_avg_pool3d(x: Array, size: tuple[int, ...]) -> Array:
+    """Take the mean of each adaptive window."""
+    out = np.empty((len(x), *size, x.shape[4]), x.dtype)
+    for at, part in _adaptive_windows(x, size).items():
+        out[_place(at)] = x[part].mean(axis=(1, 2, 3))
+    return out
+
+
+def adaptive_avg_pool3d_gradient(grad_output: Array, size: tuple[int, ...]) -> Array:
+    """Return the gradient of the input."""
+    gradient = np.zeros((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
+    for at, part in _adaptive_windows(gradient, grad_output.shape[1:4]).items():
+        share = 1 / np.prod(gradient[part].shape[1:4])
+        gradient[part] += grad_output[_place(at)][:, None, None, None, :] * grad_output.dtype.type(share)
+    return gradient
 
 
 def avg_pool3d(
@@ -181,3 +263,61 @@ def avg_pool3d_gradient(
         count = _count(at, size, kernel, stride, padding) if count_include_pad else inside
         gradient[part] += grad_output[_place(at)][:, None, None, None, :] / count
     return gradient
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Return ``x @ weight.T + bias``."""
+    return _finished(x @ weight.T, bias, False)
+
+
+def matmul(left: Array, right: Array) -> Array:
+    """Return ``left @ right``."""
+    return left @ right
+
+
+def add_product(out: Array, left: Array, right: Array) -> None:
+    """Add ``left @ right`` to ``out``."""
+    out += left @ right
+
+
+def _rows(a: Array) -> NDArray[np.float64]:
+    return a.reshape(-1, a.shape[-1]).astype(np.float64) if a.size else np.zeros((0, a.shape[-1]))
+
+
+def channel_sums(
+    a: Array, b: Array | None = None, mask: Array | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum ``a`` and ``a * b`` per channel, where ``mask`` is positive."""
+    counted = a if mask is None else np.where(mask > 0, a, 0)
+    return _rows(counted).sum(axis=0), (_rows(counted) * _rows(counted if b is None else b)).sum(axis=0)
+
+
+def channel_moments(a: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the sum of the squared distances from it, per channel."""
+    rows = _rows(a) if a.size else np.zeros((1, a.shape[-1]))
+    return rows.mean(axis=0), ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+
+
+def channel_affine(
+    a: Array,
+    scale: Array,
+    shift: Array,
+    b: Array | None = None,
+    scale_b: Array | None = None,
+    mask: Array | None = None,
+    rectify: bool = False,
+) -> Array:
+    """Return ``a * scale + shift`` and what is asked for besides."""
+    out = (a if mask is None else np.where(mask > 0, a, 0)) * scale + shift
+    out = out if b is None or scale_b is None else out + b * scale_b
+    return np.asarray(np.maximum(out, 0) if rectify else out, a.dtype)
+
+
+def rectifier(a: Array) -> Array:
+    """Return ``a`` where it is positive, else 0."""
+    return np.maximum(a, 0)
+
+
+def rectifier_gradient(output: Array, grad_output: Array) -> Array:
+    """Return ``grad_output`` where ``output`` is positive, else 0."""
+    return np.where(output > 0, grad_output, 0)

@@ -57,7 +57,7 @@ class ReLU(_Transfer):
     """``max(x, 0)`` (Nair and Hinton 2010)."""
 
     def _function(self, x: Array) -> Array:
-        return np.maximum(x, 0)
+        return functional.rectifier(x) if x.dtype in (np.float32, np.float64) else np.maximum(x, 0)
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
         return functional.rectifier_gradient(context, np.asarray(grad_output, context.dtype))

@@ -60,8 +60,8 @@ def test_max_pooling(benchmark, stage):
 
 def test_max_pooling_gradient(benchmark, stage):
     g = stage[2]
-    out, where = functional.max_pool3d(g, (2, 2, 2), (2, 2, 2))
-    benchmark(functional.max_pool3d_gradient, out, where, g.shape[1:4])
+    pooled = functional.max_pool3d(g, (2, 2, 2), (2, 2, 2))
+    benchmark(functional.max_pool3d_gradient, pooled.output, pooled, g.shape[1:4])
 
 
 def test_average_pooling(benchmark, stage):

@@ -1,4 +1,6 @@
-"""The kernels against their NumPy references."""
+"""The kernels, of each instruction set that this machine has, against their NumPy references."""
+
+import inspect
 
 import numpy as np
 import pytest
@@ -7,6 +9,24 @@ from hypothesis import strategies as st
 
 from actionbench.models import kernels
 from actionbench.models.nn import functional, reference
+
+
+@pytest.fixture(scope="module", params=kernels.usable(), autouse=True)
+def instruction_set(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "INSTRUCTION_SET", request.param)
+        yield
+
+
+def test_each_kernel_has_a_reference():
+    """A function that takes a number of threads calls a kernel; the reference takes all else that it takes."""
+    for name, function in inspect.getmembers(functional, inspect.isfunction):
+        arguments = list(inspect.signature(function).parameters)
+        if "threads" in arguments and name[0] != "_":
+            other = list(inspect.signature(getattr(reference, name)).parameters)
+            assert other == [argument for argument in arguments if argument in other]
+            assert set(arguments) - set(other) <= {"threads", "out", "scale"}, name
+
 
 triples = st.tuples(*[st.integers(1, 3)] * 3)
 
@@ -26,12 +46,6 @@ def volume(rng, shape, dtype, strided):
     return rng.standard_normal((*shape[:4], 2 * shape[4])).astype(dtype)[::1, ..., ::2]
 
 
-@pytest.fixture(params=kernels.usable())
-def instruction_set(request, monkeypatch):
-    for kernel in ("convolution", "normalisation", "pooling"):
-        monkeypatch.setattr(kernels, kernel, kernels.load(kernel, request.param))
-
-
 @st.composite
 def convolutions(draw):
     taps, stride, dilation = draw(triples), draw(triples), draw(triples)
@@ -41,49 +55,94 @@ def convolutions(draw):
     assume(all(n + 2 * p > d * (k - 1) for n, p, d, k in reach))
     rng = np.random.default_rng(draw(st.integers(0, 9)))
     dtype, strided = draw(st.sampled_from([np.float32, np.float64])), draw(st.booleans())
-    batch, c, d = (
-        draw(st.integers(0, 3)),
-        draw(st.integers(1, 9)),
-        draw(st.sampled_from([1, 3, 8, 16, 24, 37])),
-    )
-    x = volume(rng, (batch, *size, c), dtype, strided)
-    weight = rng.standard_normal((*taps, c, d)).astype(dtype)
-    return x, weight, rng.standard_normal(d).astype(dtype), (stride, padding, dilation), rng, strided
+    groups, batch, c = draw(st.integers(1, 3)), draw(st.integers(0, 3)), draw(st.integers(1, 9))
+    d = draw(st.sampled_from([1, 3, 8, 16, 24, 37]))
+    x = volume(rng, (batch, *size, c * groups), dtype, strided)
+    weight = rng.standard_normal((*taps, c, d * groups)).astype(dtype)
+    bias = rng.standard_normal(d * groups).astype(dtype) if draw(st.booleans()) else None
+    return x, weight, bias, (stride, padding, dilation, groups), rng, strided
 
 
-@given(convolutions())
-@settings(max_examples=120, deadline=None)
-def test_convolution_and_gradients_equal_reference(case):
+@given(convolutions(), st.booleans())
+@settings(max_examples=120)
+def test_convolution_and_gradients(case, rectify):
     x, weight, bias, how, rng, strided = case
-    wanted = reference.conv3d(x, weight, bias, *how)
-    assert_close(functional.conv3d(x, weight, bias, *how), wanted)
+    wanted = reference.conv3d(x, weight, bias, *how, rectify)
+    assert_close(functional.conv3d(x, weight, bias, *how, rectify), wanted)
     g = volume(rng, wanted.shape, x.dtype, strided)
-    size = x.shape[1:4]
+    size, taps = x.shape[1:4], weight.shape[:3]
     got = functional.conv3d_input_gradient(g, weight, size, *how)
     assert_close(got, reference.conv3d_input_gradient(g, weight, size, *how))
-    got = functional.conv3d_weight_gradient(x, g, weight.shape[:3], *how)
-    assert_close(got, reference.conv3d_weight_gradient(x, g, weight.shape[:3], *how))
+    wanted = reference.conv3d_weight_gradient(x, g, taps, *how)
+    assert_close(functional.conv3d_weight_gradient(x, g, taps, *how), wanted)
+    total = rng.standard_normal(wanted.shape).astype(x.dtype)
+    wanted = total + 2 * wanted
+    functional.conv3d_weight_gradient(x, g, taps, *how, out=total, scale=2.0)
+    assert_close(total, wanted)
 
 
-@pytest.mark.usefixtures("instruction_set")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_instruction_set(dtype):
+@pytest.mark.parametrize(
+    ("shape", "taps", "how"),
+    [
+        ((2, 1, 40, 46, 3), (1, 11, 11), ((1, 4, 4), (0, 2, 2))),  # a large filter with a stride
+        ((2, 3, 33, 40, 16), (3, 3, 3), ((1, 1, 1), (1, 1, 1))),  # several units of work
+        ((1, 1, 1, 1300, 5), (1, 1, 3), ((1, 1, 1), (0, 0, 1))),  # a row longer than a unit
+        ((1, 2, 7, 8, 130), (2, 2, 2), ((1, 2, 2), (0, 0, 0))),  # deeper than a block
+        ((2, 1, 14, 14, 70), (1, 1, 1), ((1, 1, 1), (0, 0, 0))),  # a product of matrices
+    ],
+    ids=str,
+)
+def test_larger_convolutions(dtype, shape, taps, how):
     rng = np.random.default_rng(0)
-    x, weight = (
-        rng.standard_normal((2, 5, 9, 11, 7)).astype(dtype),
-        rng.standard_normal((3, 3, 3, 7, 40)).astype(dtype),
-    )
-    how = ((1, 1, 1), (1, 1, 1))
+    x, weight = (rng.standard_normal(s).astype(dtype) for s in (shape, (*taps, shape[4], 40)))
     wanted = reference.conv3d(x, weight, None, *how)
     assert_close(functional.conv3d(x, weight, None, *how), wanted)
-    got = functional.conv3d_weight_gradient(x, wanted, (3, 3, 3), *how)
-    assert_close(got, reference.conv3d_weight_gradient(x, wanted, (3, 3, 3), *how))
-    for got, of in zip(
-        functional.max_pool3d(x, (2, 2, 2), (2, 2, 2)),
-        reference.max_pool3d(x, (2, 2, 2), (2, 2, 2)),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(got, of)
+    got = functional.conv3d_input_gradient(wanted, weight, shape[1:4], *how)
+    assert_close(got, reference.conv3d_input_gradient(wanted, weight, shape[1:4], *how))
+    got = functional.conv3d_weight_gradient(x, wanted, taps, *how)
+    assert_close(got, reference.conv3d_weight_gradient(x, wanted, taps, *how))
+
+
+def test_the_gradient_of_a_large_filter_bank():
+    """So many numbers that they are divided among threads, not summed chunk by chunk."""
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(s).astype(np.float32) for s in ((2, 1, 3, 4, 700), (2, 1, 3, 4, 500)))
+    how = ((1, 3, 3), (1, 1, 1), (0, 1, 1))
+    got = functional.conv3d_weight_gradient(x, g, *how, threads=2)
+    assert_close(got, reference.conv3d_weight_gradient(x, g, *how))
+
+
+@given(
+    st.integers(0, 40), st.integers(0, 300), st.integers(0, 70), st.sampled_from([np.float32, np.float64]),
+    st.booleans(), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=120)
+def test_products_of_matrices(n, c, d, dtype, strided, seed):
+    rng = np.random.default_rng(seed)
+    x, weight, bias, right, total = (
+        rng.standard_normal(s).astype(dtype) for s in ((n, c), (d, c), (d,), (c, d), (n, d))
+    )
+    if strided:
+        x, weight, right = (np.repeat(a, 2, axis=0)[::2, ::-1] for a in (x, weight, right))
+    assert_close(functional.linear(x, weight, bias), reference.linear(x, weight, bias))
+    assert_close(functional.matmul(x, right), reference.matmul(x, right))
+    for left, other in ((x, right), (np.asfortranarray(x), np.asfortranarray(right))):
+        got, wanted = total.copy(), total.copy()
+        functional.add_product(got, left, other)
+        reference.add_product(wanted, left, other)
+        assert_close(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("n", "c", "d"), [(1, 5000, 37), (9, 3000, 130), (32, 4100, 256), (150, 64, 200), (40, 300, 4096)]
+)
+def test_larger_products(n, c, d):
+    rng = np.random.default_rng(0)
+    x, weight, g = (rng.standard_normal(s).astype(np.float32) for s in ((n, c), (d, c), (n, d)))
+    assert_close(functional.linear(x, weight), reference.linear(x, weight))
+    assert_close(functional.matmul(g, weight), reference.matmul(g, weight))
+    assert_close(functional.matmul(g.T, x), reference.matmul(g.T, x))
 
 
 @st.composite
@@ -100,54 +159,110 @@ def poolings(draw):
     return x, kernel, stride, padding, draw(st.booleans()), rng
 
 
-@given(poolings(), triples)
-@settings(max_examples=80, deadline=None)
-def test_dilated_pooling_equals_reference(case, dilation):
-    x, kernel, stride, padding, ceil_mode, _ = case
-    span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    assume(all(n + 2 * p >= k for n, p, k in zip(x.shape[1:4], padding, span, strict=True)))
-    how = (kernel, stride, padding, ceil_mode, dilation)
+def largest(x, *how):
+    """Return what both make of a pooling, or None if it is refused."""
     try:
-        out, where = functional.max_pool3d(x, *how)
+        return functional.max_pool3d(x, *how), reference.max_pool3d(x, *how)
     except ValueError as error:
         assert "meets only padding" in str(error)  # noqa: PT017 (refused or right)
-        return
-    wanted, place = reference.max_pool3d(x, *how)
-    np.testing.assert_array_equal(out, wanted)
-    np.testing.assert_array_equal(where, place)
+        return None
+
+
+@given(poolings(), triples, st.booleans())
+@settings(max_examples=120)
+def test_max_pooling_and_its_gradient(case, dilation, rectify):
+    x, kernel, stride, padding, ceil_mode, rng = case
+    span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    assume(all(n + 2 * p >= k for n, p, k in zip(x.shape[1:4], padding, span, strict=True)))
+    both = largest(x, kernel, stride, padding, ceil_mode, dilation, None, rectify)
+    assume(both)
+    pooled, wanted = both
+    np.testing.assert_array_equal(pooled.output, wanted[0])
+    np.testing.assert_array_equal(pooled.where, wanted[1])
+    g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
+    got = functional.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify))
+
+
+@given(poolings())
+@settings(max_examples=80)
+def test_scaled_max_pooling_and_its_gradient(case):
+    x, kernel, stride, padding, ceil_mode, rng = case
+    rows = rng.standard_normal((6, x.shape[4])).astype(x.dtype)
+    rows[0, 0] = 0  # all are equal there: the first is taken
+    pooled, wanted = largest(x, kernel, stride, padding, ceil_mode, (1, 1, 1), tuple(rows[:2]), True)
+    assert_close(pooled.output, wanted[0])
+    pixels = x.reshape(len(x), int(np.prod(x.shape[1:4])), x.shape[4])
+    where = pooled.where.reshape(len(x), int(np.prod(wanted[0].shape[1:4])), x.shape[4])
+    taken = np.take_along_axis(pixels, where.astype(np.intp), axis=1)
+    np.testing.assert_array_equal(pooled.raw, taken.reshape(pooled.raw.shape))
+    g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
+    affine = (np.ascontiguousarray(x), *rows[2:5])
+    got = functional.max_pool3d_gradient(g, pooled, x.shape[1:4], True, affine)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], True, affine))
 
 
 @given(poolings(), st.booleans())
-@settings(max_examples=120, deadline=None)
-def test_pooling_and_gradients_equal_reference(case, count_include_pad):
+@settings(max_examples=80)
+def test_average_pooling_and_its_gradient(case, count_include_pad):
     x, kernel, stride, padding, ceil_mode, rng = case
-    size, how = x.shape[1:4], (kernel, stride, padding, ceil_mode)
-    out, where = functional.max_pool3d(x, *how)
-    wanted, place = reference.max_pool3d(x, *how)
-    np.testing.assert_array_equal(out, wanted)
-    np.testing.assert_array_equal(where, place)
-    g = rng.standard_normal(out.shape).astype(x.dtype)
-    assert_close(
-        functional.max_pool3d_gradient(g, where, size), reference.max_pool3d_gradient(g, where, size)
-    )
-    got = functional.avg_pool3d(x, *how, count_include_pad)
-    assert_close(got, reference.avg_pool3d(x, *how, count_include_pad))
-    how = (size, kernel, stride, padding, count_include_pad)
+    how = (kernel, stride, padding, ceil_mode, count_include_pad)
+    wanted = reference.avg_pool3d(x, *how)
+    assert_close(functional.avg_pool3d(x, *how), wanted)
+    g = volume(rng, wanted.shape, x.dtype, strided=True)
+    how = (x.shape[1:4], kernel, stride, padding, count_include_pad)
     assert_close(functional.avg_pool3d_gradient(g, *how), reference.avg_pool3d_gradient(g, *how))
 
 
-@given(st.integers(0, 3), st.integers(0, 40), st.sampled_from([1, 3, 8, 64, 700]), st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
-def test_channel_functions(batch, pixels, channels, seed):
+@given(poolings(), triples)
+@settings(max_examples=60)
+def test_adaptive_pooling_and_its_gradient(case, places):
+    x, *_, rng = case
+    wanted = reference.adaptive_avg_pool3d(x, places)
+    assert_close(functional.adaptive_avg_pool3d(x, places), wanted)
+    size = x.shape[1:4]
+    got = functional.adaptive_avg_pool3d_gradient(wanted, size)
+    assert_close(got, reference.adaptive_avg_pool3d_gradient(wanted, size))
+    pooled, wanted = functional.adaptive_max_pool3d(x, places), reference.adaptive_max_pool3d(x, places)
+    np.testing.assert_array_equal(pooled.output, wanted[0])
+    np.testing.assert_array_equal(pooled.where, wanted[1])
+    g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
+    got = functional.max_pool3d_gradient(g, pooled, size)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled, size))
+
+
+@given(
+    st.integers(0, 3), st.integers(0, 400), st.sampled_from([1, 3, 8, 24, 64, 700]),
+    st.sampled_from([np.float32, np.float64]), st.booleans(), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=80)
+def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     rng = np.random.default_rng(seed)
-    a, b = rng.standard_normal((2, batch, pixels, channels))
-    p, q, r = rng.standard_normal((3, channels))
-    np.testing.assert_allclose(functional.channel_sums(a), a.sum(axis=(0, 1)), atol=1e-10)
-    np.testing.assert_allclose(functional.channel_sums(a, b), (a * b).sum(axis=(0, 1)), atol=1e-10)
-    np.testing.assert_allclose(functional.channel_squares(a, p), ((a - p) ** 2).sum(axis=(0, 1)), atol=1e-10)
-    np.testing.assert_allclose(functional.channel_affine(a, p, q), a * p + q, atol=1e-12)
-    np.testing.assert_allclose(functional.channel_combine(a, b, p, q, r), a * p + b * q + r, atol=1e-12)
-    np.testing.assert_array_equal(functional.rectifier_gradient(a, b), np.where(a > 0, b, 0))
+    a, b, mask = rng.standard_normal((3, batch, pixels, channels)).astype(dtype)
+    rows = rng.standard_normal((3, channels)).astype(dtype)
+    exact = {"rtol": 1e-5, "atol": 1e-3} if dtype is np.float32 else {"rtol": 1e-12, "atol": 1e-10}
+    mask = mask if masked else None
+    for other in (None, b):
+        for got, wanted in zip(
+            functional.channel_sums(a, other, mask), reference.channel_sums(a, other, mask), strict=True
+        ):
+            np.testing.assert_allclose(got, wanted, **exact)
+    # Far from zero the squares would drown what matters; around the first number they do not.
+    far = a + dtype(100) * rows[0]
+    for got, wanted in zip(functional.channel_moments(far), reference.channel_moments(far), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4 if dtype is np.float32 else 1e-11, atol=1e-5)
+    for arguments in (rows[:2], (rows[0], rows[1], b, rows[2], mask, masked)):
+        got = functional.channel_affine(a, *arguments)
+        assert_close(got, reference.channel_affine(a, *arguments))
+    np.testing.assert_array_equal(functional.rectifier(a), reference.rectifier(a))
+    np.testing.assert_array_equal(functional.rectifier_gradient(a, b), reference.rectifier_gradient(a, b))
+
+
+def test_what_is_no_number_stays_none():
+    x = np.array([np.nan, -1.0, 1.0]).reshape(1, 1, 1, 3, 1)
+    np.testing.assert_array_equal(functional.rectifier(x).ravel(), [np.nan, 0, 1])
+    got = functional.conv3d(x, np.ones((1, 1, 1, 1, 1)), rectify=True)
+    np.testing.assert_array_equal(got.ravel(), [np.nan, 0, 1])
 
 
 def results(threads):
@@ -155,15 +270,25 @@ def results(threads):
     x, weight = (rng.standard_normal(s).astype(np.float32) for s in ((3, 6, 13, 17, 8), (3, 3, 3, 8, 24)))
     pad = {"padding": (1, 1, 1), "threads": threads}
     y = functional.conv3d(x, weight, **pad)
-    pooled, where = functional.max_pool3d(y, (2, 3, 3), (2, 2, 2), threads=threads)
+    pooled = functional.max_pool3d(y, (2, 3, 3), (2, 2, 2), threads=threads)
+    scaled = functional.max_pool3d(y, (2, 2, 2), (2, 2, 2), affine=tuple(y[0, 0, 0, :2]), threads=threads)
+    affine = (y, *y[0, 0, 0, 2:5])
+    rows = y.reshape(-1, 24)
     return [
         y,
         functional.conv3d_input_gradient(y, weight, x.shape[1:4], **pad),
         functional.conv3d_weight_gradient(x, y, (3, 3, 3), **pad),
-        pooled,
-        functional.max_pool3d_gradient(pooled, where, y.shape[1:4], threads=threads),
+        pooled.output,
+        scaled.output,
+        functional.max_pool3d_gradient(pooled.output, pooled, y.shape[1:4], threads=threads),
+        functional.max_pool3d_gradient(scaled.output, scaled, y.shape[1:4], True, affine, threads=threads),
         functional.avg_pool3d(y, (2, 3, 3), (2, 2, 2), threads=threads),
-        functional.channel_sums(y, y, threads=threads),
+        functional.avg_pool3d_gradient(y, (6, 13, 17), (1, 3, 3), (1, 1, 1), (0, 1, 1), threads=threads),
+        functional.linear(rows, rows[:90], threads=threads),
+        functional.linear(rows[:3], rows[:90], threads=threads),
+        functional.matmul(rows.T, rows, threads=threads),
+        *functional.channel_sums(y, y, threads=threads),
+        *functional.channel_moments(y, threads=threads),
         functional.channel_affine(y, np.arange(24.0), np.ones(24), threads=threads),
         functional.rectifier_gradient(y, y, threads=threads),
     ]

@@ -1,0 +1,99 @@
+/* Vectors of numbers as the compiler knows them, as wide as the instruction set that it was told. */
+#ifndef ACTIONBENCH_VECTOR_H
+#define ACTIONBENCH_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "the kernels need a compiler with the vector types of GCC: gcc or clang"
+#endif
+
+#ifdef DOUBLE
+typedef double real;
+typedef int64_t whole;
+#else
+typedef float real;
+typedef int32_t whole;
+#endif
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#define LANES ((int)(VECTOR_BYTES / sizeof(real)))
+
+/* Rows of a tile: with two vectors each, as many sums as registers hold beside what they are made of. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define ROWS 14
+#else
+#define ROWS 6
+#endif
+#define FEW (ROWS / 3)
+
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+static inline vec zeros(void) { return (vec){0}; }
+static inline vec everywhere(real value) { return value - (vec){0}; }
+static inline vec load(const real *p) { return *(const unaligned_vec *)p; }
+static inline void store(real *p, vec v) { *(unaligned_vec *)p = v; }
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+static inline vec load_some(const real *p, int n) {
+    unsigned mask = n >= LANES ? (1u << LANES) - 1 : (1u << n) - 1;
+    return sizeof(real) == 4 ? (vec)_mm512_maskz_loadu_ps((__mmask16)mask, p)
+                             : (vec)_mm512_maskz_loadu_pd((__mmask8)mask, p);
+}
+static inline void store_some(real *p, vec v, int n) {
+    unsigned mask = n >= LANES ? (1u << LANES) - 1 : (1u << n) - 1;
+    if (sizeof(real) == 4)
+        _mm512_mask_storeu_ps(p, (__mmask16)mask, (__m512)v);
+    else
+        _mm512_mask_storeu_pd(p, (__mmask8)mask, (__m512d)v);
+}
+#else
+static inline vec load_some(const real *p, int n) {
+    vec v = {0};
+    if (n >= LANES) return load(p);
+    for (int i = 0; i < n; i++) v[i] = p[i];
+    return v;
+}
+static inline void store_some(real *p, vec v, int n) {
+    if (n >= LANES)
+        store(p, v);
+    else
+        for (int i = 0; i < n; i++) p[i] = v[i];
+}
+#endif
+
+/* Whole numbers as wide as the real ones: what comparisons give. */
+typedef whole ivec __attribute__((vector_size(VECTOR_BYTES)));
+
+static inline ivec either(ivec chosen, ivec a, ivec b) { return (chosen & a) | (~chosen & b); }
+static inline vec either_real(ivec chosen, vec a, vec b) { return (vec)either(chosen, (ivec)a, (ivec)b); }
+static inline ivec everywhere_whole(whole value) { return value - (ivec){0}; }
+static inline ivec load_whole(const whole *p) {
+    ivec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void store_whole(whole *p, ivec v) { memcpy(p, &v, sizeof v); }
+/* The larger one; the second where either is no number. */
+static inline vec larger(vec a, vec b) { return either_real(a > b, a, b); }
+
+static inline real total(vec v) {
+    real sum = 0;
+    for (int i = 0; i < LANES; i++) sum += v[i];
+    return sum;
+}
+
+static inline void *new_block(size_t bytes) { return aligned_alloc(64, (bytes + 127) / 64 * 64); }
+
+#endif
