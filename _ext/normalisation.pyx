@@ -6,15 +6,15 @@ so that each vector always meets the same channels, however few there are.
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from vector cimport LANES, either_real, everywhere, larger, load, load_some, new_block, real, store, store_some, vec, zeros
+from vector cimport (LANES, either_real, everywhere, free_block, larger, load, load_some, new_block, real, store,
+                     store_some, vec, zeros)
 
 cdef enum:
     TOGETHER = 4      # vectors summed side by side
     CHUNK = 1 << 14   # numbers summed in the arrays' own precision
-    PART = 1 << 13    # numbers of a unit of work
+    PART = 1 << 10    # numbers of a unit of work, at least
 
 
 cdef Py_ssize_t make_period(Py_ssize_t channels) noexcept nogil:
@@ -100,7 +100,7 @@ def sums(const real[::1] a, const real[::1] b, const real[::1] mask, double[::1]
         for c in range(channels):
             total[c] += parts[2 * i * channels + c]
             along[c] += parts[(2 * i + 1) * channels + c]
-    free(parts)
+    free_block(parts)
 
 
 def moments(const real[::1] a, double[::1] mean, double[::1] squares, int threads):
@@ -114,8 +114,8 @@ def moments(const real[::1] a, double[::1] mean, double[::1] squares, int thread
     cdef real* centres = <real*> new_block(threads * period * sizeof(real))
     cdef double apart, value
     if parts == NULL or centres == NULL:
-        free(parts)
-        free(centres)
+        free_block(parts)
+        free_block(centres)
         raise MemoryError
     memset(parts, 0, chunks * 2 * channels * sizeof(double))
     mean[:] = 0
@@ -131,8 +131,8 @@ def moments(const real[::1] a, double[::1] mean, double[::1] squares, int thread
             squares[c] += (parts[(2 * i + 1) * channels + c] - value * value * n) + apart * apart * before * n / (before + n)
             mean[c] += apart * n / (before + n)
         before += n
-    free(parts)
-    free(centres)
+    free_block(parts)
+    free_block(centres)
 
 
 cdef void sum_around_first(const real* a, real* centre, Py_ssize_t first, Py_ssize_t last, Py_ssize_t channels,
@@ -161,21 +161,39 @@ cdef void map_part(const real* a, const real* mask, const real* b, const real* s
         i += LANES
 
 
+cdef const real* repeat(const real[::1] channels, Py_ssize_t period, real* row) noexcept nogil:
+    """Write one number per channel as often as a period has it; return the row, NULL for no channels."""
+    cdef Py_ssize_t i
+    if not channels.shape[0]:
+        return NULL
+    for i in range(0, period // channels.shape[0]):
+        memcpy(row + i * channels.shape[0], &channels[0], channels.shape[0] * sizeof(real))
+    return row
+
+
 def affine(const real[::1] a, const real[::1] mask, const real[::1] b, const real[::1] scale_a, const real[::1] scale_b,
            const real[::1] shift, bint rectify, real[::1] out, int threads):
     """Write ``a * scale_a + b * scale_b + shift``, with ``rectify`` what of it is positive.
 
-    Scales and shift are of one period. ``b`` may be empty; so may be the scales and the shift of ``a`` alone. If
-    ``mask`` is not, ``a`` counts where that is positive.
+    Scales and shift are given for each channel. ``b`` may be empty; so may be the scales and the shift of ``a`` alone.
+    If ``mask`` is not, ``a`` counts where that is positive.
     """
-    cdef Py_ssize_t i, period = max(scale_a.shape[0], 1), size = a.shape[0]
+    cdef Py_ssize_t i, channels = max(scale_a.shape[0], 1), size = a.shape[0]
+    cdef Py_ssize_t period = (PART + channels - 1) // channels * channels
     cdef vec floor = everywhere(0 if rectify else -INFINITY)
     cdef const real* where = &mask[0] if mask.shape[0] else NULL
     cdef const real* other = &b[0] if b.shape[0] else NULL
-    cdef const real* scale = &scale_a[0] if scale_a.shape[0] else NULL
-    if scale == NULL:
-        period = PART
+    cdef real* rows = <real*> new_block(3 * period * sizeof(real))
+    cdef const real* scale
+    cdef const real* other_scale
+    cdef const real* term
+    if rows == NULL:
+        raise MemoryError
+    scale = repeat(scale_a, period, rows)
+    other_scale = repeat(scale_b, period, rows + period)
+    term = repeat(shift, period, rows + 2 * period)
     for i in prange((size + period - 1) // period, nogil=True, num_threads=threads, schedule="static"):
         map_part(&a[i * period], where + i * period if where != NULL else NULL,
-                 other + i * period if other != NULL else NULL, scale, &scale_b[0], &shift[0], floor, &out[i * period],
+                 other + i * period if other != NULL else NULL, scale, other_scale, term, floor, &out[i * period],
                  min(period, size - i * period))
+    free_block(rows)

@@ -2,11 +2,10 @@
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from vector cimport (LANES, either, either_real, everywhere, everywhere_whole, ivec, larger, load_some,
-                     load_whole, load, new_block, real, store, store_some, store_whole, vec, whole, zeros)
+from vector cimport (LANES, either, either_real, everywhere, everywhere_whole, free_block, ivec, larger, load,
+                     load_some, load_whole, new_block, real, store, store_some, store_whole, vec, whole, zeros)
 
 cdef struct Span:
     Py_ssize_t first
@@ -103,6 +102,14 @@ cdef void best_of_columns(const Windows* w, const Best* best, Span s, real floor
         c += LANES
 
 
+cdef const real* repeat(const real* channels, Py_ssize_t n, Py_ssize_t times, real* row) noexcept nogil:
+    """Write one number per channel as often as a row has pixels; return the row."""
+    cdef Py_ssize_t i
+    for i in range(times):
+        memcpy(row + i * n, channels, n * sizeof(real))
+    return row
+
+
 def max_pool(const real[:, :, :, :, ::1] volume, const real[::1] scale, const real[::1] shift,
              const Py_ssize_t[:, ::1] spans, tuple step, bint rectify, real[:, :, :, :, ::1] out,
              int[:, :, :, :, ::1] where, real[:, :, :, :, ::1] raw, int threads):
@@ -110,22 +117,25 @@ def max_pool(const real[:, :, :, :, ::1] volume, const real[::1] scale, const re
 
     ``spans`` are first and last (excluded) pixel of each window, along T, then along H, then along W.
 
-    The values are scaled and shifted before, if ``scale`` and ``shift`` are not empty: one number for each of a row.
-    Then ``raw`` gets what they were before. With ``rectify`` what is below 0 becomes 0.
+    The values are scaled and shifted per channel before, if ``scale`` and ``shift`` are not empty. Then ``raw`` gets what
+    they were before. With ``rectify`` what is below 0 becomes 0.
     """
     cdef Windows w = make_windows((<object> volume).shape[1:4], (<object> out).shape[1:4], spans, step, volume.shape[4])
     cdef Py_ssize_t i, width = (w.size[2] * w.channels + 2 * LANES), rows = w.places[0] * w.places[1]
-    cdef real* buffers = <real*> new_block(threads * 3 * width * sizeof(real))
-    cdef const real* factors = &scale[0] if scale.shape[0] else NULL
-    cdef const real* terms = &shift[0] if scale.shape[0] else NULL
+    cdef real* buffers = <real*> new_block((threads * 3 + 2) * width * sizeof(real))
     cdef real* found = &raw[0, 0, 0, 0, 0] if scale.shape[0] else NULL
+    cdef const real* factors = NULL
+    cdef const real* terms = NULL
     if buffers == NULL:
         raise MemoryError
     memset(buffers, 0, threads * 3 * width * sizeof(real))
+    if scale.shape[0]:
+        factors = repeat(&scale[0], w.channels, w.size[2], buffers + threads * 3 * width)
+        terms = repeat(&shift[0], w.channels, w.size[2], buffers + (threads * 3 + 1) * width)
     for i in prange(out.shape[0] * rows, nogil=True, num_threads=threads, schedule="static"):
         pool_row(&w, &volume[i // rows, 0, 0, 0, 0], factors, terms, rectify, i,
                  buffers + threadid() * 3 * width, width, &out[0, 0, 0, 0, 0], found, &where[0, 0, 0, 0, 0])
-    free(buffers)
+    free_block(buffers)
 
 
 cdef void pool_row(const Windows* w, const real* volume, const real* scale, const real* shift, bint rectify,
@@ -162,23 +172,31 @@ def max_pool_gradient(const real[:, :, :, :, ::1] grad_output, const int[:, :, :
     """Write the gradient of the volume: each number where the largest value stood, or 0.
 
     If ``output`` is not empty, only where that is positive. If ``volume`` is not empty, each number times ``factor``
-    of its channel, plus ``volume * slope + shift``, given for each number of a row.
+    of its channel, plus ``volume * slope + shift``.
     """
     cdef Windows w = make_windows((<object> grad_input).shape[1:4], (<object> grad_output).shape[1:4], spans, (1, 1, 1),
                                   grad_input.shape[4])
     cdef const real* mask = &output[0, 0, 0, 0, 0] if output.shape[0] else NULL
     cdef const real* source = &volume[0, 0, 0, 0, 0] if volume.shape[0] else NULL
+    cdef Py_ssize_t width = w.size[2] * w.channels
+    cdef real* rows = <real*> new_block(2 * width * sizeof(real))
     cdef bint apart = not overlap(&w, 0) and not overlap(&w, 1)
     cdef Py_ssize_t i, units = w.places[0] * w.places[1] if apart else (w.channels + LANES - 1) // LANES
+    if rows == NULL:
+        raise MemoryError
+    if source != NULL:
+        repeat(&slope[0], w.channels, w.size[2], rows)
+        repeat(&shift[0], w.channels, w.size[2], rows + width)
     for i in prange(grad_output.shape[0] * units, nogil=True, num_threads=threads, schedule="static"):
         if apart:
-            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], &slope[0], &shift[0],
+            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], rows, rows + width,
                    &grad_input[0, 0, 0, 0, 0], i // units, i % units // w.places[1], i % units // w.places[1] + 1,
                    i % w.places[1], i % w.places[1] + 1, 0, w.channels)
         else:
-            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], &slope[0], &shift[0],
+            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], rows, rows + width,
                    &grad_input[0, 0, 0, 0, 0], i // units, 0, w.places[0], 0, w.places[1], i % units * LANES,
                    min((i % units + 1) * LANES, w.channels))
+    free_block(rows)
 
 
 cdef void spread(const Windows* w, const real* grad_output, const int* where, const real* mask, const real* source,
@@ -234,7 +252,7 @@ def window_sums(const real[:, :, :, :, ::1] volume, const Py_ssize_t[:, ::1] spa
     for i in prange(out.shape[0] * rows, nogil=True, num_threads=threads, schedule="static"):
         sum_row(&w, &volume[i // rows, 0, 0, 0, 0], &weights[0], &out_weights[0], i, buffers + threadid() * width,
                 &out[0, 0, 0, 0, 0])
-    free(buffers)
+    free_block(buffers)
 
 
 cdef void sum_row(const Windows* w, const real* volume, const real* weights, const real* out_weights, Py_ssize_t row,

@@ -8,10 +8,10 @@ output is summed by one thread in one order.
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from vector cimport FEW, LANES, ROWS, everywhere, larger, load, load_some, new_block, real, store_some, total, vec, zeros
+from vector cimport (FEW, LANES, ROWS, everywhere, free_block, larger, load, load_some, new_block, real, store_some,
+                     total, vec, zeros)
 
 cdef enum:
     DEPTH = 512      # products summed in registers before they are added to the output
@@ -50,7 +50,10 @@ cdef struct Product:
 
 cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last, const real* right,
                       bint add, vec floor, int n_rows, int n_vectors, bint paired) noexcept nogil:
-    """Make ``n_rows`` rows and ``n_vectors`` vectors of the output from the steps ``first`` to ``last``."""
+    """Make ``n_rows`` rows and ``n_vectors`` vectors of the output from the steps ``first`` to ``last``.
+
+    Of FEW rows some may not exist; ROWS are all there.
+    """
     cdef vec sums[2 * ROWS]
     cdef vec factors[2]
     cdef real nowhere[2 * LANES]
@@ -59,7 +62,7 @@ cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t
     cdef int r, v, i, columns = <int> min(p.n_columns - c0, 2 * LANES)
     cdef Py_ssize_t k, step, after, stride = p.stride
     for r in range(n_rows):
-        row[r] = p.left + p.rows[min(r0 + r, p.n_rows - 1 - paired)]
+        row[r] = p.left + p.rows[r0 + r if n_rows == ROWS else min(r0 + r, p.n_rows - 1 - paired)]
     for v in range(n_vectors):
         factors[v] = load_some(p.bias + c0 + v * LANES, columns - v * LANES) if p.bias != NULL and not add else zeros()
     for i in range(n_rows * n_vectors):
@@ -78,15 +81,18 @@ cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t
         right += stride
     if add:
         for i in range(n_rows * n_vectors):
-            to = p.out + p.places[min(r0 + i // n_vectors, p.n_rows - 1)] + c0
+            r = i // n_vectors
+            to = p.out + p.places[r0 + r if n_rows == ROWS else min(r0 + r, p.n_rows - 1)] + c0
             sums[i] = sums[i] + load_some(to + i % n_vectors * LANES, columns - i % n_vectors * LANES)
     for i in range(n_rows * n_vectors):
-        to = p.out + p.places[r0 + i // n_vectors] + c0 if r0 + i // n_vectors < p.n_rows else nowhere
+        r = i // n_vectors
+        to = p.out + p.places[r0 + r] + c0 if n_rows == ROWS or r0 + r < p.n_rows else nowhere
         store_some(to + i % n_vectors * LANES, larger(floor, sums[i]), columns - i % n_vectors * LANES)
 
 
-cdef inline void strip(const Product* p, Py_ssize_t r, Py_ssize_t c, Py_ssize_t first, Py_ssize_t last, const real* right,
-                       bint add, vec floor, int n_rows) noexcept nogil:
+cdef inline void strip(const Product* p, Py_ssize_t r, Py_ssize_t c, Py_ssize_t first, Py_ssize_t last, bint add,
+                       vec floor, int n_rows) noexcept nogil:
+    cdef const real* right = p.right + c // (2 * LANES) * p.block + first * p.stride
     if p.n_columns - c > LANES:
         if p.pair:
             tile(p, r, c, first, last, right, add, floor, n_rows, 2, True)
@@ -119,12 +125,12 @@ cdef inline void multiply_block(const Product* p, Py_ssize_t left, Py_ssize_t ri
     while r < p.n_rows:
         c = left
         while c < right:
-            if p.n_rows - r > ROWS - FEW:
-                strip(p, r, c, first, last, p.right + c // (2 * LANES) * p.block + first * p.stride, add, floor, ROWS)
+            if p.n_rows - r >= ROWS:
+                strip(p, r, c, first, last, add, floor, ROWS)
             else:
-                strip(p, r, c, first, last, p.right + c // (2 * LANES) * p.block + first * p.stride, add, floor, FEW)
+                strip(p, r, c, first, last, add, floor, FEW)
             c += 2 * LANES
-        r += ROWS if p.n_rows - r > ROWS - FEW else FEW
+        r += ROWS if p.n_rows - r >= ROWS else FEW
 
 
 cdef inline void set_blocks(Product* p, Py_ssize_t depth) noexcept nogil:
@@ -223,21 +229,25 @@ cdef inline Unit unit_at(const Plan* p, const Filter* f, Py_ssize_t i) noexcept 
     return u
 
 
-cdef void copy_row(const real* source, Py_ssize_t stride, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t start,
-                   real* to, Py_ssize_t n) noexcept nogil:
-    """Copy the pixels ``start`` to ``start + n`` of a row of ``size``, zeros where there are none."""
+cdef inline void copy_row(const real* source, Py_ssize_t stride, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t start,
+                          real* to, Py_ssize_t n, bint edges) noexcept nogil:
+    """Copy the pixels ``start`` to ``start + n`` of a row of ``size``, with ``edges`` zeros where there are none."""
     cdef Py_ssize_t left = min(max(-start, 0), n), right = max(min(size - start, n), left), i
-    memset(to, 0, left * channels * sizeof(real))
+    if edges:
+        memset(to, 0, left * channels * sizeof(real))
+        memset(to + right * channels, 0, (n - right) * channels * sizeof(real))
     if stride == channels:
         memcpy(to + left * channels, source + (start + left) * channels, (right - left) * channels * sizeof(real))
     else:
         for i in range(left, right):
             memcpy(to + i * channels, source + (start + i) * stride, channels * sizeof(real))
-    memset(to + right * channels, 0, (n - right) * channels * sizeof(real))
 
 
 cdef const real* gather(const Volume* v, const Filter* f, const Plan* p, const Unit* u, real* block) noexcept nogil:
-    """Return the first number that a unit's first place sees, in the volume or in the block, into which it copies."""
+    """Return the first number that a unit's first place sees, in the volume or in the block, into which it copies.
+
+    Where a band is as wide as the volume, the zeros on both sides stand in the block from the beginning.
+    """
     cdef Py_ssize_t t = u.frame * f.stride[0] - f.before[0], h = u.row * f.stride[1] - f.before[1]
     cdef Py_ssize_t w = u.column * f.stride[2] - f.before[2], i, j, rows, frame
     cdef const real* sample = v.data + u.sample * v.stride[0]
@@ -251,7 +261,7 @@ cdef const real* gather(const Volume* v, const Filter* f, const Plan* p, const U
             to = block + i * f.dilation[0] * p.pitch[0] + j * p.pitch[1]
             if 0 <= frame < v.size[0] and 0 <= h + j < v.size[1]:
                 copy_row(sample + frame * v.stride[1] + (h + j) * v.stride[2], v.stride[3], v.size[2], v.channels, w,
-                         to, p.part[2])
+                         to, p.part[2], p.strips > 1)
             else:
                 memset(to, 0, p.pitch[1] * sizeof(real))
     return block
@@ -270,8 +280,8 @@ cdef void list_taps(const Filter* f, const Plan* p, Py_ssize_t channels, Py_ssiz
 
 
 cdef void pack(const real* matrix, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n_rows, Py_ssize_t n_columns,
-               Py_ssize_t block, real* packed) noexcept nogil:
-    """Write rows of one block of columns, filled up with zeros, as `tile` reads them."""
+               Py_ssize_t block, const real* scale, real* packed) noexcept nogil:
+    """Write rows of one block of columns, scaled if that is asked for, filled up with zeros, as `tile` reads them."""
     cdef Py_ssize_t r, c, first = block * 2 * LANES, columns = min(n_columns - first, 2 * LANES)
     if columns < 2 * LANES:
         memset(packed, 0, n_rows * 2 * LANES * sizeof(real))
@@ -280,18 +290,22 @@ cdef void pack(const real* matrix, Py_ssize_t row_stride, Py_ssize_t column_stri
         for r in range(n_rows):
             memcpy(packed + r * 2 * LANES, matrix + r * row_stride, columns * sizeof(real))
     else:
-        for c in range(columns):
-            for r in range(n_rows):
+        for r in range(n_rows):
+            for c in range(columns):
                 packed[r * 2 * LANES + c] = matrix[r * row_stride + c * column_stride]
+    if scale != NULL:
+        for r in range(n_rows):
+            for c in range(columns):
+                packed[r * 2 * LANES + c] *= scale[first + c]
 
 
 cdef void pack_tap(const Volume* filters, Py_ssize_t n_columns, Py_ssize_t column_stride, Py_ssize_t tap, Py_ssize_t block,
-                   Py_ssize_t depth, real* packed) noexcept nogil:
+                   Py_ssize_t depth, const real* scale, real* packed) noexcept nogil:
     """Write the numbers of filters (kT, kH, kW, C, D) at one tap for one block of columns."""
     cdef Py_ssize_t w = tap % filters.size[1], h = tap // filters.size[1] % filters.size[0]
     cdef Py_ssize_t t = tap // (filters.size[1] * filters.size[0]), channels = filters.size[2]
     pack(filters.data + t * filters.stride[0] + h * filters.stride[1] + w * filters.stride[2], filters.stride[3],
-         column_stride, channels, n_columns, block, packed + (block * depth + tap * channels) * 2 * LANES)
+         column_stride, channels, n_columns, block, scale, packed + (block * depth + tap * channels) * 2 * LANES)
 
 
 cdef void grid(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t row_step, Py_ssize_t column_step, Py_ssize_t* places) noexcept nogil:
@@ -313,9 +327,9 @@ cdef Volume see(const real[:, :, :, :, :] x) noexcept nogil:
     return v
 
 
-def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[:] bias, real[:, :, :, :, :] out,
-             tuple stride, tuple before, tuple dilation, bint rectify, int threads):
-    """Write the correlation of volumes with filters (kT, kH, kW, C, D), plus a bias unless it is empty."""
+def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
+             real[:, :, :, :, :] out, tuple stride, tuple before, tuple dilation, bint rectify, int threads):
+    """Write the correlation of volumes with filters (kT, kH, kW, C, D), times a scale plus a bias unless these are empty."""
     cdef Volume v = see(x), o = see(out), filters = see(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], stride, before, dilation, (<object> out).shape[1:4])
     cdef Plan p = make_plan(&v, &f, x.shape[0])
@@ -327,11 +341,13 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
     cdef real* copies = <real*> new_block(threads * size * sizeof(real))
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block(4 * pixels * sizeof(Py_ssize_t))
     cdef Py_ssize_t* steps = <Py_ssize_t*> new_block(depth * sizeof(Py_ssize_t))
+    cdef const real* factors = &scale[0] if scale.shape[0] else NULL
     cdef Product whole
     try:
         if packed == NULL or copies == NULL or tables == NULL or steps == NULL:
             raise MemoryError
         with nogil:
+            memset(copies, 0, threads * size * sizeof(real))
             list_taps(&f, &p, v.channels, steps)
             make_tables(&f, &p, &o, tables)
             whole.steps, whole.n_steps = steps, depth
@@ -342,14 +358,14 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
             set_blocks(&whole, DEPTH)
             for i in prange(blocks * n_taps, num_threads=threads, schedule="static"):
                 pack_tap(&filters, weight.shape[4], weight.strides[4] // <Py_ssize_t> sizeof(real), i % n_taps, i // n_taps,
-                         depth, packed)
+                         depth, factors, packed)
             for i in prange(p.units, num_threads=threads, schedule="dynamic"):
                 convolve_unit(&v, &f, &p, &o, whole, tables, copies + threadid() * size, i)
     finally:
-        free(packed)
-        free(copies)
-        free(tables)
-        free(steps)
+        free_block(packed)
+        free_block(copies)
+        free_block(tables)
+        free_block(steps)
 
 
 cdef void make_tables(const Filter* f, const Plan* p, const Volume* o, Py_ssize_t* tables) noexcept nogil:
@@ -419,6 +435,7 @@ def weight_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_
         if partial == NULL or copies == NULL or tables == NULL:
             raise MemoryError
         with nogil:
+            memset(copies, 0, threads * size * sizeof(real))
             make_tables(&f, &p, &g, tables)
             list_taps(&f, &p, v.channels, tables + 4 * pixels)
             grid(1, depth, 0, right.width, tables + 4 * pixels + depth)
@@ -434,9 +451,9 @@ def weight_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_
             for i in prange(n_taps, num_threads=threads, schedule="static"):
                 add_chunks(partial, chunks, depth, right.width, i, grad_weight, <real> scale)
     finally:
-        free(partial)
-        free(copies)
-        free(tables)
+        free_block(partial)
+        free_block(copies)
+        free_block(tables)
 
 
 cdef void sum_chunk(const Volume* v, const Filter* f, const Plan* p, const Volume* g, const Right* right, Product product,
@@ -478,39 +495,56 @@ cdef inline Py_ssize_t whole_parts(Py_ssize_t size, Py_ssize_t part) noexcept no
     return parts(size, part) * part
 
 
+cdef void pack_left(const real* matrix, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t depth, Py_ssize_t panel,
+                    real* packed) noexcept nogil:
+    """Write ROWS rows of a matrix whose columns are neighbours in memory, one column behind the other."""
+    cdef Py_ssize_t k, rows = min(ROWS, n_rows - panel * ROWS)
+    for k in range(depth):
+        memcpy(packed + (panel * depth + k) * ROWS, matrix + panel * ROWS + k * stride, rows * sizeof(real))
+
+
 def product(const real[:, :] left, const real[:, :] right, real[:, :] out, bint add, int threads):
     """Write, or add, the product of two matrices; the columns of ``out`` are neighbours."""
     cdef Py_ssize_t n_rows = left.shape[0], depth = left.shape[1], n_columns = right.shape[1], size = sizeof(real), i
-    cdef bint direct = n_columns % LANES == 0 and right.strides[1] == size
+    cdef Py_ssize_t left_row = left.strides[0] // size, left_step = left.strides[1] // size
+    # Steps far apart would throw each other out of the nearest memory.
+    cdef bint direct = n_columns % LANES == 0 and right.strides[1] == size, apart = left_row == 1 and left_step * depth > NEAR
     cdef Py_ssize_t blocks = 0 if direct else parts(n_columns, 2 * LANES), pieces = parts(depth, PIECE)
     cdef Py_ssize_t rows = whole_parts(parts(n_rows, 4) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
     cdef Py_ssize_t columns = whole_parts(parts(n_columns, parts(UNITS, bands)), 2 * LANES), strips = parts(n_columns, columns)
+    cdef Py_ssize_t panels = parts(n_rows, ROWS) if apart else 0
     cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * size)
+    cdef real* packed_left = <real*> new_block(panels * depth * ROWS * size)
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((2 * n_rows + depth) * sizeof(Py_ssize_t))
     cdef Product whole
     try:
-        if packed == NULL or tables == NULL:
+        if packed == NULL or packed_left == NULL or tables == NULL:
             raise MemoryError
         with nogil:
-            grid(1, n_rows, 0, left.strides[0] // size, tables)
+            for i in range(n_rows):
+                tables[i] = (i // ROWS * depth * ROWS + i % ROWS) if apart else i * left_row
             grid(1, n_rows, 0, out.strides[0] // size, tables + n_rows)
-            grid(1, depth, 0, left.strides[1] // size, tables + 2 * n_rows)
-            whole.left, whole.rows, whole.steps, whole.n_steps = &left[0, 0], tables, tables + 2 * n_rows, depth
-            whole.pair = 0 if n_rows % 2 else left.strides[0] // size
+            grid(1, depth, 0, ROWS if apart else left_step, tables + 2 * n_rows)
+            whole.left, whole.rows = packed_left if apart else &left[0, 0], tables
+            whole.steps, whole.n_steps = tables + 2 * n_rows, depth
+            whole.pair = 0 if n_rows % 2 else left_row
             whole.right = &right[0, 0] if direct else packed
             whole.block = 2 * LANES if direct else depth * 2 * LANES
             whole.stride = right.strides[0] // size if direct else 2 * LANES
             whole.out, whole.places, whole.bias, whole.add, whole.rectify = &out[0, 0], tables + n_rows, NULL, add, False
             set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > BLOCK else DEPTH)
+            for i in prange(panels, num_threads=threads, schedule="static"):
+                pack_left(&left[0, 0], left_step, n_rows, depth, i, packed_left)
             for i in prange(blocks * pieces, num_threads=threads, schedule="static"):
                 pack(&right[0, 0] + i % pieces * PIECE * (right.strides[0] // size), right.strides[0] // size,
                      right.strides[1] // size, min(PIECE, depth - i % pieces * PIECE), n_columns, i // pieces,
-                     packed + (i // pieces * depth + i % pieces * PIECE) * 2 * LANES)
+                     NULL, packed + (i // pieces * depth + i % pieces * PIECE) * 2 * LANES)
             for i in prange(bands * strips, num_threads=threads, schedule="dynamic"):
                 multiply_part(whole, n_rows, n_columns, i // strips * rows, rows, i % strips * columns, columns)
     finally:
-        free(packed)
-        free(tables)
+        free_block(packed)
+        free_block(packed_left)
+        free_block(tables)
 
 
 cdef void multiply_part(Product p, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t row, Py_ssize_t rows,
@@ -569,3 +603,28 @@ cdef void inner_band(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::
                 sample += 4 if n - sample >= 4 and last - row >= 4 else 1
             row += 8 if n == 1 and last - row >= 8 else 4 if last - row >= 4 else 1
         k += depth
+
+
+cdef real busy(Py_ssize_t rounds, real seed) noexcept nogil:
+    """Multiply and add numbers that wait for nothing else."""
+    cdef vec sums[2 * ROWS]
+    cdef vec factor = everywhere(1 - seed), term = everywhere(seed)
+    cdef int i
+    cdef Py_ssize_t k
+    for i in range(2 * ROWS):
+        sums[i] = everywhere(i * seed)
+    for k in range(rounds):
+        for i in range(2 * ROWS):
+            sums[i] = sums[i] * factor + term
+    for i in range(2 * ROWS):
+        term = term + sums[i]
+    return total(term)
+
+
+def keep_busy(Py_ssize_t rounds, int threads):
+    """Return how many floating-point operations were done that came as fast as the processor can; for benchmarks."""
+    cdef Py_ssize_t i
+    cdef double result = 0
+    for i in prange(threads, nogil=True, num_threads=threads, schedule="static"):
+        result += busy(rounds, <real> 1e-3)
+    return 4 * ROWS * LANES * rounds * threads if result else 0

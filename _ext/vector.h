@@ -94,6 +94,74 @@ static inline real total(vec v) {
     return sum;
 }
 
-static inline void *new_block(size_t bytes) { return aligned_alloc(64, (bytes + 127) / 64 * 64); }
+/* The exponential. Single precision: Cody and Waite's reduction and the polynomial of Cephes' expf, about 1e-7. */
+#ifdef DOUBLE
+#include <math.h>
+static inline vec exponential(vec x) {
+    vec y;
+    for (int i = 0; i < LANES; i++) y[i] = exp(x[i]);
+    return y;
+}
+static inline vec hyperbolic_tangent(vec x) {
+    vec y;
+    for (int i = 0; i < LANES; i++) y[i] = tanh(x[i]);
+    return y;
+}
+#else
+static inline vec exponential(vec x) {
+    x = larger(everywhere(-87.0f), -larger(everywhere(-87.0f), -x));
+    vec turns = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    vec r = (x - turns * 0.693359375f) + turns * 2.12194440e-4f;
+    vec y = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * r * r + r + 1.0f;
+    return y * (vec)((__builtin_convertvector(turns, ivec) + 127) << 23);
+}
+/* Near zero the polynomial of Cephes' tanhf, elsewhere from the exponential. */
+static inline vec hyperbolic_tangent(vec x) {
+    vec square = x * x;
+    vec y = square * -5.70498872745e-3f + 2.06390887954e-2f;
+    y = y * square - 5.37397155531e-2f;
+    y = y * square + 1.33314422036e-1f;
+    y = y * square - 3.33332819422e-1f;
+    y = y * square * x + x;
+    return either_real(square < 0.390625f, y, 1.0f - 2.0f / (exponential(x + x) + 1.0f));
+}
+#endif
+static inline vec logistic(vec x) { return 1 / (1 + exponential(-x)); }
+
+/* Blocks of memory. Those given back wait on a shelf: fresh memory costs more than most uses of it. With the GIL held. */
+#define SHELF 8
+#define HEAVIEST ((size_t)1 << 26)
+static size_t *shelf[SHELF];
+
+static inline void *new_block(size_t bytes) {
+    int best = -1;
+    for (int i = 0; i < SHELF; i++)
+        if (shelf[i] && shelf[i][0] >= bytes && shelf[i][0] / 2 <= bytes && (best < 0 || shelf[i][0] < shelf[best][0]))
+            best = i;
+    size_t *block = best < 0 ? NULL : shelf[best];
+    if (block)
+        shelf[best] = NULL;
+    else if ((block = aligned_alloc(64, (bytes + 191) / 64 * 64)))
+        block[0] = (bytes + 63) / 64 * 64;
+    return block ? block + 64 / sizeof(size_t) : NULL;
+}
+
+static inline void free_block(void *p) {
+    if (!p) return;
+    size_t *block = (size_t *)p - 64 / sizeof(size_t);
+    for (int i = 0; i < SHELF && block && block[0] <= HEAVIEST; i++) {
+        size_t *other = shelf[i];
+        if (!other || other[0] < block[0]) {
+            shelf[i] = block;
+            block = other;
+        }
+    }
+    free(block);
+}
 
 #endif

@@ -15,7 +15,7 @@ from ..errors import ActionbenchError
 
 __all__ = ["INSTRUCTION_SET", "build", "default_threads", "of", "usable"]
 
-_HOT = ("normalisation", "pooling", "products")
+_HOT = ("normalisation", "pooling", "products", "recurrent", "steps")
 _TYPES = {"f": "float32", "d": "float64"}
 
 
@@ -45,13 +45,26 @@ def build(instruction_set: str, char: str) -> SimpleNamespace:
 
 
 def of(dtype: np.dtype) -> SimpleNamespace:
-    """Return the kernels for float32 or float64."""
+    """Return the kernels for float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If there are none for the type.
+    """
+    if dtype.char not in _TYPES:
+        raise ValueError(f"nets compute in float32 or float64, got {dtype}")
     return build(INSTRUCTION_SET, dtype.char)
 
 
 def default_threads() -> int:
     """Return the number of threads: ``OMP_NUM_THREADS``, else the processors this process may use."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return _threads(os.environ.get("OMP_NUM_THREADS", ""))
+
+
+@cache
+def _threads(wish: str) -> int:
+    wanted = wish.split(",")[0].strip()
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .fusion import Block, find_block
 from .module import Array, Module, Value
 from .tables import add_values
 
@@ -100,26 +101,38 @@ class Sequential(Container):
     """
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
-        contexts = []
-        for place in range(len(self.modules)):
-            x, context = self._step(place, x)
-            contexts.append(context)
+        contexts, place = [], 0
+        while place < len(self.modules):
+            # Who traces a forward sees each module by itself.
+            block = find_block(self.modules, place) if self._steps is None else None
+            x, context = self._step(place, x) if block is None else self._block_step(block, place, x)
+            contexts.append((place, block, context))
+            place += 1 if block is None else len(block)
         return x, contexts
+
+    def _block_step(self, block: Block, place: int, x: Value) -> tuple[Value, Any]:
+        try:
+            return block.forward(x, self.is_training)
+        except Exception as error:
+            self._locate(error, place + block.at)
+            raise
 
     def _first_needed(self, input_grad: bool, param_grad: bool) -> int:
         """Return the first module that a gradient must reach."""
         if input_grad:
             return 0
-        learnt = [place for place, module in enumerate(self.modules) if module.parameters()]
-        return learnt[0] if learnt and param_grad else len(self.modules)
+        learnt = (place for place, module in enumerate(self.modules) if module.is_learnt())
+        return next(learnt, len(self.modules)) if param_grad else len(self.modules)
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
         first = self._first_needed(input_grad, param_grad)
-        for place in range(len(self.modules) - 1, first - 1, -1):
-            wanted = input_grad or place > first
-            grad_output = self._step_back(place, context[place], grad_output, scale, wanted, param_grad)
+        for place, block, inner in reversed(context):
+            if place < first:
+                break
+            how = (inner, grad_output, scale, input_grad or place > first, param_grad)
+            grad_output = self._step_back(place, *how) if block is None else block.backward(*how)
         return grad_output if input_grad else None
 
 

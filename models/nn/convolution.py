@@ -88,29 +88,47 @@ class _Convolution(Module):
         out = grad.reshape(*(1,) * (3 - self.axes), *grad.shape)
         functional.conv3d_weight_gradient(x, grad_output, out.shape[:3], **self.how, out=out, scale=scale)
 
-    def _forward(self, x: Array) -> tuple[Array, Any]:
+    def lifted(self, x: Array) -> Array:
+        """Return an input as volumes of the filters' type.
+
+        Raises
+        ------
+        ValueError
+            If it has other axes or channels.
+        """
         filters = self._filters()
         channels = filters.shape[-2] * self.how["groups"]
         x = np.asarray(x, filters.dtype)
         if x.ndim != self.axes + 2 or x.shape[-1] != channels:
             raise ValueError(f"{type(self).__name__} expects {expected(self.axes, channels)}, got {x.shape}")
-        bias = None if self.bias is None else self.bias.value
-        return lower(functional.conv3d(lift(x, self.axes), filters, bias, **self.how), self.axes), x
+        return lift(x, self.axes)
+
+    def convolved(
+        self, volumes: Array, scale: Array | None = None, shift: Array | None = None, rectify: bool = False
+    ) -> Array:
+        """Return the convolution of volumes, scaled and shifted per channel, rectified if that is asked for."""
+        filters, bias = self._filters(), None if self.bias is None else self.bias.value
+        if scale is not None and shift is not None:
+            bias = shift if bias is None else bias * scale + shift
+        return functional.conv3d(volumes, filters, bias, **self.how, scale=scale, rectify=rectify)
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        volumes = self.lifted(x)
+        return lower(self.convolved(volumes), self.axes), volumes
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
-        x, filters = lift(context, self.axes), self._filters()
+        filters = self._filters()
         grad_output = lift(np.asarray(grad_output, filters.dtype), self.axes)
         if param_grad:
-            self._learn(x, grad_output, scale)
+            self._learn(context, grad_output, scale)
             if self.bias is not None:
                 self.bias.accumulate(functional.channel_sums(grad_output)[0].astype(filters.dtype), scale)
         if not input_grad:
             return None
-        return lower(
-            functional.conv3d_input_gradient(grad_output, filters, x.shape[1:4], **self.how), self.axes
-        )
+        gradient = functional.conv3d_input_gradient(grad_output, filters, context.shape[1:4], **self.how)
+        return lower(gradient, self.axes)
 
 
 _ARGUMENTS = """

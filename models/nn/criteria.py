@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_softmax, xlogy
+from scipy.special import expit, xlogy
 
 from .module import Array, Value
 from .tables import add_values
@@ -122,6 +122,13 @@ def _expected_loss(wanted: Array, logarithms: Array) -> float:
     return float(-np.multiply(wanted, logarithms, out=np.zeros_like(wanted), where=wanted != 0).sum())
 
 
+def _log_softmax(scores: Array) -> Array:
+    """Return the logarithms of probabilities; SciPy's function takes longer for its checks than for a batch."""
+    top = scores.max(axis=-1, keepdims=True)
+    shifted = scores - np.where(np.isfinite(top), top, 0)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 class CrossEntropyLoss(NLLLoss):
     """Cross entropy of unnormalised scores and class numbers: `LogSoftmax` and `NLLLoss` in one.
 
@@ -160,14 +167,14 @@ class CrossEntropyLoss(NLLLoss):
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
         wanted = self._wanted(input, target)
-        return _expected_loss(wanted, log_softmax(input, axis=-1)) if input.size else 0.0
+        return _expected_loss(wanted, _log_softmax(input)) if input.size else 0.0
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
         wanted = self._wanted(input, target)
         if not input.size:
             return np.zeros_like(input)
-        predicted = np.exp(log_softmax(input, axis=-1))
+        predicted = np.exp(_log_softmax(input))
         return (predicted * wanted.sum(axis=-1, keepdims=True) - wanted).astype(input.dtype)
 
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from .. import kernels
 from ..kernels import default_threads
+from ..memory import empty
 
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
 
-_PERIOD = 512
 _WORTH_SHARING = 2**16
 _FEW_SAMPLES = 15
 
@@ -92,6 +92,7 @@ def conv3d(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     groups: int = 1,
+    scale: Array | None = None,
     rectify: bool = False,
     threads: int | None = None,
 ) -> Array:
@@ -109,6 +110,8 @@ def conv3d(
         Pixels between places of the filter, zeros around the volume, pixels between taps; along T, H, W.
     groups : int
         Parts into which both channels are divided, each output part seeing its input part only.
+    scale : ndarray, shape (D,), optional
+        What the filters are multiplied by.
     rectify : bool
         Whether what is below 0 becomes 0.
     threads : int, optional
@@ -125,49 +128,47 @@ def conv3d(
     """
     _check_filter(x, weight, groups)
     size = _places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
-    out = np.empty((len(x), *size, weight.shape[4]), x.dtype)
-    how = (stride, padding, dilation, rectify, threads)
-    if groups == 1:
-        _convolve(x, weight, bias, out, *how)
-    else:
-        biases = [None] * groups if bias is None else np.split(bias, groups)
-        for a, w, b, y in zip(*_split(groups, x, weight), biases, _split(groups, out)[0], strict=True):
-            _convolve(a, w, b, y, *how)
+    out = empty((len(x), *size, weight.shape[4]), x.dtype)
+    how = (stride, padding, dilation, rectify)
+    scales, biases = (_per_group(row, groups, x.dtype) for row in (scale, bias))
+    for a, w, y, *rows in zip(*_split(groups, x, weight, out), scales, biases, strict=True):
+        _convolve(a, w, rows, y, how, threads)
     return out
+
+
+def _per_group(row: Array | None, groups: int, dtype: np.dtype) -> list[Array]:
+    """Return one number per channel for each group, none where none are given."""
+    if row is None:
+        return [_nothing(1, dtype)] * groups
+    return np.split(row.astype(dtype, copy=False), groups)
 
 
 def _convolve(
     x: Array,
     weight: Array,
-    bias: Array | None,
+    scale_and_bias: list[Array],
     out: Array,
-    stride: Triple,
-    before: Triple,
-    dilation: Triple,
-    rectify: bool,
+    how: tuple[Triple, Triple, Triple, bool],
     threads: int | None,
 ) -> None:
-    """Write the correlation whose first place stands ``before`` pixels outside of the volume into ``out``."""
+    """Write the correlation into ``out``.
+
+    ``how``: stride, how many pixels outside of the volume the first place stands, dilation, whether to rectify.
+    """
     if not out.size:
         return
     if not x.shape[4]:
-        out[...] = 0 if bias is None else bias
+        out[...] = scale_and_bias[1] if scale_and_bias[1].size else 0
         return
-    kernels.of(x.dtype).convolve(
-        _near(x),
-        weight.astype(x.dtype, copy=False),
-        _nothing(1, x.dtype) if bias is None else bias.astype(x.dtype, copy=False),
-        out,
-        stride,
-        before,
-        dilation,
-        rectify,
-        _team(threads, out.size * weight.size // weight.shape[4] // 16),
-    )
+    team = _team(threads, out.size * weight.size // weight.shape[4] // 16)
+    weight = weight.astype(x.dtype, copy=False)
+    kernels.of(x.dtype).convolve(_near(x), weight, *scale_and_bias, out, *how, team)
 
 
 def _split(groups: int, *arrays: Array) -> list[list[Array]]:
     """Divide the channels of each array into groups."""
+    if groups == 1:
+        return [[array] for array in arrays]
     return [np.split(array, groups, axis=-1) for array in arrays]
 
 
@@ -216,13 +217,16 @@ def conv3d_input_gradient(
     axes = zip(size, weight.shape[:3], stride, padding, dilation, strict=True)
     phases = list(product(*(_phases(*axis) for axis in axes)))
     complete = len(phases) == int(np.prod([min(s, n) for s, n in zip(stride, size, strict=True)]))
-    gradient = (np.empty if complete else np.zeros)(shape, grad_output.dtype)
+    gradient = empty(shape, grad_output.dtype)
+    if not complete:
+        gradient.fill(0)
+    nothing = _nothing(1, gradient.dtype)
     for g, w, to in zip(*_split(groups, grad_output, weight, gradient), strict=True):
         for t, y, x in phases:
             part = to[:, t.pixels, y.pixels, x.pixels]
             filters = w[t.taps, y.taps, x.taps].swapaxes(3, 4)
             before, steps = (t.before, y.before, x.before), (t.dilation, y.dilation, x.dilation)
-            _convolve(g, filters, None, part, (1, 1, 1), before, steps, False, threads)
+            _convolve(g, filters, [nothing, nothing], part, ((1, 1, 1), before, steps, False), threads)
     return gradient
 
 
@@ -282,7 +286,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
         kernel.product(weight, x.T, turned, False, team)
         out = np.ascontiguousarray(turned.T)
     else:
-        out = np.empty(shape, weight.dtype)
+        out = empty(shape, weight.dtype)
         kernel.product(x, weight.T, out, False, team)
     if bias is not None:
         out += bias
@@ -299,8 +303,13 @@ def add_product(out: Array, left: Array, right: Array, threads: int | None = Non
 
 def matmul(left: Array, right: Array, threads: int | None = None) -> Array:
     """Return ``left @ right``, shapes (N, C), (C, D) and (N, D)."""
-    out = np.zeros((len(left), right.shape[1]), right.dtype)
-    add_product(out, left, right, threads)
+    out = empty((len(left), right.shape[1]), right.dtype)
+    if left.size and right.size:
+        kernels.of(out.dtype).product(
+            left, right, out, False, _team(threads, left.size * right.shape[1] // 16)
+        )
+    else:
+        out.fill(0)
     return out
 
 
@@ -373,12 +382,11 @@ def _largest(
     rectify: bool,
     threads: int | None,
 ) -> Pooled:
-    out = np.empty((len(x), *places, x.shape[4]), x.dtype)
-    where = np.empty(out.shape, np.int32)
-    raw = np.empty(out.shape if affine else (0,) * 5, x.dtype)
+    out = empty((len(x), *places, x.shape[4]), x.dtype)
+    where = empty(out.shape, np.int32)
+    raw = empty(out.shape if affine else (0,) * 5, x.dtype)
     if out.size:
-        scale, shift = affine or (_nothing(1, x.dtype),) * 2
-        factors = (np.tile(v.astype(x.dtype), x.shape[3]) for v in (scale, shift))
+        factors = [row.astype(x.dtype, copy=False) for row in affine or (_nothing(1, x.dtype),) * 2]
         kernels.of(x.dtype).max_pool(
             np.ascontiguousarray(x),
             *factors,
@@ -458,19 +466,17 @@ def max_pool3d_gradient(
     threads : int, optional
         How many threads share the work.
     """
-    gradient = np.empty((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
+    gradient = empty((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
     if not grad_output.size:
         gradient.fill(0)
         return gradient
-    x, factor, *rows = affine or (_nothing(5, gradient.dtype), *(_nothing(1, gradient.dtype),) * 3)
-    rows = [np.tile(row.astype(gradient.dtype), size[2]) for row in rows]
+    x, *rows = affine or (_nothing(5, gradient.dtype), *(_nothing(1, gradient.dtype),) * 3)
     kernels.of(gradient.dtype).max_pool_gradient(
         np.ascontiguousarray(grad_output),
         pooled.where,
         pooled.output if rectified else _nothing(5, gradient.dtype),
         x,
-        factor.astype(gradient.dtype, copy=False),
-        *rows,
+        *(row.astype(gradient.dtype, copy=False) for row in rows),
         pooled.spans,
         gradient,
         _team(threads, gradient.size),
@@ -517,7 +523,7 @@ def _sum_windows(
     threads: int | None,
 ) -> Array:
     """Return weighted sums of windows; weights are given along T, then H, then W."""
-    out = np.empty((len(x), *places, x.shape[4]), x.dtype)
+    out = empty((len(x), *places, x.shape[4]), x.dtype)
     if out.size:
         inner = np.ones(sum(x.shape[1:4])) if weights is None else weights
         outer = np.ones(sum(places)) if out_weights is None else out_weights
@@ -671,14 +677,12 @@ def channel_affine(
 
     With ``mask``, ``a`` counts where that is positive; with ``rectify``, what is below 0 becomes 0.
     """
-    out, repeats = np.empty(a.shape, a.dtype), max(_PERIOD // max(a.shape[-1], 1), 1)
+    out = empty(a.shape, a.dtype)
     if a.size:
         arrays = (_nothing(1, a.dtype) if array is None else _flat(array) for array in (mask, b))
-        factors = (scale, np.zeros(1) if scale_b is None else scale_b, shift)
-        tiled = (np.tile(factor.astype(a.dtype), repeats) for factor in factors)
-        kernels.of(a.dtype).affine(
-            _flat(a), *arrays, *tiled, rectify, out.reshape(-1), _team(threads, a.size)
-        )
+        factors = (scale, _nothing(1, a.dtype) if scale_b is None else scale_b, shift)
+        rows = (factor.astype(a.dtype, copy=False) for factor in factors)
+        kernels.of(a.dtype).affine(_flat(a), *arrays, *rows, rectify, out.reshape(-1), _team(threads, a.size))
     return out
 
 
@@ -693,10 +697,93 @@ def rectifier_gradient(output: Array, grad_output: Array, threads: int | None = 
 
 
 def _map(a: Array, mask: Array | None, rectify: bool, threads: int | None) -> Array:
-    out, nothing = np.empty(a.shape, a.dtype), _nothing(1, a.dtype)
+    out, nothing = empty(a.shape, a.dtype), _nothing(1, a.dtype)
     if a.size:
         where = nothing if mask is None else _flat(mask)
         kernels.of(a.dtype).affine(
             _flat(a), where, *(nothing,) * 4, rectify, out.reshape(-1), _team(threads, a.size)
         )
     return out
+
+
+class Scan(NamedTuple):
+    """What an LSTM did: gates i, f, g and o (L, N, 4 H), cells, their hyperbolic tangents, and states (L, N, H)."""
+
+    gates: Array
+    cells: Array
+    curved: Array
+    states: Array
+
+
+def lstm(driven: Array, weight: Array, peephole: Array | None = None, threads: int | None = None) -> Scan:
+    """Take sequences through time; the states begin with zero.
+
+    Parameters
+    ----------
+    driven : ndarray, shape (L, N, 4 H)
+        What the input adds to the gates i, f, g and o; becomes the gates themselves.
+    weight : ndarray, shape (4 H, H)
+        Leads from the state to the gates.
+    peephole : ndarray, shape (3, H), optional
+        Leads from the cell to i, f and o.
+    threads : int, optional
+        How many threads share the work.
+    """
+    gates, shape = np.ascontiguousarray(driven), (*driven.shape[:2], weight.shape[1])
+    cells, curved, states = (empty(shape, gates.dtype) for _ in range(3))
+    if gates.size:
+        holes = _nothing(2, gates.dtype) if peephole is None else np.ascontiguousarray(peephole)
+        team = _team(threads, gates.size * shape[2] // 16)
+        kernels.of(gates.dtype).lstm(gates, np.ascontiguousarray(weight), holes, cells, curved, states, team)
+    return Scan(gates, cells, curved, states)
+
+
+def lstm_gradient(
+    scan: Scan, weight: Array, grads: Array, peephole: Array | None = None, threads: int | None = None
+) -> Array:
+    """Return the gradient of `lstm` with respect to ``driven`` from those of the states (L, N, H)."""
+    driven = empty(scan.gates.shape, scan.gates.dtype)
+    if driven.size:
+        holes = _nothing(2, driven.dtype) if peephole is None else np.ascontiguousarray(peephole)
+        arrays = (scan.gates, np.ascontiguousarray(weight), holes, scan.cells, scan.curved)
+        team = _team(threads, driven.size * weight.shape[1] // 16)
+        kernels.of(driven.dtype).lstm_gradient(*arrays, np.ascontiguousarray(grads), driven, team)
+    return driven
+
+
+def clear(a: Array, threads: int | None = None) -> None:
+    """Write zeros into an array."""
+    if a.flags.c_contiguous and a.size:
+        kernels.of(a.dtype).clear(a.reshape(-1), _team(threads, a.size))
+    else:
+        a.fill(0)
+
+
+def descend(x: Array, gradient: Array, rate: float, threads: int | None = None) -> None:
+    """Subtract ``rate * gradient`` from ``x``, an array whose numbers are side by side."""
+    if x.size:
+        kernels.of(x.dtype).descend(x.reshape(-1), _flat(gradient), rate, _team(threads, x.size))
+
+
+def adam(
+    x: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    decay: Array | None = None,
+    shrink: float = 0.0,
+    threads: int | None = None,
+) -> None:
+    """Take a step of Adam in place.
+
+    First the moments, then ``x *= 1 - shrink * decay``, then ``x -= rate * first / (√second + epsilon)``. All
+    arrays are flat, and of one type and length.
+    """
+    if x.size:
+        shares = _nothing(1, x.dtype) if decay is None else decay
+        numbers = (shrink, beta1, beta2, epsilon, rate)
+        kernels.of(x.dtype).adam(x, gradient, first, second, shares, *numbers, _team(threads, x.size))

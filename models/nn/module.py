@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from . import functional
+
 Array = NDArray[np.floating]
 
 #: What flows between modules: an array, or a list of such (Torch's table).
@@ -188,6 +190,11 @@ class Module(ABC):
         }
         return own | {name: getattr(self, name) for name in self.buffer_names}
 
+    def is_learnt(self) -> bool:
+        """Say whether there is any parameter here or inside."""
+        own = any(isinstance(value, Parameter) for value in vars(self).values())
+        return own or any(child.is_learnt() for _, child in self.children())
+
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by path; one that is shared stands under its first path."""
         found: dict[int, tuple[str, Parameter]] = {}
@@ -253,12 +260,12 @@ class Module(ABC):
     def zero_grad_parameters(self) -> None:
         """Set all gradients to zero."""
         for parameter in self.parameters().values():
-            parameter.grad.fill(0)
+            functional.clear(parameter.grad)
 
     def update_parameters(self, lr: float) -> None:
         """Go one step of ``lr`` down the gradient."""
         for parameter in self.parameters().values():
-            parameter.value -= parameter.grad.dtype.type(lr) * parameter.grad
+            functional.descend(parameter.value, parameter.grad, lr)
 
     def share(self, other: Module, *names: str) -> Self:
         """Hold the very parameters and buffers of another net of the same structure.

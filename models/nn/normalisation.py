@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
 from .module import Array, Function, Module, Parameter
+
+
+class Normal(NamedTuple):
+    """What a batch is normalised by, each of shape (C,), and whether that is of the batch itself."""
+
+    mean: Array
+    inverse: Array
+    scale: Array
+    shift: Array
+    batch: bool
 
 
 class _BatchNorm(Module):
@@ -55,25 +65,21 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}({features}) expects {ranks} axes, the last {features}, got {x.shape}"
             )
-        n = x.size // features
-        mean: Array
-        variance: Array
-        if not self.is_training or n == 0:
-            mean, variance = self.running_mean, self.running_var
-        else:
-            mean, variance = self._moments(x, n)
+        normal = self.normal(x)
+        return functional.channel_affine(x, normal.scale, normal.shift), (x, normal)
+
+    def normal(self, x: Array) -> Normal:
+        """Return what ``x`` is normalised by; in training move the running moments towards those of the batch."""
+        batch = self.is_training and x.size > 0
+        mean, variance = self._moments(x) if batch else (self.running_mean, self.running_var)
         inverse = 1 / np.sqrt(variance + self.eps)
         weight, bias = self.affine()
         scale = weight * inverse
-        return functional.channel_affine(x, scale, bias - scale * mean), (
-            x,
-            mean,
-            inverse,
-            self.is_training,
-        )
+        return Normal(mean, inverse, scale, bias - scale * mean, batch)
 
-    def _moments(self, x: Array, n: int) -> tuple[Array, Array]:
+    def _moments(self, x: Array) -> tuple[Array, Array]:
         """Return mean and variance of each channel and move the running ones towards them."""
+        n = x.size // len(self.running_mean)
         if n == 1:
             raise ValueError(
                 f"{type(self).__name__} needs more than one value per channel in training, got {x.shape}"
@@ -83,25 +89,50 @@ class _BatchNorm(Module):
         self.running_var += self.momentum * (squares / (n - 1) - self.running_var)
         return mean, squares / n
 
+    def pull(
+        self, normal: Normal, total: Array, product: Array, n: int, scale: float, param_grad: bool
+    ) -> tuple[Array, Array, Array]:
+        """Add the gradients of weight and bias, and return how to make that of the input.
+
+        Parameters
+        ----------
+        normal : Normal
+            What the input was normalised by.
+        total, product : ndarray, shape (C,)
+            Sums of the gradient of the output, and of that times the input.
+        n : int
+            Values per channel.
+        scale : float
+            Factor of what is added.
+        param_grad : bool
+            Whether anything is added.
+
+        Returns
+        -------
+        factor, slope, shift : ndarray, shape (C,)
+            The gradient of the input is ``grad_output * factor + x * slope + shift``.
+        """
+        along = (product - normal.mean * total) * normal.inverse
+        if param_grad and self.weight is not None and self.bias is not None:
+            self.weight.accumulate(along.astype(self.weight.value.dtype), scale)
+            self.bias.accumulate(total.astype(self.weight.value.dtype), scale)
+        factor = self.affine()[0] * normal.inverse
+        if not normal.batch:
+            return factor, np.zeros_like(factor), np.zeros_like(factor)
+        slope = -factor * normal.inverse * along / n
+        return factor, slope, -slope * normal.mean - factor * total / n
+
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
-        x, mean, inverse, batch = context
+        x, normal = context
         grad_output = np.asarray(grad_output, x.dtype)
         total, product = functional.channel_sums(grad_output, x)
-        along = (product - mean * total) * inverse
-        if param_grad and self.weight is not None and self.bias is not None:
-            self.weight.accumulate(along.astype(x.dtype), scale)
-            self.bias.accumulate(total.astype(x.dtype), scale)
+        n = x.size // len(normal.mean)
+        factor, slope, shift = self.pull(normal, total, product, n, scale, param_grad)
         if not input_grad:
             return None
-        factor = self.affine()[0] * inverse
-        if not batch or not x.size:
-            return functional.channel_affine(grad_output, factor, np.zeros_like(factor))
-        n = x.size // len(mean)
-        slope = -factor * inverse * along / n
-        shift = -slope * mean - factor * total / n
-        return functional.channel_affine(grad_output, factor, shift, x, slope)
+        return functional.channel_affine(grad_output, factor, shift, x if normal.batch else None, slope)
 
 
 _ARGUMENTS = """

@@ -40,11 +40,17 @@ class _MaxPool(_Windows):
         self.dilation = lift_size(dilation, self.axes, 1)
         self.ceil_mode = ceil_mode
 
-    def _forward(self, x: Array) -> tuple[Array, Any]:
-        volume = self._lifted(x)
+    def pooled(
+        self, volumes: Array, affine: tuple[Array, Array] | None = None, rectify: bool = False
+    ) -> functional.Pooled:
+        """Pool volumes, scaled and shifted per channel before and rectified behind if that is asked for."""
         how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
-        pooled = functional.max_pool3d(volume, *how)
-        return lower(pooled.output, self.axes), (pooled, volume.shape[1:4])
+        return functional.max_pool3d(volumes, *how, affine, rectify)
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        volumes = self._lifted(x)
+        pooled = self.pooled(volumes)
+        return lower(pooled.output, self.axes), (pooled, volumes.shape[1:4])
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
         return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), *context), self.axes)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.special import expit
 
+from . import functional
 from .dropout import Dropout
 from .module import Array, Module, Parameter, Value, uniform
 from .tables import add_values
@@ -59,13 +60,28 @@ def _flat(a: Array) -> Array:
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2])
 
 
+def _joined(ways: list[Array]) -> Array:
+    """Put the channels of both ways side by side."""
+    return ways[0] if len(ways) == 1 else np.concatenate(ways, axis=2)
+
+
 def _previous(states: Array) -> Array:
     """Return the state before each step; before the first it is zero."""
     return np.concatenate([np.zeros_like(states[:1]), states[:-1]])
 
 
 def _sums(a: Array) -> Array:
-    return _flat(a).sum(axis=0)
+    return functional.channel_sums(a)[0].astype(a.dtype)
+
+
+def _value(parameter: Parameter | None) -> Array | None:
+    return None if parameter is None else parameter.value
+
+
+def _add_product(parameter: Parameter, grads: Array, seen: Array, scale: float) -> None:
+    """Add the gradient of a matrix (D, C) that leads from rows ``seen`` (N, C) to rows of ``grads`` (N, D)."""
+    scaled = grads if scale == 1.0 else grads * grads.dtype.type(scale)
+    functional.add_product(parameter.grad, scaled.T, seen)
 
 
 class _Recurrent(Module):
@@ -144,7 +160,7 @@ class _Recurrent(Module):
             timed, mask = self.between._run(timed) if layer and self.between else (timed, None)
             results = [self._way(layer, suffix, timed, ends) for suffix in self.suffixes]
             layers.append((mask, [context for _, _, context in results]))
-            timed, finals = np.concatenate([y for y, _, _ in results], axis=2), [end for _, end, _ in results]
+            timed, finals = _joined([y for y, _, _ in results]), [end for _, end, _ in results]
         y = np.concatenate(finals, axis=1) if self.last else np.ascontiguousarray(timed.transpose(1, 0, 2))
         return y, (layers, ends, table)
 
@@ -152,9 +168,7 @@ class _Recurrent(Module):
         """Go through one layer in one direction; return outputs, last states and context."""
         weights = self._weights(layer, suffix)
         source = ends.turn(timed) if suffix else timed
-        driven = _flat(source) @ weights.weight_ih.value.T
-        if weights.bias_ih is not None:
-            driven += weights.bias_ih.value
+        driven = functional.linear(_flat(source), weights.weight_ih.value, _value(weights.bias_ih))
         states, context = self._scan(weights, driven.reshape(*source.shape[:2], driven.shape[1]))
         outputs = ends.cut(ends.turn(states) if suffix else states)
         return outputs, states[ends.final()], (source, states, context)
@@ -168,8 +182,10 @@ class _Recurrent(Module):
         for layer in range(self.num_layers - 1, -1, -1):
             mask, ways = layers[layer]
             parts = zip(self.suffixes, ways, grads, strict=True)
-            sums = [self._way_back(layer, suffix, way, grad, ends, wanted) for suffix, way, grad in parts]
-            timed = add_values(sums)
+            further = bool(layer) or input_grad
+            sums = [self._way_back(layer, *part, ends, wanted, further) for part in parts]
+            if further:
+                timed = add_values(sums)
             if layer:
                 timed = self.between._pull(mask, timed) if self.between else timed
                 grads = [
@@ -196,17 +212,26 @@ class _Recurrent(Module):
         return grads
 
     def _way_back(
-        self, layer: int, suffix: str, context: Any, grads: Array, ends: _Ends, scale: float | None
-    ) -> Array:
-        """Return the gradient of one way's input."""
+        self,
+        layer: int,
+        suffix: str,
+        context: Any,
+        grads: Array,
+        ends: _Ends,
+        scale: float | None,
+        further: bool,
+    ) -> Array | None:
+        """Return the gradient of one way's input, if it is to go further."""
         source, states, inner = context
         weights = self._weights(layer, suffix)
         driven = self._scan_back(weights, inner, states, grads, scale)
         if scale is not None:
-            weights.weight_ih.accumulate(_flat(driven).T @ _flat(source), scale)
+            _add_product(weights.weight_ih, _flat(driven), _flat(source), scale)
             if weights.bias_ih is not None:
                 weights.bias_ih.accumulate(_sums(driven), scale)
-        gradient = (_flat(driven) @ weights.weight_ih.value).reshape(source.shape)
+        if not further:
+            return None
+        gradient = functional.matmul(_flat(driven), weights.weight_ih.value).reshape(source.shape)
         return ends.turn(gradient) if suffix else gradient
 
 
@@ -285,73 +310,29 @@ class LSTM(_Recurrent):
         self.reset(rng)
 
     def _scan(self, weights: _Weights, driven: Array) -> tuple[Array, Any]:
-        size, gates = self.hidden_size, driven
         if weights.bias_hh is not None:
-            gates += weights.bias_hh.value
-        peephole = None if weights.peephole is None else weights.peephole.value
-        recurrent = np.ascontiguousarray(weights.weight_hh.value.T)
-        both, (i, f, g, o) = gates[:, :, : 2 * size], self._gates(gates)
-        cells = np.empty((*gates.shape[:2], size), gates.dtype)
-        curved, states = np.empty_like(cells), np.empty_like(cells)
-        for t in range(len(gates)):
-            if t:
-                gates[t] += states[t - 1] @ recurrent
-            if t and peephole is not None:
-                i[t] += peephole[0] * cells[t - 1]
-                f[t] += peephole[1] * cells[t - 1]
-            expit(both[t], out=both[t])
-            np.tanh(g[t], out=g[t])
-            np.multiply(i[t], g[t], out=cells[t])
-            if t:
-                cells[t] += f[t] * cells[t - 1]
-            if peephole is not None:
-                o[t] += peephole[2] * cells[t]
-            expit(o[t], out=o[t])
-            np.tanh(cells[t], out=curved[t])
-            np.multiply(o[t], curved[t], out=states[t])
-        return states, (gates, cells, curved)
-
-    def _gates(self, a: Array) -> tuple[Array, ...]:
-        """Return views of i, f, g and o."""
-        return tuple(a[:, :, k * self.hidden_size : (k + 1) * self.hidden_size] for k in range(4))
+            driven += weights.bias_hh.value
+        scan = functional.lstm(driven, weights.weight_hh.value, _value(weights.peephole))
+        return scan.states, scan
 
     def _scan_back(
         self, weights: _Weights, context: Any, states: Array, grads: Array, scale: float | None
     ) -> Array:
-        gates, cells, curved = context
-        peephole = None if weights.peephole is None else weights.peephole.value
-        driven, before, (i, f, g, o) = np.empty_like(gates), _previous(cells), self._gates(gates)
-        di, df, dg, do = self._gates(driven)
-        # What the gradients of cell and state are multiplied by, for all steps at once.
-        to_i, to_f, to_g = g * i * (1 - i), before * f * (1 - f), i * (1 - g**2)
-        to_o, to_cell = curved * o * (1 - o), o * (1 - curved**2)
-        state, cell = np.zeros_like(cells[0]), np.zeros_like(cells[0])
-        for t in range(len(gates) - 1, -1, -1):
-            state += grads[t]
-            np.multiply(state, to_o[t], out=do[t])
-            cell += state * to_cell[t]
-            if peephole is not None:
-                cell += do[t] * peephole[2]
-            np.multiply(cell, to_i[t], out=di[t])
-            np.multiply(cell, to_f[t], out=df[t])
-            np.multiply(cell, to_g[t], out=dg[t])
-            cell *= f[t]
-            if peephole is not None:
-                cell += di[t] * peephole[0] + df[t] * peephole[1]
-            state = driven[t] @ weights.weight_hh.value
+        weight, peephole = weights.weight_hh.value, _value(weights.peephole)
+        driven = functional.lstm_gradient(context, weight, grads, peephole)
         if scale is not None:
-            self._learn(weights, driven, states, before, cells, scale)
+            self._learn(weights, context, driven, scale)
         return driven
 
-    def _learn(
-        self, weights: _Weights, driven: Array, states: Array, before: Array, cells: Array, scale: float
-    ) -> None:
-        weights.weight_hh.accumulate(_flat(driven).T @ _flat(_previous(states)), scale)
+    def _learn(self, weights: _Weights, scan: functional.Scan, driven: Array, scale: float) -> None:
+        # The first step has no state before it.
+        _add_product(weights.weight_hh, _flat(driven[1:]), _flat(scan.states[:-1]), scale)
         if weights.bias_hh is not None:
             weights.bias_hh.accumulate(_sums(driven), scale)
         if weights.peephole is not None:
-            di, df, _, do = self._gates(driven)
-            seen = ((di, before), (df, before), (do, cells))
+            di, df, _, do = np.split(driven, 4, axis=2)
+            before = _previous(scan.cells)
+            seen = ((di, before), (df, before), (do, scan.cells))
             weights.peephole.accumulate(np.stack([_sums(grad * cell) for grad, cell in seen]), scale)
 
 

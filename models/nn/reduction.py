@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import functional
 from .module import Array, Function
 
 
@@ -47,7 +48,16 @@ class Mean(Sum):
     """
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        return x.mean(axis=self.dim, keepdims=self.keepdim), x.shape
+        if not self._is_global(x):
+            return x.mean(axis=self.dim, keepdims=self.keepdim), x.shape
+        y = functional.adaptive_avg_pool3d(x.reshape(len(x), -1, 1, 1, x.shape[-1]), (1, 1, 1))
+        return y.reshape(len(x), *(1,) * (x.ndim - 2 if self.keepdim else 0), x.shape[-1]), x.shape
+
+    def _is_global(self, x: Array) -> bool:
+        """Say whether the axes are all between batch and channels."""
+        axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
+        middle = x.ndim > 2 and x.size and x.dtype in (np.float32, np.float64)
+        return bool(middle) and sorted(axis % x.ndim for axis in axes) == list(range(1, x.ndim - 1))
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
         axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from .functional import Pooled, Triple, conv_size, pool_size, spans
+from .functional import Pooled, Scan, Triple, conv_size, pool_size, spans
 
 Array = NDArray[np.floating]
 
@@ -30,9 +31,11 @@ def conv3d(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     groups: int = 1,
+    scale: Array | None = None,
     rectify: bool = False,
 ) -> Array:
     """Correlate volumes (N, T, H, W, C) with filters (kT, kH, kW, C / groups, D)."""
+    weight = weight if scale is None else weight * scale
     if groups > 1:
         parts = _grouped(groups, x, weight)
         out = np.concatenate([conv3d(*part, None, stride, padding, dilation) for part in parts], axis=-1)
@@ -321,3 +324,68 @@ def rectifier(a: Array) -> Array:
 def rectifier_gradient(output: Array, grad_output: Array) -> Array:
     """Return ``grad_output`` where ``output`` is positive, else 0."""
     return np.where(output > 0, grad_output, 0)
+
+
+def lstm(driven: Array, weight: Array, peephole: Array | None = None) -> Scan:
+    """Take sequences through time."""
+    gates, hidden = driven.copy(), weight.shape[1]
+    cells, curved, states = (np.zeros((*driven.shape[:2], hidden), driven.dtype) for _ in range(3))
+    holes = np.zeros((3, hidden), driven.dtype) if peephole is None else peephole
+    state = cell = np.zeros((driven.shape[1], hidden), driven.dtype)
+    for t, gate in enumerate(gates):
+        i, f, g, o = np.split(gate + state @ weight.T, 4, axis=1)
+        i, f, g = expit(i + holes[0] * cell), expit(f + holes[1] * cell), np.tanh(g)
+        cell = cells[t] = i * g + f * cell
+        o = expit(o + holes[2] * cell)
+        curved[t] = np.tanh(cell)
+        state = states[t] = o * curved[t]
+        gate[...] = np.concatenate([i, f, g, o], axis=1)
+    return Scan(gates, cells, curved, states)
+
+
+def lstm_gradient(scan: Scan, weight: Array, grads: Array, peephole: Array | None = None) -> Array:
+    """Return the gradient of what drives the gates."""
+    driven = np.zeros_like(scan.gates)
+    holes = np.zeros((3, weight.shape[1]), weight.dtype) if peephole is None else peephole
+    state = cell = np.zeros_like(scan.cells[:1].sum(axis=0))
+    for t in range(len(driven) - 1, -1, -1):
+        i, f, g, o = np.split(scan.gates[t], 4, axis=1)
+        state = state + grads[t]
+        do = state * scan.curved[t] * o * (1 - o)
+        cell = cell + state * o * (1 - scan.curved[t] ** 2) + do * holes[2]
+        before = scan.cells[t - 1] if t else np.zeros_like(cell)
+        di, df, dg = cell * g * i * (1 - i), cell * before * f * (1 - f), cell * i * (1 - g**2)
+        cell = cell * f + di * holes[0] + df * holes[1]
+        driven[t] = np.concatenate([di, df, dg, do], axis=1)
+        state = driven[t] @ weight
+    return driven
+
+
+def clear(a: Array) -> None:
+    """Write zeros."""
+    a[...] = 0
+
+
+def descend(x: Array, gradient: Array, rate: float) -> None:
+    """Subtract ``rate * gradient``."""
+    x -= x.dtype.type(rate) * gradient
+
+
+def adam(
+    x: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    decay: Array | None = None,
+    shrink: float = 0.0,
+) -> None:
+    """Take a step of Adam."""
+    first[...] = beta1 * first + (1 - beta1) * gradient
+    second[...] = beta2 * second + (1 - beta2) * gradient**2
+    if decay is not None:
+        x *= 1 - shrink * decay
+    x -= (rate * first / (np.sqrt(second) + epsilon)).astype(x.dtype)

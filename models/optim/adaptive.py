@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nn import functional
 from .contract import Array, OpFunc, Result, State, decayed, evaluate, memory, method
 
 
@@ -25,8 +26,18 @@ def _adam(
     beta2: float,
     epsilon: float,
     amsgrad: bool,
+    decay: float | Array = 0.0,
 ) -> None:
     first, second, done = memory(state, "first", x), memory(state, "second", x), state["func_eval"]
+    corrected = rate * (math.sqrt(1 - beta2**done) / (1 - beta1**done))
+    arrays = (x, gradient, first, second)
+    if np.ndim(rate) == 0 and not amsgrad and all(array.flags.c_contiguous for array in arrays):
+        if np.ndim(decay) == 0 and decay:
+            x *= 1 - rate * decay
+        shares = decay if isinstance(decay, np.ndarray) and decay.ndim else None
+        functional.adam(*arrays, corrected, beta1, beta2, epsilon, shares, rate)
+        return
+    x *= 1 - rate * decay
     _blend(first, beta1, gradient)
     _blend(second, beta2, gradient * gradient)
     if amsgrad:
@@ -35,7 +46,7 @@ def _adam(
     step = np.sqrt(second)
     step += epsilon
     np.divide(first, step, out=step)
-    step *= rate * (math.sqrt(1 - beta2**done) / (1 - beta1**done))
+    step *= corrected
     x -= step
 
 
@@ -111,8 +122,7 @@ def adamw(
     """
     loss, gradient = evaluate(opfunc, x, state)
     rate = decayed(state, learning_rate, learning_rate_decay)
-    x *= 1 - rate * weight_decay
-    _adam(x, gradient, state, rate, beta1, beta2, epsilon, amsgrad)
+    _adam(x, gradient, state, rate, beta1, beta2, epsilon, amsgrad, weight_decay)
     return x, [loss]
 
 

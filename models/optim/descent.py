@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ..nn import functional
 from .contract import Array, OpFunc, Result, State, decayed, evaluate, memory, method
 
 
@@ -61,7 +64,11 @@ def sgd(
         velocity *= momentum
         velocity += gradient if is_first else (1 - dampening) * gradient
         gradient = gradient + momentum * velocity if nesterov else velocity
-    x -= decayed(state, learning_rate, learning_rate_decay) * gradient
+    rate = decayed(state, learning_rate, learning_rate_decay)
+    if np.ndim(rate) == 0 and x.flags.c_contiguous:
+        functional.descend(x, gradient, rate)
+    else:
+        x -= rate * gradient
     return x, [loss]
 
 

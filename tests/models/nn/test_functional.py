@@ -63,12 +63,13 @@ def convolutions(draw):
     return x, weight, bias, (stride, padding, dilation, groups), rng, strided
 
 
-@given(convolutions(), st.booleans())
+@given(convolutions(), st.booleans(), st.booleans())
 @settings(max_examples=120)
-def test_convolution_and_gradients(case, rectify):
+def test_convolution_and_gradients(case, scaled, rectify):
     x, weight, bias, how, rng, strided = case
-    wanted = reference.conv3d(x, weight, bias, *how, rectify)
-    assert_close(functional.conv3d(x, weight, bias, *how, rectify), wanted)
+    scale = rng.standard_normal(weight.shape[-1]).astype(x.dtype) if scaled else None
+    wanted = reference.conv3d(x, weight, bias, *how, scale, rectify)
+    assert_close(functional.conv3d(x, weight, bias, *how, scale, rectify), wanted)
     g = volume(rng, wanted.shape, x.dtype, strided)
     size, taps = x.shape[1:4], weight.shape[:3]
     got = functional.conv3d_input_gradient(g, weight, size, *how)
@@ -258,6 +259,54 @@ def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     np.testing.assert_array_equal(functional.rectifier_gradient(a, b), reference.rectifier_gradient(a, b))
 
 
+@given(
+    st.integers(0, 6), st.integers(1, 19), st.integers(1, 40), st.booleans(),
+    st.sampled_from([np.float32, np.float64]), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=80)
+def test_lstm_and_its_gradient(steps, samples, hidden, peepholes, dtype, seed):
+    rng = np.random.default_rng(seed)
+    shapes = ((steps, samples, 4 * hidden), (steps, samples, hidden), (4 * hidden, hidden), (3, hidden))
+    driven, grads, weight, holes = ((2 * rng.standard_normal(shape)).astype(dtype) for shape in shapes)
+    weight /= dtype(hidden**0.5)  # larger ones make of a rounding something else within some steps
+    peephole = holes if peepholes else None
+    wanted = reference.lstm(driven, weight, peephole)
+    got = functional.lstm(driven.copy(), weight, peephole)
+    for one, other in zip(got, wanted, strict=True):
+        assert_close(one, other)
+    back = reference.lstm_gradient(wanted, weight, grads, peephole)
+    assert_close(functional.lstm_gradient(wanted, weight, grads, peephole), back)
+
+
+def test_curves_of_single_precision():
+    """Gates that saturate, are near zero, or between: against double precision."""
+    x = np.concatenate([np.linspace(-100, 100, 4001), np.geomspace(1e-30, 1, 500), [0.0, 1e30, -1e30]])
+    x = x.astype(np.float32).reshape(-1, 8)
+    scan = functional.lstm(np.tile(x, 4)[np.newaxis], np.zeros((32, 8), np.float32))
+    i, _, g, _ = np.split(scan.gates[0].astype(np.float64), 4, axis=1)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(i, 1 / (1 + np.exp(-np.clip(exact, -87, None))), rtol=3e-7)
+    np.testing.assert_allclose(g, np.tanh(exact), rtol=3e-7)
+
+
+@given(st.integers(0, 70000), st.sampled_from([np.float32, np.float64]), st.booleans())
+@settings(max_examples=20)
+def test_steps_of_optimisers(n, dtype, decays):
+    rng = np.random.default_rng(0)
+    x, gradient, first, second, decay = rng.random((5, n)).astype(dtype)
+    for name, arrays, numbers in (
+        ("descend", (x, gradient), (0.3,)),
+        ("adam", (x, gradient, first, second), (0.1, 0.9, 0.99, 1e-3, decay if decays else None, 0.2)),
+    ):
+        got, wanted = [a.copy() for a in arrays], [a.copy() for a in arrays]
+        getattr(functional, name)(*got, *numbers)
+        getattr(reference, name)(*wanted, *numbers)
+        for one, other in zip(got, wanted, strict=True):
+            assert_close(one, other)
+    functional.clear(x)
+    assert not x.any()
+
+
 def test_what_is_no_number_stays_none():
     x = np.array([np.nan, -1.0, 1.0]).reshape(1, 1, 1, 3, 1)
     np.testing.assert_array_equal(functional.rectifier(x).ravel(), [np.nan, 0, 1])
@@ -291,7 +340,17 @@ def results(threads):
         *functional.channel_moments(y, threads=threads),
         functional.channel_affine(y, np.arange(24.0), np.ones(24), threads=threads),
         functional.rectifier_gradient(y, y, threads=threads),
+        *(scan := functional.lstm(np.tile(y[0], (1, 5, 1, 2))[0], rows[:48, :12].copy(), threads=threads)),
+        functional.lstm_gradient(scan, rows[:48, :12].copy(), scan.states, threads=threads),
+        *steps(y.reshape(-1), threads),
     ]
+
+
+def steps(a, threads):
+    x, first, second = a.copy(), a.copy(), a * a
+    functional.descend(x, a, 0.1, threads=threads)
+    functional.adam(x, a, first, second, 0.1, 0.9, 0.99, 1e-8, a * a, 0.1, threads=threads)
+    return x, first, second
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])

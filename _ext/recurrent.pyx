@@ -1,0 +1,200 @@
+"""Long short-term memory: the samples go through time by themselves, so that no thread waits for another."""
+
+from cython.parallel cimport prange
+from libc.string cimport memset
+
+from vector cimport (FEW, LANES, free_block, hyperbolic_tangent, load, load_some, logistic, new_block, real,
+                     store_some, vec, zeros)
+
+
+cdef struct Sizes:
+    Py_ssize_t steps
+    Py_ssize_t samples
+    Py_ssize_t hidden
+
+
+cdef void pack(const real* weight, Py_ssize_t hidden, Py_ssize_t block, real* packed) noexcept nogil:
+    """Write what leads to the four gates of LANES units, a row for each unit of the state."""
+    cdef Py_ssize_t gate, unit, k, units = min(hidden - block * LANES, LANES)
+    if units < LANES:
+        memset(packed, 0, hidden * 4 * LANES * sizeof(real))
+    for gate in range(4):
+        for k in range(hidden):
+            for unit in range(units):
+                packed[(k * 4 + gate) * LANES + unit] = weight[(gate * hidden + block * LANES + unit) * hidden + k]
+
+
+cdef inline void step_tile(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved,
+                           real* states, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last, Py_ssize_t unit,
+                           int n_rows) noexcept nogil:
+    """Take one step with ``n_rows`` samples from ``first`` on, if there are so many before ``last``, and LANES units."""
+    cdef vec sums[4 * FEW]
+    cdef vec factors[4]
+    cdef const real* before[FEW]
+    cdef int r, i, n = <int> min(s.hidden - unit, LANES)
+    cdef Py_ssize_t k, at
+    cdef vec cell, place, bend
+    for r in range(n_rows):
+        at = t * s.samples + min(first + r, last - 1)
+        before[r] = states + (at - s.samples) * s.hidden
+    for i in range(4 * n_rows):
+        at = t * s.samples + min(first + i // 4, last - 1)
+        sums[i] = load_some(gates + (at * 4 + i % 4) * s.hidden + unit, n)
+    for k in range(s.hidden if t else 0):
+        for i in range(4):
+            factors[i] = load(packed + (k * 4 + i) * LANES)
+        for i in range(4 * n_rows):
+            sums[i] = sums[i] + before[i // 4][k] * factors[i % 4]
+    for r in range(n_rows):
+        if first + r < last:
+            at = (t * s.samples + first + r) * s.hidden + unit
+            cell = load_some(cells + at - s.samples * s.hidden, n) if t else zeros()
+            place = sums[4 * r]
+            bend = sums[4 * r + 1]
+            if peephole != NULL:
+                place = place + load_some(peephole + unit, n) * cell
+                bend = bend + load_some(peephole + s.hidden + unit, n) * cell
+            place = logistic(place)
+            bend = logistic(bend)
+            sums[4 * r + 2] = hyperbolic_tangent(sums[4 * r + 2])
+            cell = place * sums[4 * r + 2] + bend * cell
+            if peephole != NULL:
+                sums[4 * r + 3] = sums[4 * r + 3] + load_some(peephole + 2 * s.hidden + unit, n) * cell
+            sums[4 * r + 3] = logistic(sums[4 * r + 3])
+            sums[4 * r] = place
+            sums[4 * r + 1] = bend
+            place = hyperbolic_tangent(cell)
+            store_some(cells + at, cell, n)
+            store_some(curved + at, place, n)
+            store_some(states + at, sums[4 * r + 3] * place, n)
+            for i in range(4):
+                store_some(gates + ((t * s.samples + first + r) * 4 + i) * s.hidden + unit, sums[4 * r + i], n)
+
+
+cdef void go(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved, real* states,
+             Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Take some samples through time."""
+    cdef Py_ssize_t t, block, r
+    for t in range(s.steps):
+        for block in range((s.hidden + LANES - 1) // LANES):
+            r = first
+            while r < last:
+                if last - r > 1:
+                    step_tile(s, gates, packed + block * s.hidden * 4 * LANES, peephole, cells, curved, states, t, r,
+                              last, block * LANES, FEW)
+                else:
+                    step_tile(s, gates, packed + block * s.hidden * 4 * LANES, peephole, cells, curved, states, t, r,
+                              last, block * LANES, 1)
+                r += FEW
+
+
+def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] peephole, real[:, :, ::1] cells,
+         real[:, :, ::1] curved, real[:, :, ::1] states, int threads):
+    """Go through time.
+
+    ``gates`` (L, N, 4 H) holds what the input adds to the gates i, f, g, o, and then the gates; ``weight`` (4 H, H)
+    leads from the state to them, ``peephole`` (3, H), unless empty, from the cell to i, f, o. Writes cells, their
+    hyperbolic tangents, and states (L, N, H).
+    """
+    cdef Sizes s
+    s.steps, s.samples, s.hidden = gates.shape[0], gates.shape[1], weight.shape[1]
+    cdef Py_ssize_t blocks = (s.hidden + LANES - 1) // LANES, i, tiles = (s.samples + FEW - 1) // FEW
+    cdef Py_ssize_t parts = min(threads, tiles)
+    cdef const real* holes = &peephole[0, 0] if peephole.shape[0] else NULL
+    cdef real* packed = <real*> new_block(blocks * s.hidden * 4 * LANES * sizeof(real))
+    if packed == NULL:
+        raise MemoryError
+    for i in prange(blocks, nogil=True, num_threads=threads, schedule="static"):
+        pack(&weight[0, 0], s.hidden, i, packed + i * s.hidden * 4 * LANES)
+    for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
+        go(&s, &gates[0, 0, 0], packed, holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
+           tiles * i // parts * FEW, min(tiles * (i + 1) // parts * FEW, s.samples))
+    free_block(packed)
+
+
+cdef inline void back_tile(const Sizes* s, const real* gates, const real* weight, const real* peephole, const real* cells,
+                           const real* curved, const real* grads, real* cell_grads, real* driven, Py_ssize_t t,
+                           Py_ssize_t first, Py_ssize_t last, Py_ssize_t unit, int n_vectors) noexcept nogil:
+    """Go one step back with FEW samples from ``first`` on, if there are so many before ``last``, and some units."""
+    cdef vec sums[2 * FEW]
+    cdef vec factors[2]
+    cdef const real* behind[FEW]
+    cdef int r, i, n, columns = <int> min(s.hidden - unit, n_vectors * LANES)
+    cdef Py_ssize_t k, at
+    for r in range(FEW):
+        behind[r] = driven + ((t + 1) * s.samples + min(first + r, last - 1)) * 4 * s.hidden
+    for i in range(FEW * n_vectors):
+        at = t * s.samples + min(first + i // n_vectors, last - 1)
+        sums[i] = load_some(grads + at * s.hidden + unit + i % n_vectors * LANES, columns - i % n_vectors * LANES)
+    for k in range(4 * s.hidden if t + 1 < s.steps else 0):
+        for i in range(n_vectors):
+            factors[i] = load_some(weight + k * s.hidden + unit + i * LANES, columns - i * LANES)
+        for i in range(FEW * n_vectors):
+            sums[i] = sums[i] + behind[i // n_vectors][k] * factors[i % n_vectors]
+    for i in range(FEW * n_vectors):
+        n = columns - i % n_vectors * LANES
+        if first + i // n_vectors < last and n > 0:
+            back_units(s, gates, peephole, cells, curved, sums[i], cell_grads, driven, t, first + i // n_vectors,
+                       unit + i % n_vectors * LANES, n)
+
+
+cdef inline void back_units(const Sizes* s, const real* gates, const real* peephole, const real* cells, const real* curved,
+                            vec state, real* cell_grads, real* driven, Py_ssize_t t, Py_ssize_t sample, Py_ssize_t unit,
+                            int n) noexcept nogil:
+    """Write the gradients of the gates of LANES units of one sample from that of their state."""
+    cdef Py_ssize_t at = t * s.samples + sample, place = at * s.hidden + unit
+    cdef const real* gate = gates + at * 4 * s.hidden + unit
+    cdef real* to = driven + at * 4 * s.hidden + unit
+    cdef vec i = load_some(gate, n), f = load_some(gate + s.hidden, n), g = load_some(gate + 2 * s.hidden, n)
+    cdef vec o = load_some(gate + 3 * s.hidden, n), bent = load_some(curved + place, n), before, cell, di, df, do
+    before = load_some(cells + place - s.samples * s.hidden, n) if t else zeros()
+    do = state * bent * o * (1 - o)
+    cell = load_some(cell_grads + sample * s.hidden + unit, n) + state * o * (1 - bent * bent)
+    if peephole != NULL:
+        cell = cell + do * load_some(peephole + 2 * s.hidden + unit, n)
+    di = cell * g * i * (1 - i)
+    df = cell * before * f * (1 - f)
+    store_some(to, di, n)
+    store_some(to + s.hidden, df, n)
+    store_some(to + 2 * s.hidden, cell * i * (1 - g * g), n)
+    store_some(to + 3 * s.hidden, do, n)
+    cell = cell * f
+    if peephole != NULL:
+        cell = cell + di * load_some(peephole + unit, n) + df * load_some(peephole + s.hidden + unit, n)
+    store_some(cell_grads + sample * s.hidden + unit, cell, n)
+
+
+cdef void go_back(const Sizes* s, const real* gates, const real* weight, const real* peephole, const real* cells,
+                  const real* curved, const real* grads, real* cell_grads, real* driven, Py_ssize_t first,
+                  Py_ssize_t last) noexcept nogil:
+    """Take some samples back through time."""
+    cdef Py_ssize_t t, unit, r
+    for t in range(s.steps - 1, -1, -1):
+        unit = 0
+        while unit < s.hidden:
+            r = first
+            while r < last:
+                if s.hidden - unit > LANES:
+                    back_tile(s, gates, weight, peephole, cells, curved, grads, cell_grads, driven, t, r, last, unit, 2)
+                else:
+                    back_tile(s, gates, weight, peephole, cells, curved, grads, cell_grads, driven, t, r, last, unit, 1)
+                r += FEW
+            unit += 2 * LANES
+
+
+def lstm_gradient(const real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] peephole,
+                  const real[:, :, ::1] cells, const real[:, :, ::1] curved, const real[:, :, ::1] grads,
+                  real[:, :, ::1] driven, int threads):
+    """Go back through time from the gradients of the states (L, N, H) to those of what drives the gates (L, N, 4 H)."""
+    cdef Sizes s
+    s.steps, s.samples, s.hidden = gates.shape[0], gates.shape[1], weight.shape[1]
+    cdef Py_ssize_t i, tiles = (s.samples + FEW - 1) // FEW, parts = min(threads, tiles)
+    cdef const real* holes = &peephole[0, 0] if peephole.shape[0] else NULL
+    cdef real* cell_grads = <real*> new_block(s.samples * s.hidden * sizeof(real))
+    if cell_grads == NULL:
+        raise MemoryError
+    memset(cell_grads, 0, s.samples * s.hidden * sizeof(real))
+    for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
+        go_back(&s, &gates[0, 0, 0], &weight[0, 0], holes, &cells[0, 0, 0], &curved[0, 0, 0], &grads[0, 0, 0], cell_grads,
+                &driven[0, 0, 0], tiles * i // parts * FEW, min(tiles * (i + 1) // parts * FEW, s.samples))
+    free_block(cell_grads)

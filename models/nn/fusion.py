@@ -1,0 +1,138 @@
+"""What stands behind a convolution runs with it: normalisation, pooling and rectifier in one pass over memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import functional
+from .convolution import Conv1d, Conv2d, Conv3d, lift, lower
+from .module import Array, Module
+from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from .transfer import ReLU
+
+_CONVOLUTIONS: dict[type, int] = {Conv1d: 1, Conv2d: 2, Conv3d: 3}
+_NORMS: dict[type, int] = {BatchNorm1d: 1, BatchNorm2d: 2, BatchNorm3d: 3}
+_POOLS: dict[type, int] = {MaxPool1d: 1, MaxPool2d: 2, MaxPool3d: 3}
+
+
+def find_block(modules: Sequence[Module], place: int) -> Block | None:
+    """Return the modules from a place on that can run as one, if these are several."""
+    axes = _CONVOLUTIONS.get(type(modules[place]))
+    if axes is None:
+        return None
+    block = Block(modules[place])
+    for module in modules[place + 1 : place + 4]:
+        kind = type(module)
+        if kind is ReLU and not block.rectify:
+            block.rectify = True
+        elif _POOLS.get(kind) == axes and block.pool is None:
+            block.pool, block.pool_place = module, len(block)
+        elif _NORMS.get(kind) == axes and len(block) == 1 and block.fits(module):
+            block.norm = module
+        else:
+            break
+        block.length += 1
+    return block if len(block) > 1 else None
+
+
+class Block:
+    """A convolution with what stands behind it, at most once each: a normalisation, then a maximum and a rectifier.
+
+    The last two may change places, as the largest of rectified values is the rectified largest value.
+
+    Parameters
+    ----------
+    conv : Module
+        The convolution.
+
+    Attributes
+    ----------
+    at : int
+        Place in the block of the module that runs, for errors.
+    """
+
+    def __init__(self, conv: Any) -> None:
+        self.conv, self.norm, self.pool, self.rectify = conv, None, None, False
+        self.length, self.pool_place, self.at = 1, 0, 0
+
+    norm: Any
+    pool: Any
+
+    def __len__(self) -> int:
+        return self.length
+
+    def fits(self, norm: Any) -> bool:
+        """Say whether a normalisation has the channels and the type of the convolution."""
+        mean, weight = norm.running_mean, self.conv.weight.value
+        return len(mean) == weight.shape[-1] and mean.dtype == weight.dtype
+
+    def forward(self, x: Array, keep: bool) -> tuple[Array, Any]:
+        """Return the output and, if asked to keep it, what `backward` needs."""
+        self.at = 0
+        volumes = self.conv.lifted(x)
+        if not keep and not (self.norm is not None and self.norm.is_training):
+            return lower(self._predict(volumes), self.conv.axes), None
+        if self.norm is None and self.pool is None:
+            output = self.conv.convolved(volumes, rectify=self.rectify)
+            return lower(output, self.conv.axes), (volumes, None, None, output)
+        convolved, normal = self.conv.convolved(volumes), None
+        if self.norm is not None:
+            self.at = 1
+            normal = self.norm.normal(convolved)
+        if self.pool is None:
+            affine = normal.scale, normal.shift  # type: ignore[union-attr]
+            output = functional.channel_affine(convolved, *affine, rectify=self.rectify)
+            return lower(output, self.conv.axes), (volumes, convolved, normal, output)
+        self.at = self.pool_place
+        pooled = self.pool.pooled(convolved, normal and (normal.scale, normal.shift), self.rectify)
+        context = (volumes, normal and convolved, normal, (pooled, convolved.shape[1:4]))
+        return lower(pooled.output, self.conv.axes), context
+
+    def _predict(self, volumes: Array) -> Array:
+        normal = None if self.norm is None else self.norm.normal(volumes)
+        scale, shift = (None, None) if normal is None else (normal.scale, normal.shift)
+        if self.pool is None:
+            return self.conv.convolved(volumes, scale, shift, self.rectify)
+        output = self.conv.convolved(volumes, scale, shift)
+        self.at = self.pool_place
+        return self.pool.pooled(output, rectify=self.rectify).output
+
+    def backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        """Return the gradient of the input, and add those of the parameters."""
+        axes = self.conv.axes
+        grad_output = lift(np.asarray(grad_output, context[0].dtype), axes)
+        pull = self._pull_output if self.pool is None else self._pull_pooled
+        gradient = lower(pull(context, grad_output, scale, param_grad), axes)
+        return self.conv._backward(context[0], gradient, scale, input_grad, param_grad)
+
+    def _pull_output(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
+        """Return the gradient of what was convolved from that of the output."""
+        _, convolved, normal, output = context
+        if normal is None:
+            return functional.rectifier_gradient(output, grad_output)
+        mask = output if self.rectify else None
+        sums = functional.channel_sums(grad_output, convolved, mask)
+        factor, slope, shift = self.norm.pull(normal, *sums, _values(convolved), scale, param_grad)
+        return functional.channel_affine(grad_output, factor, shift, convolved, slope, mask)
+
+    def _pull_pooled(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
+        """Return the same where the output is pooled."""
+        _, convolved, normal, (pooled, size) = context
+        if normal is None:
+            return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify)
+        mask = pooled.output if self.rectify else None
+        sums = functional.channel_sums(grad_output, pooled.raw, mask)
+        factor, slope, shift = self.norm.pull(normal, *sums, _values(convolved), scale, param_grad)
+        affine = (convolved, factor, slope, shift)
+        return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify, affine)
+
+
+def _values(a: Array) -> int:
+    """Return how many values there are per channel."""
+    return a.size // a.shape[-1]

@@ -1,0 +1,102 @@
+"""Memory that is used again, and never while anybody sees it."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actionbench.models import memory, nn
+
+LARGE = 2**18
+VIEWS = (
+    lambda a: a,
+    lambda a: a.reshape(-1),
+    lambda a: a.reshape(-1)[5:].reshape(-1, 1),
+    lambda a: a[::2].T,
+    lambda a: a.view(np.int32),
+    lambda a: np.asarray(memoryview(a)),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=40))
+@settings(max_examples=60)
+def test_what_is_seen_is_not_used_again(steps):
+    """Hold views of arrays, let go of some, and see that those held keep what was written."""
+    pool, held = memory.Pool(), []
+    for place, (kind, size, gone) in enumerate(steps):
+        array = pool.empty((LARGE * (size + 1) // 8, 2), np.float32)
+        array.fill(place)
+        held.append((VIEWS[kind](array), VIEWS[kind](np.full(array.shape, place, np.float32))))
+        del array
+        if held and gone < len(held):
+            del held[gone]
+        assert all(got.flat[k] == wanted.flat[k] for got, wanted in held for k in (0, -1))
+    held.clear()
+    assert pool.live == 0
+
+
+def test_memory_is_used_again():
+    pool = memory.Pool()
+    first = pool.empty((LARGE,), np.float32)
+    place = first.ctypes.data
+    view = first[10:].reshape(-1, 2)
+    del first
+    assert pool.empty((LARGE,), np.float32).ctypes.data != place
+    del view
+    # What was let go last is taken first, also for an array of another type and about the size.
+    assert pool.empty((LARGE // 2 - 3,), np.float64).ctypes.data == place
+
+
+def test_it_keeps_no_more_than_was_ever_needed():
+    pool = memory.Pool()
+    for size in (1, 2, 3, 4, 5):
+        del_me = [pool.empty((size * LARGE,), np.float32) for _ in range(2)]
+        del del_me
+    assert pool.live == 0
+    assert 0 < pool.kept <= 2 * 5 * LARGE * 4
+
+
+def test_small_arrays_are_numpys_own():
+    assert memory.Pool().empty((3, 4), np.float64).flags.owndata
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (), (7,)])
+def test_shapes_and_types(shape):
+    array = memory.empty(shape, "float32")
+    assert array.shape == shape
+    assert array.dtype == np.float32
+
+
+def test_threads_share_a_pool():
+    pool, wrong = memory.Pool(), []
+
+    def work(number):
+        for round_ in range(300):
+            array = pool.empty((LARGE // 4 + 100 * (round_ % 5),), np.int32)
+            array.fill(1000 * number + round_)
+            if (array != 1000 * number + round_).any():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert pool.live == 0
+
+
+def test_outputs_stay_when_the_net_goes_on():
+    net = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)).reset(0).evaluate()
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((2, 64, 64, 3)).astype(np.float32) for _ in range(6)]
+    outputs = [net.forward(x) for x in inputs]
+    copies = [y.copy() for y in outputs]
+    for x in inputs:
+        net.forward(x)
+    gc.collect()
+    for y, copy in zip(outputs, copies, strict=True):
+        np.testing.assert_array_equal(y, copy)
