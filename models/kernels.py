@@ -15,7 +15,7 @@ from ..errors import ActionbenchError
 
 __all__ = ["INSTRUCTION_SET", "build", "default_threads", "of", "usable"]
 
-_HOT = ("normalisation", "pooling", "products", "recurrent", "steps")
+_HOT = ("convolution", "matrices", "normalisation", "pooling", "recurrent", "steps", "winograd")
 _TYPES = {"f": "float32", "d": "float64"}
 
 

@@ -23,6 +23,8 @@ Triple = tuple[int, int, int]
 
 _WORTH_SHARING = 2**16
 _FEW_SAMPLES = 15
+# From which products per place, and which tiles of 2 x 2 places, Winograd's filtering is faster.
+_DEEP, _FEW_TILES = 24, 16
 
 
 def _team(threads: int | None, operations: int) -> int:
@@ -161,8 +163,22 @@ def _convolve(
         out[...] = scale_and_bias[1] if scale_and_bias[1].size else 0
         return
     team = _team(threads, out.size * weight.size // weight.shape[4] // 16)
-    weight = weight.astype(x.dtype, copy=False)
-    kernels.of(x.dtype).convolve(_near(x), weight, *scale_and_bias, out, *how, team)
+    arrays = (_near(x), weight.astype(x.dtype, copy=False), *scale_and_bias, out)
+    stride, before, dilation, rectify = how
+    if _is_minimal(weight.shape, out.shape, stride, dilation):
+        kernels.of(x.dtype).winograd(*arrays, before, rectify, team)
+    else:
+        kernels.of(x.dtype).convolve(*arrays, *how, team)
+
+
+@lru_cache(maxsize=256)
+def _is_minimal(weight: tuple[int, ...], out: tuple[int, ...], stride: Triple, dilation: Triple) -> bool:
+    """Say whether Winograd's filtering is faster: 3 x 3 taps, next to each other, with work enough to pay for it."""
+    tiles = out[1] * -(-out[2] // 2) * -(-out[3] // 2)
+    plain = weight[1:3] == (3, 3) and stride == (1, 1, 1) and dilation == (1, 1, 1)
+    return (
+        plain and weight[0] * weight[3] >= _DEEP and tiles >= _FEW_TILES and out[0] * tiles >= 8 * _FEW_TILES
+    )
 
 
 def _split(groups: int, *arrays: Array) -> list[list[Array]]:
@@ -252,9 +268,11 @@ def conv3d_weight_gradient(
     if x.size and grad_output.size:
         for a, g, to in zip(*_split(groups, x, grad_output, out), strict=True):
             team = _team(threads, g.size * to.size // to.shape[4] // 16)
-            kernels.of(x.dtype).weight_gradient(
-                _near(a), _near(g), to, stride, padding, dilation, scale, team
-            )
+            arrays = (_near(a), _near(g), to)
+            if _is_minimal(to.shape, g.shape, stride, dilation):
+                kernels.of(x.dtype).winograd_gradient(*arrays, padding, scale, team)
+            else:
+                kernels.of(x.dtype).weight_gradient(*arrays, stride, padding, dilation, scale, team)
     return out
 
 

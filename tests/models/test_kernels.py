@@ -20,7 +20,7 @@ def run(**environment):
 
 def test_an_instruction_set_can_be_forced():
     result = run(ACTIONBENCH_INSTRUCTION_SET="generic")
-    assert result.stdout.split() == ["generic", "actionbench._ext.products_generic_float32"]
+    assert result.stdout.split() == ["generic", "actionbench._ext.convolution_generic_float32"]
 
 
 def test_an_unknown_instruction_set_is_named():

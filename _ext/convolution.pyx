@@ -1,0 +1,204 @@
+"""Convolution and the gradient of its weights.
+
+What lies at the border of a volume is read from a block of the thread's own, in which a part of the volume stands among
+zeros.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy, memset
+
+from tile cimport DEPTH, UNITS, Product, grid, multiply, pack, parts, set_blocks
+from vector cimport LANES, ROWS, free_block, new_block, real
+from volume cimport Filter, Plan, Unit, Volume, gather, make_filter, make_plan, see, unit_at
+
+cdef enum:
+    SUMS = 1 << 21   # numbers of all partial sums of a gradient, at most if it can be less
+
+
+cdef void multiply_all(const Product* p) noexcept nogil:
+    multiply(p)
+
+
+cdef void list_taps(const Filter* f, const Plan* p, Py_ssize_t channels, Py_ssize_t* steps) noexcept nogil:
+    """Write where the numbers stand that one place sees."""
+    cdef Py_ssize_t t, h, w, c, start
+    for t in range(f.taps[0]):
+        for h in range(f.taps[1]):
+            for w in range(f.taps[2]):
+                start = t * f.dilation[0] * p.pitch[0] + h * f.dilation[1] * p.pitch[1] + w * f.dilation[2] * p.pitch[2]
+                for c in range(channels):
+                    steps[c] = start + c
+                steps += channels
+
+
+cdef void pack_tap(const Volume* filters, Py_ssize_t n_columns, Py_ssize_t column_stride, Py_ssize_t tap, Py_ssize_t block,
+                   Py_ssize_t depth, const real* scale, real* packed) noexcept nogil:
+    """Write the numbers of filters (kT, kH, kW, C, D) at one tap for one block of columns."""
+    cdef Py_ssize_t w = tap % filters.size[1], h = tap // filters.size[1] % filters.size[0]
+    cdef Py_ssize_t t = tap // (filters.size[1] * filters.size[0]), channels = filters.size[2]
+    pack(filters.data + t * filters.stride[0] + h * filters.stride[1] + w * filters.stride[2], filters.stride[3],
+         column_stride, channels, n_columns, block, scale, packed + (block * depth + tap * channels) * 2 * LANES)
+
+
+def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
+             real[:, :, :, :, :] out, tuple stride, tuple before, tuple dilation, bint rectify, int threads):
+    """Write the correlation of volumes with filters (kT, kH, kW, C, D), times a scale plus a bias unless these are empty."""
+    cdef Volume v = see(x), o = see(out), filters = see(weight)
+    cdef Filter f = make_filter((<object> weight).shape[:3], stride, before, dilation, (<object> out).shape[1:4])
+    cdef Plan p = make_plan(&v, &f, x.shape[0])
+    cdef Py_ssize_t depth = weight.shape[0] * weight.shape[1] * weight.shape[2] * weight.shape[3]
+    cdef Py_ssize_t blocks = parts(weight.shape[4], 2 * LANES), n_taps = weight.shape[0] * weight.shape[1] * weight.shape[2]
+    cdef Py_ssize_t pixels = p.rows * p.columns, i
+    cdef Py_ssize_t size = 0 if p.direct else p.part[0] * p.pitch[0]
+    cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * sizeof(real))
+    cdef real* copies = <real*> new_block(threads * size * sizeof(real))
+    cdef Py_ssize_t* tables = <Py_ssize_t*> new_block(4 * pixels * sizeof(Py_ssize_t))
+    cdef Py_ssize_t* steps = <Py_ssize_t*> new_block(depth * sizeof(Py_ssize_t))
+    cdef const real* factors = &scale[0] if scale.shape[0] else NULL
+    cdef Product whole
+    try:
+        if packed == NULL or copies == NULL or tables == NULL or steps == NULL:
+            raise MemoryError
+        with nogil:
+            memset(copies, 0, threads * size * sizeof(real))
+            list_taps(&f, &p, v.channels, steps)
+            make_tables(&f, &p, &o, tables)
+            whole.steps, whole.n_steps = steps, depth
+            whole.right, whole.block, whole.stride, whole.n_columns = packed, depth * 2 * LANES, 2 * LANES, weight.shape[4]
+            whole.pair = 0 if p.columns % 2 or f.places[2] % 2 else f.stride[2] * p.pitch[2]
+            whole.bias = &bias[0] if bias.shape[0] else NULL
+            whole.add, whole.rectify = False, rectify
+            set_blocks(&whole, DEPTH)
+            for i in prange(blocks * n_taps, num_threads=threads, schedule="static"):
+                pack_tap(&filters, weight.shape[4], weight.strides[4] // <Py_ssize_t> sizeof(real), i % n_taps, i // n_taps,
+                         depth, factors, packed)
+            for i in prange(p.units, num_threads=threads, schedule="dynamic"):
+                convolve_unit(&v, &f, &p, &o, whole, tables, copies + threadid() * size, i)
+    finally:
+        free_block(packed)
+        free_block(copies)
+        free_block(tables)
+        free_block(steps)
+
+
+cdef void make_tables(const Filter* f, const Plan* p, const Volume* o, Py_ssize_t* tables) noexcept nogil:
+    """Write where the pixels of a unit stand in what it reads and in the output; behind it the same for the last strip."""
+    cdef Py_ssize_t pixels = p.rows * p.columns, last = f.places[2] - (p.strips - 1) * p.columns
+    grid(p.rows, p.columns, f.stride[1] * p.pitch[1], f.stride[2] * p.pitch[2], tables)
+    grid(p.rows, p.columns, o.stride[2], o.stride[3], tables + pixels)
+    grid(p.rows, last, f.stride[1] * p.pitch[1], f.stride[2] * p.pitch[2], tables + 2 * pixels)
+    grid(p.rows, last, o.stride[2], o.stride[3], tables + 3 * pixels)
+
+
+cdef void convolve_unit(const Volume* v, const Filter* f, const Plan* p, const Volume* o, Product product,
+                        const Py_ssize_t* tables, real* block, Py_ssize_t i) noexcept nogil:
+    cdef Unit u = unit_at(p, f, i)
+    cdef Py_ssize_t pixels = p.rows * p.columns
+    if u.columns < p.columns:
+        tables += 2 * pixels
+    product.left, product.rows, product.n_rows = gather(v, f, p, &u, block), tables, u.rows * u.columns
+    product.places = tables + pixels
+    product.out = (<real*> o.data + u.sample * o.stride[0] + u.frame * o.stride[1] + u.row * o.stride[2]
+                   + u.column * o.stride[3])
+    multiply_all(&product)
+
+
+cdef struct Right:
+    # The gradient of a unit's output as a right matrix (pixels, channels), where it stands or in a copy.
+    bint direct
+    Py_ssize_t width            # numbers between pixels there
+
+
+cdef const real* gather_right(const Volume* g, const Filter* f, const Plan* p, const Unit* u, const Right* right,
+                              real* block) noexcept nogil:
+    cdef const real* first = (g.data + u.sample * g.stride[0] + u.frame * g.stride[1] + u.row * g.stride[2]
+                              + u.column * g.stride[3])
+    cdef Py_ssize_t i, j
+    cdef real* to = block
+    if right.direct:
+        return first
+    for i in range(u.rows):
+        for j in range(u.columns):
+            memcpy(to, first + i * g.stride[2] + j * g.stride[3], g.channels * sizeof(real))
+            memset(to + g.channels, 0, (right.width - g.channels) * sizeof(real))
+            to += right.width
+    return block
+
+
+def weight_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output, real[:, :, :, :, :] grad_weight,
+                    tuple stride, tuple before, tuple dilation, double scale, int threads):
+    """Add ``scale`` times the gradient of the filters (kT, kH, kW, C, D) of `convolve`."""
+    cdef Volume v = see(x), g = see(grad_output)
+    cdef Filter f = make_filter((<object> grad_weight).shape[:3], stride, before, dilation, (<object> grad_output).shape[1:4])
+    cdef Plan p = make_plan(&v, &f, x.shape[0])
+    cdef Py_ssize_t n_taps = f.taps[0] * f.taps[1] * f.taps[2], depth = n_taps * v.channels, pixels = p.rows * p.columns
+    cdef Right right
+    right.width = parts(g.channels, LANES) * LANES
+    right.direct = (right.width == g.channels == g.stride[3] and g.stride[2] == f.places[2] * g.channels and p.strips == 1)
+    # Sums are made in `chunks` of the units and added in order; large gradients are divided into `shares` instead.
+    cdef Py_ssize_t chunks = min(max(SUMS // (depth * right.width), 1), min(UNITS, p.units))
+    cdef Py_ssize_t shares = min(parts(UNITS, chunks), parts(depth, 4 * ROWS)), i
+    cdef Py_ssize_t left_size = 0 if p.direct else p.part[0] * p.pitch[0]
+    cdef Py_ssize_t size = left_size + (0 if right.direct else pixels * right.width)
+    cdef real* partial = <real*> new_block(chunks * depth * right.width * sizeof(real))
+    cdef real* copies = <real*> new_block(threads * size * sizeof(real))
+    cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((4 * pixels + 2 * depth) * sizeof(Py_ssize_t))
+    cdef Product whole
+    try:
+        if partial == NULL or copies == NULL or tables == NULL:
+            raise MemoryError
+        with nogil:
+            memset(copies, 0, threads * size * sizeof(real))
+            make_tables(&f, &p, &g, tables)
+            list_taps(&f, &p, v.channels, tables + 4 * pixels)
+            grid(1, depth, 0, right.width, tables + 4 * pixels + depth)
+            whole.rows, whole.places = tables + 4 * pixels, tables + 4 * pixels + depth
+            whole.pair = 0 if v.channels % 2 else 1
+            whole.block, whole.stride, whole.n_columns = 2 * LANES, right.width, right.width
+            whole.bias, whole.rectify = NULL, False
+            whole.n_steps = pixels
+            set_blocks(&whole, DEPTH)
+            for i in prange(chunks * shares, num_threads=threads, schedule="dynamic"):
+                sum_chunk(&v, &f, &p, &g, &right, whole, tables, copies + threadid() * size, left_size, depth, partial,
+                          i // shares, chunks, i % shares, shares)
+            for i in prange(n_taps, num_threads=threads, schedule="static"):
+                add_chunks(partial, chunks, depth, right.width, i, grad_weight, <real> scale)
+    finally:
+        free_block(partial)
+        free_block(copies)
+        free_block(tables)
+
+
+cdef void sum_chunk(const Volume* v, const Filter* f, const Plan* p, const Volume* g, const Right* right, Product product,
+                    const Py_ssize_t* tables, real* block, Py_ssize_t left_size, Py_ssize_t depth, real* partial,
+                    Py_ssize_t chunk, Py_ssize_t chunks, Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
+    """Sum one share of the gradient over one chunk of the units."""
+    cdef Py_ssize_t i, pixels = p.rows * p.columns, tiles = parts(depth, ROWS)
+    cdef Py_ssize_t first = tiles * share // shares * ROWS, last = min(tiles * (share + 1) // shares * ROWS, depth)
+    cdef Unit u
+    product.rows, product.places, product.n_rows = product.rows + first, product.places + first, last - first
+    product.out, product.add = partial + chunk * depth * right.width, False
+    for i in range(p.units * chunk // chunks, p.units * (chunk + 1) // chunks):
+        u = unit_at(p, f, i)
+        product.steps = tables + (2 * pixels if u.columns < p.columns else 0)
+        product.n_steps = u.rows * u.columns
+        product.left = gather(v, f, p, &u, block)
+        product.right = gather_right(g, f, p, &u, right, block + left_size)
+        multiply_all(&product)
+        product.add = True
+
+
+cdef void add_chunks(real* partial, Py_ssize_t chunks, Py_ssize_t depth, Py_ssize_t width, Py_ssize_t tap,
+                     real[:, :, :, :, :] grad_weight, real scale) noexcept nogil:
+    cdef Py_ssize_t w = tap % grad_weight.shape[2], h = tap // grad_weight.shape[2] % grad_weight.shape[1]
+    cdef Py_ssize_t t = tap // (grad_weight.shape[2] * grad_weight.shape[1]), c, d, chunk
+    cdef real* total
+    cdef real* other
+    for c in range(grad_weight.shape[3]):
+        total = partial + (tap * grad_weight.shape[3] + c) * width
+        for chunk in range(1, chunks):
+            other = total + chunk * depth * width
+            for d in range(width):
+                total[d] += other[d]
+        for d in range(grad_weight.shape[4]):
+            grad_weight[t, h, w, c, d] += scale * total[d]

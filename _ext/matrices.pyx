@@ -1,0 +1,147 @@
+"""Products of matrices, as fully connected and recurrent layers need them."""
+
+from cython.parallel cimport prange
+from libc.string cimport memcpy
+
+from tile cimport DEPTH, NEAR, UNITS, Product, grid, multiply, pack, parts, set_blocks, whole_parts
+from vector cimport LANES, ROWS, everywhere, free_block, load, load_some, new_block, real, total, vec, zeros
+
+cdef enum:
+    SHALLOW = 16     # depth of a block where a large right matrix is read as it comes
+    PIECE = 128      # rows of a right matrix that are packed at a time
+    LARGE = 1 << 17  # numbers of a right matrix that is read as it comes
+
+
+cdef void pack_left(const real* matrix, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t depth, Py_ssize_t panel,
+                    real* packed) noexcept nogil:
+    """Write ROWS rows of a matrix whose columns are neighbours in memory, one column behind the other."""
+    cdef Py_ssize_t k, rows = min(ROWS, n_rows - panel * ROWS)
+    for k in range(depth):
+        memcpy(packed + (panel * depth + k) * ROWS, matrix + panel * ROWS + k * stride, rows * sizeof(real))
+
+
+def product(const real[:, :] left, const real[:, :] right, real[:, :] out, bint add, int threads):
+    """Write, or add, the product of two matrices; the columns of ``out`` are neighbours."""
+    cdef Py_ssize_t n_rows = left.shape[0], depth = left.shape[1], n_columns = right.shape[1], size = sizeof(real), i
+    cdef Py_ssize_t left_row = left.strides[0] // size, left_step = left.strides[1] // size
+    # Steps far apart would throw each other out of the nearest memory.
+    cdef bint direct = n_columns % LANES == 0 and right.strides[1] == size, apart = left_row == 1 and left_step * depth > NEAR
+    cdef Py_ssize_t blocks = 0 if direct else parts(n_columns, 2 * LANES), pieces = parts(depth, PIECE)
+    cdef Py_ssize_t rows = whole_parts(parts(n_rows, 4) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
+    cdef Py_ssize_t columns = whole_parts(parts(n_columns, parts(UNITS, bands)), 2 * LANES), strips = parts(n_columns, columns)
+    cdef Py_ssize_t panels = parts(n_rows, ROWS) if apart else 0
+    cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * size)
+    cdef real* packed_left = <real*> new_block(panels * depth * ROWS * size)
+    cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((2 * n_rows + depth) * sizeof(Py_ssize_t))
+    cdef Product whole
+    try:
+        if packed == NULL or packed_left == NULL or tables == NULL:
+            raise MemoryError
+        with nogil:
+            for i in range(n_rows):
+                tables[i] = (i // ROWS * depth * ROWS + i % ROWS) if apart else i * left_row
+            grid(1, n_rows, 0, out.strides[0] // size, tables + n_rows)
+            grid(1, depth, 0, ROWS if apart else left_step, tables + 2 * n_rows)
+            whole.left, whole.rows = packed_left if apart else &left[0, 0], tables
+            whole.steps, whole.n_steps = tables + 2 * n_rows, depth
+            whole.pair = 0 if n_rows % 2 else left_row
+            whole.right = &right[0, 0] if direct else packed
+            whole.block = 2 * LANES if direct else depth * 2 * LANES
+            whole.stride = right.strides[0] // size if direct else 2 * LANES
+            whole.out, whole.places, whole.bias, whole.add, whole.rectify = &out[0, 0], tables + n_rows, NULL, add, False
+            set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else DEPTH)
+            for i in prange(panels, num_threads=threads, schedule="static"):
+                pack_left(&left[0, 0], left_step, n_rows, depth, i, packed_left)
+            for i in prange(blocks * pieces, num_threads=threads, schedule="static"):
+                pack(&right[0, 0] + i % pieces * PIECE * (right.strides[0] // size), right.strides[0] // size,
+                     right.strides[1] // size, min(PIECE, depth - i % pieces * PIECE), n_columns, i // pieces,
+                     NULL, packed + (i // pieces * depth + i % pieces * PIECE) * 2 * LANES)
+            for i in prange(bands * strips, num_threads=threads, schedule="dynamic"):
+                multiply_part(whole, n_rows, n_columns, i // strips * rows, rows, i % strips * columns, columns)
+    finally:
+        free_block(packed)
+        free_block(packed_left)
+        free_block(tables)
+
+
+cdef void multiply_part(Product p, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t row, Py_ssize_t rows,
+                        Py_ssize_t column, Py_ssize_t columns) noexcept nogil:
+    p.rows, p.places, p.n_rows = p.rows + row, p.places + row, min(rows, n_rows - row)
+    p.right, p.out, p.n_columns = p.right + column // (2 * LANES) * p.block, p.out + column, min(columns, n_columns - column)
+    multiply(&p)
+
+
+cdef inline void inner_tile(const real* x, Py_ssize_t x_stride, const real* w, Py_ssize_t w_stride, Py_ssize_t depth,
+                            real* out, Py_ssize_t out_stride, int n_x, int n_w) noexcept nogil:
+    """Add the inner products of ``n_x`` rows with ``n_w`` rows to ``out`` (n_x, n_w)."""
+    cdef vec sums[16]
+    cdef vec factors[8]
+    cdef int i
+    cdef Py_ssize_t k = 0
+    for i in range(n_x * n_w):
+        sums[i] = zeros()
+    while k + LANES <= depth:
+        for i in range(n_w):
+            factors[i] = load(w + i * w_stride + k)
+        for i in range(n_x * n_w):
+            sums[i] = sums[i] + load(x + i // n_w * x_stride + k) * factors[i % n_w]
+        k += LANES
+    if k < depth:
+        for i in range(n_x * n_w):
+            sums[i] = sums[i] + (load_some(x + i // n_w * x_stride + k, <int> (depth - k))
+                                 * load_some(w + i % n_w * w_stride + k, <int> (depth - k)))
+    for i in range(n_x * n_w):
+        out[i // n_w * out_stride + i % n_w] += total(sums[i])
+
+
+def inner_products(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1] out, int threads):
+    """Add ``x @ weight.T`` to ``out``, reading few rows of x for each of the weight, which is read once."""
+    cdef Py_ssize_t band = whole_parts(parts(weight.shape[0], UNITS), 8), i
+    for i in prange(parts(weight.shape[0], band), nogil=True, num_threads=threads, schedule="dynamic"):
+        inner_band(x, weight, out, i * band, min((i + 1) * band, weight.shape[0]))
+
+
+cdef void inner_band(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1] out, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t k = 0, depth, row, sample, n = x.shape[0], stride = x.shape[1], to = out.shape[1]
+    while k < stride:
+        depth = min(NEAR // 4, stride - k)
+        row = first
+        while row < last:
+            sample = 0
+            while sample < n:
+                if n == 1 and last - row >= 8:
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 8)
+                elif n - sample >= 4 and last - row >= 4:
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 4, 4)
+                elif last - row >= 4:
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 4)
+                else:
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 1)
+                sample += 4 if n - sample >= 4 and last - row >= 4 else 1
+            row += 8 if n == 1 and last - row >= 8 else 4 if last - row >= 4 else 1
+        k += depth
+
+
+cdef real busy(Py_ssize_t rounds, real seed) noexcept nogil:
+    """Multiply and add numbers that wait for nothing else."""
+    cdef vec sums[2 * ROWS]
+    cdef vec factor = everywhere(1 - seed), term = everywhere(seed)
+    cdef int i
+    cdef Py_ssize_t k
+    for i in range(2 * ROWS):
+        sums[i] = everywhere(i * seed)
+    for k in range(rounds):
+        for i in range(2 * ROWS):
+            sums[i] = sums[i] * factor + term
+    for i in range(2 * ROWS):
+        term = term + sums[i]
+    return total(term)
+
+
+def keep_busy(Py_ssize_t rounds, int threads):
+    """Return how many floating-point operations were done that came as fast as the processor can; for benchmarks."""
+    cdef Py_ssize_t i
+    cdef double result = 0
+    for i in prange(threads, nogil=True, num_threads=threads, schedule="static"):
+        result += busy(rounds, <real> 1e-3)
+    return 4 * ROWS * LANES * rounds * threads if result else 0
