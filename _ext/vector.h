@@ -28,11 +28,16 @@ typedef int32_t whole;
 #endif
 #define LANES ((int)(VECTOR_BYTES / sizeof(real)))
 
-/* Rows of a tile: with two vectors each, as many sums as registers hold beside what they are made of. */
+/* As many sums as registers hold beside what they are made of: rows of a tile with two vectors each, places of a row
+   that slides along pixels, and rows of three taps whose gradients are summed. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define ROWS 14
+#define PLACES 16
+#define SLIDES 9
 #else
 #define ROWS 6
+#define PLACES 8
+#define SLIDES 3
 #endif
 #define FEW (ROWS / 3)
 

@@ -6,6 +6,8 @@ cdef extern from "vector.h" nogil:
     enum: LANES
     enum: ROWS
     enum: FEW
+    enum: PLACES
+    enum: SLIDES
     vec zeros()
     vec everywhere(real value)
     vec load(const real* p)

@@ -15,7 +15,16 @@ from ..errors import ActionbenchError
 
 __all__ = ["INSTRUCTION_SET", "build", "default_threads", "of", "usable"]
 
-_HOT = ("convolution", "matrices", "normalisation", "pooling", "recurrent", "steps", "winograd")
+_HOT = (
+    "convolution",
+    "matrices",
+    "normalisation",
+    "pooling",
+    "recurrent",
+    "sliding",
+    "steps",
+    "winograd",
+)
 _TYPES = {"f": "float32", "d": "float64"}
 
 

@@ -165,20 +165,31 @@ def _convolve(
     team = _team(threads, out.size * weight.size // weight.shape[4] // 16)
     arrays = (_near(x), weight.astype(x.dtype, copy=False), *scale_and_bias, out)
     stride, before, dilation, rectify = how
-    if _is_minimal(weight.shape, out.shape, stride, dilation):
-        kernels.of(x.dtype).winograd(*arrays, before, rectify, team)
+    kernel = kernels.of(x.dtype)
+    method = _method(weight.shape, out.shape, stride, dilation, kernel.lanes())
+    if method == "direct":
+        kernel.convolve(*arrays, *how, team)
     else:
-        kernels.of(x.dtype).convolve(*arrays, *how, team)
+        getattr(kernel, method)(*arrays, before, rectify, team)
 
 
 @lru_cache(maxsize=256)
-def _is_minimal(weight: tuple[int, ...], out: tuple[int, ...], stride: Triple, dilation: Triple) -> bool:
-    """Say whether Winograd's filtering is faster: 3 x 3 taps, next to each other, with work enough to pay for it."""
-    tiles = out[1] * -(-out[2] // 2) * -(-out[3] // 2)
-    plain = weight[1:3] == (3, 3) and stride == (1, 1, 1) and dilation == (1, 1, 1)
-    return (
-        plain and weight[0] * weight[3] >= _DEEP and tiles >= _FEW_TILES and out[0] * tiles >= 8 * _FEW_TILES
-    )
+def _method(
+    weight: tuple[int, ...], out: tuple[int, ...], stride: Triple, dilation: Triple, lanes: int
+) -> str:
+    """Return which kernel is fastest for filters (kT, kH, kW, C, D) and an output (N, T, H, W, D).
+
+    Winograd's filtering wants 3 x 3 taps and work enough to pay for its transforms, ``slide`` three taps in a row and
+    channels D that fit into one vector.
+    """
+    if stride != (1, 1, 1) or dilation != (1, 1, 1) or weight[2] != 3:
+        return "direct"
+    depth, tiles = weight[0] * weight[3], out[1] * -(-out[2] // 2) * -(-out[3] // 2)
+    slides = weight[4] <= lanes
+    minimal = weight[1] == 3 and tiles >= _FEW_TILES and out[0] * tiles >= 8 * _FEW_TILES
+    if minimal and depth >= (2 if slides else 1) * _DEEP:
+        return "winograd"
+    return "slide" if slides else "direct"
 
 
 def _split(groups: int, *arrays: Array) -> list[list[Array]]:
@@ -268,11 +279,12 @@ def conv3d_weight_gradient(
     if x.size and grad_output.size:
         for a, g, to in zip(*_split(groups, x, grad_output, out), strict=True):
             team = _team(threads, g.size * to.size // to.shape[4] // 16)
-            arrays = (_near(a), _near(g), to)
-            if _is_minimal(to.shape, g.shape, stride, dilation):
-                kernels.of(x.dtype).winograd_gradient(*arrays, padding, scale, team)
+            arrays, kernel = (_near(a), _near(g), to), kernels.of(x.dtype)
+            method = _method(to.shape, g.shape, stride, dilation, kernel.lanes())
+            if method == "direct":
+                kernel.weight_gradient(*arrays, stride, padding, dilation, scale, team)
             else:
-                kernels.of(x.dtype).weight_gradient(*arrays, stride, padding, dilation, scale, team)
+                getattr(kernel, f"{method}_gradient")(*arrays, padding, scale, team)
     return out
 
 

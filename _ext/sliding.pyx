@@ -1,0 +1,258 @@
+"""Convolution with three neighbouring taps along W into so few channels that one vector holds them.
+
+There a tile of `tile.pxd` reads a number for each product. Here each number that is read meets the three taps at once, as
+it lies under three places: a row of places slides along a row of pixels.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
+from libc.string cimport memset
+
+from tile cimport UNITS, parts
+from vector cimport (LANES, PLACES, SLIDES, everywhere, free_block, larger, load, load_some, new_block, real, store, store_some, vec,
+                     zeros)
+from volume cimport Filter, Plan, Unit, Volume, gather_frame, make_filter, make_plan, see, unit_at
+
+cdef enum:
+    SUMS = 1 << 20   # numbers of all partial sums of a gradient, at most if it can be less
+
+
+def lanes():
+    """Return how many channels one vector holds."""
+    return LANES
+
+
+cdef struct Runs:
+    # A unit of work is a band of a frame, in `frames` frames of the output.
+    Py_ssize_t frames
+    Py_ssize_t runs
+    Py_ssize_t units
+
+
+cdef Plan make_bands(const Volume* v, const Filter* f, Py_ssize_t samples, Runs* r) noexcept nogil:
+    """Divide the work into bands, and these into runs where there are few."""
+    cdef Plan p = make_plan(v, f, samples)
+    cdef Py_ssize_t bands = samples * p.bands * p.strips
+    p.direct = False
+    p.pitch[2] = v.channels
+    p.pitch[1] = p.part[2] * v.channels
+    p.pitch[0] = p.part[1] * p.pitch[1]
+    r.runs = min(parts(UNITS, bands), f.places[0])
+    r.frames = parts(f.places[0], r.runs)
+    r.runs = parts(f.places[0], r.frames)
+    r.units = bands * r.runs
+    return p
+
+
+cdef Unit run_at(const Plan* p, const Filter* f, const Runs* r, Py_ssize_t i) noexcept nogil:
+    cdef Py_ssize_t bands = p.bands * p.strips, run = i % r.runs * r.frames, band = i // r.runs % bands
+    return unit_at(p, f, (i // (r.runs * bands) * f.places[0] + run) * bands + band)
+
+
+cdef void list_rows(const Filter* f, const Plan* p, Py_ssize_t channels, Py_ssize_t* rows) noexcept nogil:
+    """Write where each row of three taps begins, for each place in the ring that the first frame may have."""
+    cdef Py_ssize_t first, t, h, c
+    for first in range(f.taps[0]):
+        for t in range(f.taps[0]):
+            for h in range(f.taps[1]):
+                for c in range(channels):
+                    rows[0] = (first + t) % f.taps[0] * p.pitch[0] + h * p.pitch[1] + c
+                    rows += 1
+
+
+cdef void pack_row(const Volume* filters, Py_ssize_t column_stride, Py_ssize_t n_columns, const real* scale, Py_ssize_t row,
+                   real* packed) noexcept nogil:
+    """Write the three taps of one row and channel, filled up with zeros."""
+    cdef Py_ssize_t c = row % filters.size[2], h = row // filters.size[2] % filters.size[0]
+    cdef Py_ssize_t t = row // (filters.size[2] * filters.size[0]), w, d
+    cdef const real* source
+    memset(packed, 0, 3 * LANES * sizeof(real))
+    for w in range(3):
+        source = (filters.data + t * filters.stride[0] + h * filters.stride[1] + w * filters.stride[2]
+                  + c * filters.stride[3])
+        for d in range(n_columns):
+            packed[w * LANES + d] = source[d * column_stride] * (scale[d] if scale != NULL else 1)
+
+
+cdef inline void slide_tile(const real* left, Py_ssize_t pixel, const Py_ssize_t* rows, Py_ssize_t n_rows, const real* right,
+                            vec bias, vec floor, real* out, Py_ssize_t out_pixel, Py_ssize_t valid, int columns) noexcept nogil:
+    """Make PLACES neighbouring places of the output, of which the first ``valid`` exist."""
+    cdef vec sums[PLACES]
+    cdef vec first, second, third, value
+    cdef const real* source
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(PLACES):
+        sums[j] = bias
+    for k in range(n_rows):
+        source = left + rows[k]
+        first, second, third = load(right), load(right + LANES), load(right + 2 * LANES)
+        right += 3 * LANES
+        for j in range(PLACES + 2):
+            value = everywhere(source[j * pixel])
+            if j < PLACES:
+                sums[j] = sums[j] + value * first
+            if 0 < j <= PLACES:
+                sums[j - 1] = sums[j - 1] + value * second
+            if j > 1:
+                sums[j - 2] = sums[j - 2] + value * third
+    for j in range(PLACES):
+        if j < valid:
+            store_some(out + j * out_pixel, larger(floor, sums[j]), columns)
+
+
+cdef void slide_frame(const Volume* o, const Plan* p, const Unit* u, Py_ssize_t frame, const real* block,
+                      const Py_ssize_t* rows, Py_ssize_t n_rows, const real* packed, vec bias, vec floor) noexcept nogil:
+    """Make one frame of a band."""
+    cdef Py_ssize_t i, j
+    cdef real* out = <real*> o.data + u.sample * o.stride[0] + frame * o.stride[1]
+    for i in range(u.rows):
+        j = 0
+        while j < u.columns:
+            slide_tile(block + i * p.pitch[1] + j * p.pitch[2], p.pitch[2], rows, n_rows, packed, bias, floor,
+                       out + (u.row + i) * o.stride[2] + (u.column + j) * o.stride[3], o.stride[3], u.columns - j,
+                       <int> o.channels)
+            j += PLACES
+
+
+def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
+          real[:, :, :, :, :] out, tuple before, bint rectify, int threads):
+    """Write the correlation of volumes with filters (kT, kH, 3, C, D), times a scale plus a bias unless these are empty.
+
+    There are at most `lanes` channels D.
+    """
+    cdef Volume v = see(x), o = see(out), filters = see(weight)
+    cdef Filter f = make_filter((<object> weight).shape[:3], (1, 1, 1), before, (1, 1, 1), (<object> out).shape[1:4])
+    cdef Runs r
+    cdef Plan p = make_bands(&v, &f, x.shape[0], &r)
+    cdef Py_ssize_t n_rows = f.taps[0] * f.taps[1] * v.channels, i
+    # The last tile of a row reads beyond it.
+    cdef Py_ssize_t block = f.taps[0] * p.pitch[0] + PLACES * v.channels
+    cdef real* packed = <real*> new_block(n_rows * 3 * LANES * sizeof(real))
+    cdef real* blocks = <real*> new_block(threads * block * sizeof(real))
+    cdef Py_ssize_t* rows = <Py_ssize_t*> new_block(f.taps[0] * n_rows * sizeof(Py_ssize_t))
+    cdef const real* factors = &scale[0] if scale.shape[0] else NULL
+    cdef vec term, floor
+    try:
+        if packed == NULL or blocks == NULL or rows == NULL:
+            raise MemoryError
+        with nogil:
+            memset(blocks, 0, threads * block * sizeof(real))
+            list_rows(&f, &p, v.channels, rows)
+            term = load_some(&bias[0], <int> o.channels) if bias.shape[0] else zeros()
+            floor = everywhere(0 if rectify else -INFINITY)
+            for i in range(n_rows):
+                pack_row(&filters, weight.strides[4] // <Py_ssize_t> sizeof(real), o.channels, factors, i,
+                         packed + i * 3 * LANES)
+            for i in prange(r.units, num_threads=threads, schedule="dynamic"):
+                slide_unit(&v, &f, &p, &r, &o, rows, n_rows, packed, term, floor, blocks + threadid() * block, i)
+    finally:
+        free_block(packed)
+        free_block(blocks)
+        free_block(rows)
+
+
+cdef void slide_unit(const Volume* v, const Filter* f, const Plan* p, const Runs* r, const Volume* o, const Py_ssize_t* rows,
+                     Py_ssize_t n_rows, const real* packed, vec bias, vec floor, real* block, Py_ssize_t i) noexcept nogil:
+    cdef Unit u = run_at(p, f, r, i)
+    cdef Py_ssize_t taps = f.taps[0], frame, n = min(r.frames, f.places[0] - u.frame)
+    for frame in range(n + taps - 1):
+        gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
+        if frame >= taps - 1:
+            slide_frame(o, p, &u, u.frame + frame + 1 - taps, block, rows + (frame + 1) % taps * n_rows, n_rows, packed,
+                        bias, floor)
+
+
+cdef inline void slide_sums(const real* left, Py_ssize_t pixel, Py_ssize_t left_row, const Py_ssize_t* rows, Py_ssize_t valid,
+                            const real* grads, Py_ssize_t grad_pixel, Py_ssize_t grad_row, int columns, Py_ssize_t height,
+                            Py_ssize_t width, real* partial, bint add) noexcept nogil:
+    """Sum the gradients of SLIDES rows of taps, of which the first ``valid`` exist, over a band of pixels."""
+    cdef vec sums[3 * SLIDES]
+    cdef vec own, before, last
+    cdef const real* row[SLIDES]
+    cdef Py_ssize_t h, j, at
+    cdef int i
+    for i in range(3 * SLIDES):
+        sums[i] = load(partial + i * LANES) if add and i < 3 * valid else zeros()
+    for h in range(height):
+        for i in range(SLIDES):
+            row[i] = left + rows[min(i, valid - 1)] + h * left_row
+        before = last = zeros()
+        at = 0
+        for j in range(width):
+            own = load_some(grads + h * grad_row + j * grad_pixel, columns)
+            for i in range(3 * SLIDES):
+                sums[i] = sums[i] + row[i // 3][at] * (own if i % 3 == 0 else before if i % 3 == 1 else last)
+            last = before
+            before = own
+            at += pixel
+        for i in range(SLIDES):
+            sums[3 * i + 1] = sums[3 * i + 1] + row[i][at] * before
+            sums[3 * i + 2] = sums[3 * i + 2] + row[i][at] * last + row[i][at + pixel] * before
+    for i in range(3 * SLIDES):
+        if i < 3 * valid:
+            store(partial + i * LANES, sums[i])
+
+
+def slide_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output, real[:, :, :, :, :] grad_weight,
+                   tuple before, double scale, int threads):
+    """Add ``scale`` times the gradient of the filters (kT, kH, 3, C, D) of `slide`."""
+    cdef Volume v = see(x), g = see(grad_output)
+    cdef Filter f = make_filter((<object> grad_weight).shape[:3], (1, 1, 1), before, (1, 1, 1),
+                                (<object> grad_output).shape[1:4])
+    cdef Runs r
+    cdef Plan p = make_bands(&v, &f, x.shape[0], &r)
+    cdef Py_ssize_t n_rows = f.taps[0] * f.taps[1] * v.channels, size = n_rows * 3 * LANES, i
+    cdef Py_ssize_t block = f.taps[0] * p.pitch[0], chunks = min(max(SUMS // size, 1), min(UNITS, r.units))
+    cdef real* partial = <real*> new_block(chunks * size * sizeof(real))
+    cdef real* blocks = <real*> new_block(threads * block * sizeof(real))
+    cdef Py_ssize_t* rows = <Py_ssize_t*> new_block(f.taps[0] * n_rows * sizeof(Py_ssize_t))
+    try:
+        if partial == NULL or blocks == NULL or rows == NULL:
+            raise MemoryError
+        with nogil:
+            memset(blocks, 0, threads * block * sizeof(real))
+            list_rows(&f, &p, v.channels, rows)
+            for i in prange(chunks, num_threads=threads, schedule="dynamic"):
+                sum_runs(&v, &f, &p, &r, &g, rows, n_rows, blocks + threadid() * block, partial + i * size,
+                         r.units * i // chunks, r.units * (i + 1) // chunks)
+            for i in range(n_rows):
+                add_row(partial, chunks, size, i, grad_weight, <real> scale)
+    finally:
+        free_block(partial)
+        free_block(blocks)
+        free_block(rows)
+
+
+cdef void sum_runs(const Volume* v, const Filter* f, const Plan* p, const Runs* r, const Volume* g, const Py_ssize_t* rows,
+                   Py_ssize_t n_rows, real* block, real* partial, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Sum the gradient over some units."""
+    cdef Py_ssize_t taps = f.taps[0], frame, i, row
+    cdef bint add = False
+    cdef Unit u
+    for i in range(first, last):
+        u = run_at(p, f, r, i)
+        for frame in range(min(r.frames, f.places[0] - u.frame) + taps - 1):
+            gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
+            if frame >= taps - 1:
+                row = 0
+                while row < n_rows:
+                    slide_sums(block, p.pitch[2], p.pitch[1], rows + (frame + 1) % taps * n_rows + row, n_rows - row,
+                               g.data + u.sample * g.stride[0] + (u.frame + frame + 1 - taps) * g.stride[1]
+                               + u.row * g.stride[2] + u.column * g.stride[3], g.stride[3], g.stride[2], <int> g.channels,
+                               u.rows, u.columns, partial + row * 3 * LANES, add)
+                    row += SLIDES
+                add = True
+
+
+cdef void add_row(const real* partial, Py_ssize_t chunks, Py_ssize_t size, Py_ssize_t row,
+                  real[:, :, :, :, :] grad_weight, real scale) noexcept nogil:
+    cdef Py_ssize_t channels = grad_weight.shape[3], c = row % channels, h = row // channels % grad_weight.shape[1]
+    cdef Py_ssize_t t = row // (channels * grad_weight.shape[1]), w, d, chunk
+    cdef real sum
+    for w in range(3):
+        for d in range(grad_weight.shape[4]):
+            sum = 0
+            for chunk in range(chunks):
+                sum += partial[chunk * size + (row * 3 + w) * LANES + d]
+            grad_weight[t, h, w, c, d] += scale * sum
