@@ -49,7 +49,7 @@ def product(const real[:, :] left, const real[:, :] right, real[:, :] out, bint 
             whole.block = 2 * LANES if direct else depth * 2 * LANES
             whole.stride = right.strides[0] // size if direct else 2 * LANES
             whole.out, whole.places, whole.bias, whole.add, whole.rectify = &out[0, 0], tables + n_rows, NULL, add, False
-            set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else DEPTH)
+            set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else 4 * DEPTH)
             for i in prange(panels, num_threads=threads, schedule="static"):
                 pack_left(&left[0, 0], left_step, n_rows, depth, i, packed_left)
             for i in prange(blocks * pieces, num_threads=threads, schedule="static"):

@@ -49,8 +49,10 @@ static inline vec everywhere(real value) { return value - (vec){0}; }
 static inline vec load(const real *p) { return *(const unaligned_vec *)p; }
 static inline void store(real *p, vec v) { *(unaligned_vec *)p = v; }
 
-#if defined(__AVX512F__)
+#if defined(__SSE2__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512F__)
 static inline vec load_some(const real *p, int n) {
     unsigned mask = n >= LANES ? (1u << LANES) - 1 : (1u << n) - 1;
     return sizeof(real) == 4 ? (vec)_mm512_maskz_loadu_ps((__mmask16)mask, p)
@@ -90,8 +92,18 @@ static inline ivec load_whole(const whole *p) {
     return v;
 }
 static inline void store_whole(whole *p, ivec v) { memcpy(p, &v, sizeof v); }
-/* The larger one; the second where either is no number. */
-static inline vec larger(vec a, vec b) { return either_real(a > b, a, b); }
+/* The larger one; the second where either is no number. The compiler does not see the one instruction in the choice. */
+static inline vec larger(vec a, vec b) {
+#if defined(__AVX512F__)
+    return sizeof(real) == 4 ? (vec)_mm512_max_ps((__m512)a, (__m512)b) : (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX__)
+    return sizeof(real) == 4 ? (vec)_mm256_max_ps((__m256)a, (__m256)b) : (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    return sizeof(real) == 4 ? (vec)_mm_max_ps((__m128)a, (__m128)b) : (vec)_mm_max_pd((__m128d)a, (__m128d)b);
+#else
+    return either_real(a > b, a, b);
+#endif
+}
 
 static inline real total(vec v) {
     real sum = 0;
