@@ -115,18 +115,15 @@ def test_05_a_convolution_keeps_no_columns():
     assert most < 6 * x.nbytes
 
 
-def test_06_volumes_have_a_kernel_of_their_own(monkeypatch):
+@pytest.mark.parametrize("channels", [(3, 8), (3, 40), (24, 8)], ids=str)
+def test_06_volumes_have_a_kernel_of_their_own(channels, monkeypatch):
     """torch/nn PR #481, pytorch PR #4824, #11884: neither a loop over frames nor a general n-d copy."""
-    calls, x = [], numbers(2, 9, 10, 11, 3)
+    calls, x = [], numbers(2, 9, 10, 11, channels[0])
     own = kernels.of(x.dtype)
-    convolve = own.convolve
-
-    def watched(*arguments):
-        calls.append(arguments)
-        convolve(*arguments)
-
-    monkeypatch.setattr(own, "convolve", watched)
-    nn.Conv3d(3, 8, 3, padding=1).reset(0).forward(x)
+    for name in ("convolve", "slide", "winograd"):
+        kernel = getattr(own, name)
+        monkeypatch.setattr(own, name, lambda *given, kernel=kernel: calls.append(given) or kernel(*given))
+    nn.Conv3d(*channels, 3, padding=1).reset(0).forward(x)
     assert len(calls) == 1
     assert calls[0][0].shape == x.shape  # the batch as it is, not padded, no columns
     assert calls[0][-1] >= 1
