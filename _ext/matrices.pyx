@@ -10,6 +10,7 @@ cdef enum:
     SHALLOW = 16     # depth of a block where a large right matrix is read as it comes
     PIECE = 128      # rows of a right matrix that are packed at a time
     LARGE = 1 << 17  # numbers of a right matrix that is read as it comes
+    PAGE = 1 << 12   # bytes: rows that stand this far apart throw each other out of the nearest memory
 
 
 cdef void pack_left(const real* matrix, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t depth, Py_ssize_t panel,
@@ -20,14 +21,19 @@ cdef void pack_left(const real* matrix, Py_ssize_t stride, Py_ssize_t n_rows, Py
         memcpy(packed + (panel * depth + k) * ROWS, matrix + panel * ROWS + k * stride, rows * sizeof(real))
 
 
-def product(const real[:, :] left, const real[:, :] right, real[:, :] out, bint add, int threads):
-    """Write, or add, the product of two matrices; the columns of ``out`` are neighbours."""
+def product(const real[:, :] left, const real[:, :] right, const real[::1] bias, real[:, :] out, bint add, int threads):
+    """Write, or add, the product of two matrices; the columns of ``out`` are neighbours.
+
+    What is written begins with a bias per column unless that is empty.
+    """
     cdef Py_ssize_t n_rows = left.shape[0], depth = left.shape[1], n_columns = right.shape[1], size = sizeof(real), i
     cdef Py_ssize_t left_row = left.strides[0] // size, left_step = left.strides[1] // size
     # Steps far apart would throw each other out of the nearest memory.
-    cdef bint direct = n_columns % LANES == 0 and right.strides[1] == size, apart = left_row == 1 and left_step * depth > NEAR
+    cdef bint direct = (n_columns % LANES == 0 and right.strides[1] == size
+                        and (right.strides[0] % PAGE or n_rows <= 4 * ROWS))
+    cdef bint apart = left_row == 1 and left_step * depth > NEAR
     cdef Py_ssize_t blocks = 0 if direct else parts(n_columns, 2 * LANES), pieces = parts(depth, PIECE)
-    cdef Py_ssize_t rows = whole_parts(parts(n_rows, 4) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
+    cdef Py_ssize_t rows = whole_parts(min(parts(n_rows, 4), 20 * ROWS) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
     cdef Py_ssize_t columns = whole_parts(parts(n_columns, parts(UNITS, bands)), 2 * LANES), strips = parts(n_columns, columns)
     cdef Py_ssize_t panels = parts(n_rows, ROWS) if apart else 0
     cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * size)
@@ -48,8 +54,9 @@ def product(const real[:, :] left, const real[:, :] right, real[:, :] out, bint 
             whole.right = &right[0, 0] if direct else packed
             whole.block = 2 * LANES if direct else depth * 2 * LANES
             whole.stride = right.strides[0] // size if direct else 2 * LANES
-            whole.out, whole.places, whole.bias, whole.add, whole.rectify = &out[0, 0], tables + n_rows, NULL, add, False
-            set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else 4 * DEPTH)
+            whole.out, whole.places, whole.add, whole.rectify = &out[0, 0], tables + n_rows, add, False
+            whole.bias = &bias[0] if bias.shape[0] else NULL
+            set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else DEPTH)
             for i in prange(panels, num_threads=threads, schedule="static"):
                 pack_left(&left[0, 0], left_step, n_rows, depth, i, packed_left)
             for i in prange(blocks * pieces, num_threads=threads, schedule="static"):
@@ -68,6 +75,8 @@ cdef void multiply_part(Product p, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_s
                         Py_ssize_t column, Py_ssize_t columns) noexcept nogil:
     p.rows, p.places, p.n_rows = p.rows + row, p.places + row, min(rows, n_rows - row)
     p.right, p.out, p.n_columns = p.right + column // (2 * LANES) * p.block, p.out + column, min(columns, n_columns - column)
+    if p.bias != NULL:
+        p.bias += column
     multiply(&p)
 
 
@@ -104,7 +113,7 @@ def inner_products(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1]
 cdef void inner_band(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1] out, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t k = 0, depth, row, sample, n = x.shape[0], stride = x.shape[1], to = out.shape[1]
     while k < stride:
-        depth = min(NEAR // 4, stride - k)
+        depth = min(NEAR // 8, stride - k)
         row = first
         while row < last:
             sample = 0

@@ -8,7 +8,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from vector cimport (LANES, either_real, everywhere, free_block, larger, load, load_some, new_block, real, store,
+from vector cimport (LANES, above, everywhere, free_block, larger, load, load_some, new_block, pick, real, store,
                      store_some, vec, zeros)
 
 cdef enum:
@@ -29,7 +29,7 @@ cdef inline vec term(const real* a, const real* mask, const real* centre, Py_ssi
     if centre != NULL:
         value = value - load_some(centre + place, n)
     if mask != NULL:
-        value = either_real(load_some(mask + at, n) > zeros(), value, zeros())
+        value = pick(above(load_some(mask + at, n), zeros()), value, zeros())
     return value
 
 
@@ -152,7 +152,7 @@ cdef void map_part(const real* a, const real* mask, const real* b, const real* s
         n = <int> min(size - i, LANES)
         value = load_some(a + i, n)
         if mask != NULL:
-            value = either_real(load_some(mask + i, n) > zeros(), value, zeros())
+            value = pick(above(load_some(mask + i, n), zeros()), value, zeros())
         if scale_a != NULL:
             value = value * load_some(scale_a + i, n) + load_some(shift + i, n)
         if b != NULL:

@@ -2,10 +2,10 @@
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
-from libc.string cimport memcpy, memset
 
-from vector cimport (LANES, either, either_real, everywhere, everywhere_whole, free_block, ivec, larger, load,
-                     load_some, load_whole, new_block, real, store, store_some, store_whole, vec, whole, zeros)
+from vector cimport (LANES, above, chosen, everywhere, everywhere_whole, free_block, ivec, larger, load, load_places,
+                     load_some, new_block, pick, pick_whole, prefetch, real, same, store, store_places, store_some, vec, whole, zeros)
+
 
 cdef struct Span:
     Py_ssize_t first
@@ -13,107 +13,113 @@ cdef struct Span:
 
 
 cdef struct Windows:
-    # Sizes of a volume and of what is made of it, which pixels belong to each window along each axis, and the steps
-    # between these.
+    # Sizes of a volume and of what is made of it, which numbers of the one make one of the other along each axis, and the
+    # steps between these.
     Py_ssize_t[3] size
     Py_ssize_t[3] places
     const Span* spans[3]
     Py_ssize_t[3] step
     Py_ssize_t channels
+    bint apart                  # along W there is one number of the volume for each
 
 
 cdef Windows make_windows(tuple size, tuple places, const Py_ssize_t[:, ::1] spans, tuple step, Py_ssize_t channels):
     cdef Windows w
-    cdef Py_ssize_t axis, start = 0
+    cdef Py_ssize_t axis, i, start = 0
     for axis in range(3):
         w.size[axis], w.places[axis], w.step[axis] = size[axis], places[axis], step[axis]
         w.spans[axis] = <const Span*> &spans[start, 0]
         start += w.places[axis]
-    w.channels = channels
+    w.channels, w.apart = channels, True
+    for i in range(w.places[2]):
+        if w.spans[2][i].last - w.spans[2][i].first != 1:
+            w.apart = False
     return w
 
 
-cdef struct Best:
-    # What a row of windows has found in each column: the value, where it stands, what it was before it was scaled.
-    real* value
-    real* raw
-    whole* place
-
-
-cdef void best_of_rows(const Windows* w, const real* volume, const real* scale, const real* shift, Span t, Span h,
-                       const Best* best) noexcept nogil:
-    """Find the best of each column over the rows of a window."""
-    cdef Py_ssize_t j = 0, i, k, width = w.size[2] * w.channels, row
-    cdef int n
-    cdef vec value, raw, new, other
-    cdef ivec place, better
-    while j < width:
-        n = <int> min(width - j, LANES)
-        value = everywhere(-INFINITY)
-        raw, place = value, everywhere_whole(-1)
+cdef inline void pool_lanes(const Windows* w, const real* volume, const real* scale, const real* shift, real floor, Span t,
+                            Span h, Py_ssize_t at, Py_ssize_t c, int n, real* out, int* where, real* raw, bint tracked,
+                            bint scaled) noexcept nogil:
+    """Write the largest values of a row of windows in ``n`` channels from ``c`` on; of equal ones the first."""
+    cdef vec value, found, new, factor = zeros(), term = zeros(), least = everywhere(floor)
+    cdef ivec place
+    cdef chosen better
+    cdef Py_ssize_t i, k, q, pixel, column, begin = (t.first * w.size[1] + h.first) * w.size[2]
+    # Rows that lie in one page hide from the processor that they are read in order.
+    cdef Py_ssize_t ahead = (h.last - h.first) * w.size[2] * w.channels
+    cdef Span s
+    if scaled:
+        factor = load_some(scale + c, n)
+        term = load_some(shift + c, n)
+    for column in range(w.places[2]):
+        s = w.spans[2][column]
+        value = load_some(volume + (begin + s.first) * w.channels + c, n)
+        found = value
+        place = everywhere_whole(<whole> (begin + s.first))
+        if scaled:
+            value = value * factor + term
         i = t.first
         while i < t.last:
             k = h.first
             while k < h.last:
-                row = (i * w.size[1] + k) * w.size[2]
-                new = load_some(volume + row * w.channels + j, n)
-                other = new
-                if scale != NULL:
-                    other = new * load_some(scale + j, n) + load_some(shift + j, n)
-                better = (other > value) | (place < 0)
-                value = either_real(better, other, value)
-                raw = either_real(better, new, raw)
-                place = either(better, everywhere_whole(<whole> row), place)
+                pixel = (i * w.size[1] + k) * w.size[2]
+                q = s.first
+                while q < s.last:
+                    new = load_some(volume + (pixel + q) * w.channels + c, n)
+                    prefetch(volume + (pixel + q) * w.channels + ahead + c)
+                    if scaled:
+                        better = above(new * factor + term, value)
+                        value = pick(better, new * factor + term, value)
+                        found = pick(better, new, found)
+                        place = pick_whole(better, everywhere_whole(<whole> (pixel + q)), place)
+                    elif tracked:
+                        better = above(new, value)
+                        value = pick(better, new, value)
+                        place = pick_whole(better, everywhere_whole(<whole> (pixel + q)), place)
+                    else:
+                        value = larger(new, value)
+                    q += w.step[2]
                 k += w.step[1]
             i += w.step[0]
-        store(best.value + j, value)
-        store(best.raw + j, raw)
-        store_whole(best.place + j, place)
-        j += LANES
+        store_some(out + at + c, larger(least, value), n)
+        if tracked:
+            store_places(where + at + c, place, n)
+        if scaled:
+            store_some(raw + at + c, found, n)
+        at += w.channels
 
 
-cdef void best_of_columns(const Windows* w, const Best* best, Span s, real floor, real* out, real* raw,
-                          int* where) noexcept nogil:
-    """Write the best of the columns of one window."""
-    cdef Py_ssize_t c = 0, column
-    cdef int n, i
-    cdef vec value, found, new
-    cdef ivec place, new_place, better
-    cdef whole places[LANES]
+cdef inline void pool_row(const Windows* w, const real* volume, const real* scale, const real* shift, real floor,
+                          Py_ssize_t row, real* out, int* where, real* raw, bint tracked, bint scaled) noexcept nogil:
+    """Pool one row of windows."""
+    cdef Span t = w.spans[0][row // w.places[1] % w.places[0]], h = w.spans[1][row % w.places[1]]
+    cdef Py_ssize_t c = 0, at = row * w.places[2] * w.channels
+    cdef int n
     while c < w.channels:
         n = <int> min(w.channels - c, LANES)
-        value = found = zeros()
-        place = everywhere_whole(-1)
-        column = s.first
-        while column < s.last:
-            new = load(best.value + column * w.channels + c)
-            new_place = load_whole(best.place + column * w.channels + c) + <whole> column
-            better = (new > value) | ((new == value) & (new_place < place)) | (place < 0)
-            value = either_real(better, new, value)
-            found = either_real(better, load(best.raw + column * w.channels + c), found)
-            place = either(better, new_place, place)
-            column += w.step[2]
-        store_some(out + c, larger(everywhere(floor), value), n)
-        if raw != NULL:
-            store_some(raw + c, found, n)
-        store_whole(places, place)
-        for i in range(n):
-            where[c + i] = <int> places[i]
+        if n == LANES:
+            pool_lanes(w, volume, scale, shift, floor, t, h, at, c, LANES, out, where, raw, tracked, scaled)
+        elif n == LANES // 2:
+            pool_lanes(w, volume, scale, shift, floor, t, h, at, c, LANES // 2, out, where, raw, tracked, scaled)
+        else:
+            pool_lanes(w, volume, scale, shift, floor, t, h, at, c, n, out, where, raw, tracked, scaled)
         c += LANES
 
 
-cdef const real* repeat(const real* channels, Py_ssize_t n, Py_ssize_t times, real* row) noexcept nogil:
-    """Write one number per channel as often as a row has pixels; return the row."""
-    cdef Py_ssize_t i
-    for i in range(times):
-        memcpy(row + i * n, channels, n * sizeof(real))
-    return row
+cdef void pool_any_row(const Windows* w, const real* volume, const real* scale, const real* shift, real floor,
+                       Py_ssize_t row, real* out, int* where, real* raw) noexcept nogil:
+    if scale != NULL:
+        pool_row(w, volume, scale, shift, floor, row, out, where, raw, True, True)
+    elif where != NULL:
+        pool_row(w, volume, scale, shift, floor, row, out, where, raw, True, False)
+    else:
+        pool_row(w, volume, scale, shift, floor, row, out, where, raw, False, False)
 
 
 def max_pool(const real[:, :, :, :, ::1] volume, const real[::1] scale, const real[::1] shift,
              const Py_ssize_t[:, ::1] spans, tuple step, bint rectify, real[:, :, :, :, ::1] out,
              int[:, :, :, :, ::1] where, real[:, :, :, :, ::1] raw, int threads):
-    """Write the largest value of each window, and its place in the volume counted in pixels.
+    """Write the largest value of each window and, unless ``where`` is empty, its place in the volume counted in pixels.
 
     ``spans`` are first and last (excluded) pixel of each window, along T, then along H, then along W.
 
@@ -121,48 +127,105 @@ def max_pool(const real[:, :, :, :, ::1] volume, const real[::1] scale, const re
     they were before. With ``rectify`` what is below 0 becomes 0.
     """
     cdef Windows w = make_windows((<object> volume).shape[1:4], (<object> out).shape[1:4], spans, step, volume.shape[4])
-    cdef Py_ssize_t i, width = (w.size[2] * w.channels + 2 * LANES), rows = w.places[0] * w.places[1]
-    cdef real* buffers = <real*> new_block((threads * 3 + 2) * width * sizeof(real))
+    cdef Py_ssize_t i, rows = w.places[0] * w.places[1]
+    cdef const real* factors = &scale[0] if scale.shape[0] else NULL
+    cdef const real* terms = &shift[0] if scale.shape[0] else NULL
     cdef real* found = &raw[0, 0, 0, 0, 0] if scale.shape[0] else NULL
-    cdef const real* factors = NULL
-    cdef const real* terms = NULL
-    if buffers == NULL:
-        raise MemoryError
-    memset(buffers, 0, threads * 3 * width * sizeof(real))
-    if scale.shape[0]:
-        factors = repeat(&scale[0], w.channels, w.size[2], buffers + threads * 3 * width)
-        terms = repeat(&shift[0], w.channels, w.size[2], buffers + (threads * 3 + 1) * width)
+    cdef int* found_at = &where[0, 0, 0, 0, 0] if where.shape[0] else NULL
+    cdef real floor = 0 if rectify else -INFINITY
     for i in prange(out.shape[0] * rows, nogil=True, num_threads=threads, schedule="static"):
-        pool_row(&w, &volume[i // rows, 0, 0, 0, 0], factors, terms, rectify, i,
-                 buffers + threadid() * 3 * width, width, &out[0, 0, 0, 0, 0], found, &where[0, 0, 0, 0, 0])
-    free_block(buffers)
+        pool_any_row(&w, &volume[i // rows, 0, 0, 0, 0], factors, terms, floor, i, &out[0, 0, 0, 0, 0], found_at, found)
 
 
-cdef void pool_row(const Windows* w, const real* volume, const real* scale, const real* shift, bint rectify,
-                   Py_ssize_t row, real* buffers, Py_ssize_t width, real* out, real* raw, int* where) noexcept nogil:
-    cdef Best best
-    cdef Py_ssize_t column, to = row * w.places[2] * w.channels
-    best.value, best.raw, best.place = buffers, buffers + width, <whole*> (buffers + 2 * width)
-    best_of_rows(w, volume, scale, shift, w.spans[0][row // w.places[1] % w.places[0]], w.spans[1][row % w.places[1]], &best)
+cdef struct Pull:
+    # The gradient of what was pooled, where its numbers stood, what they became if only positive ones count, and the
+    # volume, whose numbers times a slope plus a shift are added, if that is asked for.
+    const real* grads
+    const int* where
+    const real* output
+    const real* volume
+    const real* factor
+    const real* slope
+    const real* shift
+
+
+cdef inline vec pull_window(const Pull* p, Py_ssize_t at, ivec place, vec factor, int n, bint masked, bint scaled) noexcept nogil:
+    """Return what a window gives to the pixel at ``place``."""
+    cdef vec grad = load_some(p.grads + at, n)
+    if masked:
+        grad = pick(above(load_some(p.output + at, n), zeros()), grad, zeros())
+    if scaled:
+        grad = grad * factor
+    return pick(same(load_places(p.where + at, n), place), grad, zeros())
+
+
+cdef inline void pull_lanes(const Windows* w, const Pull* p, Py_ssize_t first, Span t, Span h, Py_ssize_t row,
+                            Py_ssize_t c, int n, real* out, bint alone, bint masked, bint scaled) noexcept nogil:
+    """Write the gradient of a row of pixels in ``n`` channels from the windows that they lie in, one ``alone`` or more.
+
+    ``first`` is the first window of the row or, unless alone, of the sample.
+    """
+    cdef vec value = zeros(), factor = zeros(), slope = zeros(), shift = zeros()
+    cdef ivec place = everywhere_whole(<whole> (row % (w.places[0] * w.places[1]) * w.places[2]))
+    cdef Py_ssize_t i, k, q, line, column, at = row * w.places[2] * w.channels + c
+    cdef Span s
+    if scaled:
+        factor = load_some(p.factor + c, n)
+        slope = load_some(p.slope + c, n)
+        shift = load_some(p.shift + c, n)
     for column in range(w.places[2]):
-        best_of_columns(w, &best, w.spans[2][column], 0 if rectify else -INFINITY, out + to,
-                        raw + to if raw != NULL else NULL, where + to)
-        to += w.channels
+        s = w.spans[2][column]
+        if scaled:
+            value = load_some(p.volume + at, n) * slope + shift
+        else:
+            value = zeros()
+        if alone:
+            value = value + pull_window(p, (first + s.first) * w.channels + c, place, factor, n, masked, scaled)
+        else:
+            for i in range(t.first, t.last):
+                for k in range(h.first, h.last):
+                    line = first + (i * w.size[1] + k) * w.size[2]
+                    for q in range(s.first, s.last):
+                        value = value + pull_window(p, (line + q) * w.channels + c, place, factor, n, masked, scaled)
+        store_some(out + at, value, n)
+        at += w.channels
+        place = place + 1
 
 
-cdef inline Py_ssize_t start_of(const Windows* w, int axis, Py_ssize_t place) noexcept nogil:
-    """Return the first pixel that a window, or one before it, does not share; the last window gets all that are left."""
-    if place == 0:
-        return 0
-    return w.size[axis] if place == w.places[axis] else w.spans[axis][place].first
+cdef inline void pull_blocks(const Windows* w, const Pull* p, Py_ssize_t first, Span t, Span h, Py_ssize_t row, real* out,
+                             bint alone, bint masked, bint scaled) noexcept nogil:
+    """Write the gradient of a row of pixels."""
+    cdef Py_ssize_t c = 0
+    cdef int n
+    while c < w.channels:
+        n = <int> min(w.channels - c, LANES)
+        if n == LANES:
+            pull_lanes(w, p, first, t, h, row, c, LANES, out, alone, masked, scaled)
+        elif n == LANES // 2:
+            pull_lanes(w, p, first, t, h, row, c, LANES // 2, out, alone, masked, scaled)
+        else:
+            pull_lanes(w, p, first, t, h, row, c, n, out, alone, masked, scaled)
+        c += LANES
 
 
-cdef bint overlap(const Windows* w, int axis) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(1, w.places[axis]):
-        if w.spans[axis][i].first < w.spans[axis][i - 1].last:
-            return True
-    return False
+cdef inline void pull_row(const Windows* w, const Pull* p, Py_ssize_t row, real* out, bint masked, bint scaled) noexcept nogil:
+    cdef Span t = w.spans[0][row // w.places[1] % w.places[0]], h = w.spans[1][row % w.places[1]]
+    cdef Py_ssize_t first = row // (w.places[0] * w.places[1]) * w.size[0] * w.size[1] * w.size[2]
+    if w.apart and t.last - t.first == 1 and h.last - h.first == 1:
+        pull_blocks(w, p, first + (t.first * w.size[1] + h.first) * w.size[2], t, h, row, out, True, masked, scaled)
+    else:
+        pull_blocks(w, p, first, t, h, row, out, False, masked, scaled)
+
+
+cdef void pull_any_row(const Windows* w, const Pull* p, Py_ssize_t row, real* out) noexcept nogil:
+    if p.output != NULL and p.volume != NULL:
+        pull_row(w, p, row, out, True, True)
+    elif p.output != NULL:
+        pull_row(w, p, row, out, True, False)
+    elif p.volume != NULL:
+        pull_row(w, p, row, out, False, True)
+    else:
+        pull_row(w, p, row, out, False, False)
 
 
 def max_pool_gradient(const real[:, :, :, :, ::1] grad_output, const int[:, :, :, :, ::1] where,
@@ -171,70 +234,21 @@ def max_pool_gradient(const real[:, :, :, :, ::1] grad_output, const int[:, :, :
                       real[:, :, :, :, ::1] grad_input, int threads):
     """Write the gradient of the volume: each number where the largest value stood, or 0.
 
+    ``spans`` are first and last (excluded) window that each pixel lies in, along T, then along H, then along W.
+
     If ``output`` is not empty, only where that is positive. If ``volume`` is not empty, each number times ``factor``
     of its channel, plus ``volume * slope + shift``.
     """
-    cdef Windows w = make_windows((<object> grad_input).shape[1:4], (<object> grad_output).shape[1:4], spans, (1, 1, 1),
+    cdef Windows w = make_windows((<object> grad_output).shape[1:4], (<object> grad_input).shape[1:4], spans, (1, 1, 1),
                                   grad_input.shape[4])
-    cdef const real* mask = &output[0, 0, 0, 0, 0] if output.shape[0] else NULL
-    cdef const real* source = &volume[0, 0, 0, 0, 0] if volume.shape[0] else NULL
-    cdef Py_ssize_t width = w.size[2] * w.channels
-    cdef real* rows = <real*> new_block(2 * width * sizeof(real))
-    cdef bint apart = not overlap(&w, 0) and not overlap(&w, 1)
-    cdef Py_ssize_t i, units = w.places[0] * w.places[1] if apart else (w.channels + LANES - 1) // LANES
-    if rows == NULL:
-        raise MemoryError
-    if source != NULL:
-        repeat(&slope[0], w.channels, w.size[2], rows)
-        repeat(&shift[0], w.channels, w.size[2], rows + width)
-    for i in prange(grad_output.shape[0] * units, nogil=True, num_threads=threads, schedule="static"):
-        if apart:
-            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], rows, rows + width,
-                   &grad_input[0, 0, 0, 0, 0], i // units, i % units // w.places[1], i % units // w.places[1] + 1,
-                   i % w.places[1], i % w.places[1] + 1, 0, w.channels)
-        else:
-            spread(&w, &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0], mask, source, &factor[0], rows, rows + width,
-                   &grad_input[0, 0, 0, 0, 0], i // units, 0, w.places[0], 0, w.places[1], i % units * LANES,
-                   min((i % units + 1) * LANES, w.channels))
-    free_block(rows)
-
-
-cdef void spread(const Windows* w, const real* grad_output, const int* where, const real* mask, const real* source,
-                 const real* factor, const real* slope, const real* shift, real* grad_input, Py_ssize_t sample,
-                 Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t h0, Py_ssize_t h1, Py_ssize_t c0, Py_ssize_t c1) noexcept nogil:
-    """Do what concerns some windows of a sample and some channels, and the pixels that belong to them."""
-    cdef Py_ssize_t t, h, p, c, at, size = w.size[0] * w.size[1] * w.size[2] * w.channels
-    cdef real value
-    cdef real* to = grad_input + sample * size
-    cdef const real* volume = source + sample * size if source != NULL else NULL
-    for t in range(start_of(w, 0, t0), start_of(w, 0, t1)):
-        for h in range(start_of(w, 1, h0), start_of(w, 1, h1)):
-            begin_row(w, volume, slope, shift, to, t * w.size[1] + h, c0, c1)
-    for t in range(t0, t1):
-        for h in range(h0, h1):
-            for p in range(w.places[2]):
-                at = (((sample * w.places[0] + t) * w.places[1] + h) * w.places[2] + p) * w.channels
-                for c in range(c0, c1):
-                    value = grad_output[at + c]
-                    if mask != NULL and not mask[at + c] > 0:
-                        value = 0
-                    to[where[at + c] * w.channels + c] += value * (factor[c] if volume != NULL else 1)
-
-
-cdef inline void begin_row(const Windows* w, const real* volume, const real* slope, const real* shift, real* out,
-                           Py_ssize_t row, Py_ssize_t c0, Py_ssize_t c1) noexcept nogil:
-    """Write ``volume * slope + shift``, or 0, into some channels of a row."""
-    cdef Py_ssize_t width = w.size[2] * w.channels, p, c
-    cdef real* to = out + row * width
-    if c1 - c0 < w.channels:
-        for p in range(w.size[2]):
-            for c in range(p * w.channels + c0, p * w.channels + c1):
-                to[c] = volume[row * width + c] * slope[c] + shift[c] if volume != NULL else 0
-    elif volume != NULL:
-        for c in range(width):
-            to[c] = volume[row * width + c] * slope[c] + shift[c]
-    else:
-        memset(to, 0, width * sizeof(real))
+    cdef Pull p
+    cdef Py_ssize_t i
+    p.grads, p.where = &grad_output[0, 0, 0, 0, 0], &where[0, 0, 0, 0, 0]
+    p.output = &output[0, 0, 0, 0, 0] if output.shape[0] else NULL
+    p.volume = &volume[0, 0, 0, 0, 0] if volume.shape[0] else NULL
+    p.factor, p.slope, p.shift = &factor[0], &slope[0], &shift[0]
+    for i in prange(grad_input.shape[0] * w.places[0] * w.places[1], nogil=True, num_threads=threads, schedule="static"):
+        pull_any_row(&w, &p, i, &grad_input[0, 0, 0, 0, 0])
 
 
 def window_sums(const real[:, :, :, :, ::1] volume, const Py_ssize_t[:, ::1] spans, const real[::1] weights,

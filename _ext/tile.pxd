@@ -7,10 +7,10 @@ its weights. Each number of the output is summed in one order.
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from vector cimport FEW, LANES, ROWS, everywhere, larger, load, load_some, real, store_some, vec, zeros
+from vector cimport FEW, LANES, ROWS, everywhere, larger, load, load_some, real, store, store_some, vec, zeros
 
 cdef enum:
-    DEPTH = 512      # products summed in registers before they are added to the output
+    DEPTH = 256      # products summed in registers at a time
     NEAR = 1 << 13   # numbers of the right matrix that stay near while the rows go by
     UNITS = 16       # units of work that there are at least if there can be
 
@@ -30,6 +30,13 @@ cdef inline void grid(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t row_step, 
     for i in range(rows):
         for j in range(columns):
             places[i * columns + j] = i * row_step + j * column_step
+
+
+cdef struct Product
+
+# Called through pointers: within the loops around it the compiler would run out of registers.
+ctypedef void (*Tile)(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last, const real* right,
+                      bint add, vec floor) noexcept nogil
 
 
 cdef struct Product:
@@ -54,13 +61,14 @@ cdef struct Product:
     # Steps summed in registers at a time, and columns for which they stay near while the rows go by.
     Py_ssize_t depth
     Py_ssize_t wide
+    Tile[8] tiles
 
 
 cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last, const real* right,
                       bint add, vec floor, int n_rows, int n_vectors, bint paired) noexcept nogil:
     """Make ``n_rows`` rows and ``n_vectors`` vectors of the output from the steps ``first`` to ``last``.
 
-    Of FEW rows some may not exist; ROWS are all there.
+    There is a step. Of FEW rows some may not exist; ROWS are all there.
     """
     cdef vec sums[2 * ROWS]
     cdef vec factors[2]
@@ -77,11 +85,18 @@ cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t
     cdef real* out = p.out + c0
     for r in range(n_rows):
         row[r] = left + rows[r if n_rows == ROWS else min(r, valid - 1 - paired)]
-    for v in range(n_vectors):
-        factors[v] = load_some(p.bias + c0 + v * LANES, columns - v * LANES) if p.bias != NULL and not add else zeros()
-    for i in range(n_rows * n_vectors):
-        sums[i] = factors[i % n_vectors]
-    for k in range(first, last):
+    if add:
+        for i in range(n_rows * n_vectors):
+            r = i // n_vectors
+            to = out + places[r if n_rows == ROWS else min(r, valid - 1)]
+            sums[i] = load_some(to + i % n_vectors * LANES, columns - i % n_vectors * LANES)
+    else:
+        for v in range(n_vectors):
+            factors[v] = load_some(p.bias + c0 + v * LANES, columns - v * LANES) if p.bias != NULL else zeros()
+        for i in range(n_rows * n_vectors):
+            sums[i] = factors[i % n_vectors]
+    k = first
+    while True:
         step = steps[k]
         after = step + pair
         for v in range(n_vectors):
@@ -93,30 +108,63 @@ cdef inline void tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t
             else:
                 sums[i] = sums[i] + row[r][step] * factors[i % n_vectors]
         right += stride
-    if add:
+        k += 1
+        if k >= last:
+            break
+    if n_rows == ROWS and columns == n_vectors * LANES:
+        for i in range(n_rows * n_vectors):
+            store(out + places[i // n_vectors] + i % n_vectors * LANES, larger(floor, sums[i]))
+    else:
         for i in range(n_rows * n_vectors):
             r = i // n_vectors
-            to = out + places[r if n_rows == ROWS else min(r, valid - 1)]
-            sums[i] = sums[i] + load_some(to + i % n_vectors * LANES, columns - i % n_vectors * LANES)
-    for i in range(n_rows * n_vectors):
-        r = i // n_vectors
-        to = out + places[r] if n_rows == ROWS or r < valid else nowhere
-        store_some(to + i % n_vectors * LANES, larger(floor, sums[i]), columns - i % n_vectors * LANES)
+            to = out + places[r] if n_rows == ROWS or r < valid else nowhere
+            store_some(to + i % n_vectors * LANES, larger(floor, sums[i]), columns - i % n_vectors * LANES)
+
+
+cdef inline void few_by_one(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                            const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, FEW, 1, False)
+
+
+cdef inline void few_by_one_paired(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                                   const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, FEW, 1, True)
+
+
+cdef inline void few_by_two(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                            const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, FEW, 2, False)
+
+
+cdef inline void few_by_two_paired(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                                   const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, FEW, 2, True)
+
+
+cdef inline void rows_by_one(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                             const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, ROWS, 1, False)
+
+
+cdef inline void rows_by_one_paired(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                                    const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, ROWS, 1, True)
+
+
+cdef inline void rows_by_two(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                             const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, ROWS, 2, False)
+
+
+cdef inline void rows_by_two_paired(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last,
+                                    const real* right, bint add, vec floor) noexcept nogil:
+    tile(p, r0, c0, first, last, right, add, floor, ROWS, 2, True)
 
 
 cdef inline void strip(const Product* p, Py_ssize_t r, Py_ssize_t c, Py_ssize_t first, Py_ssize_t last, bint add,
-                       vec floor, int n_rows) noexcept nogil:
+                       vec floor, bint whole) noexcept nogil:
     cdef const real* right = p.right + c // (2 * LANES) * p.block + first * p.stride
-    if p.n_columns - c > LANES:
-        if p.pair:
-            tile(p, r, c, first, last, right, add, floor, n_rows, 2, True)
-        else:
-            tile(p, r, c, first, last, right, add, floor, n_rows, 2, False)
-    else:
-        if p.pair:
-            tile(p, r, c, first, last, right, add, floor, n_rows, 1, True)
-        else:
-            tile(p, r, c, first, last, right, add, floor, n_rows, 1, False)
+    p.tiles[4 * whole + 2 * (p.n_columns - c > LANES) + (p.pair != 0)](p, r, c, first, last, right, add, floor)
 
 
 cdef inline void multiply(const Product* p) noexcept nogil:
@@ -139,17 +187,16 @@ cdef inline void multiply_block(const Product* p, Py_ssize_t left, Py_ssize_t ri
     while r < p.n_rows:
         c = left
         while c < right:
-            if p.n_rows - r >= ROWS:
-                strip(p, r, c, first, last, add, floor, ROWS)
-            else:
-                strip(p, r, c, first, last, add, floor, FEW)
+            strip(p, r, c, first, last, add, floor, p.n_rows - r >= ROWS)
             c += 2 * LANES
         r += ROWS if p.n_rows - r >= ROWS else FEW
 
 
 cdef inline void set_blocks(Product* p, Py_ssize_t depth) noexcept nogil:
-    p.depth = min(depth, max(p.n_steps, 1))
+    p.depth = parts(max(p.n_steps, 1), parts(max(p.n_steps, 1), depth))
     p.wide = max(NEAR // p.depth // (2 * LANES), 1) * 2 * LANES
+    p.tiles[0], p.tiles[1], p.tiles[2], p.tiles[3] = few_by_one, few_by_one_paired, few_by_two, few_by_two_paired
+    p.tiles[4], p.tiles[5], p.tiles[6], p.tiles[7] = rows_by_one, rows_by_one_paired, rows_by_two, rows_by_two_paired
 
 
 cdef inline void pack(const real* matrix, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n_rows, Py_ssize_t n_columns,

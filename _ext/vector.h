@@ -53,17 +53,21 @@ static inline void store(real *p, vec v) { *(unaligned_vec *)p = v; }
 #include <immintrin.h>
 #endif
 #if defined(__AVX512F__)
+/* Half a vector, if the compiler knows that it is half, comes without a mask: one that reaches over a line is slow. */
+#define IS_HALF(n) (__builtin_constant_p(n) && (n) == LANES / 2)
+#define MASK_OF(n) ((n) >= LANES ? (1u << LANES) - 1 : (1u << (n)) - 1)
 static inline vec load_some(const real *p, int n) {
-    unsigned mask = n >= LANES ? (1u << LANES) - 1 : (1u << n) - 1;
-    return sizeof(real) == 4 ? (vec)_mm512_maskz_loadu_ps((__mmask16)mask, p)
-                             : (vec)_mm512_maskz_loadu_pd((__mmask8)mask, p);
+    if (IS_HALF(n)) return (vec)_mm512_zextps256_ps512(_mm256_loadu_ps((const float *)p));
+    return sizeof(real) == 4 ? (vec)_mm512_maskz_loadu_ps((__mmask16)MASK_OF(n), p)
+                             : (vec)_mm512_maskz_loadu_pd((__mmask8)MASK_OF(n), p);
 }
 static inline void store_some(real *p, vec v, int n) {
-    unsigned mask = n >= LANES ? (1u << LANES) - 1 : (1u << n) - 1;
-    if (sizeof(real) == 4)
-        _mm512_mask_storeu_ps(p, (__mmask16)mask, (__m512)v);
+    if (IS_HALF(n))
+        _mm256_storeu_ps((float *)p, _mm512_castps512_ps256((__m512)v));
+    else if (sizeof(real) == 4)
+        _mm512_mask_storeu_ps(p, (__mmask16)MASK_OF(n), (__m512)v);
     else
-        _mm512_mask_storeu_pd(p, (__mmask8)mask, (__m512d)v);
+        _mm512_mask_storeu_pd(p, (__mmask8)MASK_OF(n), (__m512d)v);
 }
 #else
 static inline vec load_some(const real *p, int n) {
@@ -80,18 +84,69 @@ static inline void store_some(real *p, vec v, int n) {
 }
 #endif
 
-/* Whole numbers as wide as the real ones: what comparisons give. */
+/* Whole numbers as wide as the real ones, and choices between numbers. */
 typedef whole ivec __attribute__((vector_size(VECTOR_BYTES)));
 
-static inline ivec either(ivec chosen, ivec a, ivec b) { return (chosen & a) | (~chosen & b); }
-static inline vec either_real(ivec chosen, vec a, vec b) { return (vec)either(chosen, (ivec)a, (ivec)b); }
+#if defined(__AVX512F__)
+#ifdef DOUBLE
+typedef __mmask8 chosen;
+static inline chosen above(vec a, vec b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ); }
+static inline chosen same(ivec a, ivec b) { return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b); }
+static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_pd(c, (__m512d)b, (__m512d)a); }
+static inline ivec pick_whole(chosen c, ivec a, ivec b) {
+    return (ivec)_mm512_mask_blend_epi64(c, (__m512i)b, (__m512i)a);
+}
+#else
+typedef __mmask16 chosen;
+static inline chosen above(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ); }
+static inline chosen same(ivec a, ivec b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
+static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_ps(c, (__m512)b, (__m512)a); }
+static inline ivec pick_whole(chosen c, ivec a, ivec b) {
+    return (ivec)_mm512_mask_blend_epi32(c, (__m512i)b, (__m512i)a);
+}
+#endif
+#else
+typedef ivec chosen;
+static inline chosen above(vec a, vec b) { return a > b; }
+static inline chosen same(ivec a, ivec b) { return a == b; }
+static inline ivec pick_whole(chosen c, ivec a, ivec b) { return (c & a) | (~c & b); }
+static inline vec pick(chosen c, vec a, vec b) { return (vec)pick_whole(c, (ivec)a, (ivec)b); }
+#endif
 static inline ivec everywhere_whole(whole value) { return value - (ivec){0}; }
-static inline ivec load_whole(const whole *p) {
-    ivec v;
-    memcpy(&v, p, sizeof v);
+/* Places are 32 bits wide, whatever the type. */
+#if defined(__AVX512F__)
+static inline ivec load_places(const int *p, int n) {
+#ifdef DOUBLE
+    return (ivec)_mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32((__mmask8)MASK_OF(n), p));
+#else
+    return IS_HALF(n) ? (ivec)load_some((const real *)p, n) : (ivec)_mm512_maskz_loadu_epi32((__mmask16)MASK_OF(n), p);
+#endif
+}
+static inline void store_places(int *p, ivec v, int n) {
+#ifdef DOUBLE
+    _mm512_mask_cvtepi64_storeu_epi32(p, (__mmask8)MASK_OF(n), (__m512i)v);
+#else
+    if (IS_HALF(n))
+        store_some((real *)p, (vec)v, n);
+    else
+        _mm512_mask_storeu_epi32(p, (__mmask16)MASK_OF(n), (__m512i)v);
+#endif
+}
+#else
+typedef int32_t places __attribute__((vector_size(VECTOR_BYTES / sizeof(real) * 4), aligned(4), may_alias));
+static inline ivec load_places(const int *p, int n) {
+    ivec v = {0};
+    if (n >= LANES) return __builtin_convertvector(*(const places *)p, ivec);
+    for (int i = 0; i < n; i++) v[i] = p[i];
     return v;
 }
-static inline void store_whole(whole *p, ivec v) { memcpy(p, &v, sizeof v); }
+static inline void store_places(int *p, ivec v, int n) {
+    if (n >= LANES)
+        *(places *)p = __builtin_convertvector(v, places);
+    else
+        for (int i = 0; i < n; i++) p[i] = (int)v[i];
+}
+#endif
 /* The larger one; the second where either is no number. The compiler does not see the one instruction in the choice. */
 static inline vec larger(vec a, vec b) {
 #if defined(__AVX512F__)
@@ -101,14 +156,17 @@ static inline vec larger(vec a, vec b) {
 #elif defined(__SSE2__)
     return sizeof(real) == 4 ? (vec)_mm_max_ps((__m128)a, (__m128)b) : (vec)_mm_max_pd((__m128d)a, (__m128d)b);
 #else
-    return either_real(a > b, a, b);
+    return pick(above(a, b), a, b);
 #endif
 }
 
+/* The sum, halves added to halves. */
 static inline real total(vec v) {
-    real sum = 0;
-    for (int i = 0; i < LANES; i++) sum += v[i];
-    return sum;
+    real part[LANES];
+    memcpy(part, &v, sizeof v);
+    for (int n = LANES / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) part[i] += part[i + n];
+    return part[0];
 }
 
 /* The exponential. Single precision: Cody and Waite's reduction and the polynomial of Cephes' expf, about 1e-7. */
@@ -145,10 +203,12 @@ static inline vec hyperbolic_tangent(vec x) {
     y = y * square + 1.33314422036e-1f;
     y = y * square - 3.33332819422e-1f;
     y = y * square * x + x;
-    return either_real(square < 0.390625f, y, 1.0f - 2.0f / (exponential(x + x) + 1.0f));
+    return pick(above(everywhere(0.390625f), square), y, 1.0f - 2.0f / (exponential(x + x) + 1.0f));
 }
 #endif
 static inline vec logistic(vec x) { return 1 / (1 + exponential(-x)); }
+
+static inline void prefetch(const real *p) { __builtin_prefetch(p); }
 
 /* Blocks of memory. Those given back wait on a shelf: fresh memory costs more than most uses of it. With the GIL held. */
 #define SHELF 8

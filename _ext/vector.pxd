@@ -3,6 +3,7 @@ cdef extern from "vector.h" nogil:
     ctypedef float vec
     ctypedef int whole
     ctypedef int ivec
+    ctypedef int chosen
     enum: LANES
     enum: ROWS
     enum: FEW
@@ -15,13 +16,16 @@ cdef extern from "vector.h" nogil:
     void store(real* p, vec v)
     void store_some(real* p, vec v, int n)
     vec larger(vec a, vec b)
-    vec either_real(ivec chosen, vec a, vec b)
     real total(vec v)
     vec hyperbolic_tangent(vec x)
     vec logistic(vec x)
     ivec everywhere_whole(whole value)
-    ivec load_whole(const whole* p)
-    void store_whole(whole* p, ivec v)
-    ivec either(ivec chosen, ivec a, ivec b)
+    ivec load_places(const int* p, int n)
+    void store_places(int* p, ivec v, int n)
+    chosen above(vec a, vec b)
+    chosen same(ivec a, ivec b)
+    vec pick(chosen c, vec a, vec b)
+    ivec pick_whole(chosen c, ivec a, ivec b)
+    void prefetch(const real* p)
     void* new_block(size_t size)
     void free_block(void* p)

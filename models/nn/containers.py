@@ -100,14 +100,29 @@ class Sequential(Container):
       2: Linear(3, 2)  weight (2, 3), bias (2,)  8 parameters
     """
 
-    def _forward(self, x: Value) -> tuple[Value, Any]:
-        contexts, place = [], 0
-        while place < len(self.modules):
+    def __init__(self, *modules: Module) -> None:
+        super().__init__(*modules)
+        self._found: tuple[list[Module], list[tuple[int, Block | None]]] = ([], [])
+
+    def _parts(self) -> list[tuple[int, Block | None]]:
+        """Return places from which on a module runs, or a block of several."""
+        if self._steps is not None:
             # Who traces a forward sees each module by itself.
-            block = find_block(self.modules, place) if self._steps is None else None
+            return [(place, None) for place in range(len(self.modules))]
+        if self._found[0] != self.modules:
+            parts, place = [], 0
+            while place < len(self.modules):
+                block = find_block(self.modules, place)
+                parts.append((place, block))
+                place += 1 if block is None else len(block)
+            self._found = (self.modules.copy(), parts)
+        return self._found[1]
+
+    def _forward(self, x: Value) -> tuple[Value, Any]:
+        contexts = []
+        for place, block in self._parts():
             x, context = self._step(place, x) if block is None else self._block_step(block, place, x)
             contexts.append((place, block, context))
-            place += 1 if block is None else len(block)
         return x, contexts
 
     def _block_step(self, block: Block, place: int, x: Value) -> tuple[Value, Any]:

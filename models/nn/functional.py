@@ -6,7 +6,7 @@ depends on ``threads`` (by default `default_threads`).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from math import gcd
 from typing import NamedTuple
@@ -81,6 +81,7 @@ def _near(x: Array) -> Array:
     return x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
 
 
+@cache
 def _nothing(axes: int, dtype: np.dtype) -> Array:
     """Return what a kernel takes for an array that is not given."""
     return np.empty((0,) * axes, dtype)
@@ -131,18 +132,15 @@ def conv3d(
     _check_filter(x, weight, groups)
     size = _places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
     out = empty((len(x), *size, weight.shape[4]), x.dtype)
-    how = (stride, padding, dilation, rectify)
-    scales, biases = (_per_group(row, groups, x.dtype) for row in (scale, bias))
-    for a, w, y, *rows in zip(*_split(groups, x, weight, out), scales, biases, strict=True):
-        _convolve(a, w, rows, y, how, threads)
+    arrays = (x, weight, out, _row(scale, x.dtype), _row(bias, x.dtype))
+    for a, w, y, *rows in _split(groups, *arrays):
+        _convolve(a, w, rows, y, (stride, padding, dilation, rectify), threads)
     return out
 
 
-def _per_group(row: Array | None, groups: int, dtype: np.dtype) -> list[Array]:
-    """Return one number per channel for each group, none where none are given."""
-    if row is None:
-        return [_nothing(1, dtype)] * groups
-    return np.split(row.astype(dtype, copy=False), groups)
+def _row(row: Array | None, dtype: np.dtype) -> Array:
+    """Return one number per channel, none where none are given."""
+    return _nothing(1, dtype) if row is None else row.astype(dtype, copy=False)
 
 
 def _convolve(
@@ -192,11 +190,11 @@ def _method(
     return "slide" if slides else "direct"
 
 
-def _split(groups: int, *arrays: Array) -> list[list[Array]]:
-    """Divide the channels of each array into groups."""
+def _split(groups: int, *arrays: Array) -> list[tuple[Array, ...]]:
+    """Divide the channels of all arrays into groups."""
     if groups == 1:
-        return [[array] for array in arrays]
-    return [np.split(array, groups, axis=-1) for array in arrays]
+        return [arrays]
+    return list(zip(*(np.split(array, groups, axis=-1) for array in arrays), strict=True))
 
 
 class _Phase(NamedTuple):
@@ -248,7 +246,7 @@ def conv3d_input_gradient(
     if not complete:
         gradient.fill(0)
     nothing = _nothing(1, gradient.dtype)
-    for g, w, to in zip(*_split(groups, grad_output, weight, gradient), strict=True):
+    for g, w, to in _split(groups, grad_output, weight, gradient):
         for t, y, x in phases:
             part = to[:, t.pixels, y.pixels, x.pixels]
             filters = w[t.taps, y.taps, x.taps].swapaxes(3, 4)
@@ -277,7 +275,7 @@ def conv3d_weight_gradient(
     if out is None:
         out = np.zeros((*taps, x.shape[4] // groups, grad_output.shape[4]), x.dtype)
     if x.size and grad_output.size:
-        for a, g, to in zip(*_split(groups, x, grad_output, out), strict=True):
+        for a, g, to in _split(groups, x, grad_output, out):
             team = _team(threads, g.size * to.size // to.shape[4] // 16)
             arrays, kernel = (_near(a), _near(g), to), kernels.of(x.dtype)
             method = _method(to.shape, g.shape, stride, dilation, kernel.lanes())
@@ -303,7 +301,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
     -------
     ndarray, shape (N, D)
     """
-    shape, kernel = (len(x), len(weight)), kernels.of(weight.dtype)
+    shape, kernel, nothing = (len(x), len(weight)), kernels.of(weight.dtype), _nothing(1, weight.dtype)
     team = _team(threads, x.size * len(weight) // 16)
     if not x.size or not weight.size:
         out = np.zeros(shape, weight.dtype)
@@ -313,11 +311,12 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
     elif weight.size > x.size:
         # The larger matrix stands on the left, where it is read once as it is.
         turned = np.empty(shape[::-1], weight.dtype)
-        kernel.product(weight, x.T, turned, False, team)
+        kernel.product(weight, x.T, nothing, turned, False, team)
         out = np.ascontiguousarray(turned.T)
     else:
         out = empty(shape, weight.dtype)
-        kernel.product(x, weight.T, out, False, team)
+        kernel.product(x, weight.T, _row(bias, weight.dtype), out, False, team)
+        return out
     if bias is not None:
         out += bias
     return out
@@ -326,37 +325,32 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
 def add_product(out: Array, left: Array, right: Array, threads: int | None = None) -> None:
     """Add ``left @ right`` to ``out``, shapes (N, C), (C, D) and (N, D)."""
     if left.size and right.size:
-        kernels.of(out.dtype).product(
-            left, right, out, True, _team(threads, left.size * right.shape[1] // 16)
-        )
+        team = _team(threads, left.size * right.shape[1] // 16)
+        kernels.of(out.dtype).product(left, right, _nothing(1, out.dtype), out, True, team)
 
 
 def matmul(left: Array, right: Array, threads: int | None = None) -> Array:
     """Return ``left @ right``, shapes (N, C), (C, D) and (N, D)."""
     out = empty((len(left), right.shape[1]), right.dtype)
     if left.size and right.size:
-        kernels.of(out.dtype).product(
-            left, right, out, False, _team(threads, left.size * right.shape[1] // 16)
-        )
+        team = _team(threads, left.size * right.shape[1] // 16)
+        kernels.of(out.dtype).product(left, right, _nothing(1, out.dtype), out, False, team)
     else:
         out.fill(0)
     return out
 
 
+@lru_cache(maxsize=256)
 def _windows(
-    x: Array, kernel: tuple[int, ...], stride: Triple, padding: Triple, ceil_mode: bool
+    size: Triple, kernel: tuple[int, ...], stride: Triple, padding: Triple, ceil_mode: bool
 ) -> tuple[int, ...]:
     """Return how many windows there are; ``kernel`` is what a window spans."""
-    _check_volume(x)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of the window, got {padding} for windows of {kernel}")
-    sizes = (pool_size(*of, ceil_mode) for of in zip(x.shape[1:4], kernel, stride, padding, strict=True))
-    size = tuple(sizes)
-    if 0 in size:
-        raise ValueError(
-            f"a window of {kernel} does not fit into volumes of {x.shape[1:4]} padded by {padding}"
-        )
-    return size
+    places = tuple(pool_size(*of, ceil_mode) for of in zip(size, kernel, stride, padding, strict=True))
+    if 0 in places:
+        raise ValueError(f"a window of {kernel} does not fit into volumes of {size} padded by {padding}")
+    return places
 
 
 @lru_cache(maxsize=256)
@@ -390,7 +384,7 @@ class Pooled(NamedTuple):
     ----------
     output : ndarray, shape (N, T', H', W', C)
     where : ndarray of int32, same shape
-        Place of each value in its volume, counted in pixels.
+        Place of each value in its volume, counted in pixels; empty if it was not wanted.
     raw : ndarray, same shape
         The values before they were scaled; empty if they were not.
     spans : ndarray of int, shape (T' + H' + W', 2)
@@ -410,10 +404,11 @@ def _largest(
     dilation: Triple,
     affine: tuple[Array, Array] | None,
     rectify: bool,
+    track: bool,
     threads: int | None,
 ) -> Pooled:
     out = empty((len(x), *places, x.shape[4]), x.dtype)
-    where = empty(out.shape, np.int32)
+    where = empty(out.shape if track else (0,) * 5, np.int32)
     raw = empty(out.shape if affine else (0,) * 5, x.dtype)
     if out.size:
         factors = [row.astype(x.dtype, copy=False) for row in affine or (_nothing(1, x.dtype),) * 2]
@@ -440,6 +435,7 @@ def max_pool3d(
     dilation: Triple = (1, 1, 1),
     affine: tuple[Array, Array] | None = None,
     rectify: bool = False,
+    track: bool = True,
     threads: int | None = None,
 ) -> Pooled:
     """Take the largest value of each window, the first where several are equal.
@@ -457,6 +453,8 @@ def max_pool3d(
         Scale and shift of each channel before the pooling.
     rectify : bool
         Whether what is below 0 becomes 0.
+    track : bool
+        Whether a gradient will be wanted, which needs the places; scaled values always have them.
     threads : int, optional
         How many threads share the work.
 
@@ -465,10 +463,11 @@ def max_pool3d(
     ValueError
         If the window does not fit, the padding is more than half of it, or a window meets only padding.
     """
+    _check_volume(x)
     span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    places = _windows(x, span, stride, padding, ceil_mode)
+    places = _windows(x.shape[1:4], span, stride, padding, ceil_mode)
     spans = _spans(x.shape[1:4], places, kernel, stride, padding, dilation)
-    return _largest(x, places, spans, dilation, affine, rectify, threads)
+    return _largest(x, places, spans, dilation, affine, rectify, track or affine is not None, threads)
 
 
 def max_pool3d_gradient(
@@ -507,7 +506,7 @@ def max_pool3d_gradient(
         pooled.output if rectified else _nothing(5, gradient.dtype),
         x,
         *(row.astype(gradient.dtype, copy=False) for row in rows),
-        pooled.spans,
+        _turned(pooled.spans.tobytes(), tuple(size), grad_output.shape[1:4]),
         gradient,
         _team(threads, gradient.size),
     )
@@ -578,7 +577,8 @@ def avg_pool3d(
     threads: int | None = None,
 ) -> Array:
     """Take the mean of each window, shape (N, T', H', W', C); zeros of the padding count by default."""
-    places = _windows(x, kernel, stride, padding, ceil_mode)
+    _check_volume(x)
+    places = _windows(x.shape[1:4], kernel, stride, padding, ceil_mode)
     spans, shares = _averages(x.shape[1:4], places, kernel, stride, padding, count_include_pad)
     return _sum_windows(x, spans, None, shares, places, threads)
 
@@ -635,7 +635,7 @@ def adaptive_avg_pool3d_gradient(
 def adaptive_max_pool3d(x: Array, size: tuple[int, ...], threads: int | None = None) -> Pooled:
     """Take the largest values of windows that divide each axis into ``size`` parts, of equal ones the first."""
     _check_adaptive(x, size)
-    return _largest(x, size, _adaptive(x.shape[1:4], size)[0], (1, 1, 1), None, False, threads)
+    return _largest(x, size, _adaptive(x.shape[1:4], size)[0], (1, 1, 1), None, False, True, threads)
 
 
 def window_sums(a: Array, size: int, before: int) -> Array:

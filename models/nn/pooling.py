@@ -45,7 +45,7 @@ class _MaxPool(_Windows):
     ) -> functional.Pooled:
         """Pool volumes, scaled and shifted per channel before and rectified behind if that is asked for."""
         how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
-        return functional.max_pool3d(volumes, *how, affine, rectify)
+        return functional.max_pool3d(volumes, *how, affine, rectify, self.is_training)
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volumes = self._lifted(x)

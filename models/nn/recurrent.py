@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit
 
 from . import functional
@@ -29,7 +29,10 @@ class _Ends:
     """Where sequences (L, N, C) end."""
 
     def __init__(self, lengths: ArrayLike | None, n: int, size: int) -> None:
-        self.lengths = np.full(n, size) if lengths is None else np.asarray(lengths)
+        self.n, self.size, self.whole = n, size, lengths is None
+        if lengths is None:
+            return
+        self.lengths = np.asarray(lengths)
         if self.lengths.shape != (n,) or not np.issubdtype(self.lengths.dtype, np.integer):
             raise ValueError(
                 f"lengths must be {n} integers, got {self.lengths.shape} of {self.lengths.dtype}"
@@ -38,7 +41,6 @@ class _Ends:
         if wrong.size:
             raise ValueError(f"each length must be 1 to {size}, got {wrong[0]}")
         steps = np.arange(size)[:, np.newaxis]
-        self.whole = bool((self.lengths == size).all())
         self.inside = (steps < self.lengths)[:, :, np.newaxis]
         self.turned = np.where(self.inside[:, :, 0], self.lengths - 1 - steps, steps)[:, :, np.newaxis]
 
@@ -50,9 +52,9 @@ class _Ends:
         """Reverse each sequence in time; what lies behind its end stays."""
         return np.ascontiguousarray(a[::-1]) if self.whole else np.take_along_axis(a, self.turned, 0)
 
-    def final(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the indices of the last steps."""
-        return self.lengths - 1, np.arange(len(self.lengths))
+    def final(self) -> Any:
+        """Return the index of the last steps."""
+        return -1 if self.whole else (self.lengths - 1, np.arange(self.n))
 
 
 def _flat(a: Array) -> Array:
@@ -117,6 +119,10 @@ class _Recurrent(Module):
         n, length = (x[0] if isinstance(x, list | tuple) else x).shape[:2]
         return 2 * n * length * sum(p.value.size for name, p in self.parameters().items() if "weight" in name)
 
+    def _bias(self, weights: _Weights) -> Array | None:
+        """Return what each gate begins with."""
+        return _value(weights.bias_ih)
+
     @abstractmethod
     def _scan(self, weights: _Weights, driven: Array) -> tuple[Array, Any]:
         """Go through time.
@@ -138,7 +144,7 @@ class _Recurrent(Module):
     def _scan_back(
         self, weights: _Weights, context: Any, states: Array, grads: Array, scale: float | None
     ) -> Array:
-        """Go back through time; with a ``scale`` add the gradients of all but ``weight_ih`` and ``bias_ih``.
+        """Go back through time; with a ``scale`` add the gradients of all but what `_way_back` learns.
 
         Returns
         -------
@@ -168,7 +174,7 @@ class _Recurrent(Module):
         """Go through one layer in one direction; return outputs, last states and context."""
         weights = self._weights(layer, suffix)
         source = ends.turn(timed) if suffix else timed
-        driven = functional.linear(_flat(source), weights.weight_ih.value, _value(weights.bias_ih))
+        driven = functional.linear(_flat(source), weights.weight_ih.value, self._bias(weights))
         states, context = self._scan(weights, driven.reshape(*source.shape[:2], driven.shape[1]))
         outputs = ends.cut(ends.turn(states) if suffix else states)
         return outputs, states[ends.final()], (source, states, context)
@@ -197,7 +203,7 @@ class _Recurrent(Module):
         if not input_grad:
             return None
         gradient = np.ascontiguousarray(ends.cut(timed).transpose(1, 0, 2))
-        return [gradient, np.zeros(len(ends.lengths), gradient.dtype)] if table else gradient
+        return [gradient, np.zeros(ends.n, gradient.dtype)] if table else gradient
 
     def _grads_of_last_layer(self, grad_output: Array, ends: _Ends) -> list[Array]:
         """Return the gradients of the states of the last layer, in the order in which each way was gone."""
@@ -205,8 +211,7 @@ class _Recurrent(Module):
         if not self.last:
             timed = [ends.cut(part.transpose(1, 0, 2)) for part in parts]
             return [ends.turn(part) if way else part for way, part in zip(self.suffixes, timed, strict=True)]
-        size = int(ends.inside.shape[0])
-        grads = [np.zeros((size, *part.shape), part.dtype) for part in parts]
+        grads = [np.zeros((ends.size, *part.shape), part.dtype) for part in parts]
         for grad, part in zip(grads, parts, strict=True):
             grad[ends.final()] = part
         return grads
@@ -227,12 +232,16 @@ class _Recurrent(Module):
         driven = self._scan_back(weights, inner, states, grads, scale)
         if scale is not None:
             _add_product(weights.weight_ih, _flat(driven), _flat(source), scale)
-            if weights.bias_ih is not None:
-                weights.bias_ih.accumulate(_sums(driven), scale)
+            self._learn_bias(weights, driven, scale)
         if not further:
             return None
         gradient = functional.matmul(_flat(driven), weights.weight_ih.value).reshape(source.shape)
         return ends.turn(gradient) if suffix else gradient
+
+    def _learn_bias(self, weights: _Weights, driven: Array, scale: float) -> None:
+        """Add the gradients of what `_bias` is made of."""
+        if weights.bias_ih is not None:
+            weights.bias_ih.accumulate(_sums(driven), scale)
 
 
 class LSTM(_Recurrent):
@@ -309,9 +318,11 @@ class LSTM(_Recurrent):
         self._add((("bias_ih", "bias_hh") if both else ("bias_ih",)) if bias else (), dtype, peepholes)
         self.reset(rng)
 
+    def _bias(self, weights: _Weights) -> Array | None:
+        one, other = _value(weights.bias_ih), _value(weights.bias_hh)
+        return one if one is None or other is None else one + other
+
     def _scan(self, weights: _Weights, driven: Array) -> tuple[Array, Any]:
-        if weights.bias_hh is not None:
-            driven += weights.bias_hh.value
         scan = functional.lstm(driven, weights.weight_hh.value, _value(weights.peephole))
         return scan.states, scan
 
@@ -327,13 +338,18 @@ class LSTM(_Recurrent):
     def _learn(self, weights: _Weights, scan: functional.Scan, driven: Array, scale: float) -> None:
         # The first step has no state before it.
         _add_product(weights.weight_hh, _flat(driven[1:]), _flat(scan.states[:-1]), scale)
-        if weights.bias_hh is not None:
-            weights.bias_hh.accumulate(_sums(driven), scale)
         if weights.peephole is not None:
             di, df, _, do = np.split(driven, 4, axis=2)
             before = _previous(scan.cells)
             seen = ((di, before), (df, before), (do, scan.cells))
             weights.peephole.accumulate(np.stack([_sums(grad * cell) for grad, cell in seen]), scale)
+
+    def _learn_bias(self, weights: _Weights, driven: Array, scale: float) -> None:
+        if weights.bias_ih is not None:
+            sums = _sums(driven)
+            for bias in (weights.bias_ih, weights.bias_hh):
+                if bias is not None:
+                    bias.accumulate(sums, scale)
 
 
 class GRU(_Recurrent):

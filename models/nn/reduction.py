@@ -48,18 +48,22 @@ class Mean(Sum):
     """
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        if not self._is_global(x):
+        if not self._is_global(x.shape, x.dtype):
             return x.mean(axis=self.dim, keepdims=self.keepdim), x.shape
         y = functional.adaptive_avg_pool3d(x.reshape(len(x), -1, 1, 1, x.shape[-1]), (1, 1, 1))
         return y.reshape(len(x), *(1,) * (x.ndim - 2 if self.keepdim else 0), x.shape[-1]), x.shape
 
-    def _is_global(self, x: Array) -> bool:
+    def _is_global(self, shape: tuple[int, ...], dtype: np.dtype) -> bool:
         """Say whether the axes are all between batch and channels."""
         axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
-        middle = x.ndim > 2 and x.size and x.dtype in (np.float32, np.float64)
-        return bool(middle) and sorted(axis % x.ndim for axis in axes) == list(range(1, x.ndim - 1))
+        middle = len(shape) > 2 and 0 not in shape and dtype in (np.float32, np.float64)
+        return middle and sorted(axis % len(shape) for axis in axes) == list(range(1, len(shape) - 1))
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
+        if self._is_global(context, grad_output.dtype):
+            kept = grad_output.reshape(len(grad_output), 1, 1, 1, grad_output.shape[-1])
+            pixels = int(np.prod(context[1:-1]))
+            return functional.adaptive_avg_pool3d_gradient(kept, (pixels, 1, 1)).reshape(context)
         axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
         count = max(int(np.prod([context[axis] for axis in axes])), 1)
         return super()._pull(context, grad_output / grad_output.dtype.type(count))

@@ -158,14 +158,14 @@ def products(shape):
 def product(shape):
     rows, depth, columns = shape
     left, right, out = normal(rows, depth), normal(columns, depth).T, normal(rows, columns)
-    return lambda: HOT.product(left, right, out, False, default_threads())
+    return lambda: HOT.product(left, right, NOTHING, out, False, default_threads())
 
 
 @times("product", (256, 32, 16384), (512, 2048, 64), operations=products)
 def product_gradient(shape):
     rows, depth, columns = shape
     left, right, out = normal(depth, rows).T, normal(depth, columns), normal(rows, columns)
-    return lambda: HOT.product(left, right, out, True, default_threads())
+    return lambda: HOT.product(left, right, NOTHING, out, True, default_threads())
 
 
 @times("inner_products", (8, 16384, 256), (1, 16384, 256), operations=products)

@@ -25,7 +25,7 @@ def test_each_kernel_has_a_reference():
         if "threads" in arguments and name[0] != "_":
             other = list(inspect.signature(getattr(reference, name)).parameters)
             assert other == [argument for argument in arguments if argument in other]
-            assert set(arguments) - set(other) <= {"threads", "out", "scale"}, name
+            assert set(arguments) - set(other) <= {"threads", "out", "scale", "track"}, name
 
 
 triples = st.tuples(*[st.integers(1, 3)] * 3)
@@ -180,6 +180,11 @@ def test_max_pooling_and_its_gradient(case, dilation, rectify):
     pooled, wanted = both
     np.testing.assert_array_equal(pooled.output, wanted[0])
     np.testing.assert_array_equal(pooled.where, wanted[1])
+    untracked = functional.max_pool3d(
+        x, kernel, stride, padding, ceil_mode, dilation, rectify=rectify, track=False
+    )
+    np.testing.assert_array_equal(untracked.output, wanted[0])
+    assert not untracked.where.size
     g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
     got = functional.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify)
     assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify))
