@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from tile cimport DEPTH, NEAR, UNITS, Product, grid, multiply, pack, parts, set_blocks, whole_parts
-from vector cimport LANES, ROWS, everywhere, free_block, load, load_some, new_block, real, total, vec, zeros
+from vector cimport LANES, ROWS, everywhere, free_block, load, load_some, new_block, real, store, total, vec, zeros
 
 cdef enum:
     SHALLOW = 16     # depth of a block where a large right matrix is read as it comes
@@ -16,9 +16,17 @@ cdef enum:
 cdef void pack_left(const real* matrix, Py_ssize_t stride, Py_ssize_t n_rows, Py_ssize_t depth, Py_ssize_t panel,
                     real* packed) noexcept nogil:
     """Write ROWS rows of a matrix whose columns are neighbours in memory, one column behind the other."""
-    cdef Py_ssize_t k, rows = min(ROWS, n_rows - panel * ROWS)
-    for k in range(depth):
-        memcpy(packed + (panel * depth + k) * ROWS, matrix + panel * ROWS + k * stride, rows * sizeof(real))
+    cdef Py_ssize_t k = 0, i, rows = min(ROWS, n_rows - panel * ROWS)
+    matrix += panel * ROWS
+    packed += panel * depth * ROWS
+    # Whole vectors write over the beginning of the next column, which comes after.
+    while rows == ROWS and k < depth - 1:
+        for i in range((ROWS + LANES - 1) // LANES):
+            store(packed + k * ROWS + i * LANES, load(matrix + k * stride + i * LANES))
+        k += 1
+    while k < depth:
+        memcpy(packed + k * ROWS, matrix + k * stride, rows * sizeof(real))
+        k += 1
 
 
 def product(const real[:, :] left, const real[:, :] right, const real[::1] bias, real[:, :] out, bint add, int threads):
@@ -31,7 +39,7 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
     # Steps far apart would throw each other out of the nearest memory.
     cdef bint direct = (n_columns % LANES == 0 and right.strides[1] == size
                         and (right.strides[0] % PAGE or n_rows <= 4 * ROWS))
-    cdef bint apart = left_row == 1 and left_step * depth > NEAR
+    cdef bint apart = left_row == 1 and left_step * depth >= NEAR
     cdef Py_ssize_t blocks = 0 if direct else parts(n_columns, 2 * LANES), pieces = parts(depth, PIECE)
     cdef Py_ssize_t rows = whole_parts(min(parts(n_rows, 4), 20 * ROWS) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
     cdef Py_ssize_t columns = whole_parts(parts(n_columns, parts(UNITS, bands)), 2 * LANES), strips = parts(n_columns, columns)

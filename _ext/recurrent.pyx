@@ -3,8 +3,8 @@
 from cython.parallel cimport prange
 from libc.string cimport memset
 
-from vector cimport (FEW, LANES, free_block, hyperbolic_tangent, load, load_some, logistic, new_block, real,
-                     store_some, vec, zeros)
+from vector cimport (FEW, LANES, free_block, hyperbolic_tangent, load, load_part, load_some, logistic, new_block, part, part_of,
+                     real, store_some, vec, zeros)
 
 
 cdef struct Sizes:
@@ -32,7 +32,7 @@ cdef inline void step_tile(const Sizes* s, real* gates, const real* packed, cons
     cdef vec factors[4]
     cdef const real* before[FEW]
     cdef int r, i, n = <int> min(s.hidden - unit, LANES)
-    cdef Py_ssize_t k, at
+    cdef Py_ssize_t k, at, steps = s.hidden if t else 0
     cdef vec cell, place, bend
     for r in range(n_rows):
         at = t * s.samples + min(first + r, last - 1)
@@ -40,7 +40,7 @@ cdef inline void step_tile(const Sizes* s, real* gates, const real* packed, cons
     for i in range(4 * n_rows):
         at = t * s.samples + min(first + i // 4, last - 1)
         sums[i] = load_some(gates + (at * 4 + i % 4) * s.hidden + unit, n)
-    for k in range(s.hidden if t else 0):
+    for k in range(steps):
         for i in range(4):
             factors[i] = load(packed + (k * 4 + i) * LANES)
         for i in range(4 * n_rows):
@@ -115,26 +115,36 @@ def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] pe
 cdef inline void back_tile(const Sizes* s, const real* gates, const real* weight, const real* peephole, const real* cells,
                            const real* curved, const real* grads, real* cell_grads, real* driven, Py_ssize_t t,
                            Py_ssize_t first, Py_ssize_t last, Py_ssize_t unit, int n_vectors) noexcept nogil:
-    """Go one step back with FEW samples from ``first`` on, if there are so many before ``last``, and some units."""
-    cdef vec sums[2 * FEW]
+    """Go one step back with 2 * FEW samples from ``first`` on, if there are so many before ``last``, and some units."""
+    cdef vec sums[4 * FEW]
+    # Only what is reached by a number that the compiler knows stays in registers.
+    cdef vec states[4 * FEW]
     cdef vec factors[2]
-    cdef const real* behind[FEW]
-    cdef int r, i, n, columns = <int> min(s.hidden - unit, n_vectors * LANES)
-    cdef Py_ssize_t k, at
-    for r in range(FEW):
+    cdef part parts[2]
+    cdef const real* behind[2 * FEW]
+    # What is read of the sizes stands in variables: the compiler must think that a store changes it.
+    cdef Py_ssize_t k, at, hidden = s.hidden, steps = 4 * hidden if t + 1 < s.steps else 0
+    cdef int r, i, n, columns = <int> min(hidden - unit, n_vectors * LANES)
+    cdef const real* row = weight + unit
+    for i in range(n_vectors):
+        parts[i] = part_of(columns - i * LANES)
+    for r in range(2 * FEW):
         behind[r] = driven + ((t + 1) * s.samples + min(first + r, last - 1)) * 4 * s.hidden
-    for i in range(FEW * n_vectors):
+    for i in range(2 * FEW * n_vectors):
         at = t * s.samples + min(first + i // n_vectors, last - 1)
         sums[i] = load_some(grads + at * s.hidden + unit + i % n_vectors * LANES, columns - i % n_vectors * LANES)
-    for k in range(4 * s.hidden if t + 1 < s.steps else 0):
+    for k in range(steps):
         for i in range(n_vectors):
-            factors[i] = load_some(weight + k * s.hidden + unit + i * LANES, columns - i * LANES)
-        for i in range(FEW * n_vectors):
+            factors[i] = load_part(row + i * LANES, parts[i])
+        for i in range(2 * FEW * n_vectors):
             sums[i] = sums[i] + behind[i // n_vectors][k] * factors[i % n_vectors]
-    for i in range(FEW * n_vectors):
+        row += hidden
+    for i in range(2 * FEW * n_vectors):
+        states[i] = sums[i]
+    for i in range(2 * FEW * n_vectors):
         n = columns - i % n_vectors * LANES
         if first + i // n_vectors < last and n > 0:
-            back_units(s, gates, peephole, cells, curved, sums[i], cell_grads, driven, t, first + i // n_vectors,
+            back_units(s, gates, peephole, cells, curved, states[i], cell_grads, driven, t, first + i // n_vectors,
                        unit + i % n_vectors * LANES, n)
 
 
@@ -178,7 +188,7 @@ cdef void go_back(const Sizes* s, const real* gates, const real* weight, const r
                     back_tile(s, gates, weight, peephole, cells, curved, grads, cell_grads, driven, t, r, last, unit, 2)
                 else:
                     back_tile(s, gates, weight, peephole, cells, curved, grads, cell_grads, driven, t, r, last, unit, 1)
-                r += FEW
+                r += 2 * FEW
             unit += 2 * LANES
 
 

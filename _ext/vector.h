@@ -84,6 +84,25 @@ static inline void store_some(real *p, vec v, int n) {
 }
 #endif
 
+/* The first lanes of a vector, as many as there are: what a part of it means is made once for many. */
+#if defined(__AVX512F__)
+#ifdef DOUBLE
+typedef __mmask8 part;
+static inline vec load_part(const real *p, part m) { return (vec)_mm512_maskz_loadu_pd(m, p); }
+static inline void store_part(real *p, vec v, part m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
+#else
+typedef __mmask16 part;
+static inline vec load_part(const real *p, part m) { return (vec)_mm512_maskz_loadu_ps(m, p); }
+static inline void store_part(real *p, vec v, part m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
+#endif
+static inline part part_of(int n) { return (part)MASK_OF(n); }
+#else
+typedef int part;
+static inline part part_of(int n) { return n; }
+static inline vec load_part(const real *p, part n) { return load_some(p, n); }
+static inline void store_part(real *p, vec v, part n) { store_some(p, v, n); }
+#endif
+
 /* Whole numbers as wide as the real ones, and choices between numbers. */
 typedef whole ivec __attribute__((vector_size(VECTOR_BYTES)));
 

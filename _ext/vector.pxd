@@ -4,6 +4,7 @@ cdef extern from "vector.h" nogil:
     ctypedef int whole
     ctypedef int ivec
     ctypedef int chosen
+    ctypedef int part
     enum: LANES
     enum: ROWS
     enum: FEW
@@ -14,6 +15,9 @@ cdef extern from "vector.h" nogil:
     vec load(const real* p)
     vec load_some(const real* p, int n)
     void store(real* p, vec v)
+    part part_of(int n)
+    vec load_part(const real* p, part n)
+    void store_part(real* p, vec v, part n)
     void store_some(real* p, vec v, int n)
     vec larger(vec a, vec b)
     real total(vec v)

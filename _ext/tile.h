@@ -1,0 +1,84 @@
+/* Tiles of a product: as many sums as registers hold, each of its own function, so that nothing else needs registers. */
+#ifndef ACTIONBENCH_TILE_H
+#define ACTIONBENCH_TILE_H
+
+#include "vector.h"
+
+/* A product with a left matrix that is never made: its element (r, k) is left[rows[r] + steps[k]]. */
+struct product {
+    /* `pair`, unless 0: what every second row is behind the one before it. */
+    const real *left;
+    const ptrdiff_t *rows;
+    ptrdiff_t n_rows, pair;
+    const ptrdiff_t *steps;
+    ptrdiff_t n_steps;
+    /* A right matrix, in blocks of 2 * LANES columns `block` numbers apart, `stride` numbers between its rows. */
+    const real *right;
+    ptrdiff_t block, stride, n_columns;
+    /* Row r of the output stands at out[places[r]]. */
+    real *out;
+    const ptrdiff_t *places;
+    const real *bias;
+    int add, rectify;
+    /* Steps summed in registers at a time, and columns for which they stay near while the rows go by. */
+    ptrdiff_t depth, wide;
+};
+
+#define EACH _Pragma("GCC unroll 32") for
+#define TILE_ARGUMENTS \
+    const struct product *p, ptrdiff_t r0, ptrdiff_t c0, ptrdiff_t first, ptrdiff_t last, int add, vec floor
+
+/* Make rows and vectors of the output from the steps `first` to `last`, of which there is one at least. Of FEW rows some may
+   not exist; ROWS are all there. */
+static inline __attribute__((always_inline)) void tile(TILE_ARGUMENTS, const int n_rows, const int n_vectors, const int paired) {
+    static const real nothing[2 * LANES];
+    const ptrdiff_t *steps = p->steps, *places = p->places + r0, stride = p->stride, pair = p->pair;
+    const real *right = p->right + c0 / (2 * LANES) * p->block + first * stride, *row[ROWS];
+    /* A sum begins with what stands in the output, with a bias, or with 0: always with numbers of the memory. */
+    const real *begin = add ? p->out + c0 : p->bias ? p->bias + c0 : nothing;
+    real *out = p->out + c0, rest[2 * LANES];
+    const int valid = p->n_rows - r0 < n_rows ? (int)(p->n_rows - r0) : n_rows;
+    const int columns = p->n_columns - c0 < n_vectors * LANES ? (int)(p->n_columns - c0) : n_vectors * LANES;
+    part parts[2];
+    vec sums[ROWS][2], factors[2];
+    EACH (int v = 0; v < n_vectors; v++) parts[v] = part_of(columns - v * LANES);
+    EACH (int r = 0; r < n_rows; r++) {
+        const int own = n_rows == ROWS || r < valid ? r : valid - 1;
+        /* Of a pair the second row has no pointer of its own. */
+        row[r] = p->left + p->rows[r0 + (n_rows == ROWS || !paired || own % 2 == 0 ? own : own - 1)];
+        EACH (int v = 0; v < n_vectors; v++) sums[r][v] = load_part(begin + places[own] * add + v * LANES, parts[v]);
+    }
+    for (ptrdiff_t k = first; k < last; k++) {
+        const ptrdiff_t step = steps[k], after = step + pair;
+        EACH (int v = 0; v < n_vectors; v++) factors[v] = load(right + v * LANES);
+        right += stride;
+        EACH (int r = 0; r < n_rows; r++) {
+            const real left = paired ? row[r & -2][r & 1 ? after : step] : row[r][step];
+            EACH (int v = 0; v < n_vectors; v++) sums[r][v] += left * factors[v];
+        }
+    }
+    EACH (int r = 0; r < n_rows; r++)
+        EACH (int v = 0; v < n_vectors; v++)
+            store_part((n_rows == ROWS || r < valid ? out + places[r] : rest) + v * LANES, larger(floor, sums[r][v]), parts[v]);
+}
+
+#define TILE(name, n_rows, n_vectors, paired) \
+    static __attribute__((noinline)) void name(TILE_ARGUMENTS) { \
+        tile(p, r0, c0, first, last, add, floor, n_rows, n_vectors, paired); \
+    }
+TILE(rows_by_two, ROWS, 2, 0)
+TILE(rows_by_one, ROWS, 1, 0)
+TILE(few_by_two, FEW, 2, 0)
+TILE(few_by_one, FEW, 1, 0)
+TILE(pairs_by_two, ROWS, 2, 1)
+TILE(pairs_by_one, ROWS, 1, 1)
+TILE(few_pairs_by_two, FEW, 2, 1)
+TILE(few_pairs_by_one, FEW, 1, 1)
+
+static inline void any_tile(TILE_ARGUMENTS) {
+    static void (*const tiles[8])(TILE_ARGUMENTS) = {few_by_one, few_by_two, few_pairs_by_one, few_pairs_by_two,
+                                                     rows_by_one, rows_by_two, pairs_by_one, pairs_by_two};
+    tiles[4 * (p->n_rows - r0 >= ROWS) + 2 * (p->pair != 0) + (p->n_columns - c0 > LANES)](p, r0, c0, first, last, add, floor);
+}
+
+#endif
