@@ -179,7 +179,7 @@ class Embedding(Module):
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
-        self.weight.fill(rng.standard_normal(self.weight.value.shape))
+        self.weight.draw(rng.standard_normal)
         if self.padding_idx is not None:
             self.weight.value[self.padding_idx] = 0
 

@@ -19,6 +19,9 @@ Array = NDArray[np.floating]
 #: What flows between modules: an array, or a list of such (Torch's table).
 Value = Any
 
+#: Random numbers drawn at a time: they are in double precision, and a parameter may be large.
+_DRAWN = 2**16
+
 
 class Parameter:
     """An array that is learnt, with its gradient beside it.
@@ -28,16 +31,40 @@ class Parameter:
     Attributes
     ----------
     value, grad : ndarray
-        Of one shape and type; views of the flat vectors after `Module.get_parameters`.
+        Of one shape and type; views of the flat vectors after `Module.get_parameters`. A gradient that nobody asked
+        for takes no memory.
     """
 
     def __init__(self, value: Array) -> None:
         self.value = value
-        self.grad = np.zeros_like(value)
+        self._grad: Array | None = None
+
+    @property
+    def grad(self) -> Array:
+        """The gradient; zero at first."""
+        if self._grad is None:
+            self._grad = np.zeros(self.value.shape, self.value.dtype)
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Array) -> None:
+        self._grad = grad
 
     def fill(self, value: Array | float) -> None:
         """Overwrite the value in place."""
         self.value[...] = value
+
+    def draw(self, numbers: Callable[[int], Array]) -> None:
+        """Overwrite the value in place with what ``numbers(n)`` gives, the next n of a stream, few at a time."""
+        flat = self.value.reshape(-1) if self.value.flags.c_contiguous else self.value.flat
+        for start in range(0, self.value.size, _DRAWN):
+            stop = min(start + _DRAWN, self.value.size)
+            flat[start:stop] = numbers(stop - start)
+
+    def astype(self, dtype: DTypeLike) -> None:
+        """Convert value and gradient."""
+        self.value = self.value.astype(dtype)
+        self._grad = None if self._grad is None else self._grad.astype(dtype)
 
     def accumulate(self, gradient: Array, scale: float = 1.0) -> None:
         """Add ``scale * gradient`` to the gradient."""
@@ -245,17 +272,7 @@ class Module(ABC):
         same memory; the vectors of a part taken earlier are no longer those of the net.
         """
         parameters = list(self.parameters().values())
-        values = _flatten([parameter.value for parameter in parameters])
-        grads = _flatten([parameter.grad for parameter in parameters])
-        start = 0
-        for parameter in parameters:
-            shape, stop = parameter.value.shape, start + parameter.value.size
-            parameter.value, parameter.grad = (
-                values[start:stop].reshape(shape),
-                grads[start:stop].reshape(shape),
-            )
-            start = stop
-        return values, grads
+        return _flatten(parameters, "value"), _flatten(parameters, "_grad")
 
     def zero_grad_parameters(self) -> None:
         """Set all gradients to zero."""
@@ -344,7 +361,7 @@ class Module(ABC):
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert parameters and buffers; flat vectors taken before are stale after it."""
         for parameter in self.parameters().values():
-            parameter.value, parameter.grad = parameter.value.astype(dtype), parameter.grad.astype(dtype)
+            parameter.astype(dtype)
         converted = {id(buffer): buffer.astype(dtype) for buffer in self.buffers().values()}
         for _, module in self.named_modules():
             for name in module.buffer_names:
@@ -499,17 +516,37 @@ def _argument_text(name: str, value: Any, parameter: inspect.Parameter) -> str:
     return text if parameter.default is parameter.empty else f"{name}={text}"
 
 
-def _flatten(arrays: list[Array]) -> Array:
-    """Return the memory that holds ``arrays`` one behind the other, or a new vector of copies."""
-    if not arrays:
-        return np.zeros(0, np.float32)
-    sizes = [array.size for array in arrays]
-    base = arrays[0].base
-    if isinstance(base, np.ndarray) and base.ndim == 1 and all(array.base is base for array in arrays):
-        places = [(_address(array) - _address(base)) // base.itemsize for array in arrays]
-        if all(b - a == size for a, b, size in zip(places, places[1:], sizes, strict=False)):
-            return base[places[0] : places[0] + sum(sizes)]
-    return np.concatenate([array.ravel() for array in arrays])
+def _flatten(parameters: list[Parameter], name: str) -> Array:
+    """Make the arrays of that name views of one vector, and return it.
+
+    That is the memory that already holds them one behind the other, or new memory; then each array is let go before
+    the next is copied, and what is not there yet is left as the system gives it, which takes none.
+    """
+    flat = _common([getattr(parameter, name) for parameter in parameters])
+    if flat is not None:
+        return flat
+    dtypes = [parameter.value.dtype for parameter in parameters] or [np.dtype(np.float32)]
+    flat, start = np.zeros(sum(parameter.value.size for parameter in parameters), np.result_type(*dtypes)), 0
+    for parameter in parameters:
+        array, shape, stop = getattr(parameter, name), parameter.value.shape, start + parameter.value.size
+        if array is not None:
+            flat[start:stop] = array.ravel()
+        setattr(parameter, name, flat[start:stop].reshape(shape))
+        start = stop
+    return flat
+
+
+def _common(arrays: list[Any]) -> Array | None:
+    """Return the memory that holds arrays one behind the other, if there is such."""
+    base = getattr(arrays[0], "base", None) if arrays else None
+    if not isinstance(base, np.ndarray) or base.ndim != 1:
+        return None
+    first = end = (_address(arrays[0]) - _address(base)) // base.itemsize
+    for array in arrays:
+        if array is None or array.base is not base or _address(array) != _address(base) + end * base.itemsize:
+            return None
+        end += array.size
+    return base[first:end]
 
 
 def _address(array: Array) -> int:
@@ -520,4 +557,4 @@ def uniform(rng: np.random.Generator, parameter: Parameter | None, fan_in: int) 
     """Draw from the interval ±1/√fan_in, as Torch and PyTorch do."""
     if parameter is not None:
         bound = 1 / np.sqrt(max(fan_in, 1))
-        parameter.fill(rng.uniform(-bound, bound, parameter.value.shape))
+        parameter.draw(lambda n: rng.uniform(-bound, bound, n))

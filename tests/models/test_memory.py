@@ -1,6 +1,8 @@
 """Memory that is used again, and never while anybody sees it."""
 
 import gc
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -100,3 +102,29 @@ def test_outputs_stay_when_the_net_goes_on():
     gc.collect()
     for y, copy in zip(outputs, copies, strict=True):
         np.testing.assert_array_equal(y, copy)
+
+
+def peak_of(code):
+    """Return by how many MiB code raises what a process of its own needs at most."""
+    program = f"""
+import resource
+import numpy as np
+from actionbench.models import nn
+nn.Conv2d(64, 64, 3, padding=1).forward(np.zeros((8, 8, 8, 64), np.float32))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+{code}
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="others count in other units")
+
+
+@on_linux
+def test_a_net_needs_its_parameters_once_until_there_are_gradients():
+    make = "net = nn.Sequential(*[nn.Linear(2048, 2048) for _ in range(8)]).reset(0)"
+    assert peak_of(make) < 1.2 * 128
+    assert peak_of(f"{make}; net.get_parameters()") < 1.4 * 128
+    assert peak_of(f"{make}; net.clone()") < 2.2 * 128

@@ -1,4 +1,5 @@
 import inspect
+import weakref
 
 import numpy as np
 import pytest
@@ -32,6 +33,39 @@ def test_flat_vectors_are_views_and_stay_the_same():
     part, _ = net[2].get_parameters()
     assert np.shares_memory(part, flat)
     assert part.size == 10
+
+
+def test_flat_vectors_hold_what_the_parts_held():
+    net, x = small_net(), data()
+    net[0].get_parameters()
+    net.forward(x)
+    net[2].weight.grad[...] = 3
+    net.backward(x, np.ones((5, 2), np.float32))
+    parameters = list(net.parameters().values())
+    wanted = [(parameter.value.copy(), parameter.grad.copy()) for parameter in parameters]
+    old = [weakref.ref(parameter.value) for parameter in parameters]
+    flat, grads = net.get_parameters()
+    np.testing.assert_array_equal(flat, np.concatenate([value.ravel() for value, _ in wanted]))
+    np.testing.assert_array_equal(grads, np.concatenate([grad.ravel() for _, grad in wanted]))
+    assert not any(array() is not None for array in old)
+
+
+def test_gradients_are_zero_until_they_are_not():
+    net, x = small_net(), data()
+    part = net[0].weight
+    part.grad += 2
+    _, grads = net.astype(np.float64).clone().get_parameters()
+    assert grads.dtype == np.float64
+    np.testing.assert_array_equal(np.unique(grads, return_counts=True), [[0, 2], [22, 12]])
+    net.zero_grad_parameters()
+    net.forward(x)
+    net.backward(x, np.ones((5, 2)))
+    np.testing.assert_allclose(net[2].bias.grad, 5)
+
+
+def test_nothing_to_learn():
+    flat, grads = nn.Tanh().get_parameters()
+    assert flat.shape == grads.shape == (0,)
 
 
 def test_load_writes_through_the_flat_vector():
@@ -210,6 +244,23 @@ def test_initial_values(layer, fan_in):
     assert np.abs(values).max() > 0.95 * bound
     assert abs(values.mean()) < 0.1 * bound
     np.testing.assert_array_equal(values, layer.clone().reset(7).weight.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_initial_values_are_those_of_one_draw(dtype):
+    layer, rng = nn.Linear(300, 701, dtype=dtype).reset(5), np.random.default_rng(5)
+    for parameter in (layer.weight, layer.bias):
+        drawn = rng.uniform(-1 / np.sqrt(300), 1 / np.sqrt(300), parameter.value.shape)
+        np.testing.assert_array_equal(parameter.value, drawn.astype(dtype))
+    table = nn.Embedding(701, 300, dtype=dtype).reset(5)
+    drawn = np.random.default_rng(5).standard_normal((701, 300)).astype(dtype)
+    np.testing.assert_array_equal(table.weight.value, drawn)
+
+
+def test_values_are_drawn_wherever_they_stand():
+    layer = nn.Linear(300, 701)
+    layer.weight.value = np.zeros((300, 1402), np.float32)[:, ::2].T
+    np.testing.assert_array_equal(layer.reset(5).weight.value, nn.Linear(300, 701, rng=5).weight.value)
 
 
 def test_precision_follows_the_module():
