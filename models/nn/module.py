@@ -137,9 +137,11 @@ class Module(ABC):
         In training mode the call is remembered, so that `backward` finds what it needs, until a forward that
         follows a backward, or `clear_state`.
         """
+        if self.is_training:
+            # Before the new call, which would else need its memory beside that of the old one.
+            self._calls = [call for call in self._calls if not call.used[0] and call.input is not input]
         y, context = self._run(input)
         if self.is_training:
-            self._calls = [call for call in self._calls if not call.used[0] and call.input is not input]
             self._calls.append(_Call(input, context, [False]))
         return y
 

@@ -124,6 +124,31 @@ def test_calls_on_several_inputs_are_remembered():
         layer.backward(a, np.ones((5, 2), np.float32))
 
 
+def test_a_forward_first_lets_go_of_the_call_that_was_used():
+    class Doubled(nn.Function):
+        def __init__(self):
+            super().__init__()
+            self.kept, self.alive = [], []
+
+        def _forward(self, x):
+            self.alive.append(sum(context() is not None for context in self.kept))
+            y = 2 * x
+            self.kept.append(weakref.ref(y))
+            return y.copy(), y
+
+        def _pull(self, context, grad_output):
+            return 2 * grad_output
+
+    layer, a, b = Doubled(), data(seed=1), data(seed=2)
+    for x, uses in ((a, 2), (b, 0), (b, 1), (a, 0)):
+        layer.forward(x)
+        for _ in range(uses):
+            layer.backward(x, x)
+    assert layer.alive == [0, 0, 0, 0]
+    layer.forward(b)
+    assert layer.alive[-1] == 1
+
+
 def test_evaluation_remembers_nothing():
     net, x = small_net().evaluate(), data()
     net.forward(x)
