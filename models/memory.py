@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from math import prod
 from threading import RLock
@@ -14,12 +13,15 @@ from numpy.typing import DTypeLike, NDArray
 __all__ = ["Pool", "empty"]
 
 _SMALLEST = 2**18
+# How much larger than an array its memory may be, and how much more a pool may hold than its arrays ever had at once.
+# With less, each step of the larger nets in zoo needs fresh memory.
+_LOOSE, _ROOM = 2, 1.25
 
 
 class Pool:
-    """Keeps the memory of arrays that are gone for new ones of about the same size.
+    """Keeps the memory of arrays that are gone for new ones that are not much smaller.
 
-    It keeps at most as many bytes as its arrays ever had at once, and lets go of what was not used for longest.
+    All that it holds is at most a quarter more than its arrays ever had at once.
 
     Attributes
     ----------
@@ -31,14 +33,13 @@ class Pool:
     >>> pool = Pool()
     >>> array = pool.empty((1000, 1000), np.float32)
     >>> del array
-    >>> pool.live, pool.kept > 4_000_000
-    (0, True)
+    >>> pool.live, pool.kept
+    (0, 4000000)
     """
 
     def __init__(self) -> None:
         self.live = self.kept = self._most = 0
-        self._waiting: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
-        self._by_size: dict[int, list[int]] = {}
+        self._waiting: dict[int, NDArray[np.uint8]] = {}
         # Of one thread more than once: a collection of garbage may end loans at any line.
         self._lock = RLock()
 
@@ -48,18 +49,36 @@ class Pool:
         size = prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return np.empty(shape, dtype)
-        loan = _Loan(self, self._take(_rounded(size)))
+        loan = _Loan(self, self._take(size))
         return np.asarray(loan)[:size].view(dtype).reshape(shape)
 
     def _take(self, size: int) -> NDArray[np.uint8]:
         with self._lock:
-            self.live += size
+            fitting = [memory for memory in self._latest() if size <= memory.nbytes <= _LOOSE * size]
+            memory = min(fitting, key=_size, default=None)
+            self.live += size if memory is None else memory.nbytes
             self._most = max(self._most, self.live)
-            fitting = self._by_size.get(size)
-            if fitting:
-                self.kept -= size
-                return self._waiting.pop(fitting.pop())
+            if memory is not None:
+                return self._remove(memory)
+            self._make_room(size)
         return np.empty(size, np.uint8)
+
+    def _latest(self) -> list[NDArray[np.uint8]]:
+        """Return what waits, what was let go last first."""
+        return list(self._waiting.values())[::-1]
+
+    def _remove(self, memory: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self.kept -= memory.nbytes
+        return self._waiting.pop(id(memory))
+
+    def _make_room(self, size: int) -> None:
+        """Let go of as much as fresh memory takes too much: first of what that can stand in for."""
+        waiting = sorted(self._latest(), key=_size)
+        larger = sum(memory.nbytes < size for memory in waiting)
+        for memory in waiting[:larger][::-1] + waiting[larger:]:
+            if self.live + self.kept <= _ROOM * self._most:
+                break
+            self._remove(memory)
 
     def give(self, memory: NDArray[np.uint8]) -> None:
         """Take back what an array no longer needs."""
@@ -67,11 +86,6 @@ class Pool:
             self.live -= memory.nbytes
             self.kept += memory.nbytes
             self._waiting[id(memory)] = memory
-            self._by_size.setdefault(memory.nbytes, []).append(id(memory))
-            while self.kept > self._most:
-                oldest, let_go = self._waiting.popitem(last=False)
-                self._by_size[let_go.nbytes].remove(oldest)
-                self.kept -= let_go.nbytes
 
 
 class _Loan:
@@ -85,10 +99,8 @@ class _Loan:
         self.pool.give(self.memory)
 
 
-def _rounded(size: int) -> int:
-    """Round up to one of eight sizes between powers of two."""
-    step = 1 << max(size.bit_length() - 4, 0)
-    return -(-size // step) * step
+def _size(memory: NDArray[np.uint8]) -> int:
+    return memory.nbytes
 
 
 _POOL = Pool()
