@@ -232,18 +232,27 @@ static inline void prefetch(const real *p) { __builtin_prefetch(p); }
 /* Blocks of memory. Those given back wait on a shelf: fresh memory costs more than most uses of it. With the GIL held. */
 #define SHELF 8
 #define HEAVIEST ((size_t)1 << 26)
+#define WASTE 8
 static size_t *shelf[SHELF];
 
+/* A block may serve for less than it holds. Where all are too small the new one takes the place of the largest of them, so
+   that not every size that was ever needed waits. */
 static inline void *new_block(size_t bytes) {
-    int best = -1;
-    for (int i = 0; i < SHELF; i++)
-        if (shelf[i] && shelf[i][0] >= bytes && shelf[i][0] / 2 <= bytes && (best < 0 || shelf[i][0] < shelf[best][0]))
-            best = i;
-    size_t *block = best < 0 ? NULL : shelf[best];
-    if (block)
-        shelf[best] = NULL;
-    else if ((block = aligned_alloc(64, (bytes + 191) / 64 * 64)))
-        block[0] = (bytes + 63) / 64 * 64;
+    int best = -1, below = -1;
+    for (int i = 0; i < SHELF; i++) {
+        if (!shelf[i]) continue;
+        if (shelf[i][0] < bytes)
+            below = below < 0 || shelf[i][0] > shelf[below][0] ? i : below;
+        else if (shelf[i][0] / WASTE <= bytes)
+            best = best < 0 || shelf[i][0] < shelf[best][0] ? i : best;
+    }
+    int taken = best < 0 && bytes <= HEAVIEST ? below : best;
+    size_t *block = taken < 0 ? NULL : shelf[taken];
+    if (block) shelf[taken] = NULL;
+    if (best < 0) {
+        free(block);
+        if ((block = aligned_alloc(64, (bytes + 191) / 64 * 64))) block[0] = (bytes + 63) / 64 * 64;
+    }
     return block ? block + 64 / sizeof(size_t) : NULL;
 }
 
