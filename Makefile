@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check bench clean
+.PHONY: run test slow lint types check bench bench-kernels oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -29,8 +29,14 @@ types: $(VENV)/.dev
 
 check: lint types test slow
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test $(VENV)/.torch
+	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json
+
+bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+# The yardstick of the benchmarks and the oracle of the net library; nothing in the package needs it.
+oracle: $(VENV)/.torch
 
 clean:
 	rm -rf $(VENV) build
@@ -48,6 +54,10 @@ $(VENV)/.run: $(VENV)/.pip $(SOURCES)
 # Packages that only tests and checks need come once, and again when pyproject.toml names others.
 $(VENV)/.test: $(VENV)/.run
 	$(BUILD) ".[test]"
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.pip
+	$(PIP) torch==2.13.0
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

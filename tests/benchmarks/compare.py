@@ -1,7 +1,9 @@
 """Nets and layers beside PyTorch's: ``make bench``.
 
 Every figure is a median over calls that take turns in one process, with equal threads; a ratio above 1 means that ours
-is faster, or needs less memory. PyTorch's net runs in both of its layouts, and the faster one counts.
+is faster, or needs less memory. PyTorch's net runs in both of its layouts, and the faster one counts. Operations are
+those of the definition: two for each product of a forward, three times as many with the way back. A kernel that saves
+products can so pass the peak.
 """
 
 from __future__ import annotations
@@ -27,7 +29,14 @@ from actionbench.experiments.provenance import collect
 from actionbench.models import kernels
 
 SMALL, BIG = [net for net in NETS if not net.big], [net for net in NETS if net.big]
-SECTIONS = ("steps", "predictions", "big", "layers", "threads", "memory")
+SECTIONS = {
+    "steps": "Training step: forward, backward, update",
+    "predictions": "Prediction of one clip",
+    "big": "Large nets: forward and backward",
+    "layers": "Layers",
+    "threads": "Two threads beside one, both ours",
+    "memory": "Memory: the most that five training steps and making the net add to the process",
+}
 
 
 @dataclass
@@ -88,16 +97,17 @@ def measured_peak(threads: int) -> float:
     return max(rates)
 
 
-def compare_nets(torch: Any, nets: list[Net], section: str, rounds: int) -> Iterator[Row]:
+def compare_nets(torch: Any, section: str, peak: float, rounds: int) -> Iterator[Row]:
     kind = {"steps": "step", "predictions": "prediction", "big": "gradients"}[section]
-    for net in nets:
+    for net in BIG if section == "big" else SMALL:
         x = net.input(1 if section == "predictions" else None)
+        operations = net.ours().count_operations(net.input(1)) * len(x) * (1 if section == "predictions" else 3)
         make_ours, make_theirs = getattr(peers, f"our_{kind}"), getattr(peers, f"their_{kind}")
         actions = [make_ours(net.ours(), x)]
         for layout in peers.their_layouts(torch, x.ndim - 2):
             actions.append(make_theirs(torch, net.theirs(torch), x, layout))
         times = alternate(actions, rounds)
-        yield row(section, net.name, times)
+        yield row(section, net.name, times, operations, peak)
 
 
 def compare_layers(torch: Any, peak: float, rounds: int) -> Iterator[Row]:
@@ -194,16 +204,41 @@ def summary(rows: list[Row]) -> dict[str, dict[str, float]]:
     return result
 
 
+def markdown(content: dict[str, Any]) -> str:
+    """Return the tables of a result, as `main` writes it, for a document."""
+    lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}."]
+    for section, title in SECTIONS.items():
+        rows = [Row(**{key: entry[key] for key in entry if key != "ratio"}) for entry in content["rows"]]
+        rows = [entry for entry in rows if entry.section == section]
+        if not rows:
+            continue
+        unit, other = ("MiB" if section == "memory" else "ms"), ("1 thread" if section == "threads" else "PyTorch")
+        means = ", ".join(f"{key} {value:.2f}" for key, value in content["summary"][section].items())
+        lines += ["", f"### {title}", "", f"Ratio: {means}.", ""]
+        lines += [f"| | ratio | ours, {unit} | {other}, {unit} | GFLOP/s | of the peak |", "|---|---|---|---|---|---|"]
+        for entry in rows:
+            spread = [f"{value:.3g}" for value in entry.spread]
+            rate = f"{entry.gflops:.0f} | {entry.share_of_peak:.0%}" if entry.gflops else " | "
+            own = f"{entry.ours:.3g} [{spread[0]}, {spread[1]}]"
+            theirs = f"{entry.theirs:.3g} [{spread[2]}, {spread[3]}]"
+            lines.append(f"| {entry.name} | {entry.ratio:.2f} | {own} | {theirs} | {rate} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"which of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--threads", type=int, default=kernels.default_threads())
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
     parser.add_argument("--json", type=Path, help="file to write as well")
+    parser.add_argument("--markdown", type=Path, help="file of --json whose tables are printed; nothing is timed")
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if options.markdown:
+        print(markdown(json.loads(options.markdown.read_text())), end="")
+        return
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     if options.memory_of:
         print(memory_of(*options.memory_of, options.threads))
@@ -213,6 +248,7 @@ def main() -> None:
     facts = collect()
     machine = {
         "processor": facts["processor"],
+        "cores": os.cpu_count(),
         "instruction set": kernels.INSTRUCTION_SET,
         "threads": options.threads,
         "peak GFLOP/s": round(peak, 1),
@@ -225,16 +261,14 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     rows: list[Row] = []
     for section in sections:
-        print(f"\n{section}: ratio, ours and PyTorch's median [quartiles]", flush=True)
+        print(f"\n{SECTIONS[section]}: ratio, ours and PyTorch's median [quartiles]", flush=True)
         for entry in {
             "layers": lambda: compare_layers(torch, peak, options.rounds),
             "threads": lambda: compare_threads(options.rounds),
             "memory": lambda: compare_memory(options.threads),
         }.get(
             section,
-            lambda section=section: compare_nets(
-                torch, BIG if section == "big" else SMALL, section, options.rounds
-            ),
+            lambda section=section: compare_nets(torch, section, peak, options.rounds),
         )():
             rows.append(entry)
             show(entry)
