@@ -18,7 +18,7 @@ cdef enum:
     POINTS = 16      # numbers of a transformed tile
     TILES = 56       # tiles that are multiplied at a time
     MANY = 1 << 20   # transformed weights that do not stay near
-    SUMS = 1 << 22   # numbers of all partial sums of a gradient, at most if it can be less
+    SUMS = 1 << 22   # transformed weights, or partial sums of their gradients, at a time
     CHUNK = 64       # tiles of a partial sum, at least
 
 
@@ -203,9 +203,28 @@ cdef void shift(Py_ssize_t* places, Py_ssize_t n, Py_ssize_t by) noexcept nogil:
         places[i] += by
 
 
+cdef Py_ssize_t n_parts(const real[:, :, :, :, :] weight) noexcept:
+    """Return how often to go over the volumes, each time for some of the columns of the filters."""
+    cdef Py_ssize_t wanted = parts(POINTS * weight.shape[0] * weight.shape[3] * weight.shape[4], SUMS)
+    return max(min(wanted, parts(weight.shape[4], 2 * LANES)), 1)
+
+
+cdef Py_ssize_t part_start(Py_ssize_t n_columns, Py_ssize_t part, Py_ssize_t n) noexcept:
+    return min(parts(n_columns, 2 * LANES) * part // n * 2 * LANES, n_columns)
+
+
 def winograd(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
              real[:, :, :, :, :] out, tuple before, bint rectify, int threads):
     """Write the correlation of volumes with filters (kT, 3, 3, C, D), times a scale plus a bias unless these are empty."""
+    cdef Py_ssize_t n = n_parts(weight), i, first, last
+    for i in range(n):
+        first, last = part_start(weight.shape[4], i, n), part_start(weight.shape[4], i + 1, n)
+        correlate(x, weight[:, :, :, :, first:last], scale[first:last], bias[first:last], out[:, :, :, :, first:last], before,
+                  rectify, threads)
+
+
+cdef void correlate(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale,
+                    const real[::1] bias, real[:, :, :, :, :] out, tuple before, bint rectify, int threads):
     cdef Volume v = see(x), o = see(out), filters = see(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], (1, 1, 1), before, (1, 1, 1), (<object> out).shape[1:4])
     cdef Py_ssize_t frames = f.taps[0], depth = frames * v.channels, blocks = parts(o.channels, 2 * LANES), i
@@ -312,6 +331,15 @@ cdef void spread_frame(const Volume* g, const Filter* f, const Tiling* t, const 
 def winograd_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output,
                       real[:, :, :, :, :] grad_weight, tuple before, double scale, int threads):
     """Add ``scale`` times the gradient of the filters (kT, 3, 3, C, D)."""
+    cdef Py_ssize_t n = n_parts(grad_weight), i, first, last
+    for i in range(n):
+        first, last = part_start(grad_weight.shape[4], i, n), part_start(grad_weight.shape[4], i + 1, n)
+        correlate_back(x, grad_output[:, :, :, :, first:last], grad_weight[:, :, :, :, first:last], before, scale,
+                       2 * UNITS if n == 1 else 1, threads)
+
+
+cdef void correlate_back(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output,
+                         real[:, :, :, :, :] grad_weight, tuple before, double scale, Py_ssize_t chunks, int threads):
     cdef Volume v = see(x), g = see(grad_output)
     cdef Filter f = make_filter((<object> grad_weight).shape[:3], (1, 1, 1), before, (1, 1, 1),
                                 (<object> grad_output).shape[1:4])
@@ -320,10 +348,10 @@ def winograd_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] gra
     cdef Py_ssize_t frames = f.taps[0], depth = frames * v.channels, width = parts(g.channels, LANES) * LANES, i
     cdef Py_ssize_t slot = POINTS * t.tiles * v.channels, block = p.pitch[0] + frames * slot + POINTS * t.tiles * width
     # Sums are made in `chunks` of the units and added in order; of large gradients each thread sums some of the points.
-    cdef Py_ssize_t chunks = 2 * UNITS
+    # Each transforms all tiles for that, so that there are no more of them than threads.
     while chunks > t.units or chunks > 1 and (chunks * POINTS * depth * width > SUMS or chunks * CHUNK > t.units * t.tiles * t.frames):
         chunks //= 2
-    cdef Py_ssize_t shares = max(UNITS // 2 // chunks, 1)
+    cdef Py_ssize_t shares = min(max(UNITS // 2 // chunks, 1), parts(threads, chunks))
     cdef real* partial = <real*> new_block(chunks * POINTS * depth * width * sizeof(real))
     cdef real* memory = <real*> new_block(threads * block * sizeof(real))
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((depth + t.tiles + frames * depth) * sizeof(Py_ssize_t))

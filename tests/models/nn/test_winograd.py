@@ -83,6 +83,22 @@ def test_threads_do_not_change_a_bit(shape, threads):
         np.testing.assert_array_equal(one, many)
 
 
+@pytest.mark.parametrize(("frames", "channels", "columns"), [(1, 700, 400), (3, 2800, 64)])
+def test_filters_that_are_transformed_in_parts(frames, channels, columns):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 2, 3, 4, channels)).astype(np.float32)
+    weight = rng.random((frames, 3, 3, channels, columns), np.float32)
+    nothing, padding, bias = np.empty(0, np.float32), (frames // 2, 1, 1), rng.random(columns, np.float32)
+    whole = filtered(x, weight, nothing, bias, padding, threads=3)
+    for part in (slice(20), slice(20, columns)):
+        alone = filtered(x, weight[..., part], nothing, bias[part], padding, threads=1)
+        np.testing.assert_array_equal(whole[..., part], alone)
+    gradient = np.zeros_like(weight)
+    kernels.of(x.dtype).winograd_gradient(x, whole, gradient, padding, 1.0, 3)
+    wanted = reference.conv3d_weight_gradient(x, whole, weight.shape[:3], ONE, padding)
+    np.testing.assert_allclose(gradient, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
 def largest_near(x):
     """Return for each place the sum over channels of the largest absolute values of the tiles that it may lie in."""
     padded = np.pad(np.abs(x), [(0, 0), (0, 0), (3, 3), (3, 3), (0, 0)])
