@@ -4,8 +4,6 @@
 
 #include "vector.h"
 
-#define EACH _Pragma("GCC unroll 32") for
-
 /* Rows of pixels of a band and of gradients of its places, in numbers. */
 struct band {
     ptrdiff_t pixel, row, grad_pixel, grad_row, height, width;

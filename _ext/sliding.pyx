@@ -9,7 +9,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from tile cimport UNITS, parts
-from vector cimport (LANES, PLACES, SLIDES, everywhere, free_block, larger, load, load_some, new_block, real, store, store_some, vec,
+from vector cimport (LANES, PLACES, SLIDES, everywhere, free_block, larger, load, load_some, new_block, real, store_some, vec,
                      zeros)
 from volume cimport Filter, Plan, Unit, Volume, gather_frame, make_filter, make_plan, see, unit_at
 
@@ -163,35 +163,17 @@ cdef void slide_unit(const Volume* v, const Filter* f, const Plan* p, const Runs
                         bias, floor)
 
 
-cdef inline void slide_sums(const real* left, Py_ssize_t pixel, Py_ssize_t left_row, const Py_ssize_t* rows, Py_ssize_t valid,
-                            const real* grads, Py_ssize_t grad_pixel, Py_ssize_t grad_row, int columns, Py_ssize_t height,
-                            Py_ssize_t width, real* partial, bint add) noexcept nogil:
-    """Sum the gradients of SLIDES rows of taps, of which the first ``valid`` exist, over a band of pixels."""
-    cdef vec sums[3 * SLIDES]
-    cdef vec own, before, last
-    cdef const real* row[SLIDES]
-    cdef Py_ssize_t h, j, at
-    cdef int i
-    for i in range(3 * SLIDES):
-        sums[i] = load(partial + i * LANES) if add and i < 3 * valid else zeros()
-    for h in range(height):
-        for i in range(SLIDES):
-            row[i] = left + rows[min(i, valid - 1)] + h * left_row
-        before = last = zeros()
-        at = 0
-        for j in range(width):
-            own = load_some(grads + h * grad_row + j * grad_pixel, columns)
-            for i in range(3 * SLIDES):
-                sums[i] = sums[i] + row[i // 3][at] * (own if i % 3 == 0 else before if i % 3 == 1 else last)
-            last = before
-            before = own
-            at += pixel
-        for i in range(SLIDES):
-            sums[3 * i + 1] = sums[3 * i + 1] + row[i][at] * before
-            sums[3 * i + 2] = sums[3 * i + 2] + row[i][at] * last + row[i][at + pixel] * before
-    for i in range(3 * SLIDES):
-        if i < 3 * valid:
-            store(partial + i * LANES, sums[i])
+cdef extern from "slide.h" nogil:
+    ctypedef struct Band "struct band":
+        Py_ssize_t pixel
+        Py_ssize_t row
+        Py_ssize_t grad_pixel
+        Py_ssize_t grad_row
+        Py_ssize_t height
+        Py_ssize_t width
+
+    void slide_sums(const Band* b, const real* left, const Py_ssize_t* rows, int valid, const real* grads, int columns,
+                    real* partial, bint add)
 
 
 def slide_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output, real[:, :, :, :, :] grad_weight,
@@ -230,17 +212,20 @@ cdef void sum_runs(const Volume* v, const Filter* f, const Plan* p, const Runs* 
     cdef Py_ssize_t taps = f.taps[0], frame, i, row
     cdef bint add = False
     cdef Unit u
+    cdef Band b
     for i in range(first, last):
         u = run_at(p, f, r, i)
+        b.pixel, b.row, b.grad_pixel, b.grad_row = p.pitch[2], p.pitch[1], g.stride[3], g.stride[2]
+        b.height, b.width = u.rows, u.columns
         for frame in range(min(r.frames, f.places[0] - u.frame) + taps - 1):
             gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
             if frame >= taps - 1:
                 row = 0
                 while row < n_rows:
-                    slide_sums(block, p.pitch[2], p.pitch[1], rows + (frame + 1) % taps * n_rows + row, n_rows - row,
+                    slide_sums(&b, block, rows + (frame + 1) % taps * n_rows + row, <int> min(n_rows - row, SLIDES),
                                g.data + u.sample * g.stride[0] + (u.frame + frame + 1 - taps) * g.stride[1]
-                               + u.row * g.stride[2] + u.column * g.stride[3], g.stride[3], g.stride[2], <int> g.channels,
-                               u.rows, u.columns, partial + row * 3 * LANES, add)
+                               + u.row * g.stride[2] + u.column * g.stride[3], <int> g.channels,
+                               partial + row * 3 * LANES, add)
                     row += SLIDES
                 add = True
 

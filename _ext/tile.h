@@ -24,7 +24,6 @@ struct product {
     ptrdiff_t depth, wide;
 };
 
-#define EACH _Pragma("GCC unroll 32") for
 #define TILE_ARGUMENTS \
     const struct product *p, ptrdiff_t r0, ptrdiff_t c0, ptrdiff_t first, ptrdiff_t last, int add, vec floor
 

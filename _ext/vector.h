@@ -40,6 +40,8 @@ typedef int32_t whole;
 #define SLIDES 3
 #endif
 #define FEW (ROWS / 3)
+/* Loops over sums must vanish. */
+#define EACH _Pragma("GCC unroll 32") for
 
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));

@@ -108,3 +108,11 @@ def test_the_nets_page_knows_every_name():
 def test_python_of_the_nets_page(tmp_path):
     for code in blocks("docs/nets.md", "python"):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_tables_of_performance():
+    """They are those of the result that lies beside the document."""
+    command = [sys.executable, ROOT / "tests/benchmarks/compare.py", "--markdown", ROOT / "docs/performance.json"]
+    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert tables.count("### ") == 6
+    assert (ROOT / "docs/performance.md").read_text(encoding="utf-8").endswith(tables)

@@ -377,6 +377,16 @@ def _spans(
     return np.concatenate(rows).astype(np.intp)
 
 
+@lru_cache(maxsize=256)
+def _grid(
+    size: Triple, kernel: Triple, stride: Triple, padding: Triple, ceil_mode: bool, dilation: Triple
+) -> tuple[tuple[int, ...], NDArray[np.intp]]:
+    """Return how many windows there are, and where they stand."""
+    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    places = _windows(size, span, stride, padding, ceil_mode)
+    return places, _spans(size, places, kernel, stride, padding, dilation)
+
+
 class Pooled(NamedTuple):
     """What a pooling found.
 
@@ -408,13 +418,14 @@ def _largest(
     threads: int | None,
 ) -> Pooled:
     out = empty((len(x), *places, x.shape[4]), x.dtype)
-    where = empty(out.shape if track else (0,) * 5, np.int32)
-    raw = empty(out.shape if affine else (0,) * 5, x.dtype)
+    where = empty(out.shape, np.int32) if track else _nothing(5, np.dtype(np.int32))
+    raw = empty(out.shape, x.dtype) if affine else _nothing(5, x.dtype)
     if out.size:
-        factors = [row.astype(x.dtype, copy=False) for row in affine or (_nothing(1, x.dtype),) * 2]
+        scale, shift = affine or (None, None)
         kernels.of(x.dtype).max_pool(
             np.ascontiguousarray(x),
-            *factors,
+            _row(scale, x.dtype),
+            _row(shift, x.dtype),
             spans,
             dilation,
             rectify,
@@ -464,9 +475,7 @@ def max_pool3d(
         If the window does not fit, the padding is more than half of it, or a window meets only padding.
     """
     _check_volume(x)
-    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    places = _windows(x.shape[1:4], span, stride, padding, ceil_mode)
-    spans = _spans(x.shape[1:4], places, kernel, stride, padding, dilation)
+    places, spans = _grid(x.shape[1:4], kernel, stride, padding, ceil_mode, dilation)
     return _largest(x, places, spans, dilation, affine, rectify, track or affine is not None, threads)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import peers
-from peers import LAYERS, NETS, Action, Net
+from peers import LAYERS, NETS, Action
 
 from actionbench.experiments.provenance import collect
 from actionbench.models import kernels
@@ -101,7 +101,9 @@ def compare_nets(torch: Any, section: str, peak: float, rounds: int) -> Iterator
     kind = {"steps": "step", "predictions": "prediction", "big": "gradients"}[section]
     for net in BIG if section == "big" else SMALL:
         x = net.input(1 if section == "predictions" else None)
-        operations = net.ours().count_operations(net.input(1)) * len(x) * (1 if section == "predictions" else 3)
+        operations = (
+            net.ours().count_operations(net.input(1)) * len(x) * (1 if section == "predictions" else 3)
+        )
         make_ours, make_theirs = getattr(peers, f"our_{kind}"), getattr(peers, f"their_{kind}")
         actions = [make_ours(net.ours(), x)]
         for layout in peers.their_layouts(torch, x.ndim - 2):
@@ -212,10 +214,16 @@ def markdown(content: dict[str, Any]) -> str:
         rows = [entry for entry in rows if entry.section == section]
         if not rows:
             continue
-        unit, other = ("MiB" if section == "memory" else "ms"), ("1 thread" if section == "threads" else "PyTorch")
+        unit, other = (
+            ("MiB" if section == "memory" else "ms"),
+            ("1 thread" if section == "threads" else "PyTorch"),
+        )
         means = ", ".join(f"{key} {value:.2f}" for key, value in content["summary"][section].items())
         lines += ["", f"### {title}", "", f"Ratio: {means}.", ""]
-        lines += [f"| | ratio | ours, {unit} | {other}, {unit} | GFLOP/s | of the peak |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| | ratio | ours, {unit} | {other}, {unit} | GFLOP/s | of the peak |",
+            "|---|---|---|---|---|---|",
+        ]
         for entry in rows:
             spread = [f"{value:.3g}" for value in entry.spread]
             rate = f"{entry.gflops:.0f} | {entry.share_of_peak:.0%}" if entry.gflops else " | "
@@ -231,7 +239,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=kernels.default_threads())
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
     parser.add_argument("--json", type=Path, help="file to write as well")
-    parser.add_argument("--markdown", type=Path, help="file of --json whose tables are printed; nothing is timed")
+    parser.add_argument(
+        "--markdown", type=Path, help="file of --json whose tables are printed; nothing is timed"
+    )
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
