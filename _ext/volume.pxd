@@ -3,10 +3,11 @@
 from libc.string cimport memcpy, memset
 
 from tile cimport UNITS, parts
-from vector cimport real
+from vector cimport ROWS, real
 
 cdef enum:
     PIXELS = 512     # pixels of a unit of work
+    FEWEST = 2 * ROWS
     BLOCK = 1 << 17  # numbers of the part of a volume that a unit copies, at most if it can be less
 
 
@@ -72,8 +73,8 @@ cdef inline Plan make_plan(const Volume* v, const Filter* f, Py_ssize_t samples)
     p.columns = parts(f.places[2], parts(f.places[2], PIXELS))
     p.rows = min(max(PIXELS // p.columns, 1), f.places[1])
     p.part[0], p.part[2] = reach(f, 0, 1), reach(f, 2, p.columns)
-    while p.rows > 1 and (samples * f.places[0] * parts(f.places[1], p.rows) < UNITS or not p.direct
-                          and p.part[0] * reach(f, 1, p.rows) * p.part[2] * v.channels > BLOCK):
+    while p.rows > 1 and (samples * f.places[0] * parts(f.places[1], p.rows) < UNITS and p.rows * p.columns > FEWEST
+                          or not p.direct and p.part[0] * reach(f, 1, p.rows) * p.part[2] * v.channels > BLOCK):
         p.rows = parts(p.rows, 2)
     p.bands = parts(f.places[1], p.rows)
     p.rows = parts(f.places[1], p.bands)

@@ -10,7 +10,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from tile cimport DEPTH, Product, grid, multiply, pack, parts, set_blocks
-from vector cimport LANES, everywhere, free_block, larger, load, load_some, new_block, real, store, store_some, vec, zeros
+from vector cimport LANES, ROWS, everywhere, free_block, larger, load, load_some, new_block, real, store, store_some, vec, zeros
 from volume cimport Filter, Plan, Unit, Volume, gather_frame, make_filter, see
 
 cdef enum:
@@ -47,7 +47,7 @@ cdef Tiling make_tiling(const Filter* f, Py_ssize_t samples, Py_ssize_t weights)
     t.rows = min(max(wanted // t.columns, 1), rows)
     t.together = min(max(wanted // (t.rows * t.columns), 1), f.places[0]) if t.rows == rows else 1
     t.runs = parts(f.places[0], t.together) if t.together > 1 else 1
-    while samples * t.runs * parts(rows, t.rows) < UNITS and t.rows > 1 and t.rows * t.columns * t.together >= TILES:
+    while samples * t.runs * parts(rows, t.rows) < UNITS and t.rows > 1 and t.rows * t.columns * t.together >= 2 * ROWS:
         t.rows = parts(t.rows, 2)
     t.bands = parts(rows, t.rows)
     t.rows = parts(rows, t.bands)
@@ -246,7 +246,8 @@ cdef void correlate(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weigh
             for i in prange(blocks * frames, num_threads=threads, schedule="static"):
                 transform_filters(&filters, weight.strides[4] // <Py_ssize_t> sizeof(real), o.channels, frames,
                                   i % frames, i // frames, factors, size, memory + threadid() * tap, points)
-            memset(memory, 0, threads * block * sizeof(real))
+            for i in range(threads):
+                memset(memory + i * block, 0, p.pitch[0] * sizeof(real))
             grid(t.together, t.tiles, slot, v.channels, tables)
             grid(1, rows, 0, o.channels, tables + rows)
             make_steps(frames, t.slots, v.channels, slot, tables + 2 * rows)
@@ -360,7 +361,8 @@ cdef void correlate_back(const real[:, :, :, :, :] x, const real[:, :, :, :, :] 
         if partial == NULL or memory == NULL or tables == NULL:
             raise MemoryError
         with nogil:
-            memset(memory, 0, threads * block * sizeof(real))
+            for i in range(threads):
+                memset(memory + i * block, 0, p.pitch[0] * sizeof(real))
             grid(1, depth, 0, width, tables)
             grid(1, t.tiles, 0, v.channels, tables + depth)
             make_steps(frames, frames, v.channels, slot, tables + depth + t.tiles)

@@ -112,7 +112,12 @@ def test_python_of_the_nets_page(tmp_path):
 
 def test_the_tables_of_performance():
     """They are those of the result that lies beside the document."""
-    command = [sys.executable, ROOT / "tests/benchmarks/compare.py", "--markdown", ROOT / "docs/performance.json"]
+    command = [
+        sys.executable,
+        ROOT / "tests/benchmarks/compare.py",
+        "--markdown",
+        ROOT / "docs/performance.json",
+    ]
     tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert tables.count("### ") == 6
     assert (ROOT / "docs/performance.md").read_text(encoding="utf-8").endswith(tables)

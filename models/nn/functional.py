@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from itertools import product
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def _near(x: Array) -> Array:
 
 
 @cache
-def _nothing(axes: int, dtype: np.dtype) -> Array:
+def _nothing(axes: int, dtype: np.dtype) -> NDArray[Any]:
     """Return what a kernel takes for an array that is not given."""
     return np.empty((0,) * axes, dtype)
 
@@ -184,7 +184,7 @@ def _method(
         return "direct"
     depth, tiles = weight[0] * weight[3], out[1] * -(-out[2] // 2) * -(-out[3] // 2)
     slides = weight[4] <= lanes
-    minimal = weight[1] == 3 and tiles >= _FEW_TILES and out[0] * tiles >= 8 * _FEW_TILES
+    minimal = weight[1] == 3 and tiles >= _FEW_TILES and out[0] * tiles >= 2 * _FEW_TILES
     if minimal and depth >= (2 if slides else 1) * _DEEP:
         return "winograd"
     return "slide" if slides else "direct"
