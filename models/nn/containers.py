@@ -109,14 +109,15 @@ class Sequential(Container):
         if self._steps is not None:
             # Who traces a forward sees each module by itself.
             return [(place, None) for place in range(len(self.modules))]
-        if self._found[0] != self.modules:
+        before, parts = self._found
+        if before != self.modules or not all(block is None or block.fits() for _, block in parts):
             parts, place = [], 0
             while place < len(self.modules):
                 block = find_block(self.modules, place)
                 parts.append((place, block))
                 place += 1 if block is None else len(block)
             self._found = (self.modules.copy(), parts)
-        return self._found[1]
+        return parts
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
         contexts = []

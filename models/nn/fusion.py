@@ -31,8 +31,10 @@ def find_block(modules: Sequence[Module], place: int) -> Block | None:
             block.rectify = True
         elif _POOLS.get(kind) == axes and block.pool is None:
             block.pool, block.pool_place = module, len(block)
-        elif _NORMS.get(kind) == axes and len(block) == 1 and block.fits(module):
+        elif _NORMS.get(kind) == axes and len(block) == 1:
             block.norm = module
+            if not block.fits():
+                return None
         else:
             break
         block.length += 1
@@ -65,9 +67,11 @@ class Block:
     def __len__(self) -> int:
         return self.length
 
-    def fits(self, norm: Any) -> bool:
-        """Say whether a normalisation has the channels and the type of the convolution."""
-        mean, weight = norm.running_mean, self.conv.weight.value
+    def fits(self) -> bool:
+        """Say whether the normalisation has the channels and the type of the convolution."""
+        if self.norm is None:
+            return True
+        mean, weight = self.norm.running_mean, self.conv.weight.value
         return len(mean) == weight.shape[-1] and mean.dtype == weight.dtype
 
     def forward(self, x: Array, keep: bool) -> tuple[Array, Any]:

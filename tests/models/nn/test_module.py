@@ -463,3 +463,16 @@ def test_tables_keep_the_type_of_small_integers():
     x = np.array([[3, 100]], np.uint8)
     for module in (nn.CAddTable(), nn.CMulTable()):
         assert module.forward([x, x]).dtype == np.uint8
+
+
+def test_what_runs_together_is_found_anew_where_a_part_is_converted():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU()).reset(0)
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 2)).astype(np.float32)
+    net.forward(x)
+    net[0].astype(np.float64)
+    wanted = x
+    for part in net.clone().modules:
+        wanted = part.forward(wanted)
+    got = net.forward(x)
+    assert got.dtype == wanted.dtype == np.float32
+    np.testing.assert_array_equal(got, wanted)
