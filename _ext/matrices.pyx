@@ -41,11 +41,13 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
                         and (right.strides[0] % PAGE or n_rows <= 4 * ROWS))
     cdef bint apart = left_row == 1 and left_step * depth >= NEAR
     cdef Py_ssize_t blocks = 0 if direct else parts(n_columns, 2 * LANES), pieces = parts(depth, PIECE)
-    cdef Py_ssize_t rows = whole_parts(min(parts(n_rows, 4), 20 * ROWS) if n_rows >= 8 * ROWS else n_rows, ROWS), bands = parts(n_rows, rows)
-    cdef Py_ssize_t columns = whole_parts(parts(n_columns, parts(UNITS, bands)), 2 * LANES), strips = parts(n_columns, columns)
-    cdef Py_ssize_t panels = parts(n_rows, ROWS) if apart else 0
+    cdef Py_ssize_t panels = parts(n_rows, ROWS), bands = max(parts(panels, 20), 4) if panels >= 8 else 1
+    # What a thread packs itself lies near to it: then a unit of work is all columns of some rows.
+    cdef bint own = apart and bands > 1
+    cdef Py_ssize_t columns = whole_parts(parts(n_columns, 1 if own else parts(UNITS, bands)), 2 * LANES)
+    cdef Py_ssize_t strips = parts(n_columns, columns)
     cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * size)
-    cdef real* packed_left = <real*> new_block(panels * depth * ROWS * size)
+    cdef real* packed_left = <real*> new_block((panels if apart else 0) * depth * ROWS * size)
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((2 * n_rows + depth) * sizeof(Py_ssize_t))
     cdef Product whole
     try:
@@ -58,6 +60,7 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
             grid(1, depth, 0, ROWS if apart else left_step, tables + 2 * n_rows)
             whole.left, whole.rows = packed_left if apart else &left[0, 0], tables
             whole.steps, whole.n_steps = tables + 2 * n_rows, depth
+            whole.n_rows, whole.n_columns = n_rows, n_columns
             whole.pair = 0 if n_rows % 2 else left_row
             whole.right = &right[0, 0] if direct else packed
             whole.block = 2 * LANES if direct else depth * 2 * LANES
@@ -65,24 +68,31 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
             whole.out, whole.places, whole.add, whole.rectify = &out[0, 0], tables + n_rows, add, False
             whole.bias = &bias[0] if bias.shape[0] else NULL
             set_blocks(&whole, SHALLOW if direct and depth > PIECE and depth * n_columns > LARGE else DEPTH)
-            for i in prange(panels, num_threads=threads, schedule="static"):
+            for i in prange(0 if own or not apart else panels, num_threads=threads, schedule="static"):
                 pack_left(&left[0, 0], left_step, n_rows, depth, i, packed_left)
             for i in prange(blocks * pieces, num_threads=threads, schedule="static"):
                 pack(&right[0, 0] + i % pieces * PIECE * (right.strides[0] // size), right.strides[0] // size,
                      right.strides[1] // size, min(PIECE, depth - i % pieces * PIECE), n_columns, i // pieces,
                      NULL, packed + (i // pieces * depth + i % pieces * PIECE) * 2 * LANES)
-            for i in prange(bands * strips, num_threads=threads, schedule="dynamic"):
-                multiply_part(whole, n_rows, n_columns, i // strips * rows, rows, i % strips * columns, columns)
+            for i in prange(bands * strips, num_threads=threads, schedule="static"):
+                multiply_part(whole, i // strips * panels // bands, (i // strips + 1) * panels // bands,
+                              i % strips * columns, columns, &left[0, 0], left_step, own, packed_left)
     finally:
         free_block(packed)
         free_block(packed_left)
         free_block(tables)
 
 
-cdef void multiply_part(Product p, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t row, Py_ssize_t rows,
-                        Py_ssize_t column, Py_ssize_t columns) noexcept nogil:
-    p.rows, p.places, p.n_rows = p.rows + row, p.places + row, min(rows, n_rows - row)
-    p.right, p.out, p.n_columns = p.right + column // (2 * LANES) * p.block, p.out + column, min(columns, n_columns - column)
+cdef void multiply_part(Product p, Py_ssize_t first, Py_ssize_t last, Py_ssize_t column, Py_ssize_t columns,
+                        const real* left, Py_ssize_t left_step, bint apart, real* packed) noexcept nogil:
+    """Make some columns of the panels of rows from ``first`` to ``last``, which are packed before if they are ``apart``."""
+    cdef Py_ssize_t i
+    if apart:
+        for i in range(first, last):
+            pack_left(left, left_step, p.n_rows, p.n_steps, i, packed)
+    p.n_rows = min(p.n_rows, last * ROWS) - first * ROWS
+    p.rows, p.places = p.rows + first * ROWS, p.places + first * ROWS
+    p.right, p.out, p.n_columns = p.right + column // (2 * LANES) * p.block, p.out + column, min(columns, p.n_columns - column)
     if p.bias != NULL:
         p.bias += column
     multiply(&p)

@@ -104,7 +104,8 @@ def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] pe
     cdef real* packed = <real*> new_block(blocks * s.hidden * 4 * LANES * sizeof(real))
     if packed == NULL:
         raise MemoryError
-    for i in prange(blocks, nogil=True, num_threads=threads, schedule="static"):
+    # What one thread packs lies near to it alone.
+    for i in prange(blocks, nogil=True, num_threads=parts, schedule="static"):
         pack(&weight[0, 0], s.hidden, i, packed + i * s.hidden * 4 * LANES)
     for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
         go(&s, &gates[0, 0, 0], packed, holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
