@@ -5,7 +5,7 @@ so that each vector always meets the same channels, however few there are.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
 from vector cimport (LANES, above, everywhere, free_block, larger, load, load_some, new_block, pick, real, store,
@@ -141,6 +141,53 @@ cdef void sum_around_first(const real* a, real* centre, Py_ssize_t first, Py_ssi
     for i in range(period):
         centre[i] = a[first + i % channels]
     sum_chunk(a, NULL, NULL, centre, first, last, channels, period, sums, squares)
+
+
+def normalise(double[::1] mean, double[::1] squares, Py_ssize_t n, real[::1] running_mean, real[::1] running_var,
+              double momentum, const real[::1] weight, const real[::1] bias, const real[::1] before, double eps,
+              real[::1] scale, real[::1] shift):
+    """Write the scale and shift of each channel that give it mean 0 and variance 1, then ``weight`` and ``bias``.
+
+    ``mean`` and ``squares`` are those of ``n`` values, towards which the running ones move, see `moments`; with n = 0 they
+    become the running ones. Then ``squares`` becomes the inverse of the standard deviation. ``weight`` and ``bias`` may be
+    empty, and so may ``before``, which is added to the values first.
+    """
+    cdef Py_ssize_t c
+    cdef double offset
+    for c in range(mean.shape[0]):
+        if n > 0:
+            running_mean[c] += <real> (momentum * (mean[c] - running_mean[c]))
+            running_var[c] += <real> (momentum * (squares[c] / (n - 1) - running_var[c]))
+            squares[c] = squares[c] / n
+        else:
+            mean[c] = running_mean[c]
+            squares[c] = running_var[c]
+        squares[c] = 1 / sqrt(squares[c] + eps)
+        offset = (before[c] if before.shape[0] else 0) - mean[c]
+        scale[c] = <real> ((weight[c] if weight.shape[0] else 1) * squares[c])
+        shift[c] = <real> ((bias[c] if bias.shape[0] else 0) + offset * scale[c])
+
+
+def pull(const double[::1] mean, const double[::1] inverse, Py_ssize_t n, const real[::1] weight, const double[::1] total,
+         const double[::1] along, double times, real[::1] grad_weight, real[::1] grad_bias, real[::1] factor,
+         real[::1] slope, real[::1] shift):
+    """Write how the gradient of what was normalised follows: ``grad_output * factor + x * slope + shift``.
+
+    ``total`` and ``along`` are the sums of the output's gradient, and of that times what was normalised; with n = 0 mean
+    and inverse standard deviation did not depend on it. ``times`` the gradients of weight and bias are added to
+    ``grad_weight`` and ``grad_bias`` unless these are empty; ``weight`` may be empty, too.
+    """
+    cdef Py_ssize_t c
+    cdef double centred, share
+    for c in range(mean.shape[0]):
+        centred = (along[c] - mean[c] * total[c]) * inverse[c]
+        if grad_weight.shape[0]:
+            grad_weight[c] += <real> (times * centred)
+            grad_bias[c] += <real> (times * total[c])
+        share = (weight[c] if weight.shape[0] else 1) * inverse[c]
+        factor[c] = <real> share
+        slope[c] = <real> (-share * inverse[c] * centred / n if n > 0 else 0)
+        shift[c] = <real> (share * (inverse[c] * centred * mean[c] - total[c]) / n if n > 0 else 0)
 
 
 cdef void map_part(const real* a, const real* mask, const real* b, const real* scale_a, const real* scale_b,

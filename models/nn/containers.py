@@ -8,33 +8,38 @@ from typing import Any, Self
 import numpy as np
 
 from .fusion import Block, find_block
-from .module import Array, Module, Value
+from .module import Array, Module, Parameter, Value, changes
+from .playback import Playback
 from .tables import add_values
 
 
 class Container(Module):
-    """Modules in a list.
+    """Modules in a row.
 
     Parameters
     ----------
     *modules : Module
         The modules inside; the same one may stand there twice.
+
+    Attributes
+    ----------
+    modules : tuple of Module
     """
 
     def __init__(self, *modules: Module) -> None:
         super().__init__()
-        self.modules = list(modules)
+        self.modules = modules
 
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor was given; where that are the modules, those of today."""
         given = super().arguments()
         if "modules" in inspect.signature(type(self).__init__).parameters:
-            given["modules"] = tuple(self.modules)
+            given["modules"] = self.modules
         return given
 
     def add(self, module: Module) -> Self:
         """Append a module."""
-        self.modules.append(module)
+        self.modules = (*self.modules, module)
         return self
 
     def __len__(self) -> int:
@@ -42,6 +47,11 @@ class Container(Module):
 
     def __getitem__(self, index: int) -> Module:
         return self.modules[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        modules = list(self.modules)
+        modules[index] = module
+        self.modules = tuple(modules)
 
     def children(self) -> list[tuple[str, Module]]:
         """Return the modules inside, named by their places."""
@@ -100,24 +110,38 @@ class Sequential(Container):
       2: Linear(3, 2)  weight (2, 3), bias (2,)  8 parameters
     """
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(*modules)
-        self._found: tuple[list[Module], list[tuple[int, Block | None]]] = ([], [])
+    playable = True
+
+    def forward(self, input: Value) -> Value:
+        """Return the output, see `Module.forward`; what a small net does in evaluation is written down and played."""
+        if self.is_training or self._steps is not None:
+            return super().forward(input)
+        _, playback = self._known.get("playback") or self._known.setdefault("playback", (0, Playback()))
+        return playback.forward(lambda x: self._run(x)[0], input, changes(), self._plays)
+
+    def _plays(self) -> bool:
+        """Say whether all inside does, in one type of numbers."""
+        inside = [module for _, module in self.named_modules()]
+        arrays = [array for module in inside for array in module.own_state().values()]
+        dtypes = {(array.value if isinstance(array, Parameter) else array).dtype for array in arrays}
+        return len(dtypes) == 1 and all(
+            vars(type(module)).get("playable", False) and not module.is_training for module in inside
+        )
+
+    def _find_parts(self) -> list[tuple[int, Block | None]]:
+        """Return places from which on a module runs, or a block of several."""
+        parts, place = [], 0
+        while place < len(self.modules):
+            block = find_block(self.modules, place)
+            parts.append((place, block))
+            place += 1 if block is None else len(block)
+        return parts
 
     def _parts(self) -> list[tuple[int, Block | None]]:
-        """Return places from which on a module runs, or a block of several."""
         if self._steps is not None:
             # Who traces a forward sees each module by itself.
             return [(place, None) for place in range(len(self.modules))]
-        before, parts = self._found
-        if before != self.modules or not all(block is None or block.fits() for _, block in parts):
-            parts, place = [], 0
-            while place < len(self.modules):
-                block = find_block(self.modules, place)
-                parts.append((place, block))
-                place += 1 if block is None else len(block)
-            self._found = (self.modules.copy(), parts)
-        return parts
+        return self._found("parts", self._find_parts)
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
         contexts = []
@@ -137,8 +161,11 @@ class Sequential(Container):
         """Return the first module that a gradient must reach."""
         if input_grad:
             return 0
+        return self._found("first learnt", self._first_learnt) if param_grad else len(self.modules)
+
+    def _first_learnt(self) -> int:
         learnt = (place for place, module in enumerate(self.modules) if module.is_learnt())
-        return next(learnt, len(self.modules)) if param_grad else len(self.modules)
+        return next(learnt, len(self.modules))
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool

@@ -104,13 +104,11 @@ class _Convolution(Module):
         return lift(x, self.axes)
 
     def convolved(
-        self, volumes: Array, scale: Array | None = None, shift: Array | None = None, rectify: bool = False
+        self, volumes: Array, rectify: bool = False, scale: Array | None = None, shift: Array | None = None
     ) -> Array:
-        """Return the convolution of volumes, scaled and shifted per channel, rectified if that is asked for."""
-        filters, bias = self._filters(), None if self.bias is None else self.bias.value
-        if scale is not None and shift is not None:
-            bias = shift if bias is None else bias * scale + shift
-        return functional.conv3d(volumes, filters, bias, **self.how, scale=scale, rectify=rectify)
+        """Return the convolution of volumes; ``scale`` and ``shift`` take the place of the bias."""
+        bias = self.bias.value if scale is None and self.bias is not None else shift
+        return functional.conv3d(volumes, self._filters(), bias, **self.how, scale=scale, rectify=rectify)
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volumes = self.lifted(x)
@@ -167,18 +165,21 @@ class Conv1d(_Convolution):
     """Convolution of sequences (N, L, C)."""
 
     axes = 1
+    playable = True
 
 
 class Conv2d(_Convolution):
     """Convolution of images (N, H, W, C)."""
 
     axes = 2
+    playable = True
 
 
 class Conv3d(_Convolution):
     """Convolution of volumes (N, T, H, W, C)."""
 
     axes = 3
+    playable = True
 
 
 for layer in (Conv1d, Conv2d, Conv3d):

@@ -27,6 +27,8 @@ class Dropout(Function):
         If ``p`` is out of range.
     """
 
+    playable = True
+
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
         super().__init__()
         if not 0 <= p < 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from ..kernels import default_threads
 from ..memory import empty
+from .playback import run
 
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
@@ -76,9 +77,30 @@ def _places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dilatio
     return places  # type: ignore[return-value]
 
 
+def apply(function: np.ufunc, *arrays: Array) -> Array:
+    """Return what a function of each number makes of arrays."""
+    out = np.empty(np.broadcast_shapes(*(a.shape for a in arrays)), np.result_type(*arrays))
+    run(function, *arrays, out)
+    return out
+
+
+def concatenate(arrays: list[Array], axis: int) -> Array:
+    """Join arrays of one type along an axis."""
+    shape = list(arrays[0].shape)
+    shape[axis] = sum(a.shape[axis] for a in arrays)
+    out = np.empty(shape, arrays[0].dtype)
+    run(np.concatenate, arrays, axis, out)
+    return out
+
+
+def contiguous(a: Array) -> Array:
+    """Return an array with all its numbers side by side."""
+    return a if a.flags.c_contiguous else apply(np.positive, a)
+
+
 def _near(x: Array) -> Array:
     """Return an array whose last axis has its numbers side by side."""
-    return x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
+    return x if x.strides[-1] == x.itemsize else contiguous(x)
 
 
 @cache
@@ -166,9 +188,9 @@ def _convolve(
     kernel = kernels.of(x.dtype)
     method = _method(weight.shape, out.shape, stride, dilation, kernel.lanes())
     if method == "direct":
-        kernel.convolve(*arrays, *how, team)
+        run(kernel.convolve, *arrays, *how, team)
     else:
-        getattr(kernel, method)(*arrays, before, rectify, team)
+        run(getattr(kernel, method), *arrays, before, rectify, team)
 
 
 @lru_cache(maxsize=256)
@@ -306,16 +328,18 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
     if not x.size or not weight.size:
         out = np.zeros(shape, weight.dtype)
     elif len(x) <= _FEW_SAMPLES:
-        out = np.zeros(shape, weight.dtype)
-        kernel.inner_products(np.ascontiguousarray(x), np.ascontiguousarray(weight), out, team)
+        out = np.empty(shape, weight.dtype)
+        run(np.copyto, out, 0 if bias is None else bias)
+        run(kernel.inner_products, contiguous(x), contiguous(weight), out, team)
+        return out
     elif weight.size > x.size:
         # The larger matrix stands on the left, where it is read once as it is.
         turned = np.empty(shape[::-1], weight.dtype)
-        kernel.product(weight, x.T, nothing, turned, False, team)
-        out = np.ascontiguousarray(turned.T)
+        run(kernel.product, weight, x.T, nothing, turned, False, team)
+        return contiguous(turned.T) if bias is None else apply(np.add, turned.T, bias)
     else:
         out = empty(shape, weight.dtype)
-        kernel.product(x, weight.T, _row(bias, weight.dtype), out, False, team)
+        run(kernel.product, x, weight.T, _row(bias, weight.dtype), out, False, team)
         return out
     if bias is not None:
         out += bias
@@ -422,8 +446,9 @@ def _largest(
     raw = empty(out.shape, x.dtype) if affine else _nothing(5, x.dtype)
     if out.size:
         scale, shift = affine or (None, None)
-        kernels.of(x.dtype).max_pool(
-            np.ascontiguousarray(x),
+        run(
+            kernels.of(x.dtype).max_pool,
+            contiguous(x),
             _row(scale, x.dtype),
             _row(shift, x.dtype),
             spans,
@@ -565,8 +590,9 @@ def _sum_windows(
     if out.size:
         inner = np.ones(sum(x.shape[1:4])) if weights is None else weights
         outer = np.ones(sum(places)) if out_weights is None else out_weights
-        kernels.of(x.dtype).window_sums(
-            np.ascontiguousarray(x),
+        run(
+            kernels.of(x.dtype).window_sums,
+            contiguous(x),
             spans,
             inner.astype(x.dtype),
             outer.astype(x.dtype),
@@ -659,7 +685,7 @@ def window_sums(a: Array, size: int, before: int) -> Array:
 
 
 def _flat(a: Array) -> Array:
-    return np.ascontiguousarray(a).reshape(-1)
+    return contiguous(a).reshape(-1)
 
 
 def channel_sums(
@@ -702,6 +728,79 @@ def channel_moments(a: Array, threads: int | None = None) -> tuple[NDArray[np.fl
     return results[0], results[1]
 
 
+class Normal(NamedTuple):
+    """What channels are normalised by, each of shape (C,), and the values that it is of, 0 if they are others."""
+
+    mean: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    scale: Array
+    shift: Array
+    n: int
+
+
+def channel_normal(
+    moments: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    n: int,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    weight: Array | None,
+    bias: Array | None,
+    before: Array | None,
+    eps: float,
+) -> Normal:
+    """Return the scale and shift of each channel that give it mean 0 and variance 1, then ``weight`` and ``bias``.
+
+    Parameters
+    ----------
+    moments : tuple of two ndarray, optional
+        Those of ``n`` values, see `channel_moments`, towards which the running ones move by ``momentum``; else the
+        running ones stand in, and ``n`` is 0.
+    running_mean, running_var : ndarray, shape (C,)
+        Changed in place.
+    weight, bias : ndarray, shape (C,), optional
+    before : ndarray, shape (C,), optional
+        Will be added to the values first.
+    eps : float
+        Added to the variance.
+    """
+    mean, inverse = moments or np.empty((2, len(running_mean)))
+    scale, shift = np.empty((2, len(running_mean)), running_mean.dtype)
+    rows = (_row(row, running_mean.dtype) for row in (weight, bias, before))
+    arguments = (mean, inverse, n, running_mean, running_var, momentum, *rows, eps, scale, shift)
+    run(kernels.of(running_mean.dtype).normalise, *arguments)
+    return Normal(mean, inverse, scale, shift, n)
+
+
+def channel_pull(
+    normal: Normal,
+    weight: Array | None,
+    total: NDArray[np.float64],
+    along: NDArray[np.float64],
+    times: float,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+) -> tuple[Array, Array, Array]:
+    """Return how the gradient of normalised channels ``x`` follows, ``grad_output * factor + x * slope + shift``.
+
+    Parameters
+    ----------
+    normal : Normal
+    weight : ndarray, shape (C,), optional
+    total, along : ndarray, shape (C,)
+        Sums of ``grad_output``, and of that times ``x``.
+    times : float
+        Factor of what is added to the gradients of weight and bias, if they are given.
+    grad_weight, grad_bias : ndarray, shape (C,), optional
+        Changed in place.
+    """
+    factor, slope, shift = np.empty((3, len(normal.scale)), normal.scale.dtype)
+    weight, grad_weight, grad_bias = (_row(row, factor.dtype) for row in (weight, grad_weight, grad_bias))
+    arguments = (weight, total, along, times, grad_weight, grad_bias, factor, slope, shift)
+    kernels.of(factor.dtype).pull(normal.mean, normal.inverse, normal.n, *arguments)
+    return factor, slope, shift
+
+
 def channel_affine(
     a: Array,
     scale: Array,
@@ -721,7 +820,8 @@ def channel_affine(
         arrays = (_nothing(1, a.dtype) if array is None else _flat(array) for array in (mask, b))
         factors = (scale, _nothing(1, a.dtype) if scale_b is None else scale_b, shift)
         rows = (factor.astype(a.dtype, copy=False) for factor in factors)
-        kernels.of(a.dtype).affine(_flat(a), *arrays, *rows, rectify, out.reshape(-1), _team(threads, a.size))
+        arguments = (_flat(a), *arrays, *rows, rectify, out.reshape(-1), _team(threads, a.size))
+        run(kernels.of(a.dtype).affine, *arguments)
     return out
 
 
@@ -739,9 +839,8 @@ def _map(a: Array, mask: Array | None, rectify: bool, threads: int | None) -> Ar
     out, nothing = empty(a.shape, a.dtype), _nothing(1, a.dtype)
     if a.size:
         where = nothing if mask is None else _flat(mask)
-        kernels.of(a.dtype).affine(
-            _flat(a), where, *(nothing,) * 4, rectify, out.reshape(-1), _team(threads, a.size)
-        )
+        arguments = (_flat(a), where, *(nothing,) * 4, rectify, out.reshape(-1), _team(threads, a.size))
+        run(kernels.of(a.dtype).affine, *arguments)
     return out
 
 
@@ -768,12 +867,12 @@ def lstm(driven: Array, weight: Array, peephole: Array | None = None, threads: i
     threads : int, optional
         How many threads share the work.
     """
-    gates, shape = np.ascontiguousarray(driven), (*driven.shape[:2], weight.shape[1])
+    gates, shape = contiguous(driven), (*driven.shape[:2], weight.shape[1])
     cells, curved, states = (empty(shape, gates.dtype) for _ in range(3))
     if gates.size:
-        holes = _nothing(2, gates.dtype) if peephole is None else np.ascontiguousarray(peephole)
+        holes = _nothing(2, gates.dtype) if peephole is None else contiguous(peephole)
         team = _team(threads, gates.size * shape[2] // 16)
-        kernels.of(gates.dtype).lstm(gates, np.ascontiguousarray(weight), holes, cells, curved, states, team)
+        run(kernels.of(gates.dtype).lstm, gates, contiguous(weight), holes, cells, curved, states, team)
     return Scan(gates, cells, curved, states)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import functional
 from .convolution import Conv1d, Conv2d, Conv3d, lift, lower
-from .module import Array, Module
+from .module import Array, Module, value_of
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .transfer import ReLU
@@ -97,11 +97,11 @@ class Block:
         return lower(pooled.output, self.conv.axes), context
 
     def _predict(self, volumes: Array) -> Array:
-        normal = None if self.norm is None else self.norm.normal(volumes)
-        scale, shift = (None, None) if normal is None else (normal.scale, normal.shift)
+        normal = self.norm and self.norm.normal(volumes, value_of(self.conv.bias))
+        affine = (normal.scale, normal.shift) if normal else (None, None)
+        output = self.conv.convolved(volumes, self.rectify and self.pool is None, *affine)
         if self.pool is None:
-            return self.conv.convolved(volumes, scale, shift, self.rectify)
-        output = self.conv.convolved(volumes, scale, shift)
+            return output
         self.at = self.pool_place
         return self.pool.pooled(output, rectify=self.rectify).output
 
@@ -122,7 +122,7 @@ class Block:
             return functional.rectifier_gradient(output, grad_output)
         mask = output if self.rectify else None
         sums = functional.channel_sums(grad_output, convolved, mask)
-        factor, slope, shift = self.norm.pull(normal, *sums, _values(convolved), scale, param_grad)
+        factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
         return functional.channel_affine(grad_output, factor, shift, convolved, slope, mask)
 
     def _pull_pooled(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
@@ -132,11 +132,6 @@ class Block:
             return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify)
         mask = pooled.output if self.rectify else None
         sums = functional.channel_sums(grad_output, pooled.raw, mask)
-        factor, slope, shift = self.norm.pull(normal, *sums, _values(convolved), scale, param_grad)
+        factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
         affine = (convolved, factor, slope, shift)
         return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify, affine)
-
-
-def _values(a: Array) -> int:
-    """Return how many values there are per channel."""
-    return a.size // a.shape[-1]

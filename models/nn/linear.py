@@ -31,6 +31,8 @@ class Linear(Module):
     bias : Parameter, shape (out_features,), or None
     """
 
+    playable = True
+
     def __init__(
         self,
         in_features: int,

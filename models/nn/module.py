@@ -23,7 +23,23 @@ Value = Any
 _DRAWN = 2**16
 
 
-class Parameter:
+_changes = 0
+
+
+def changes() -> int:
+    """Return how often anything of any module or parameter was set anew; what was found of a net holds until then."""
+    return _changes
+
+
+class _Watched:
+    def __setattr__(self, name: str, value: Any) -> None:
+        global _changes
+        if vars(self).get(name, self) is not value:
+            _changes += 1
+        super().__setattr__(name, value)
+
+
+class Parameter(_Watched):
     """An array that is learnt, with its gradient beside it.
 
     Two modules that hold the same object share it.
@@ -68,7 +84,13 @@ class Parameter:
 
     def accumulate(self, gradient: Array, scale: float = 1.0) -> None:
         """Add ``scale * gradient`` to the gradient."""
-        self.grad += gradient if scale == 1.0 else gradient * self.grad.dtype.type(scale)
+        grad = self.grad
+        grad += gradient if scale == 1.0 else gradient * grad.dtype.type(scale)
+
+
+def value_of(parameter: Parameter | None) -> Array | None:
+    """Return the array of a parameter, if there is one."""
+    return None if parameter is None else parameter.value
 
 
 class Step(NamedTuple):
@@ -85,7 +107,7 @@ class _Call(NamedTuple):
     used: list[bool]
 
 
-class Module(ABC):
+class Module(_Watched, ABC):
     """A function with parameters and a gradient, after Torch's ``nn.Module``.
 
     A layer writes two methods: ``_forward(input)`` returns the output and a *context*, which is all that
@@ -99,9 +121,12 @@ class Module(ABC):
         Set by `training` and `evaluate`.
     buffer_names : tuple of str
         The attributes that belong to the state without being learnt, such as running means.
+    playable : bool
+        Whether a forward in evaluation makes numbers by `playback.run` only; a class says so itself, for no other.
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
+    playable: ClassVar[bool] = False
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -114,6 +139,7 @@ class Module(ABC):
         self.is_training = True
         self._calls: list[_Call] = []
         self._steps: list[Step] | None = None
+        self._known: dict[str, tuple[int, Any]] = {}
 
     @abstractmethod
     def _forward(self, x: Value) -> tuple[Value, Any]:
@@ -139,7 +165,7 @@ class Module(ABC):
         """
         if self.is_training:
             # Before the new call, which would else need its memory beside that of the old one.
-            self._calls = [call for call in self._calls if not call.used[0] and call.input is not input]
+            self._calls[:] = [call for call in self._calls if not call.used[0] and call.input is not input]
         y, context = self._run(input)
         if self.is_training:
             self._calls.append(_Call(input, context, [False]))
@@ -204,7 +230,7 @@ class Module(ABC):
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call ``function`` with this module and each inside, parents first."""
-        for _, module in self.named_modules():
+        for _, module in self._found("modules", lambda: list(self.named_modules())):
             function(module)
         return self
 
@@ -221,11 +247,13 @@ class Module(ABC):
 
     def is_learnt(self) -> bool:
         """Say whether there is any parameter here or inside."""
-        own = any(isinstance(value, Parameter) for value in vars(self).values())
-        return own or any(child.is_learnt() for _, child in self.children())
+        return bool(self.parameters())
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by path; one that is shared stands under its first path."""
+        return self._found("parameters", self._find_parameters).copy()
+
+    def _find_parameters(self) -> dict[str, Parameter]:
         found: dict[int, tuple[str, Parameter]] = {}
         for path, module in self.named_modules():
             for name, value in module.own_state().items():
@@ -278,13 +306,19 @@ class Module(ABC):
 
     def zero_grad_parameters(self) -> None:
         """Set all gradients to zero."""
-        for parameter in self.parameters().values():
-            functional.clear(parameter.grad)
+        for _, grad in self._found("vectors", self._vectors):
+            functional.clear(grad)
 
     def update_parameters(self, lr: float) -> None:
         """Go one step of ``lr`` down the gradient."""
-        for parameter in self.parameters().values():
-            functional.descend(parameter.value, parameter.grad, lr)
+        for value, grad in self._found("vectors", self._vectors):
+            functional.descend(value, grad, lr)
+
+    def _vectors(self) -> list[tuple[Array, Array]]:
+        """Return the values and gradients of all parameters; where they are flat, in one vector each."""
+        pairs = [(parameter.value, parameter.grad) for parameter in self.parameters().values()]
+        values, grads = _common([value for value, _ in pairs]), _common([grad for _, grad in pairs])
+        return pairs if values is None or grads is None else [(values, grads)]
 
     def share(self, other: Module, *names: str) -> Self:
         """Hold the very parameters and buffers of another net of the same structure.
@@ -352,7 +386,7 @@ class Module(ABC):
         """Forget remembered calls."""
         return self.apply(lambda module: module._calls.clear())
 
-    def _reset(self, rng: np.random.Generator) -> None:  # noqa: B027 (most have none)
+    def _reset(self, rng: np.random.Generator) -> None:
         """Draw this module's own initial values."""
 
     def reset(self, rng: np.random.Generator | int | None = None) -> Self:
@@ -379,7 +413,15 @@ class Module(ABC):
         return twin.share(self, *names) if names else twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_calls": [], "_steps": None}
+        return vars(self) | {"_calls": [], "_steps": None, "_known": {}}
+
+    def _found(self, what: str, find: Callable[[], Any]) -> Any:
+        """Return what ``find`` found, until anything of any net is set anew."""
+        now, (then, found) = _changes, self._known.get(what, (-1, None))
+        if now != then:
+            found = find()
+            self._known[what] = now, found
+        return found
 
     def count_parameters(self) -> int:
         """Return how many numbers are learnt."""

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .module import Array, Function, Module, Parameter
-
-
-class Normal(NamedTuple):
-    """What a batch is normalised by, each of shape (C,), and whether that is of the batch itself."""
-
-    mean: Array
-    inverse: Array
-    scale: Array
-    shift: Array
-    batch: bool
+from .module import Array, Function, Module, Parameter, value_of
 
 
 class _BatchNorm(Module):
@@ -68,29 +58,29 @@ class _BatchNorm(Module):
         normal = self.normal(x)
         return functional.channel_affine(x, normal.scale, normal.shift), (x, normal)
 
-    def normal(self, x: Array) -> Normal:
-        """Return what ``x`` is normalised by; in training move the running moments towards those of the batch."""
-        batch = self.is_training and x.size > 0
-        mean, variance = self._moments(x) if batch else (self.running_mean, self.running_var)
-        inverse = 1 / np.sqrt(variance + self.eps)
-        weight, bias = self.affine()
-        scale = weight * inverse
-        return Normal(mean, inverse, scale, bias - scale * mean, batch)
+    def normal(self, x: Array, before: Array | None = None) -> functional.Normal:
+        """Return what ``x`` is normalised by; in training move the running moments towards those of the batch.
 
-    def _moments(self, x: Array) -> tuple[Array, Array]:
-        """Return mean and variance of each channel and move the running ones towards them."""
+        Parameters
+        ----------
+        x : ndarray, shape (..., C)
+        before : ndarray, shape (C,), optional
+            What will be added to ``x`` first, for evaluation.
+        """
+        running = (self.running_mean, self.running_var)
+        affine = (value_of(self.weight), value_of(self.bias))
+        if not (self.is_training and x.size):
+            return functional.channel_normal(None, 0, *running, 0.0, *affine, before, self.eps)
         n = x.size // len(self.running_mean)
         if n == 1:
             raise ValueError(
                 f"{type(self).__name__} needs more than one value per channel in training, got {x.shape}"
             )
-        mean, squares = functional.channel_moments(x)
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (squares / (n - 1) - self.running_var)
-        return mean, squares / n
+        moments = functional.channel_moments(x)
+        return functional.channel_normal(moments, n, *running, self.momentum, *affine, None, self.eps)
 
     def pull(
-        self, normal: Normal, total: Array, product: Array, n: int, scale: float, param_grad: bool
+        self, normal: functional.Normal, sums: tuple[Any, Any], scale: float, param_grad: bool
     ) -> tuple[Array, Array, Array]:
         """Add the gradients of weight and bias, and return how to make that of the input.
 
@@ -98,10 +88,8 @@ class _BatchNorm(Module):
         ----------
         normal : Normal
             What the input was normalised by.
-        total, product : ndarray, shape (C,)
-            Sums of the gradient of the output, and of that times the input.
-        n : int
-            Values per channel.
+        sums : tuple of two ndarray of float64, shape (C,)
+            Of the gradient of the output, and of that times the input.
         scale : float
             Factor of what is added.
         param_grad : bool
@@ -112,27 +100,21 @@ class _BatchNorm(Module):
         factor, slope, shift : ndarray, shape (C,)
             The gradient of the input is ``grad_output * factor + x * slope + shift``.
         """
-        along = (product - normal.mean * total) * normal.inverse
+        grads: tuple[Array | None, Array | None] = (None, None)
         if param_grad and self.weight is not None and self.bias is not None:
-            self.weight.accumulate(along.astype(self.weight.value.dtype), scale)
-            self.bias.accumulate(total.astype(self.weight.value.dtype), scale)
-        factor = self.affine()[0] * normal.inverse
-        if not normal.batch:
-            return factor, np.zeros_like(factor), np.zeros_like(factor)
-        slope = -factor * normal.inverse * along / n
-        return factor, slope, -slope * normal.mean - factor * total / n
+            grads = (self.weight.grad, self.bias.grad)
+        return functional.channel_pull(normal, value_of(self.weight), *sums, scale, *grads)
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
         x, normal = context
         grad_output = np.asarray(grad_output, x.dtype)
-        total, product = functional.channel_sums(grad_output, x)
-        n = x.size // len(normal.mean)
-        factor, slope, shift = self.pull(normal, total, product, n, scale, param_grad)
+        sums = functional.channel_sums(grad_output, x)
+        factor, slope, shift = self.pull(normal, sums, scale, param_grad)
         if not input_grad:
             return None
-        return functional.channel_affine(grad_output, factor, shift, x if normal.batch else None, slope)
+        return functional.channel_affine(grad_output, factor, shift, x if normal.n else None, slope)
 
 
 _ARGUMENTS = """
@@ -164,18 +146,21 @@ class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, L, C)."""
 
     ranks = (2, 3)
+    playable = True
 
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of (N, H, W, C)."""
 
     ranks = (4,)
+    playable = True
 
 
 class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, T, H, W, C)."""
 
     ranks = (5,)
+    playable = True
 
 
 for layer in (BatchNorm1d, BatchNorm2d, BatchNorm3d):

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from . import functional
 from .dropout import Dropout
-from .module import Array, Module, Parameter, Value, uniform
+from .module import Array, Module, Parameter, Value, uniform, value_of
 from .tables import add_values
 
 
@@ -50,7 +50,7 @@ class _Ends:
 
     def turn(self, a: Array) -> Array:
         """Reverse each sequence in time; what lies behind its end stays."""
-        return np.ascontiguousarray(a[::-1]) if self.whole else np.take_along_axis(a, self.turned, 0)
+        return functional.contiguous(a[::-1]) if self.whole else np.take_along_axis(a, self.turned, 0)
 
     def final(self) -> Any:
         """Return the index of the last steps."""
@@ -64,7 +64,7 @@ def _flat(a: Array) -> Array:
 
 def _joined(ways: list[Array]) -> Array:
     """Put the channels of both ways side by side."""
-    return ways[0] if len(ways) == 1 else np.concatenate(ways, axis=2)
+    return ways[0] if len(ways) == 1 else functional.concatenate(ways, 2)
 
 
 def _previous(states: Array) -> Array:
@@ -74,10 +74,6 @@ def _previous(states: Array) -> Array:
 
 def _sums(a: Array) -> Array:
     return functional.channel_sums(a)[0].astype(a.dtype)
-
-
-def _value(parameter: Parameter | None) -> Array | None:
-    return None if parameter is None else parameter.value
 
 
 def _add_product(parameter: Parameter, grads: Array, seen: Array, scale: float) -> None:
@@ -121,7 +117,7 @@ class _Recurrent(Module):
 
     def _bias(self, weights: _Weights) -> Array | None:
         """Return what each gate begins with."""
-        return _value(weights.bias_ih)
+        return value_of(weights.bias_ih)
 
     @abstractmethod
     def _scan(self, weights: _Weights, driven: Array) -> tuple[Array, Any]:
@@ -161,13 +157,16 @@ class _Recurrent(Module):
                 f"{type(self).__name__} expects (N, L, {self.input_size}), L of 1 or more, got {sequences.shape}"
             )
         ends = _Ends(lengths, *sequences.shape[:2])
-        timed, layers, finals = ends.cut(np.ascontiguousarray(sequences.transpose(1, 0, 2))), [], []
+        timed, layers, finals = ends.cut(functional.contiguous(sequences.transpose(1, 0, 2))), [], []
         for layer in range(self.num_layers):
             timed, mask = self.between._run(timed) if layer and self.between else (timed, None)
             results = [self._way(layer, suffix, timed, ends) for suffix in self.suffixes]
             layers.append((mask, [context for _, _, context in results]))
             timed, finals = _joined([y for y, _, _ in results]), [end for _, end, _ in results]
-        y = np.concatenate(finals, axis=1) if self.last else np.ascontiguousarray(timed.transpose(1, 0, 2))
+        if self.last:
+            y = functional.concatenate(finals, 1)
+        else:
+            y = functional.contiguous(timed.transpose(1, 0, 2))
         return y, (layers, ends, table)
 
     def _way(self, layer: int, suffix: str, timed: Array, ends: _Ends) -> tuple[Array, Array, Any]:
@@ -296,6 +295,7 @@ class LSTM(_Recurrent):
     """
 
     gates = 4
+    playable = True
 
     def __init__(
         self,
@@ -319,17 +319,17 @@ class LSTM(_Recurrent):
         self.reset(rng)
 
     def _bias(self, weights: _Weights) -> Array | None:
-        one, other = _value(weights.bias_ih), _value(weights.bias_hh)
-        return one if one is None or other is None else one + other
+        one, other = value_of(weights.bias_ih), value_of(weights.bias_hh)
+        return one if one is None or other is None else functional.apply(np.add, one, other)
 
     def _scan(self, weights: _Weights, driven: Array) -> tuple[Array, Any]:
-        scan = functional.lstm(driven, weights.weight_hh.value, _value(weights.peephole))
+        scan = functional.lstm(driven, weights.weight_hh.value, value_of(weights.peephole))
         return scan.states, scan
 
     def _scan_back(
         self, weights: _Weights, context: Any, states: Array, grads: Array, scale: float | None
     ) -> Array:
-        weight, peephole = weights.weight_hh.value, _value(weights.peephole)
+        weight, peephole = weights.weight_hh.value, value_of(weights.peephole)
         driven = functional.lstm_gradient(context, weight, grads, peephole)
         if scale is not None:
             self._learn(weights, context, driven, scale)

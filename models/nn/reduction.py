@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functional
+from . import functional, playback
 from .module import Array, Function
 
 
@@ -47,8 +47,11 @@ class Mean(Sum):
         Whether they stay, with length 1.
     """
 
+    playable = True
+
     def _forward(self, x: Array) -> tuple[Array, Any]:
         if not self._is_global(x.shape, x.dtype):
+            playback.stop()
             return x.mean(axis=self.dim, keepdims=self.keepdim), x.shape
         y = functional.adaptive_avg_pool3d(x.reshape(len(x), -1, 1, 1, x.shape[-1]), (1, 1, 1))
         return y.reshape(len(x), *(1,) * (x.ndim - 2 if self.keepdim else 0), x.shape[-1]), x.shape

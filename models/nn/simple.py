@@ -13,6 +13,8 @@ from .module import Array, Function
 class Identity(Function):
     """Return the input."""
 
+    playable = True
+
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x, None
 
@@ -46,6 +48,8 @@ class View(_Reshape):
         If a sample has another number of numbers.
     """
 
+    playable = True
+
     def __init__(self, *sizes: int) -> None:
         super().__init__()
         self.sizes = sizes
@@ -63,6 +67,8 @@ Reshape = View
 
 class Flatten(_Reshape):
     """Make one axis of all from ``start_dim`` on."""
+
+    playable = True
 
     def __init__(self, start_dim: int = 1) -> None:
         super().__init__()

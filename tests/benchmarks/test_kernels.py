@@ -203,6 +203,20 @@ def moments(shape):
     return lambda: functional.channel_moments(a)
 
 
+@times("normalise", (16,), (512,))
+def normalise(shape):
+    moments, (mean, variance, weight, bias) = tuple(np.ones((2, *shape))), np.ones((4, *shape), np.float32)
+    return lambda: functional.channel_normal(moments, 9, mean, variance, 0.1, weight, bias, None, 1e-5)
+
+
+@times("pull", (16,), (512,))
+def pull(shape):
+    mean, inverse, total, along = np.ones((4, *shape))
+    weight, grad_weight, grad_bias, scale, shift = np.ones((5, *shape), np.float32)
+    normal = functional.Normal(mean, inverse, scale, shift, 9)
+    return lambda: functional.channel_pull(normal, weight, total, along, 1.0, grad_weight, grad_bias)
+
+
 @times("affine", *VOLUMES)
 def affine(shape):
     a, (scale, shift) = normal(*shape), normal(2, shape[-1])

@@ -264,6 +264,61 @@ def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     np.testing.assert_array_equal(functional.rectifier_gradient(a, b), reference.rectifier_gradient(a, b))
 
 
+@pytest.mark.parametrize("learnt", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_channels_get_the_mean_and_deviation_that_is_wanted(dtype, learnt):
+    rng = np.random.default_rng(0)
+    x = (3 + 2 * rng.standard_normal((50, 5))).astype(dtype)
+    weight, bias, before = (rng.uniform(0.5, 2, 5).astype(dtype) for _ in range(3))
+    affine = (weight, bias) if learnt else (None, None)
+    running = np.zeros(5, dtype), np.ones(5, dtype)
+    batch = functional.channel_normal(functional.channel_moments(x), 50, *running, 0.1, *affine, None, 0.0)
+    y = x * batch.scale + batch.shift
+    np.testing.assert_allclose(y.mean(axis=0), bias if learnt else 0, atol=1e-6)
+    np.testing.assert_allclose(y.std(axis=0), weight if learnt else 1, rtol=1e-5)
+    np.testing.assert_allclose(running[0], 0.1 * x.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(running[1], 0.9 + 0.1 * x.var(axis=0, ddof=1), rtol=1e-6)
+
+    # With the running moments, those of the data for once, and what comes before is as if it were in them.
+    moments = (x.mean(axis=0) + before, x.var(axis=0))
+    other = functional.channel_normal(None, 0, *moments, 0.1, *affine, before, 0.0)
+    np.testing.assert_allclose(x * other.scale + other.shift, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_gradient_of_normalised_channels_is_that_of_differences(batch):
+    rng = np.random.default_rng(1)
+    x, g = rng.standard_normal((2, 7, 3))
+    weight, bias = rng.uniform(0.5, 2, (2, 3))
+
+    def loss(x, weight, bias):
+        moments, n = (functional.channel_moments(x), len(x)) if batch else (None, 0)
+        normal = functional.channel_normal(
+            moments, n, np.full(3, 0.2), np.full(3, 1.5), 0.1, weight, bias, None, 1e-5
+        )
+        return (g * (x * normal.scale + normal.shift)).sum(), normal
+
+    def differences(of):
+        step, slopes = 1e-6, np.zeros(of.shape)
+        for at in np.ndindex(of.shape):
+            pair = []
+            for sign in (1, -1):
+                of[at] += sign * step
+                pair.append(loss(x, weight, bias)[0])
+                of[at] -= sign * step
+            slopes[at] = (pair[0] - pair[1]) / (2 * step)
+        return slopes
+
+    grad_weight, grad_bias = np.ones((2, 3))
+    sums = functional.channel_sums(g, x)
+    factor, slope, shift = functional.channel_pull(
+        loss(x, weight, bias)[1], weight, *sums, 2.0, grad_weight, grad_bias
+    )
+    np.testing.assert_allclose(g * factor + x * slope + shift, differences(x), atol=1e-7)
+    np.testing.assert_allclose(grad_weight, 1 + 2 * differences(weight), atol=1e-7)
+    np.testing.assert_allclose(grad_bias, 1 + 2 * differences(bias), atol=1e-7)
+
+
 @given(
     st.integers(0, 6), st.integers(1, 19), st.integers(1, 40), st.booleans(),
     st.sampled_from([np.float32, np.float64]), st.integers(0, 9),

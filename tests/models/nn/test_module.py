@@ -476,3 +476,28 @@ def test_what_runs_together_is_found_anew_where_a_part_is_converted():
     got = net.forward(x)
     assert got.dtype == wanted.dtype == np.float32
     np.testing.assert_array_equal(got, wanted)
+
+
+def test_gradients_and_steps_follow_what_was_set_anew():
+    net = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU())
+    net.zero_grad_parameters()
+    net.update_parameters(1.0)
+    weight = nn.Parameter(np.ones((2, 3), np.float32))
+    weight.grad = np.full((2, 3), 2, np.float32)
+    net[0].weight = weight
+    net.add(nn.Linear(2, 1, rng=1))
+    net[2].weight.grad[...] = 3
+    before = net[2].weight.value.copy()
+    net.update_parameters(0.5)
+    np.testing.assert_array_equal(weight.value, 0)
+    np.testing.assert_array_equal(net[2].weight.value, before - 1.5)
+    net.zero_grad_parameters()
+    assert not weight.grad.any()
+    assert not net[2].weight.grad.any()
+    assert list(net.parameters()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_a_found_list_of_parameters_is_not_the_callers():
+    net = nn.Sequential(nn.Linear(3, 2, rng=0))
+    net.parameters().clear()
+    assert list(net.parameters()) == ["0.weight", "0.bias"]

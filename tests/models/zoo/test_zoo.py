@@ -140,7 +140,7 @@ def test_rectifier_behind_the_pooling_is_the_same():
     net = zoo.tiny3d(3, widths=(4, 8), rng=0).evaluate()
     x = np.random.default_rng(0).standard_normal((2, 8, 8, 8, 1)).astype(np.float32)
     swapped = net.clone()
-    swapped.modules[2], swapped.modules[3] = swapped.modules[3], swapped.modules[2]
+    swapped[2], swapped[3] = swapped[3], swapped[2]
     np.testing.assert_array_equal(net.forward(x), swapped.forward(x))
 
 
