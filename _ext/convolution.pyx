@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from tile cimport DEPTH, UNITS, Product, grid, multiply, pack, parts, set_blocks
 from vector cimport LANES, ROWS, free_block, new_block, real
-from volume cimport Filter, Plan, Unit, Volume, gather, make_filter, make_plan, see, unit_at
+from volume cimport Filter, Plan, Unit, Volume, gather, keep_largest, make_filter, make_plan, pool, see, unit_at
 
 cdef enum:
     SUMS = 1 << 21   # numbers of all partial sums of a gradient, at most if it can be less
@@ -41,15 +41,20 @@ cdef void pack_tap(const Volume* filters, Py_ssize_t n_columns, Py_ssize_t colum
 
 
 def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
-             real[:, :, :, :, :] out, tuple stride, tuple before, tuple dilation, bint rectify, int threads):
-    """Write the correlation of volumes with filters (kT, kH, kW, C, D), times a scale plus a bias unless these are empty."""
+             real[:, :, :, :, :] out, tuple stride, tuple before, tuple dilation, tuple window, bint rectify, int threads):
+    """Write the correlation of volumes with filters (kT, kH, kW, C, D), times a scale plus a bias unless these are empty.
+
+    Of each ``window`` of places, in one frame, the largest is written.
+    """
     cdef Volume v = see(x), o = see(out), filters = see(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], stride, before, dilation, (<object> out).shape[1:4])
+    cdef bint pooled = pool(&f, window)
     cdef Plan p = make_plan(&v, &f, x.shape[0])
     cdef Py_ssize_t depth = weight.shape[0] * weight.shape[1] * weight.shape[2] * weight.shape[3]
     cdef Py_ssize_t blocks = parts(weight.shape[4], 2 * LANES), n_taps = weight.shape[0] * weight.shape[1] * weight.shape[2]
     cdef Py_ssize_t pixels = p.rows * p.columns, i
-    cdef Py_ssize_t size = 0 if p.direct else p.part[0] * p.pitch[0]
+    cdef Py_ssize_t seen = 0 if p.direct else p.part[0] * p.pitch[0]
+    cdef Py_ssize_t size = seen + (pixels * o.channels if pooled else 0)
     cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * sizeof(real))
     cdef real* copies = <real*> new_block(threads * size * sizeof(real))
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block(4 * pixels * sizeof(Py_ssize_t))
@@ -62,7 +67,7 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
         with nogil:
             memset(copies, 0, threads * size * sizeof(real))
             list_taps(&f, &p, v.channels, steps)
-            make_tables(&f, &p, &o, tables)
+            make_tables(&f, &p, &o, pooled, tables)
             whole.steps, whole.n_steps = steps, depth
             whole.right, whole.block, whole.stride, whole.n_columns = packed, depth * 2 * LANES, 2 * LANES, weight.shape[4]
             whole.pair = 0 if p.columns % 2 or f.places[2] % 2 else f.stride[2] * p.pitch[2]
@@ -73,7 +78,7 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
                 pack_tap(&filters, weight.shape[4], weight.strides[4] // <Py_ssize_t> sizeof(real), i % n_taps, i // n_taps,
                          depth, factors, packed)
             for i in prange(p.units, num_threads=threads, schedule="dynamic"):
-                convolve_unit(&v, &f, &p, &o, whole, tables, copies + threadid() * size, i)
+                convolve_unit(&v, &f, &p, &o, whole, tables, copies + threadid() * size, seen, pooled, i)
     finally:
         free_block(packed)
         free_block(copies)
@@ -81,26 +86,34 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
         free_block(steps)
 
 
-cdef void make_tables(const Filter* f, const Plan* p, const Volume* o, Py_ssize_t* tables) noexcept nogil:
-    """Write where the pixels of a unit stand in what it reads and in the output; behind it the same for the last strip."""
+cdef void make_tables(const Filter* f, const Plan* p, const Volume* o, bint alone, Py_ssize_t* tables) noexcept nogil:
+    """Write where the pixels of a unit stand in what it reads and in the output, or in an output of the unit alone; behind
+    it the same for the last strip."""
     cdef Py_ssize_t pixels = p.rows * p.columns, last = f.places[2] - (p.strips - 1) * p.columns
+    cdef Py_ssize_t pixel = o.channels if alone else o.stride[3]
     grid(p.rows, p.columns, f.stride[1] * p.pitch[1], f.stride[2] * p.pitch[2], tables)
-    grid(p.rows, p.columns, o.stride[2], o.stride[3], tables + pixels)
+    grid(p.rows, p.columns, p.columns * pixel if alone else o.stride[2], pixel, tables + pixels)
     grid(p.rows, last, f.stride[1] * p.pitch[1], f.stride[2] * p.pitch[2], tables + 2 * pixels)
-    grid(p.rows, last, o.stride[2], o.stride[3], tables + 3 * pixels)
+    grid(p.rows, last, last * pixel if alone else o.stride[2], pixel, tables + 3 * pixels)
 
 
 cdef void convolve_unit(const Volume* v, const Filter* f, const Plan* p, const Volume* o, Product product,
-                        const Py_ssize_t* tables, real* block, Py_ssize_t i) noexcept nogil:
+                        const Py_ssize_t* tables, real* block, Py_ssize_t seen, bint pooled, Py_ssize_t i) noexcept nogil:
+    """Make a band of places; what is to be pooled stands behind what is seen in the block."""
     cdef Unit u = unit_at(p, f, i)
     cdef Py_ssize_t pixels = p.rows * p.columns
     if u.columns < p.columns:
         tables += 2 * pixels
     product.left, product.rows, product.n_rows = gather(v, f, p, &u, block), tables, u.rows * u.columns
     product.places = tables + pixels
-    product.out = (<real*> o.data + u.sample * o.stride[0] + u.frame * o.stride[1] + u.row * o.stride[2]
-                   + u.column * o.stride[3])
+    if pooled:
+        product.out = block + seen
+    else:
+        product.out = (<real*> o.data + u.sample * o.stride[0] + u.frame * o.stride[1] + u.row * o.stride[2]
+                       + u.column * o.stride[3])
     multiply_all(&product)
+    if pooled:
+        keep_largest(f, &u, product.out, u.frame, o)
 
 
 cdef struct Right:
@@ -149,7 +162,7 @@ def weight_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_
             raise MemoryError
         with nogil:
             memset(copies, 0, threads * size * sizeof(real))
-            make_tables(&f, &p, &g, tables)
+            make_tables(&f, &p, &g, False, tables)
             list_taps(&f, &p, v.channels, tables + 4 * pixels)
             grid(1, depth, 0, right.width, tables + 4 * pixels + depth)
             whole.rows, whole.places = tables + 4 * pixels, tables + 4 * pixels + depth

@@ -8,10 +8,10 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from tile cimport UNITS, parts
+from tile cimport UNITS, parts, whole_parts
 from vector cimport (LANES, PLACES, SLIDES, everywhere, free_block, larger, load, load_some, new_block, real, store_some, vec,
                      zeros)
-from volume cimport Filter, Plan, Unit, Volume, gather_frame, make_filter, make_plan, see, unit_at
+from volume cimport Filter, Plan, Unit, Volume, gather_frame, keep_largest, make_filter, make_plan, pool, see, unit_at
 
 cdef enum:
     SUMS = 1 << 20   # numbers of all partial sums of a gradient, at most if it can be less
@@ -38,7 +38,7 @@ cdef Plan make_bands(const Volume* v, const Filter* f, Py_ssize_t samples, Runs*
     p.pitch[1] = p.part[2] * v.channels
     p.pitch[0] = p.part[1] * p.pitch[1]
     r.runs = min(parts(UNITS, bands), f.places[0])
-    r.frames = parts(f.places[0], r.runs)
+    r.frames = whole_parts(parts(f.places[0], r.runs), f.window[0])
     r.runs = parts(f.places[0], r.frames)
     r.units = bands * r.runs
     return p
@@ -101,33 +101,34 @@ cdef inline void slide_tile(const real* left, Py_ssize_t pixel, const Py_ssize_t
             store_some(out + j * out_pixel, larger(floor, sums[j]), columns)
 
 
-cdef void slide_frame(const Volume* o, const Plan* p, const Unit* u, Py_ssize_t frame, const real* block,
-                      const Py_ssize_t* rows, Py_ssize_t n_rows, const real* packed, vec bias, vec floor) noexcept nogil:
+cdef void slide_frame(const Plan* p, const Unit* u, const real* block, const Py_ssize_t* rows, Py_ssize_t n_rows,
+                      const real* packed, vec bias, vec floor, real* out, Py_ssize_t out_row, Py_ssize_t out_pixel,
+                      int columns) noexcept nogil:
     """Make one frame of a band."""
     cdef Py_ssize_t i, j
-    cdef real* out = <real*> o.data + u.sample * o.stride[0] + frame * o.stride[1]
     for i in range(u.rows):
         j = 0
         while j < u.columns:
             slide_tile(block + i * p.pitch[1] + j * p.pitch[2], p.pitch[2], rows, n_rows, packed, bias, floor,
-                       out + (u.row + i) * o.stride[2] + (u.column + j) * o.stride[3], o.stride[3], u.columns - j,
-                       <int> o.channels)
+                       out + i * out_row + j * out_pixel, out_pixel, u.columns - j, columns)
             j += PLACES
 
 
 def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
-          real[:, :, :, :, :] out, tuple before, bint rectify, int threads):
+          real[:, :, :, :, :] out, tuple before, tuple window, bint rectify, int threads):
     """Write the correlation of volumes with filters (kT, kH, 3, C, D), times a scale plus a bias unless these are empty.
 
-    There are at most `lanes` channels D.
+    There are at most `lanes` channels D. Of each ``window`` of places the largest is written.
     """
     cdef Volume v = see(x), o = see(out), filters = see(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], (1, 1, 1), before, (1, 1, 1), (<object> out).shape[1:4])
+    cdef bint pooled = pool(&f, window)
     cdef Runs r
     cdef Plan p = make_bands(&v, &f, x.shape[0], &r)
     cdef Py_ssize_t n_rows = f.taps[0] * f.taps[1] * v.channels, i
     # The last tile of a row reads beyond it.
-    cdef Py_ssize_t block = f.taps[0] * p.pitch[0] + PLACES * v.channels
+    cdef Py_ssize_t seen = f.taps[0] * p.pitch[0] + PLACES * v.channels
+    cdef Py_ssize_t block = seen + (p.rows * p.columns * o.channels if pooled else 0)
     cdef real* packed = <real*> new_block(n_rows * 3 * LANES * sizeof(real))
     cdef real* blocks = <real*> new_block(threads * block * sizeof(real))
     cdef Py_ssize_t* rows = <Py_ssize_t*> new_block(f.taps[0] * n_rows * sizeof(Py_ssize_t))
@@ -145,7 +146,8 @@ def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const r
                 pack_row(&filters, weight.strides[4] // <Py_ssize_t> sizeof(real), o.channels, factors, i,
                          packed + i * 3 * LANES)
             for i in prange(r.units, num_threads=threads, schedule="dynamic"):
-                slide_unit(&v, &f, &p, &r, &o, rows, n_rows, packed, term, floor, blocks + threadid() * block, i)
+                slide_unit(&v, &f, &p, &r, &o, rows, n_rows, packed, term, floor, blocks + threadid() * block,
+                           seen if pooled else 0, i)
     finally:
         free_block(packed)
         free_block(blocks)
@@ -153,14 +155,24 @@ def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const r
 
 
 cdef void slide_unit(const Volume* v, const Filter* f, const Plan* p, const Runs* r, const Volume* o, const Py_ssize_t* rows,
-                     Py_ssize_t n_rows, const real* packed, vec bias, vec floor, real* block, Py_ssize_t i) noexcept nogil:
+                     Py_ssize_t n_rows, const real* packed, vec bias, vec floor, real* block, Py_ssize_t to_pool,
+                     Py_ssize_t i) noexcept nogil:
+    """Make a band of some frames; what is to be pooled stands in the block at ``to_pool``, unless that is 0."""
     cdef Unit u = run_at(p, f, r, i)
-    cdef Py_ssize_t taps = f.taps[0], frame, n = min(r.frames, f.places[0] - u.frame)
+    cdef Py_ssize_t taps = f.taps[0], frame, made, n = min(r.frames, f.places[0] - u.frame)
     for frame in range(n + taps - 1):
         gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
-        if frame >= taps - 1:
-            slide_frame(o, p, &u, u.frame + frame + 1 - taps, block, rows + (frame + 1) % taps * n_rows, n_rows, packed,
-                        bias, floor)
+        made = u.frame + frame + 1 - taps
+        if frame < taps - 1:
+            continue
+        if to_pool:
+            slide_frame(p, &u, block, rows + (frame + 1) % taps * n_rows, n_rows, packed, bias, floor, block + to_pool,
+                        u.columns * o.channels, o.channels, <int> o.channels)
+            keep_largest(f, &u, block + to_pool, made, o)
+        else:
+            slide_frame(p, &u, block, rows + (frame + 1) % taps * n_rows, n_rows, packed, bias, floor,
+                        <real*> o.data + u.sample * o.stride[0] + made * o.stride[1] + u.row * o.stride[2]
+                        + u.column * o.stride[3], o.stride[2], o.stride[3], <int> o.channels)
 
 
 cdef extern from "slide.h" nogil:

@@ -2,8 +2,8 @@
 
 from libc.string cimport memcpy, memset
 
-from tile cimport UNITS, parts
-from vector cimport ROWS, real
+from tile cimport UNITS, parts, whole_parts
+from vector cimport LANES, ROWS, larger, load_some, real, store_some, vec
 
 cdef enum:
     PIXELS = 512     # pixels of a unit of work
@@ -26,6 +26,8 @@ cdef struct Filter:
     Py_ssize_t[3] before
     Py_ssize_t[3] dilation
     Py_ssize_t[3] places
+    # Of so many places along each axis only the largest number is wanted.
+    Py_ssize_t[3] window
 
 
 cdef struct Plan:
@@ -54,8 +56,17 @@ cdef inline Filter make_filter(tuple taps, tuple stride, tuple before, tuple dil
     cdef int axis
     for axis in range(3):
         f.taps[axis], f.stride[axis], f.before[axis] = taps[axis], stride[axis], before[axis]
-        f.dilation[axis], f.places[axis] = dilation[axis], places[axis]
+        f.dilation[axis], f.places[axis], f.window[axis] = dilation[axis], places[axis], 1
     return f
+
+
+cdef inline bint pool(Filter* f, tuple window):
+    """Look at the output as windows of places; say whether a window has several."""
+    cdef int axis
+    for axis in range(3):
+        f.window[axis] = window[axis]
+        f.places[axis] *= f.window[axis]
+    return f.window[0] * f.window[1] * f.window[2] > 1
 
 
 cdef inline Py_ssize_t reach(const Filter* f, int axis, Py_ssize_t places) noexcept nogil:
@@ -70,14 +81,15 @@ cdef inline Plan make_plan(const Volume* v, const Filter* f, Py_ssize_t samples)
     for axis in range(3):
         if f.before[axis] > 0 or reach(f, axis, f.places[axis]) - f.before[axis] > v.size[axis]:
             p.direct = False
-    p.columns = parts(f.places[2], parts(f.places[2], PIXELS))
+    p.columns = whole_parts(parts(f.places[2], parts(f.places[2], PIXELS)), f.window[2])
     p.rows = min(max(PIXELS // p.columns, 1), f.places[1])
     p.part[0], p.part[2] = reach(f, 0, 1), reach(f, 2, p.columns)
     while p.rows > 1 and (samples * f.places[0] * parts(f.places[1], p.rows) < UNITS and p.rows * p.columns > FEWEST
                           or not p.direct and p.part[0] * reach(f, 1, p.rows) * p.part[2] * v.channels > BLOCK):
         p.rows = parts(p.rows, 2)
     p.bands = parts(f.places[1], p.rows)
-    p.rows = parts(f.places[1], p.bands)
+    p.rows = whole_parts(parts(f.places[1], p.bands), f.window[1])
+    p.bands = parts(f.places[1], p.rows)
     p.strips = parts(f.places[2], p.columns)
     p.units = samples * f.places[0] * p.bands * p.strips
     p.part[1] = reach(f, 1, p.rows)
@@ -149,3 +161,37 @@ cdef inline Volume see(const real[:, :, :, :, :] x) noexcept nogil:
         v.size[axis] = x.shape[axis + 1]
     v.channels = x.shape[4]
     return v
+
+
+cdef inline void keep_lanes(const Filter* f, const real* source, Py_ssize_t row, Py_ssize_t pixel, bint first, real* out,
+                            int n) noexcept nogil:
+    """Write the largest of a window of ``n`` numbers each, or of these and what was written before."""
+    cdef vec value = load_some(source if first else out, n)
+    cdef Py_ssize_t i, j
+    for i in range(f.window[1]):
+        for j in range(f.window[2]):
+            value = larger(load_some(source + i * row + j * pixel, n), value)
+    store_some(out, value, n)
+
+
+cdef inline void keep_largest(const Filter* f, const Unit* u, const real* band, Py_ssize_t frame, const Volume* o) noexcept nogil:
+    """Write the largest numbers of the windows in one frame of a band, or of these and what was written for frames before."""
+    cdef Py_ssize_t i, j, c, n, row = u.columns * o.channels
+    cdef bint first = frame % f.window[0] == 0
+    cdef real* out
+    for i in range(u.rows // f.window[1]):
+        out = (<real*> o.data + u.sample * o.stride[0] + frame // f.window[0] * o.stride[1]
+               + (u.row // f.window[1] + i) * o.stride[2] + u.column // f.window[2] * o.stride[3])
+        for j in range(u.columns // f.window[2]):
+            c = 0
+            while c < o.channels:
+                n = min(o.channels - c, LANES)
+                if n == LANES:
+                    keep_lanes(f, band + j * f.window[2] * o.channels + c, row, o.channels, first, out + c, LANES)
+                elif n == LANES // 2:
+                    keep_lanes(f, band + j * f.window[2] * o.channels + c, row, o.channels, first, out + c, LANES // 2)
+                else:
+                    keep_lanes(f, band + j * f.window[2] * o.channels + c, row, o.channels, first, out + c, <int> n)
+                c += LANES
+            out += o.stride[3]
+        band += f.window[1] * row

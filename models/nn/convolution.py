@@ -103,12 +103,23 @@ class _Convolution(Module):
             raise ValueError(f"{type(self).__name__} expects {expected(self.axes, channels)}, got {x.shape}")
         return lift(x, self.axes)
 
+    def places(self, volumes: Array) -> Triple:
+        """Return how many places the filters have along each axis."""
+        how = (self.how[name] for name in ("stride", "padding", "dilation"))
+        return functional.conv_places(volumes.shape[1:4], self._filters().shape[:3], *how)
+
     def convolved(
-        self, volumes: Array, rectify: bool = False, scale: Array | None = None, shift: Array | None = None
+        self,
+        volumes: Array,
+        rectify: bool = False,
+        scale: Array | None = None,
+        shift: Array | None = None,
+        pool: Triple = (1, 1, 1),
     ) -> Array:
         """Return the convolution of volumes; ``scale`` and ``shift`` take the place of the bias."""
         bias = self.bias.value if scale is None and self.bias is not None else shift
-        return functional.conv3d(volumes, self._filters(), bias, **self.how, scale=scale, rectify=rectify)
+        how = {**self.how, "scale": scale, "rectify": rectify, "pool": pool}
+        return functional.conv3d(volumes, self._filters(), bias, **how)
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volumes = self.lifted(x)

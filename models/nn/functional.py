@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from itertools import product
-from math import gcd
+from math import gcd, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from .playback import run
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
 
+_ONE = (1, 1, 1)
 _WORTH_SHARING = 2**16
 _FEW_SAMPLES = 15
 # From which products per place, and which tiles of 2 x 2 places, Winograd's filtering is faster.
@@ -69,12 +70,12 @@ def _check_filter(x: Array, weight: Array, groups: int) -> None:
 
 
 @lru_cache(maxsize=256)
-def _places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dilation: Triple) -> Triple:
+def conv_places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dilation: Triple) -> Triple:
     """Return how many places a filter has along each axis."""
-    places = tuple(conv_size(*of) for of in zip(size, taps, stride, padding, dilation, strict=True))
-    if 0 in places:
+    n = tuple(conv_size(*of) for of in zip(size, taps, stride, padding, dilation, strict=True))
+    if 0 in n:
         raise ValueError(f"a filter of {taps} does not fit into volumes of {size} padded by {padding}")
-    return places  # type: ignore[return-value]
+    return n  # type: ignore[return-value]
 
 
 def apply(function: np.ufunc, *arrays: Array) -> Array:
@@ -119,6 +120,7 @@ def conv3d(
     groups: int = 1,
     scale: Array | None = None,
     rectify: bool = False,
+    pool: Triple = _ONE,
     threads: int | None = None,
 ) -> Array:
     """Correlate volumes with filters.
@@ -139,6 +141,8 @@ def conv3d(
         What the filters are multiplied by.
     rectify : bool
         Whether what is below 0 becomes 0.
+    pool : tuple of three int
+        Of each window of that many places, side by side, only the largest number is kept.
     threads : int, optional
         How many threads share the work.
 
@@ -152,12 +156,21 @@ def conv3d(
         If the shapes do not go together, or the filter is larger than the padded volume.
     """
     _check_filter(x, weight, groups)
-    size = _places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
-    out = empty((len(x), *size, weight.shape[4]), x.dtype)
+    size = conv_places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
+    shape, lanes = (len(x), *size, weight.shape[4] // groups), kernels.of(x.dtype).lanes()
+    method = _method(weight.shape[:4] + shape[4:], shape, stride, dilation, lanes)
+    # The largest is kept where a window lies in what one unit of work makes.
+    at_once = pool != _ONE and (method == "slide" or (method == "direct" and pool[0] == 1))
+    at_once &= all(n >= k for n, k in zip(size, pool, strict=True))
+    kept = (n // k for n, k in zip(size, pool, strict=True)) if at_once else size
+    out = empty((len(x), *kept, weight.shape[4]), x.dtype)
     arrays = (x, weight, out, _row(scale, x.dtype), _row(bias, x.dtype))
     for a, w, y, *rows in _split(groups, *arrays):
-        _convolve(a, w, rows, y, (stride, padding, dilation, rectify), threads)
-    return out
+        how = (stride, padding, dilation, pool if at_once else _ONE, rectify)
+        _convolve(method, a, w, rows, y, how, threads)
+    if at_once or pool == _ONE:
+        return out
+    return max_pool3d(out, pool, pool, track=False, threads=threads).output
 
 
 def _row(row: Array | None, dtype: np.dtype) -> Array:
@@ -166,31 +179,33 @@ def _row(row: Array | None, dtype: np.dtype) -> Array:
 
 
 def _convolve(
+    method: str,
     x: Array,
     weight: Array,
     scale_and_bias: list[Array],
     out: Array,
-    how: tuple[Triple, Triple, Triple, bool],
+    how: tuple[Triple, Triple, Triple, Triple, bool],
     threads: int | None,
 ) -> None:
     """Write the correlation into ``out``.
 
-    ``how``: stride, how many pixels outside of the volume the first place stands, dilation, whether to rectify.
+    ``how``: stride, how many pixels outside of the volume the first place stands, dilation, windows, whether to rectify.
     """
     if not out.size:
         return
     if not x.shape[4]:
         out[...] = scale_and_bias[1] if scale_and_bias[1].size else 0
         return
-    team = _team(threads, out.size * weight.size // weight.shape[4] // 16)
+    _, before, _, window, rectify = how
+    team = _team(threads, out.size * prod(window) * weight.size // weight.shape[4] // 16)
     arrays = (_near(x), weight.astype(x.dtype, copy=False), *scale_and_bias, out)
-    stride, before, dilation, rectify = how
     kernel = kernels.of(x.dtype)
-    method = _method(weight.shape, out.shape, stride, dilation, kernel.lanes())
     if method == "direct":
         run(kernel.convolve, *arrays, *how, team)
+    elif method == "slide":
+        run(kernel.slide, *arrays, before, window, rectify, team)
     else:
-        run(getattr(kernel, method), *arrays, before, rectify, team)
+        run(kernel.winograd, *arrays, before, rectify, team)
 
 
 @lru_cache(maxsize=256)
@@ -267,13 +282,16 @@ def conv3d_input_gradient(
     gradient = empty(shape, grad_output.dtype)
     if not complete:
         gradient.fill(0)
-    nothing = _nothing(1, gradient.dtype)
+    nothing, lanes = _nothing(1, gradient.dtype), kernels.of(gradient.dtype).lanes()
     for g, w, to in _split(groups, grad_output, weight, gradient):
         for t, y, x in phases:
             part = to[:, t.pixels, y.pixels, x.pixels]
             filters = w[t.taps, y.taps, x.taps].swapaxes(3, 4)
             before, steps = (t.before, y.before, x.before), (t.dilation, y.dilation, x.dilation)
-            _convolve(g, filters, [nothing, nothing], part, ((1, 1, 1), before, steps, False), threads)
+            method = _method(filters.shape, part.shape, _ONE, steps, lanes)
+            _convolve(
+                method, g, filters, [nothing, nothing], part, (_ONE, before, steps, _ONE, False), threads
+            )
     return gradient
 
 

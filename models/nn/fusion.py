@@ -99,9 +99,10 @@ class Block:
     def _predict(self, volumes: Array) -> Array:
         normal = self.norm and self.norm.normal(volumes, value_of(self.conv.bias))
         affine = (normal.scale, normal.shift) if normal else (None, None)
-        output = self.conv.convolved(volumes, self.rectify and self.pool is None, *affine)
-        if self.pool is None:
-            return output
+        if self.pool is None or self.pool.tiles(self.conv.places(volumes)):
+            window = (1, 1, 1) if self.pool is None else self.pool.kernel
+            return self.conv.convolved(volumes, self.rectify, *affine, window)
+        output = self.conv.convolved(volumes, False, *affine)
         self.at = self.pool_place
         return self.pool.pooled(output, rectify=self.rectify).output
 

@@ -33,8 +33,12 @@ def conv3d(
     groups: int = 1,
     scale: Array | None = None,
     rectify: bool = False,
+    pool: Triple = (1, 1, 1),
 ) -> Array:
     """Correlate volumes (N, T, H, W, C) with filters (kT, kH, kW, C / groups, D)."""
+    if pool != (1, 1, 1):
+        whole = conv3d(x, weight, bias, stride, padding, dilation, groups, scale, rectify)
+        return max_pool3d(whole, pool, pool)[0]
     weight = weight if scale is None else weight * scale
     if groups > 1:
         parts = _grouped(groups, x, weight)

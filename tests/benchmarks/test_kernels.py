@@ -108,7 +108,7 @@ SLID = [Filters((16, 16, 64, 64, 1), FEW), Filters((16, 8, 32, 32, 16), FEW)]
 @times("convolve", STRIDED, POINTS, *STAGES, operations=Filters.operations)
 def convolve(filters):
     x, weight, out = filters.arrays()
-    how = (filters.stride, filters.padding, (1, 1, 1), False, default_threads())
+    how = (filters.stride, filters.padding, (1, 1, 1), (1, 1, 1), False, default_threads())
     return lambda: HOT.convolve(x, weight, NOTHING, NOTHING, out, *how)
 
 
@@ -122,8 +122,24 @@ def weight_gradient(filters):
 @times("slide", *SLID, operations=Filters.operations)
 def slide(filters):
     x, weight, out = filters.arrays()
-    how = (filters.padding, False, default_threads())
+    how = (filters.padding, (1, 1, 1), False, default_threads())
     return lambda: HOT.slide(x, weight, NOTHING, NOTHING, out, *how)
+
+
+@times("convolve", FRAMES, operations=Filters.operations)
+def convolve_pooled(filters):
+    x, weight, out = filters.arrays()
+    pooled = out[:, :, ::2, ::2].copy()
+    how = (filters.stride, filters.padding, (1, 1, 1), (1, 2, 2), False, default_threads())
+    return lambda: HOT.convolve(x, weight, NOTHING, NOTHING, pooled, *how)
+
+
+@times("slide", *SLID, operations=Filters.operations)
+def slide_pooled(filters):
+    x, weight, out = filters.arrays()
+    pooled = out[:, ::2, ::2, ::2].copy()
+    how = (filters.padding, (2, 2, 2), False, default_threads())
+    return lambda: HOT.slide(x, weight, NOTHING, NOTHING, pooled, *how)
 
 
 @times("slide_gradient", *SLID, operations=Filters.operations)

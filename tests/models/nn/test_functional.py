@@ -63,13 +63,19 @@ def convolutions(draw):
     return x, weight, bias, (stride, padding, dilation, groups), rng, strided
 
 
-@given(convolutions(), st.booleans(), st.booleans())
+@given(convolutions(), st.booleans(), st.booleans(), triples)
 @settings(max_examples=120)
-def test_convolution_and_gradients(case, scaled, rectify):
+def test_convolution_and_gradients(case, scaled, rectify, pool):
     x, weight, bias, how, rng, strided = case
     scale = rng.standard_normal(weight.shape[-1]).astype(x.dtype) if scaled else None
     wanted = reference.conv3d(x, weight, bias, *how, scale, rectify)
     assert_close(functional.conv3d(x, weight, bias, *how, scale, rectify), wanted)
+    if all(n >= k for n, k in zip(wanted.shape[1:4], pool, strict=True)):
+        largest = reference.conv3d(x, weight, bias, *how, scale, rectify, pool)
+        assert_close(functional.conv3d(x, weight, bias, *how, scale, rectify, pool), largest)
+    else:
+        with pytest.raises(ValueError, match="does not fit"):
+            functional.conv3d(x, weight, bias, *how, scale, rectify, pool)
     g = volume(rng, wanted.shape, x.dtype, strided)
     size, taps = x.shape[1:4], weight.shape[:3]
     got = functional.conv3d_input_gradient(g, weight, size, *how)
@@ -103,6 +109,46 @@ def test_larger_convolutions(dtype, shape, taps, how):
     assert_close(got, reference.conv3d_input_gradient(wanted, weight, shape[1:4], *how))
     got = functional.conv3d_weight_gradient(x, wanted, taps, *how)
     assert_close(got, reference.conv3d_weight_gradient(x, wanted, taps, *how))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "taps", "width", "pool", "fused"),
+    [
+        (
+            (2, 9, 37, 40, 3),
+            (3, 3, 3),
+            4,
+            (2, 2, 2),
+            True,
+        ),  # sliding, several units, some of the last places unused
+        ((1, 17, 31, 20, 1), (3, 3, 3), 8, (4, 3, 2), True),
+        ((2, 1, 6, 1300, 2), (1, 3, 3), 3, (1, 2, 7), True),  # a row longer than a unit
+        ((2, 1, 64, 20, 5), (1, 5, 5), 40, (1, 3, 3), True),  # direct
+        ((1, 2, 5, 1300, 3), (1, 1, 2), 40, (1, 2, 5), True),
+        (
+            (1, 6, 20, 20, 5),
+            (1, 5, 5),
+            40,
+            (2, 2, 2),
+            False,
+        ),  # windows over frames that are not made together
+        ((2, 4, 20, 20, 16), (3, 3, 3), 32, (2, 2, 2), False),  # Winograd's
+    ],
+    ids=str,
+)
+def test_the_largest_of_larger_convolutions(dtype, shape, taps, width, pool, fused, threads, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(s).astype(dtype) for s in (shape, (*taps, shape[4], width)))
+    wanted = reference.conv3d(x, weight, padding=(1, 1, 1), pool=pool)
+    poolings, plain = [], functional.max_pool3d
+    monkeypatch.setattr(
+        functional, "max_pool3d", lambda *args, **how: poolings.append(1) or plain(*args, **how)
+    )
+    assert_close(functional.conv3d(x, weight, padding=(1, 1, 1), pool=pool, threads=threads), wanted)
+    if fused and dtype is np.float32 and kernels.INSTRUCTION_SET == "avx512":
+        assert not poolings
 
 
 def test_the_gradient_of_a_large_filter_bank():
