@@ -45,7 +45,7 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
     # What a thread packs itself lies near to it: then a unit of work is all columns of some rows.
     cdef bint own = apart and bands > 1
     cdef Py_ssize_t columns = whole_parts(parts(n_columns, 1 if own else parts(UNITS, bands)), 2 * LANES)
-    cdef Py_ssize_t strips = parts(n_columns, columns)
+    cdef Py_ssize_t strips = parts(n_columns, columns), band, strip
     cdef real* packed = <real*> new_block(blocks * depth * 2 * LANES * size)
     cdef real* packed_left = <real*> new_block((panels if apart else 0) * depth * ROWS * size)
     cdef Py_ssize_t* tables = <Py_ssize_t*> new_block((2 * n_rows + depth) * sizeof(Py_ssize_t))
@@ -75,8 +75,10 @@ def product(const real[:, :] left, const real[:, :] right, const real[::1] bias,
                      right.strides[1] // size, min(PIECE, depth - i % pieces * PIECE), n_columns, i // pieces,
                      NULL, packed + (i // pieces * depth + i % pieces * PIECE) * 2 * LANES)
             for i in prange(bands * strips, num_threads=threads, schedule="static"):
-                multiply_part(whole, i // strips * panels // bands, (i // strips + 1) * panels // bands,
-                              i % strips * columns, columns, &left[0, 0], left_step, own, packed_left)
+                # Neighbours among the units share columns, which their thread has packed, or else rows.
+                band, strip = (i % bands, i // bands) if blocks else (i // strips, i % strips)
+                multiply_part(whole, band * panels // bands, (band + 1) * panels // bands, strip * columns, columns,
+                              &left[0, 0], left_step, own, packed_left)
     finally:
         free_block(packed)
         free_block(packed_left)

@@ -13,6 +13,8 @@ from scipy.special import expit, xlogy
 from .module import Array, Value
 from .tables import add_values
 
+_TINY = float(np.finfo(float).tiny)
+
 
 class Criterion(ABC):
     """A loss: `forward` returns the number, `backward` its gradient with respect to ``input``.
@@ -56,10 +58,10 @@ def check_targets(target: ArrayLike, shape: tuple[int, ...], n_classes: int) -> 
     if target.shape != shape or not (target.size == 0 or np.issubdtype(target.dtype, np.integer)):
         wanted = f"{shape[0]} integers" if len(shape) == 1 else f"integers of shape {shape}"
         raise ValueError(f"targets must be {wanted}, got {target.dtype} of shape {target.shape}")
-    wrong = target[(target < 0) | (target >= n_classes)]
-    if wrong.size:
+    if target.size and (target.min() < 0 or target.max() >= n_classes):
+        wrong = target[(target < 0) | (target >= n_classes)]
         raise ValueError(f"target {wrong[0]} is none of the {n_classes} classes 0 to {n_classes - 1}")
-    return target.astype(np.intp)
+    return target.astype(np.intp, copy=False)
 
 
 class NLLLoss(Criterion):
@@ -98,15 +100,21 @@ class NLLLoss(Criterion):
         target, n_classes = np.asarray(target), input.shape[-1]
         if self.weight is not None and self.weight.shape != (n_classes,):
             raise ValueError(f"there are {n_classes} classes and weights of shape {self.weight.shape}")
-        kept = np.ones(target.shape, bool) if self.ignore_index is None else target != self.ignore_index
-        target = check_targets(np.where(kept, target, 0), input.shape[:-1], n_classes)
+        kept = None if self.ignore_index is None else target != self.ignore_index
+        target = check_targets(
+            target if kept is None else np.where(kept, target, 0), input.shape[:-1], n_classes
+        )
         wanted = np.full(input.shape, self.label_smoothing / n_classes)
-        chosen = target[..., np.newaxis]
-        share = np.take_along_axis(wanted, chosen, -1) + (1 - self.label_smoothing)
-        np.put_along_axis(wanted, chosen, share, -1)
-        weight = np.ones(n_classes) if self.weight is None else self.weight
-        total = weight[target][kept].sum() if self.reduction == "mean" else 1.0
-        return wanted * weight * (kept / max(total, np.finfo(float).tiny))[..., np.newaxis]
+        wanted.reshape(-1, n_classes)[np.arange(target.size), target.reshape(-1)] += 1 - self.label_smoothing
+        counts = None if self.weight is None else self.weight[target]
+        if self.weight is not None:
+            wanted *= self.weight
+        if kept is not None:
+            counts = kept if counts is None else counts[kept]
+            wanted *= kept[..., np.newaxis]
+        if self.reduction == "mean":
+            wanted *= 1 / max(target.size if counts is None else counts.sum(), _TINY)
+        return wanted
 
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""

@@ -189,7 +189,7 @@ def _convolve(
 ) -> None:
     """Write the correlation into ``out``.
 
-    ``how``: stride, how many pixels outside of the volume the first place stands, dilation, windows, whether to rectify.
+    ``how``: stride, pixels outside of the volume where the first place stands, dilation, windows, whether to rectify.
     """
     if not out.size:
         return

@@ -41,7 +41,7 @@ class _MaxPool(_Windows):
         self.ceil_mode = ceil_mode
 
     def tiles(self, size: tuple[int, ...]) -> bool:
-        """Say whether windows stand side by side, without a gap, an overlap or a border, at least one of them in a volume."""
+        """Say whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
         plain = self.stride == self.kernel and self.padding == (0, 0, 0) and self.dilation == (1, 1, 1)
         return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, self.kernel, strict=True))
 
