@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
+from ..features.cache import compute
 from ..features.descriptors import Channel, GridDescriptor
-from ..features.motion import observe
 from ._training import Fold, encode, inner_folds, softmax
 from .base import Attempt, Clips, Explanation
 
@@ -77,11 +77,10 @@ class DescriptorSvm(Attempt):
         self.random_state = random_state
 
     def _descriptor(self) -> GridDescriptor:
-        return GridDescriptor(self.channels, self.cells, self.times)
+        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest)
 
     def _describe(self, clips: Clips) -> Array:
-        descriptor = self._descriptor()
-        return np.array([descriptor.describe(observe(clip, finest=self.finest)) for clip in clips])
+        return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Describe the clips, choose on held-out groups, learn from all."""

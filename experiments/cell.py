@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baselines.base import Attempt
+from ..features.cache import saved_seconds
 from .cost import Stopwatch, peak_memory_bytes
 from .datasets.base import Dataset
 from .splits import Fold
@@ -20,7 +21,10 @@ class ContractError(Exception):
 
 @dataclass
 class Outcome:
-    """What a finished cell gives; the names are those of `CellRecord`."""
+    """What a finished cell gives; the names are those of `CellRecord`.
+
+    What features from the cache cost when they were computed is not in the seconds, but in the saved ones.
+    """
 
     probabilities: NDArray[np.float64]
     fit_seconds: float
@@ -28,6 +32,8 @@ class Outcome:
     predict_seconds: float
     predict_cpu_seconds: float
     peak_memory_bytes: int
+    fit_saved_seconds: float = 0.0
+    predict_saved_seconds: float = 0.0
     n_parameters: int | None = None
     operations: int | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -58,11 +64,13 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     ContractError
         If the attempt gives anything but probabilities.
     """
-    clips = dataset.clips
+    clips, saved = dataset.clips, [saved_seconds()]
     with Stopwatch() as fit:
         attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
+    saved.append(saved_seconds())
     with Stopwatch() as predict:
         probabilities = attempt.predict_proba(clips[fold.test])
+    saved.append(saved_seconds())
     peak = peak_memory_bytes()
     probabilities = check_probabilities(attempt, probabilities, len(fold.test))
     counts = attempt.count()
@@ -73,6 +81,8 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         predict_seconds=predict.seconds,
         predict_cpu_seconds=predict.cpu_seconds,
         peak_memory_bytes=peak,
+        fit_saved_seconds=saved[1] - saved[0],
+        predict_saved_seconds=saved[2] - saved[1],
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
         artifacts=_artifacts(attempt) if explain else {},

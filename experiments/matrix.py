@@ -59,11 +59,13 @@ class _Checked(BaseModel):
 
 
 class Limits(_Checked):
-    """What one cell may use."""
+    """What one cell may use, and the features kept for all."""
 
     time: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] | None = None
     memory: Annotated[ByteSize, Field(gt=0)] | None = None
     threads: Annotated[int, Field(ge=1, strict=True)] = 1
+    #: What the features kept for all cells may take on the disk.
+    cache: Annotated[ByteSize, Field(gt=0)] = ByteSize(10 * 2**30)
 
 
 class DatasetEntry(_Checked):

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from ..baselines.base import Attempt
 from ..baselines.registry import Registry
 from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
+from ..features.cache import FeatureCache, using
 from . import provenance
 from .cell import Outcome, run_cell
 from .datasets.base import Dataset
@@ -25,6 +26,7 @@ from .matrix import AttemptEntry, DatasetEntry, Matrix
 from .splits import Fold
 from .store import CellRecord, Store
 
+_NO_CACHE = "none"
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split")
 
 
@@ -270,6 +272,12 @@ class RunSummary:
     n_skipped: int
 
 
+def default_cache() -> str:
+    """Return the folder of features: ``ACTIONBENCH_CACHE``, else one for caches of this user."""
+    own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return os.environ.get("ACTIONBENCH_CACHE") or str(Path(own) / "actionbench")
+
+
 def default_workers(threads: int) -> int:
     """Return how many cells fit side by side on this machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -284,6 +292,7 @@ def run_cells(
     workers: int | None = None,
     plugins: Iterable[str | Path] = (),
     retry: Iterable[str] = (),
+    cache: str | Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> RunSummary:
     """Run the cells that are not in the store yet, and write each as it ends.
@@ -302,11 +311,15 @@ def run_cells(
         As for `plan_cells`.
     retry : iterable of str
         Stored failures to run again: ``"failed"`` for all, or kinds such as ``"timeout"``.
+    cache : path, optional
+        Folder of features that are computed once for all cells, `default_cache` by default; ``"none"`` keeps none.
     progress : callable
         Called with a `Progress` after each cell.
     """
     files = [str(Path(path).resolve()) for path in plugins]
-    limits = matrix.limits
+    limits, cache = matrix.limits, str(cache or default_cache())
+    if cache != _NO_CACHE:
+        feature_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     waiting = _not_stored(cells, store.status_of(), set(retry))
     facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
@@ -318,7 +331,7 @@ def run_cells(
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
     to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
     endings = run_isolated(
-        _tasks(to_run, files, matrix.seeds[0]),
+        _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)),
         workers=workers,
         threads=limits.threads,
         seconds=limits.time,
@@ -415,7 +428,9 @@ class _Writer:
         self.progress(Progress(cell, status, record.message, self.done, self.total))
 
 
-def _tasks(cells: Iterable[PlannedCell], plugins: list[str], first_seed: int) -> Iterator[Task]:
+def _tasks(
+    cells: Iterable[PlannedCell], plugins: list[str], first_seed: int, cache: str, cache_bytes: int
+) -> Iterator[Task]:
     for cell in cells:
         data = cell.data
         # One explanation per attempt is enough for a report; it would be most of a large store.
@@ -433,6 +448,8 @@ def _tasks(cells: Iterable[PlannedCell], plugins: list[str], first_seed: int) ->
                 cell.seed,
                 data.folds[cell.fold],
                 explain,
+                cache,
+                cache_bytes,
             ),
         )
 
@@ -447,10 +464,30 @@ def call_cell(
     seed: int,
     fold: Fold,
     explain: bool,
+    cache: str,
+    cache_bytes: int,
 ) -> Outcome:
     """Make data set and attempt and run the cell; called in a process of its own."""
     dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
     if _table_fingerprint(dataset) != table_fingerprint:
         raise DataError(f"data set {dataset_name!r} changed while it was in use")
     attempt = make_attempt(attempt_registry(plugins).get(attempt_name), attempt_name, params, seed)
-    return run_cell(attempt, dataset, fold, explain=explain)
+    with using(None if cache == _NO_CACHE else feature_cache(cache, cache_bytes)):
+        return run_cell(attempt, dataset, fold, explain=explain)
+
+
+def feature_cache(folder: str | Path, limit: int) -> FeatureCache:
+    """Open a cache of features.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be made.
+    """
+    try:
+        return FeatureCache(Path(folder), limit, provenance.code_fingerprint)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the folder of features cannot be made ({error.strerror}); "
+            f"--cache names another, --cache {_NO_CACHE} keeps none"
+        ) from error

@@ -53,12 +53,16 @@ _MIGRATIONS = [
         key TEXT NOT NULL REFERENCES cells ON DELETE CASCADE, name TEXT NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (key, name));
     """,
+    """
+    ALTER TABLE cells ADD COLUMN fit_saved_seconds REAL;
+    ALTER TABLE cells ADD COLUMN predict_saved_seconds REAL;
+    """,
 ]
 
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
-    "peak_memory_bytes n_parameters operations finished"
+    "peak_memory_bytes n_parameters operations finished fit_saved_seconds predict_saved_seconds"
 ).split()
 
 
@@ -90,6 +94,8 @@ class CellRecord:
     peak_memory_bytes: int | None = None
     n_parameters: int | None = None
     operations: int | None = None
+    fit_saved_seconds: float | None = None
+    predict_saved_seconds: float | None = None
     positions: NDArray[np.int32] | None = None
     probabilities: NDArray[np.float64] | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .clip import Clip
 from .flow import single_thread
 from .histograms import Grid, frame_grid, hof, hog, mbh, normalise, time_cells
-from .motion import Motion
+from .motion import Motion, observe
 
 __all__ = ["Channel", "GridDescriptor"]
 
@@ -43,17 +44,24 @@ class GridDescriptor:
         Cells of the time.
     margin : float
         What is added to the mover's box on each side, as a share of its size.
+    finest : int
+        Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
     """
 
     channels: tuple[Channel, ...]
     cells: int = 4
     times: int = 3
     margin: float = 0.05
+    finest: int = 1
 
     def sizes(self) -> dict[str, int]:
         """Return the number of values of each channel, in order."""
         per_bin = self.times * self.cells**2
         return {channel: per_bin * sum(bins for bins, _ in _PARTS[channel]) for channel in self.channels}
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
+        """Return the descriptor of a clip, under ``"descriptor"``."""
+        return {"descriptor": self.describe(observe(clip, finest=self.finest))}
 
     def describe(self, motion: Motion) -> NDArray[np.float64]:
         """Return the descriptor of an observed clip, shape (sum of `sizes`,)."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .cache import computed
 from .clip import Clip
 from .flow import Method, camera_shift, optical_flow, stabilise, working_frames
 from .regions import Track, main_track
 
-__all__ = ["Motion", "observe"]
+__all__ = ["Motion", "Observation", "observe"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Motion:
     fps : float
         Their frame rate.
     flow : ndarray of float32, shape (T - 1, H, W, 2)
-        Stabilised flow, in pixels per frame.
+        Stabilised flow, in pixels per frame, as exact as half precision is.
     track : Track
         The main moving region.
     """
@@ -34,6 +36,30 @@ class Motion:
     fps: float
     flow: NDArray[np.float32]
     track: Track
+
+
+@dataclass(frozen=True)
+class Observation:
+    """How a clip is observed, see `observe`."""
+
+    side: int = 120
+    method: Method = "dis"
+    finest: int = 1
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
+        """Return what a `Motion` is made of."""
+        frames, fps = working_frames(clip, self.side)
+        flow = optical_flow(frames, self.method, finest=self.finest)
+        shifts = camera_shift(frames, flow)
+        track = main_track(frames, fps, shifts)
+        return {
+            "frames": frames,
+            "fps": np.array(fps),
+            "flow": stabilise(flow, shifts).astype(np.float16),
+            "mask": np.packbits(track.mask, axis=None),
+            "boxes": track.boxes,
+            "found": np.array(track.found),
+        }
 
 
 def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int = 1) -> Motion:
@@ -52,7 +78,8 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     -------
     Motion
     """
-    frames, fps = working_frames(clip, side)
-    flow = optical_flow(frames, method, finest=finest)
-    shifts = camera_shift(frames, flow)
-    return Motion(frames, fps, stabilise(flow, shifts), main_track(frames, fps, shifts))
+    seen = computed(Observation(side, method, finest), clip)
+    frames = seen["frames"]
+    mask = np.unpackbits(seen["mask"], count=frames.size).reshape(frames.shape).astype(bool)
+    track = Track(mask, seen["boxes"], bool(seen["found"]))
+    return Motion(frames, float(seen["fps"]), seen["flow"].astype(np.float32), track)

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from .cache import computed
 from .clip import Clip
 from .flow import single_thread
 from .motion import Motion, observe
 
-__all__ = ["QUANTITIES", "Quantity", "measure", "quantities"]
+__all__ = ["QUANTITIES", "Quantities", "Quantity", "measure", "quantities"]
 
 Series = NDArray[np.float64]
 
@@ -92,7 +93,17 @@ def quantities(clip: Clip) -> dict[str, float]:
     dict of str to float
         One finite number for each of `QUANTITIES`, in their order; all 0 where nothing moves.
     """
-    return measure(observe(clip))
+    values = computed(Quantities(), clip)["values"]
+    return {quantity.name: float(value) for quantity, value in zip(QUANTITIES, values, strict=True)}
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """The named numbers of a clip as an array."""
+
+    def extract(self, clip: Clip) -> dict[str, Series]:
+        """Return one number for each of `QUANTITIES`, under ``"values"``."""
+        return {"values": np.array(list(measure(observe(clip)).values()))}
 
 
 def measure(motion: Motion) -> dict[str, float]:

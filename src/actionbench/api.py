@@ -29,6 +29,7 @@ def run(
     plugins: Iterable[str | Path] = (),
     workers: int | None = None,
     retry: Iterable[str] = (),
+    cache: str | Path | None = None,
 ) -> pd.DataFrame:
     """Run what a matrix asks for and the store does not hold yet.
 
@@ -48,6 +49,9 @@ def run(
         How many cells run at a time; by default one per core, divided by the threads of a cell.
     retry : iterable of str
         Stored failures to run again: ``"failed"``, or kinds such as ``"timeout"``.
+    cache : path, optional
+        Folder of features that are computed once for all cells; by default ``ACTIONBENCH_CACHE``, else one for caches
+        of this user. ``"none"`` keeps none.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def run(
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
     with Store.open(store) as opened:
-        run_cells(checked, cells, opened, workers=workers, plugins=plugins, retry=retry)
+        run_cells(checked, cells, opened, workers=workers, plugins=plugins, retry=retry, cache=cache)
         return table_of(opened, cells)
 
 

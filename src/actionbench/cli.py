@@ -107,6 +107,12 @@ def cli() -> None:
     type=click.Choice(["failed", "error", "crash", "timeout", "memory"]),
     help="Run stored failures again, all or those of one kind; may be repeated.",
 )
+@click.option(
+    "--cache",
+    metavar="DIR",
+    help="Folder of features computed once for all cells; by default ACTIONBENCH_CACHE, else one of the user's. "
+    "'none' keeps none.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="The trace-back of each cell that fails.")
 @_json_option
@@ -118,6 +124,7 @@ def run(
     plugins: tuple[str, ...],
     workers: int | None,
     retry: tuple[str, ...],
+    cache: str | None,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -136,7 +143,14 @@ def run(
     with Store.open(store) as opened:
         with _progress(len(cells), quiet) as progress:
             summary = run_cells(
-                checked, cells, opened, workers=workers, plugins=plugins, retry=retry, progress=progress
+                checked,
+                cells,
+                opened,
+                workers=workers,
+                plugins=plugins,
+                retry=retry,
+                cache=cache,
+                progress=progress,
             )
         _print_table(table_of(opened, cells), "json" if as_json else "terminal")
         if not quiet:

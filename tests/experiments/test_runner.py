@@ -11,7 +11,7 @@ import pytest
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.runner import default_workers, plan_cells, run_cells
+from actionbench.experiments.runner import default_cache, default_workers, plan_cells, run_cells
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.experiments.store import Store
 
@@ -60,6 +60,48 @@ def test_every_cell_becomes_a_row(path, plugin):
         10,
     )
     assert nearest["peak_memory_bytes"] > 2**20
+
+
+def test_features_are_computed_once_for_all_cells(tmp_path):
+    checked = read_matrix(
+        {
+            "name": "test",
+            "datasets": [
+                {"name": "figures", "subjects": 2, "clips_per_subject": 1, "split": "leave-one-group-out"}
+            ],
+            "attempts": [{"name": "hof-svm"}, {"name": "hof-svm", "title": "again", "params": {"C": 10.0}}],
+        }
+    )
+    found = {}
+    for cache in ("none", tmp_path / "features", tmp_path / "features"):
+        path = tmp_path / f"{len(found)}.sqlite"
+        with Store.open(path) as store:
+            run_cells(checked, plan_cells(checked), store, cache=cache)
+            found[path] = store.cells()
+    alone, first, second = found.values()
+    assert (alone["fit_saved_seconds"] == 0).all()
+    assert (first["fit_saved_seconds"] > 0).any()
+    # All is there: what is charged is what it cost the first time, most of it saved.
+    assert (second["predict_saved_seconds"] > second["predict_seconds"]).all()
+    assert len({tuple(predictions(path).values()) for path in found}) == 1
+
+
+def test_a_folder_of_features_that_cannot_be_made(path, plugin, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        DataError, match=r"file/features: the folder .* cannot be made .*--cache names another"
+    ):
+        run(matrix(), path, plugin, cache=tmp_path / "file" / "features")
+
+
+def test_where_features_are_kept(monkeypatch):
+    monkeypatch.setenv("ACTIONBENCH_CACHE", "/mine")
+    assert default_cache() == "/mine"
+    monkeypatch.delenv("ACTIONBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert default_cache() == "/caches/actionbench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache() == str(Path.home() / ".cache" / "actionbench")
 
 
 def test_predictions_stand_at_the_test_clips(path, plugin):

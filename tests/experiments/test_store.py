@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import StoreError
+from actionbench.experiments import store as store_module
 from actionbench.experiments.store import CellRecord, Store
 
 TABLE = pd.DataFrame(
@@ -147,6 +148,23 @@ def test_files_that_are_no_stores_are_left_alone(tmp_path):
     with pytest.raises(StoreError, match=r"foreign\.sqlite: an SQLite file, but not a store"):
         Store.open(foreign)
     assert (text.read_bytes(), foreign.read_bytes()) == before
+
+
+def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
+    path = tmp_path / "old.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_MIGRATIONS", store_module._MIGRATIONS[:1])
+        later = ("fit_saved_seconds", "predict_saved_seconds")
+        first = [name for name in store_module._CELL_COLUMNS if name not in later]
+        patch.setattr(store_module, "_CELL_COLUMNS", first)
+        with Store.open(path) as old:
+            old.add_cell(begin(old), record(add_dataset(old)))
+    with Store.open(path) as new:
+        new.add_cell(begin(new), record(add_dataset(new), key="k2", fit_saved_seconds=1.5))
+        cells = new.cells().set_index("key")
+        assert np.isnan(cells["fit_saved_seconds"]["k"])
+        assert cells["fit_saved_seconds"]["k2"] == 1.5
+        assert cells["fit_seconds"].tolist() == [0.5, 0.5]
 
 
 def test_a_store_of_a_newer_version_is_refused(store):

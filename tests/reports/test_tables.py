@@ -61,6 +61,16 @@ def test_costs(toy):
     assert row["peak_memory_mib"] == 101
     assert row["n_parameters"] == 1234
     assert np.isnan(row["operations"])
+    assert row["fit_paid_seconds"] == row["fit_seconds"]
+
+
+def test_features_from_the_cache_are_charged_with_what_they_cost(toy):
+    store = toy.attempt("one", [0] * 6).store
+    store._connection.execute("UPDATE cells SET fit_saved_seconds = 10, predict_saved_seconds = 3")
+    row = only(store)
+    assert (row["fit_seconds"], row["fit_paid_seconds"]) == (12.5, 2.5)
+    assert row["predict_ms_per_clip"] == pytest.approx(1000 * (1.0 + 6) / 6)
+    assert row["predict_paid_ms_per_clip"] == pytest.approx(1000 * 1.0 / 6)
 
 
 def test_failed_cells_are_counted_and_said(toy):

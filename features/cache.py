@@ -1,0 +1,201 @@
+"""Features that are computed once for each clip, and shared by all attempts, folds and seeds.
+
+An entry is a file named by a hash of all that can change its content: the clip, the feature with its parameters, its
+code. Entries are written whole or not at all, and a process that needs what another is computing waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from .clip import Clip, Clips
+
+__all__ = ["Feature", "FeatureCache", "compute", "computed", "saved_seconds", "using"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_SUFFIX = ".safetensors"
+# Share of the limit that is written between two looks at the whole folder, and that is left after tidying up.
+_LOOK, _KEEP = 0.02, 0.8
+
+
+class Feature(Protocol):
+    """A description of a clip: a frozen dataclass whose fields are all its parameters."""
+
+    def extract(self, clip: Clip) -> Arrays:
+        """Return named arrays that depend on the clip and the fields only."""
+
+
+class FeatureCache:
+    """Entries in a folder, the least recently used of which go when it is full.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist; several processes may share it.
+    limit : int
+        Bytes that the entries may take.
+    code : callable
+        Returns a hash of all code that can change what a feature's class computes.
+
+    Attributes
+    ----------
+    saved_seconds : float
+        What the entries that were read cost when they were computed, less what reading them took.
+    """
+
+    def __init__(self, folder: Path, limit: int, code: Callable[[type], str]) -> None:
+        self.folder, self.limit, self._code = folder, limit, code
+        self.saved_seconds = 0.0
+        self._written = float("inf")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, feature: Feature, fingerprint: str, load: Callable[[], Clip]) -> Arrays:
+        """Return a feature of a clip, which is loaded if the feature is not there yet."""
+        path = self._path(feature, fingerprint)
+        found = self._read(path)
+        if found is not None:
+            return found
+        with _locked(path.with_suffix(".lock")):
+            # Another process may have computed it while this one waited.
+            found = self._read(path)
+            if found is not None:
+                return found
+            start, saved = time.perf_counter(), self.saved_seconds
+            arrays = feature.extract(load())
+            # What was found on the way would have been computed, had this been alone.
+            self._write(path, arrays, time.perf_counter() - start + self.saved_seconds - saved)
+        return arrays
+
+    def _path(self, feature: Feature, fingerprint: str) -> Path:
+        cls = type(feature)
+        parts = (cls.__module__, cls.__qualname__, repr(feature), self._code(cls), fingerprint)
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}{_SUFFIX}"
+
+    def _read(self, path: Path) -> Arrays | None:
+        start = time.perf_counter()
+        try:
+            with safe_open(path, "numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+                seconds = float(file.metadata()["seconds"])
+            os.utime(path)
+        # It is not there, goes at this moment, or is damaged: then it is computed.
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None
+        self.saved_seconds += max(seconds - (time.perf_counter() - start), 0.0)
+        return arrays
+
+    def _write(self, path: Path, arrays: Arrays, seconds: float) -> None:
+        content = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            save_file(content, part, {"seconds": repr(seconds)})
+            os.replace(part, path)
+            self._written += path.stat().st_size
+            if self._written > _LOOK * self.limit:
+                self._tidy()
+        except (OSError, SafetensorError) as error:
+            warnings.warn(f"{path}: a feature could not be kept ({error})", RuntimeWarning, stacklevel=2)
+            with suppress(OSError):
+                part.unlink()
+
+    def _tidy(self) -> None:
+        """Remove the entries that were not used for the longest time if all take more than the limit."""
+        self._written = 0
+        entries = []
+        for path in self.folder.glob(f"??/*{_SUFFIX}"):
+            with suppress(OSError):
+                entries.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+        total = sum(size for _, size, _ in entries)
+        if total <= self.limit:
+            return
+        for _, size, path in sorted(entries):
+            if total <= _KEEP * self.limit:
+                break
+            with suppress(OSError):
+                path.unlink()
+            total -= size
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file that one process can hold; it is let go however the process ends."""
+    try:
+        import fcntl
+    except ImportError:  # elsewhere two processes may compute the same
+        path.parent.mkdir(exist_ok=True)
+        yield
+        return
+    while True:
+        path.parent.mkdir(exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Who held it before has removed it: then nobody else would see this lock.
+            if _is_at(handle, path):
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):
+                        path.unlink()
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
+
+
+_CACHE: ContextVar[FeatureCache | None] = ContextVar("feature cache", default=None)
+
+
+@contextmanager
+def using(cache: FeatureCache | None) -> Iterator[None]:
+    """Look into a cache inside of a ``with`` block; without one everything is computed."""
+    token = _CACHE.set(cache)
+    try:
+        yield
+    finally:
+        _CACHE.reset(token)
+
+
+def saved_seconds() -> float:
+    """Return what the cache in use has saved so far."""
+    cache = _CACHE.get()
+    return cache.saved_seconds if cache else 0.0
+
+
+def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
+    """Yield a feature of each clip, in order; a clip whose feature is kept is not decoded."""
+    cache = _CACHE.get()
+    if cache is None:
+        yield from (feature.extract(clip) for clip in clips)
+        return
+    for index, fingerprint in enumerate(clips.fingerprints):
+        yield cache.get(feature, fingerprint, lambda index=index: clips[index])  # type: ignore[misc]
+
+
+def computed(feature: Feature, clip: Clip) -> Arrays:
+    """Return a feature of one clip, as a step of another."""
+    cache = _CACHE.get()
+    if cache is None:
+        return feature.extract(clip)
+    return cache.get(feature, clip.fingerprint(), lambda: clip)

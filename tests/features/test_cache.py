@@ -1,0 +1,267 @@
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actionbench.features.cache import FeatureCache, compute, computed, using
+from actionbench.features.clip import Clip, Clips
+
+CALLS: list[str] = []
+
+
+@dataclass(frozen=True)
+class Mean:
+    factor: float = 1.0
+
+    def extract(self, clip):
+        CALLS.append("mean")
+        return {"mean": np.array([self.factor * clip.frames.mean()]), "length": np.array(len(clip))}
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Takes a tenth of a second, and leaves a line in a file for each time."""
+
+    log: str
+    seconds: float = 0.1
+
+    def extract(self, clip):
+        with open(self.log, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(self.seconds)
+        return {"value": clip.frames[0, 0, :1].copy()}
+
+
+@dataclass(frozen=True)
+class Twofold:
+    """Rests on another feature."""
+
+    log: str
+
+    def extract(self, clip):
+        return {"value": 2 * computed(Slow(self.log), clip)["value"]}
+
+
+@pytest.fixture(autouse=True)
+def calls():
+    CALLS.clear()
+    return CALLS
+
+
+def clips(*values):
+    return Clips.of([Clip(np.full((3, 4, 5), value, np.uint8), 25.0) for value in values])
+
+
+def cache_at(folder, limit=2**30, code="code"):
+    return FeatureCache(Path(folder), limit, lambda cls: code)
+
+
+def means(feature, some, cache):
+    with using(cache):
+        return [float(arrays["mean"][0]) for arrays in compute(feature, some)]
+
+
+def test_without_a_cache_everything_is_computed(calls):
+    assert means(Mean(), clips(1, 2), None) == [1, 2]
+    assert means(Mean(), clips(1, 2), None) == [1, 2]
+    assert len(calls) == 4
+
+
+def test_a_feature_is_computed_once_for_each_clip(tmp_path, calls):
+    some = clips(1, 2)
+    assert means(Mean(), some, cache_at(tmp_path)) == [1, 2]
+    assert means(Mean(), some[[1, 0, 1]], cache_at(tmp_path)) == [2, 1, 2]
+    assert len(calls) == 2
+
+
+def test_what_is_kept_has_the_same_bits_types_and_shapes(tmp_path):
+    @dataclass(frozen=True)
+    class Many:
+        def extract(self, clip):
+            rng = np.random.default_rng(0)
+            return {
+                "double": rng.standard_normal((2, 3)),
+                "half": rng.standard_normal(4).astype(np.float16),
+                "turned": rng.standard_normal((3, 2)).astype(np.float32).T,
+                "mask": np.array([True, False]),
+                "nothing": np.empty((0, 7), np.float32),
+                "number": np.array(3),
+            }
+
+    cache, some = cache_at(tmp_path), clips(1)
+    with using(cache):
+        (fresh,), (kept,) = compute(Many(), some), compute(Many(), some)
+    assert cache.saved_seconds >= 0
+    assert fresh.keys() == kept.keys()
+    for name, array in fresh.items():
+        np.testing.assert_array_equal(kept[name], array)
+        assert kept[name].dtype == array.dtype
+        assert kept[name].shape == array.shape
+
+
+def test_parameters_clips_and_code_have_entries_of_their_own(tmp_path, calls):
+    cache = cache_at(tmp_path)
+    assert means(Mean(), clips(3), cache) == [3]
+    assert means(Mean(2.0), clips(3), cache) == [6]
+    assert means(Mean(), clips(4), cache) == [4]
+    assert means(Mean(), clips(3), cache_at(tmp_path, code="other")) == [3]
+    faster = Clips.of([Clip(clips(3)[0].frames, 50.0)])
+    assert means(Mean(), faster, cache) == [3]
+    assert len(calls) == 5
+
+
+def test_a_kept_feature_needs_no_decoding(tmp_path):
+    class Source:
+        def __init__(self):
+            self.loads = 0
+
+        def __len__(self):
+            return 1
+
+        def load(self, index):
+            self.loads += 1
+            return clips(7)[0]
+
+        def fingerprint(self, index):
+            return "seven"
+
+    source = Source()
+    for _ in range(3):
+        assert means(Mean(), Clips(source), cache_at(tmp_path)) == [7]
+    assert source.loads == 1
+
+
+def test_what_was_saved_is_what_it_cost_steps_included(tmp_path):
+    feature, some = Twofold(str(tmp_path / "log")), clips(1)
+    first = cache_at(tmp_path / "cache")
+    with using(first):
+        list(compute(feature, some))
+    assert first.saved_seconds == 0
+    second = cache_at(tmp_path / "cache")
+    with using(second):
+        list(compute(feature, some))
+    assert second.saved_seconds > 0.09
+
+    # Another feature that finds the step there is charged as if it had computed it.
+    @dataclass(frozen=True)
+    class Fourfold(Twofold):
+        pass
+
+    for _ in range(2):
+        third = cache_at(tmp_path / "cache")
+        with using(third):
+            list(compute(Fourfold(feature.log), some))
+        assert third.saved_seconds > 0.09
+    assert len((tmp_path / "log").read_text().split()) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"no tensors", None])
+def test_a_damaged_entry_is_computed_anew(tmp_path, calls, damage):
+    some = clips(5)
+    means(Mean(), some, cache_at(tmp_path))
+    (entry,) = tmp_path.rglob("*.safetensors")
+    entry.write_bytes(entry.read_bytes()[:-3] if damage is None else damage)
+    assert means(Mean(), some, cache_at(tmp_path)) == [5]
+    assert means(Mean(), some, cache_at(tmp_path)) == [5]
+    assert len(calls) == 2
+
+
+def test_the_least_recently_used_entries_go_when_it_is_full(tmp_path, calls):
+    some = clips(*range(20))
+    means(Mean(), some[:10], cache_at(tmp_path))
+    entries = list(tmp_path.rglob("*.safetensors"))
+    size = entries[0].stat().st_size
+    for entry in entries:
+        os.utime(entry, (1, 1))
+    small = cache_at(tmp_path, limit=12 * size)
+    means(Mean(), some[:3], small)  # used again
+    means(Mean(), some[10:15], small)
+    left = list(tmp_path.rglob("*.safetensors"))
+    assert sum(entry.stat().st_size for entry in left) <= 12 * size
+    calls.clear()
+    means(Mean(), some[[0, 1, 2, 14]], small)
+    assert not calls
+
+
+def test_nothing_but_entries_is_left_behind(tmp_path):
+    means(Mean(), clips(1, 2), cache_at(tmp_path))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.suffix for path in files] == [".safetensors"] * 2
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    cache = cache_at(tmp_path)
+    monkeypatch.setattr("actionbench.features.cache.save_file", full)
+    with pytest.warns(RuntimeWarning, match="could not be kept .*No space left"):
+        assert means(Mean(), clips(1), cache) == [1]
+
+
+def test_an_error_of_a_feature_leaves_nothing(tmp_path):
+    @dataclass(frozen=True)
+    class Failing:
+        def extract(self, clip):
+            raise ValueError("no")
+
+    with using(cache_at(tmp_path)), pytest.raises(ValueError, match="no"):
+        list(compute(Failing(), clips(1)))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def _work(folder, log, values):
+    with using(cache_at(folder)):
+        for arrays in compute(Slow(log), clips(*values)):
+            assert len(arrays["value"])
+
+
+def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    log, folder = str(tmp_path / "log"), str(tmp_path / "cache")
+    workers = [context.Process(target=_work, args=(folder, log, [1, 2, 3])) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert len(Path(log).read_text().split()) == 3
+
+
+def test_a_process_that_dies_while_computing_holds_nobody_up(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    log, folder = tmp_path / "log", tmp_path / "cache"
+
+    worker = context.Process(target=_die, args=(str(folder), str(log)))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
+    with using(cache_at(folder)):
+        (arrays,) = compute(Slow(str(log)), clips(1))
+    assert arrays["value"] == 1
+    assert len(log.read_text().split()) == 2
+
+
+@dataclass(frozen=True)
+class _Deadly:
+    log: str
+    seconds: float = 0.1
+
+    def extract(self, clip):
+        with open(self.log, "a") as file:
+            file.write("dies\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die(folder, log):
+    cache = cache_at(folder)
+    # Under the name of the feature that the other process computes.
+    path = cache._path(Slow(log), clips(1).fingerprints[0])
+    cache._path = lambda feature, fingerprint: path
+    with using(cache):
+        list(compute(_Deadly(log), clips(1)))
