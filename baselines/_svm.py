@@ -1,55 +1,41 @@
-"""Grid descriptors and a linear support vector machine."""
+"""One vector per clip, and support vector machines on them."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from abc import abstractmethod
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
+from sklearn.metrics.pairwise import additive_chi2_kernel
+from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
-from ..features.cache import compute
-from ..features.descriptors import Channel, GridDescriptor
 from ._training import Fold, encode, inner_folds, softmax
-from .base import Attempt, Clips, Explanation
+from .base import Attempt, Clips
 
-__all__ = ["DescriptorSvm"]
+__all__ = ["Machine", "Mirror", "VectorSvm"]
 
 Array = NDArray[np.float64]
+Mirror = Literal["auto"] | bool
+#: The arrays of a trained machine by name.
+Machine = dict[str, Array]
 #: Decision values (n, n_classes) and true classes (n,) of clips that were not learned from.
 _HeldOut = tuple[Array, NDArray[np.intp]]
 
 
-class DescriptorSvm(Attempt):
-    """Histograms over a grid that goes with the mover, and a linear one-against-rest support vector machine.
+class VectorSvm(Attempt):
+    """A vector per clip, and one-against-rest support vector machines.
 
-    Probabilities are the softmax of the decision values, its temperature fitted on held-out groups of the
-    training clips (Guo et al., ICML 2017).
-
-    Parameters
-    ----------
-    C : float
-        Inverse strength of the machine's regularisation; the descriptors are scaled, so that it does not
-        depend on their length.
-    cells : int
-        Rows, and columns, of cells in the mover's box.
-    times : int
-        Cells of the time.
-    mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
-    random_state : int
-        Seed of the machine's solver.
+    A subclass says how clips become vectors. Probabilities are the softmax of the decision values, its temperature
+    fitted on held-out groups of the training clips (Guo et al., ICML 2017). A subclass has the parameters ``C``,
+    ``mirror`` and ``random_state``.
 
     Attributes
     ----------
-    weights_ : ndarray of float64, shape (n_classes, n_values)
-        What each value says for each class.
-    intercepts_ : ndarray of float64, shape (n_classes,)
-        The classes' offsets.
-    means_, scales_ : ndarray of float64, shape (n_values,)
-        How descriptors are standardised.
+    machine_ : dict of ndarray
+        A linear machine's ``weights`` (n_classes, n_values) and ``intercepts`` (n_classes,), and the ``means`` and
+        ``scales`` (n_values,) by which vectors are standardised; or that of `_train_chi2`.
     mirror_ : bool
         Whether mirror images were learned from.
     sharpness_ : float
@@ -57,138 +43,153 @@ class DescriptorSvm(Attempt):
     """
 
     family = "features"
-    channels: ClassVar[tuple[Channel, ...]]
-    #: Finest scale of the flow; coarse where only the motion of the camera is taken from it.
-    finest: ClassVar[int] = 1
+    #: Whether values are brought to one scale; vectors whose length has a meaning are not.
+    standardised: ClassVar[bool] = True
+    C: float
+    mirror: Mirror
+    random_state: int
 
-    def __init__(
-        self,
-        *,
-        C: float = 1.0,
-        cells: int = 4,
-        times: int = 3,
-        mirror: Literal["auto"] | bool = "auto",
-        random_state: int = 0,
-    ) -> None:
-        self.C = C
-        self.cells = cells
-        self.times = times
-        self.mirror = mirror
-        self.random_state = random_state
+    def _prepare(self, clips: Clips) -> None:
+        """Learn from the training clips what making vectors needs; nothing by default."""
 
-    def _descriptor(self) -> GridDescriptor:
-        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest)
+    @abstractmethod
+    def _vectors(self, clips: Clips) -> Array:
+        """Describe clips, shape (n_clips, n_values)."""
 
-    def _describe(self, clips: Clips) -> Array:
-        return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
+    def _mirrored(self, vectors: Array) -> Array | None:
+        """Return what the vectors would be, had left and right been exchanged, if that can be said."""
+        return None
+
+    def _channels(self) -> list[int] | None:
+        """Return the lengths of the histograms that a vector consists of, None for a linear machine."""
+        return None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Describe the clips, choose on held-out groups, learn from all."""
         self.classes_, codes = encode(clips, labels)
-        described = self._describe(clips)
+        self._prepare(clips)
+        vectors = self._vectors(clips)
         folds = inner_folds(len(codes), groups, 3)
-        self.mirror_ = self.mirror is not False
-        held_out = self._held_out(described, codes, folds, self.mirror_)
-        if self.mirror == "auto":
-            plain = self._held_out(described, codes, folds, mirror=False)
+        self.mirror_ = self.mirror is not False and self._mirrored(vectors[:1]) is not None
+        held_out = self._held_out(vectors, codes, folds, self.mirror_)
+        if self.mirror == "auto" and self.mirror_:
+            plain = self._held_out(vectors, codes, folds, mirror=False)
             if _harms(held_out, plain):
                 self.mirror_, held_out = False, plain
         self.sharpness_ = _sharpness(*held_out)
-        machine = self._train(described, codes, self.mirror_)
-        self.weights_, self.intercepts_, self.means_, self.scales_ = machine
+        self.machine_ = self._train(vectors, codes, self.mirror_)
         return self
 
-    def _held_out(
-        self, described: Array, codes: NDArray[np.intp], folds: list[Fold], mirror: bool
-    ) -> _HeldOut:
+    def _held_out(self, vectors: Array, codes: NDArray[np.intp], folds: list[Fold], mirror: bool) -> _HeldOut:
         """Return decision values and true classes of clips whose groups were not learned from."""
         values, truth = [np.empty((0, len(self.classes_)))], [np.empty(0, np.intp)]
         for train, test in folds:
             if len(np.unique(codes[train])) > 1:
-                values.append(_decide(described[test], *self._train(described[train], codes[train], mirror)))
+                values.append(_decide(vectors[test], self._train(vectors[train], codes[train], mirror)))
                 truth.append(codes[test])
         return np.concatenate(values), np.concatenate(truth)
 
-    def _train(self, described: Array, codes: NDArray[np.intp], mirror: bool) -> tuple[Array, ...]:
-        """Return weights, intercepts, means and scales."""
-        if mirror:
-            described = np.concatenate([described, self._descriptor().mirror(described)])
-            codes = np.concatenate([codes, codes])
-        means, scales = described.mean(axis=0), described.std(axis=0)
-        # A value that never varies says nothing, and the length of a descriptor shall be about 1.
-        scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(described.shape[1])
-        weights, intercepts = np.zeros((len(self.classes_), len(means))), np.full(len(self.classes_), -1.0)
-        present = np.unique(codes)
-        if len(present) < 2:
-            intercepts[present] = 1.0
-            return weights, intercepts, means, scales
-        machine = LinearSVC(C=self.C, random_state=self.random_state, max_iter=20_000)
-        machine.fit((described - means) / scales, codes)
-        both = len(present) == 2
-        weights[present] = np.concatenate([-machine.coef_, machine.coef_]) if both else machine.coef_
-        intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
-        return weights, intercepts, means, scales
+    def _train(self, vectors: Array, codes: NDArray[np.intp], mirror: bool) -> Machine:
+        other = self._mirrored(vectors) if mirror else None
+        if other is not None:
+            vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
+        how = (len(self.classes_), self.C, self.random_state)
+        channels = self._channels()
+        if channels is not None:
+            return _train_chi2(vectors, codes, channels, *how)
+        return _train_linear(vectors, codes, self.standardised, *how)
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""
         check_is_fitted(self)
         if not len(clips):
             return np.empty((0, len(self.classes_)))
-        values = _decide(self._describe(clips), self.weights_, self.intercepts_, self.means_, self.scales_)
-        return softmax(self.sharpness_ * values)
-
-    def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying for each parameter."""
-        return {"C": [0.01, 0.1, 1.0, 10.0, 100.0], "cells": [3, 4, 6], "times": [1, 2, 3]}
+        return softmax(self.sharpness_ * _decide(self._vectors(clips), self.machine_))
 
     def count(self) -> dict[str, int]:
         """Return the number of fitted numbers."""
         check_is_fitted(self)
-        fitted = (self.weights_, self.intercepts_, self.means_, self.scales_)
-        return {"parameters": sum(array.size for array in fitted) + 1}
-
-    def explain(self) -> Explanation:
-        """Say which channels and cells the weights rely on, and picture the cells of each class."""
-        check_is_fitted(self)
-        sizes = self._descriptor().sizes()
-        starts = np.cumsum([0, *sizes.values()])
-        power = np.add.reduceat(self.weights_**2, starts[:-1], axis=1)
-        shares = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
-        lines = [f"{self.cells} x {self.cells} cells of the mover's box x {self.times} parts of the time"]
-        for label, row in zip(self.classes_, shares, strict=True):
-            parts = ", ".join(f"{name} {share:.0%}" for name, share in zip(sizes, row, strict=True))
-            lines.append(f"{label}: weight on {parts}")
-        return Explanation("\n".join(lines), {"cells": self._picture()})
-
-    def _picture(self) -> Any:
-        from matplotlib.figure import Figure
-
-        n_classes, n_columns = len(self.classes_), min(5, len(self.classes_))
-        n_rows = -(-n_classes // n_columns)
-        figure = Figure(figsize=(1.6 * n_columns, 1.8 * n_rows), layout="constrained")
-        maps = self._maps()
-        for index, label in enumerate(self.classes_):
-            axes = figure.add_subplot(n_rows, n_columns, index + 1)
-            axes.imshow(maps[index], cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
-            axes.set(title=str(label), xticks=[], yticks=[])
-        return figure
-
-    def _maps(self) -> Array:
-        """Return the squared weights of each class in each cell, shape (n_classes, cells, cells)."""
-        maps, start = np.zeros((len(self.classes_), self.cells, self.cells)), 0
-        for channel, size in self._descriptor().sizes().items():
-            weights = self.weights_[:, start : start + size]
-            parts = np.split(weights, 2, axis=1) if channel == "mbh" else [weights]
-            for part in parts:
-                shaped = part.reshape(len(maps), self.times, self.cells, self.cells, -1)
-                maps += (shaped**2).sum(axis=(1, 4))
-            start += size
-        return maps
+        return {"parameters": sum(array.size for array in self.machine_.values()) + 1}
 
 
-def _decide(described: Array, weights: Array, intercepts: Array, means: Array, scales: Array) -> Array:
+def _train_linear(
+    vectors: Array,
+    codes: NDArray[np.intp],
+    standardised: bool,
+    n_classes: int,
+    C: float,
+    random_state: int,
+) -> Machine:
+    if standardised:
+        means, scales = vectors.mean(axis=0), vectors.std(axis=0)
+        # A value that never varies says nothing, and the length of a vector shall be about 1.
+        scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(vectors.shape[1])
+    else:
+        means, scales = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
+    weights, intercepts = np.zeros((n_classes, len(means))), np.full(n_classes, -1.0)
+    present = np.unique(codes)
+    if len(present) < 2:
+        intercepts[present] = 1.0
+    else:
+        machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
+        machine.fit((vectors - means) / scales, codes)
+        both = len(present) == 2
+        weights[present] = np.concatenate([-machine.coef_, machine.coef_]) if both else machine.coef_
+        intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
+    return {"weights": weights, "intercepts": intercepts, "means": means, "scales": scales}
+
+
+def _train_chi2(
+    vectors: Array,
+    codes: NDArray[np.intp],
+    channels: list[int],
+    n_classes: int,
+    C: float,
+    random_state: int,
+) -> Machine:
+    """Train on the kernel ``exp(-sum over channels of D / A)``, D the chi-squared distance (Zhang et al., IJCV 2007).
+
+    Returns
+    -------
+    dict of ndarray
+        The training vectors as ``examples``, what each says for each class (n_classes, n_examples) and the
+        ``intercepts``; of each channel the first value and the mean distance A.
+    """
+    starts = np.cumsum([0, *channels[:-1]])
+    parts = np.split(vectors, starts[1:], axis=1)
+    # The mean over all pairs; of a channel that never differs any number will do.
+    widths = np.array([max(_distances(part, part).mean(), 1e-12) for part in parts])
+    machine = {"examples": vectors, "starts": starts.astype(np.float64), "widths": widths}
+    kernel = _kernel(vectors, machine)
+    alphas, intercepts = np.zeros((n_classes, len(vectors))), np.full(n_classes, -1.0)
+    present = np.unique(codes)
+    for label in present:
+        if len(present) < 2:
+            intercepts[label] = 1.0
+            continue
+        one = SVC(C=C, kernel="precomputed", random_state=random_state).fit(kernel, codes == label)
+        alphas[label, one.support_] = one.dual_coef_[0]
+        intercepts[label] = one.intercept_[0]
+    return {**machine, "alphas": alphas, "intercepts": intercepts}
+
+
+def _distances(one: Array, other: Array) -> Array:
+    """Return half of the chi-squared distances of all pairs, shape (n, m)."""
+    return -0.5 * additive_chi2_kernel(one, other)
+
+
+def _kernel(vectors: Array, machine: Machine) -> Array:
+    starts = machine["starts"].astype(np.intp)[1:]
+    pairs = zip(np.split(vectors, starts, axis=1), np.split(machine["examples"], starts, axis=1), strict=True)
+    distances = (_distances(*pair) / width for pair, width in zip(pairs, machine["widths"], strict=True))
+    return np.exp(-np.sum(list(distances), axis=0))
+
+
+def _decide(vectors: Array, machine: Machine) -> Array:
     """Return the decision values, shape (n_clips, n_classes)."""
-    return (described - means) / scales @ weights.T + intercepts
+    if "examples" in machine:
+        return _kernel(vectors, machine) @ machine["alphas"].T + machine["intercepts"]
+    return (vectors - machine["means"]) / machine["scales"] @ machine["weights"].T + machine["intercepts"]
 
 
 def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:

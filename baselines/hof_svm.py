@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ._svm import DescriptorSvm
+from ._grid_svm import GridSvm
 
 __all__ = ["HofSvm"]
 
 
-class HofSvm(DescriptorSvm):
+class HofSvm(GridSvm):
     """Motion alone: directions of the flow about the mover, and a support vector machine.
 
     Histograms of optical flow: Laptev et al., CVPR 2008. Parameters and attributes
-    are those of `DescriptorSvm`.
+    are those of `GridSvm`.
     """
 
     channels = ("hof",)

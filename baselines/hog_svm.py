@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ._svm import DescriptorSvm
+from ._grid_svm import GridSvm
 
 __all__ = ["HogSvm"]
 
 
-class HogSvm(DescriptorSvm):
+class HogSvm(GridSvm):
     """Shape alone: brightness gradients where something moves, and a support vector machine.
 
     Histograms of oriented gradients: Dalal and Triggs, CVPR 2005. Parameters and attributes
-    are those of `DescriptorSvm`.
+    are those of `GridSvm`.
     """
 
     channels = ("hog",)

@@ -35,14 +35,16 @@ def test_explanation_accounts_for_all_weights(figures):
         assert len(shares) == 3
         assert sum(shares) == pytest.approx(100, abs=2)
     assert set(explanation.figures) == {"cells"}
-    np.testing.assert_allclose(attempt._maps().sum(axis=(1, 2)), (attempt.weights_**2).sum(axis=1))
+    np.testing.assert_allclose(
+        attempt._maps().sum(axis=(1, 2)), (attempt.machine_["weights"] ** 2).sum(axis=1)
+    )
 
 
 def test_two_classes_have_opposite_weights(figures):
     clips, labels, groups = figures
     rows = labels != "go"
     attempt = HofSvm().fit(clips[rows], labels[rows], groups[rows])
-    np.testing.assert_allclose(attempt.weights_[0], -attempt.weights_[1])
+    np.testing.assert_allclose(attempt.machine_["weights"][0], -attempt.machine_["weights"][1])
     assert np.mean(attempt.predict(clips[rows]) == labels[rows]) == 1
 
 

@@ -1,0 +1,108 @@
+"""Histograms over a grid that goes with the mover, and a support vector machine."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..features.cache import compute
+from ..features.descriptors import Channel, GridDescriptor
+from ._svm import Mirror, VectorSvm
+from .base import Clips, Explanation
+
+__all__ = ["GridSvm"]
+
+Array = NDArray[np.float64]
+
+
+class GridSvm(VectorSvm):
+    """Histograms over a grid that goes with the mover, and a linear one-against-rest support vector machine.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the machine's regularisation; the descriptors are scaled, so that it does not
+        depend on their length.
+    cells : int
+        Rows, and columns, of cells in the mover's box.
+    times : int
+        Cells of the time.
+    mirror : {"auto", True, False}
+        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
+        training clips say that left and right tell actions apart.
+    random_state : int
+        Seed of the machine's solver.
+    """
+
+    channels: ClassVar[tuple[Channel, ...]]
+    #: Finest scale of the flow; coarse where only the motion of the camera is taken from it.
+    finest: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        cells: int = 4,
+        times: int = 3,
+        mirror: Mirror = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.C = C
+        self.cells = cells
+        self.times = times
+        self.mirror = mirror
+        self.random_state = random_state
+
+    def _descriptor(self) -> GridDescriptor:
+        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest)
+
+    def _vectors(self, clips: Clips) -> Array:
+        return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
+
+    def _mirrored(self, vectors: Array) -> Array:
+        return self._descriptor().mirror(vectors)
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying for each parameter."""
+        return {"C": [0.01, 0.1, 1.0, 10.0, 100.0], "cells": [3, 4, 6], "times": [1, 2, 3]}
+
+    def explain(self) -> Explanation:
+        """Say which channels and cells the weights rely on, and picture the cells of each class."""
+        check_is_fitted(self)
+        sizes = self._descriptor().sizes()
+        starts = np.cumsum([0, *sizes.values()])
+        power = np.add.reduceat(self.machine_["weights"] ** 2, starts[:-1], axis=1)
+        shares = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
+        lines = [f"{self.cells} x {self.cells} cells of the mover's box x {self.times} parts of the time"]
+        for label, row in zip(self.classes_, shares, strict=True):
+            parts = ", ".join(f"{name} {share:.0%}" for name, share in zip(sizes, row, strict=True))
+            lines.append(f"{label}: weight on {parts}")
+        return Explanation("\n".join(lines), {"cells": self._picture()})
+
+    def _picture(self) -> Any:
+        from matplotlib.figure import Figure
+
+        n_classes, n_columns = len(self.classes_), min(5, len(self.classes_))
+        n_rows = -(-n_classes // n_columns)
+        figure = Figure(figsize=(1.6 * n_columns, 1.8 * n_rows), layout="constrained")
+        maps = self._maps()
+        for index, label in enumerate(self.classes_):
+            axes = figure.add_subplot(n_rows, n_columns, index + 1)
+            axes.imshow(maps[index], cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
+            axes.set(title=str(label), xticks=[], yticks=[])
+        return figure
+
+    def _maps(self) -> Array:
+        """Return the squared weights of each class in each cell, shape (n_classes, cells, cells)."""
+        maps, start = np.zeros((len(self.classes_), self.cells, self.cells)), 0
+        for channel, size in self._descriptor().sizes().items():
+            weights = self.machine_["weights"][:, start : start + size]
+            parts = np.split(weights, 2, axis=1) if channel == "mbh" else [weights]
+            for part in parts:
+                shaped = part.reshape(len(maps), self.times, self.cells, self.cells, -1)
+                maps += (shaped**2).sum(axis=(1, 4))
+            start += size
+        return maps
