@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..features.cache import compute
 from ..features.descriptors import Channel, GridDescriptor
-from ._svm import Mirror, VectorSvm
+from ._svm import Mirror, VectorSvm, shares
 from .base import Clips, Explanation
 
 __all__ = ["GridSvm"]
@@ -72,14 +72,10 @@ class GridSvm(VectorSvm):
     def explain(self) -> Explanation:
         """Say which channels and cells the weights rely on, and picture the cells of each class."""
         check_is_fitted(self)
-        sizes = self._descriptor().sizes()
-        starts = np.cumsum([0, *sizes.values()])
-        power = np.add.reduceat(self.machine_["weights"] ** 2, starts[:-1], axis=1)
-        shares = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
-        lines = [f"{self.cells} x {self.cells} cells of the mover's box x {self.times} parts of the time"]
-        for label, row in zip(self.classes_, shares, strict=True):
-            parts = ", ".join(f"{name} {share:.0%}" for name, share in zip(sizes, row, strict=True))
-            lines.append(f"{label}: weight on {parts}")
+        lines = [
+            f"{self.cells} x {self.cells} cells of the mover's box x {self.times} parts of the time",
+            *shares(self.machine_["weights"], self._descriptor().sizes(), self.classes_),
+        ]
         return Explanation("\n".join(lines), {"cells": self._picture()})
 
     def _picture(self) -> Any:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._training import Fold, encode, inner_folds, softmax
 from .base import Attempt, Clips
 
-__all__ = ["Machine", "Mirror", "VectorSvm"]
+__all__ = ["Machine", "Mirror", "VectorSvm", "shares"]
 
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
@@ -190,6 +190,16 @@ def _decide(vectors: Array, machine: Machine) -> Array:
     if "examples" in machine:
         return _kernel(vectors, machine) @ machine["alphas"].T + machine["intercepts"]
     return (vectors - machine["means"]) / machine["scales"] @ machine["weights"].T + machine["intercepts"]
+
+
+def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
+    """Say of each class how much of its squared weights lies on each channel."""
+    power = np.add.reduceat(weights**2, np.cumsum([0, *sizes.values()])[:-1], axis=1)
+    parts = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
+    return [
+        f"{label}: weight on {', '.join(f'{name} {part:.0%}' for name, part in zip(sizes, row, strict=True))}"
+        for label, row in zip(classes, parts, strict=True)
+    ]
 
 
 def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:

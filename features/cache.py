@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +26,7 @@ from safetensors.numpy import save_file
 
 from .clip import Clip, Clips
 
-__all__ = ["Feature", "FeatureCache", "compute", "computed", "saved_seconds", "using"]
+__all__ = ["Feature", "FeatureCache", "compute", "computed", "kept", "saved_seconds", "using"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -165,6 +167,20 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 _CACHE: ContextVar[FeatureCache | None] = ContextVar("feature cache", default=None)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Compute each feature once inside of a ``with`` block, also where no cache is in use."""
+    if _CACHE.get() is not None:
+        yield
+        return
+    # Neither code nor limit matter to what is gone so soon.
+    with (
+        TemporaryDirectory(prefix="actionbench-") as folder,
+        using(FeatureCache(Path(folder), sys.maxsize, lambda _: "")),
+    ):
+        yield
 
 
 @contextmanager

@@ -82,6 +82,11 @@ class Words:
         """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
         return cls(_centres(sample, n_words, random_state))
 
+    @property
+    def size(self) -> int:
+        """Length of a vector."""
+        return len(self.centres)
+
     def encode(self, descriptors: NDArray[np.floating]) -> Array:
         """Return the share of each word, shape (K,); zeros for no descriptor."""
         counts = np.bincount(_nearest(descriptors, self.centres), minlength=len(self.centres))
@@ -128,13 +133,18 @@ class Fisher:
         fitted = (mixture.weights_, mixture.means_, mixture.covariances_)
         return cls(components.mean_, components.components_, *fitted)
 
+    @property
+    def size(self) -> int:
+        """Length of a vector."""
+        return 2 * self.means.size
+
     def encode(self, descriptors: NDArray[np.floating]) -> Array:
         """Return the mean gradient of the log-likelihood, shape (2 K d,); zeros for no descriptor.
 
         With respect to means, then to standard deviations, each in units of its own Fisher information.
         """
         if not len(descriptors):
-            return np.zeros(2 * self.means.size)
+            return np.zeros(self.size)
         x = (np.asarray(descriptors, np.float64) - self.offset) @ self.basis.T
         deviations = np.sqrt(self.variances)
         shares = self._shares(x)
@@ -179,6 +189,11 @@ class Vlad:
     def learn(cls, sample: Array, n_words: int, random_state: int) -> Vlad:
         """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
         return cls(_centres(sample, n_words, random_state))
+
+    @property
+    def size(self) -> int:
+        """Length of a vector."""
+        return self.centres.size
 
     def encode(self, descriptors: NDArray[np.floating]) -> Array:
         """Return the vector, shape (K D,); zeros for no descriptor."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actionbench.features.cache import FeatureCache, compute, computed, using
+from actionbench.features.cache import FeatureCache, compute, computed, kept, using
 from actionbench.features.clip import Clip, Clips
 
 CALLS: list[str] = []
@@ -69,6 +69,19 @@ def means(feature, some, cache):
 def test_without_a_cache_everything_is_computed(calls):
     assert means(Mean(), clips(1, 2), None) == [1, 2]
     assert means(Mean(), clips(1, 2), None) == [1, 2]
+    assert len(calls) == 4
+
+
+def test_inside_of_one_piece_of_work_nothing_is_computed_twice(tmp_path, calls):
+    some = clips(1, 2)
+    with kept():
+        for _ in range(3):
+            assert [float(found["mean"][0]) for found in compute(Mean(), some)] == [1, 2]
+    assert len(calls) == 2
+    # A cache that is in use serves this as well.
+    with using(cache_at(tmp_path)), kept():
+        list(compute(Mean(), some))
+    assert means(Mean(), some, cache_at(tmp_path)) == [1, 2]
     assert len(calls) == 4
 
 

@@ -1,0 +1,140 @@
+"""Many local descriptors of a clip, encoded as one vector, and a support vector machine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from ..features.cache import Feature, compute, kept
+from ..features.encodings import Fisher, Vlad, Words, sample_rows
+from ._svm import VectorSvm, shares
+from .base import Clips, Explanation
+
+__all__ = ["EncodedSvm", "Encoding"]
+
+Array = NDArray[np.float64]
+Encoding = Literal["fisher", "words", "vlad"]
+
+_KINDS: dict[str, type[Fisher | Words | Vlad]] = {"fisher": Fisher, "words": Words, "vlad": Vlad}
+
+
+class EncodedSvm(VectorSvm):
+    """Local descriptors, each channel encoded by itself, and one-against-rest support vector machines.
+
+    Fisher vectors and VLAD go to linear machines, histograms of words to machines with a chi-squared kernel.
+
+    Parameters
+    ----------
+    encoding : {"fisher", "words", "vlad"}
+        How the descriptors of a clip become one vector.
+    n_words : int
+        Components of the mixture, or words of the codebook, for each channel.
+    n_samples : int
+        Descriptors of the training clips from which the encoding is learned.
+    C : float
+        Inverse strength of the machine's regularisation.
+    random_state : int
+        Seed of sample, encoding and machine.
+
+    Attributes
+    ----------
+    encoders_ : dict of Fisher, Words or Vlad
+        The encoding of each channel.
+    """
+
+    standardised = False
+    #: Names of the feature's arrays that are encoded.
+    channels: ClassVar[tuple[str, ...]]
+    mirror = False
+
+    encoding: Encoding
+    n_words: int
+    n_samples: int
+
+    @abstractmethod
+    def _feature(self) -> Feature:
+        """Return what describes a clip, one row of each channel per local descriptor."""
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Learn the encoding, choose on held-out groups, learn from all.
+
+        Raises
+        ------
+        ValueError
+            If the encoding is another word.
+        """
+        if self.encoding not in _KINDS:
+            raise ValueError(f"encoding must be one of {', '.join(_KINDS)}, got {self.encoding!r}")
+        with kept():
+            return super().fit(clips, labels, groups)
+
+    def _prepare(self, clips: Clips) -> None:
+        rng = np.random.default_rng(self.random_state)
+        sizes: list[int] = []
+
+        def rows() -> Any:
+            for found in compute(self._feature(), clips):
+                parts = [found[channel] for channel in self.channels]
+                sizes[:] = [part.shape[1] for part in parts]
+                yield np.concatenate(parts, axis=1)
+
+        sample = sample_rows(rows(), self.n_samples, rng)
+        parts = np.split(sample, np.cumsum(sizes)[:-1], axis=1)
+        kind = _KINDS[self.encoding]
+        self.encoders_ = {
+            channel: kind.learn(part, self.n_words, self.random_state)
+            for channel, part in zip(self.channels, parts, strict=True)
+        }
+
+    def _vectors(self, clips: Clips) -> Array:
+        # The parts together have length 1, if each has.
+        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.channels))
+        return np.array(
+            [
+                np.concatenate([encoder.encode(found[name]) for name, encoder in self.encoders_.items()])
+                * scale
+                for found in compute(self._feature(), clips)
+            ]
+        )
+
+    def _channels(self) -> list[int] | None:
+        if self.encoding != "words":
+            return None
+        return [encoder.size for encoder in self.encoders_.values()]
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying for each parameter."""
+        return {"C": [1.0, 10.0, 100.0, 1000.0], "encoding": list(_KINDS)}
+
+    def count(self) -> dict[str, int]:
+        """Return the number of fitted numbers, those of the encoding included."""
+        encoded = sum(array.size for encoder in self.encoders_.values() for array in vars(encoder).values())
+        return {"parameters": super().count()["parameters"] + encoded}
+
+    def explain(self) -> Explanation:
+        """Say how clips are encoded, and what the machine relies on."""
+        check_is_fitted(self)
+        sizes = {name: encoder.size for name, encoder in self.encoders_.items()}
+        lines = [f"{self.encoding}: {', '.join(f'{name} {size} values' for name, size in sizes.items())}"]
+        if "alphas" in self.machine_:
+            used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
+            lines.append(f"{used} of {len(self.machine_['examples'])} training clips are support vectors")
+            return Explanation("\n".join(lines))
+        return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
+
+    def fitted_state(self) -> dict[str, Any]:
+        """Return what `save` writes: plain numbers and arrays."""
+        names = ("classes_", "machine_", "mirror_", "sharpness_")
+        encoders = {name: dict(vars(encoder)) for name, encoder in self.encoders_.items()}
+        return {**{name: getattr(self, name) for name in names}, "encoders_": encoders}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Take back what `fitted_state` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        kind = _KINDS[self.encoding]
+        self.encoders_ = {name: kind(**arrays) for name, arrays in state["encoders_"].items()}
