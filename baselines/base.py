@@ -102,6 +102,10 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
         """
         return {}
 
+    def uses(self) -> list[type[Attempt]]:
+        """Return the attempts that this one makes by name, whose code counts as its own; none by default."""
+        return []
+
     def skip(self, dataset: Any) -> str | None:
         """Return why this attempt makes no sense on a data set, or None where it does."""
         return None

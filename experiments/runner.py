@@ -194,10 +194,11 @@ def _cells_of(
     points = []
     for entry in matrix.attempts:
         cls = classes[entry.name]
-        code = provenance.code_fingerprint(cls, type(data.dataset), Outcome)
         for point in entry.points():
             attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
-            points.append((entry, cls, code, point, _skip_reason(attempt, entry.name, data.dataset)))
+            used = _ask(attempt.uses, entry.name)
+            code = provenance.code_fingerprint(cls, *used, type(data.dataset), Outcome)
+            points.append((entry, cls, code, point, _ask(attempt.skip, entry.name, data.dataset)))
     for seed in matrix.seeds:
         for number, fold in enumerate(data.folds):
             for entry, cls, code, point, skip in points:
@@ -213,12 +214,14 @@ def _cells_of(
                 yield PlannedCell(key, code, data, entry, cls, point, seed, number, skip)
 
 
-def _skip_reason(attempt: Attempt, name: str, dataset: Dataset) -> str | None:
+def _ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
     try:
-        return attempt.skip(dataset)
+        return method(*args)
+    except ActionbenchError:
+        raise
     except Exception as error:  # a plug-in may fail in any way
         raise PluginError(
-            f"attempt {name!r}: its skip() failed with {type(error).__name__}: {error}"
+            f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
         ) from error
 
 

@@ -86,6 +86,24 @@ def test_features_are_computed_once_for_all_cells(tmp_path):
     assert len({tuple(predictions(path).values()) for path in found}) == 1
 
 
+def test_the_code_of_attempts_that_are_used_by_name_counts(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "actionbench.experiments.provenance.code_fingerprint",
+        lambda *classes: asked.append(classes) or "code",
+    )
+    content = {
+        "name": "test",
+        "datasets": [{"name": "figures", "split": "leave-one-group-out"}],
+        "attempts": [{"name": "late-fusion", "params": {"members": "hof-svm + chance"}}],
+    }
+    plan_cells(read_matrix(content))
+    assert {"LateFusion", "HofSvm", "Chance"} <= {cls.__name__ for cls in asked[0]}
+    content["attempts"][0]["params"]["members"] = "hof-svm + chanse"
+    with pytest.raises(PluginError, match="there is no attempt 'chanse'; did you mean 'chance'"):
+        plan_cells(read_matrix(content))
+
+
 def test_a_folder_of_features_that_cannot_be_made(path, plugin, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(

@@ -1,0 +1,141 @@
+"""Several attempts that vote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..errors import PluginError
+from ..features.cache import kept
+from ._training import encode
+from .base import Attempt, Clips, Explanation
+from .registry import Registry
+
+__all__ = ["LateFusion"]
+
+
+class LateFusion(Attempt):
+    """Let several attempts, each fitted by itself, vote with their probabilities (Kittler et al., PAMI 1998).
+
+    Parameters
+    ----------
+    members : str
+        Names of attempts, as ``actionbench list attempts`` gives them, with `` + `` between.
+    rule : {"mean", "product"}
+        Whether probabilities are averaged, or multiplied and brought to sum 1.
+    random_state : int
+        Seed of each member that takes one.
+
+    Attributes
+    ----------
+    members_ : list of Attempt
+        The fitted attempts.
+    """
+
+    family = "features"
+
+    def __init__(
+        self,
+        *,
+        members: str = "hog-svm + hof-svm",
+        rule: Literal["mean", "product"] = "mean",
+        random_state: int = 0,
+    ) -> None:
+        self.members = members
+        self.rule = rule
+        self.random_state = random_state
+
+    def uses(self) -> list[type[Attempt]]:
+        """Return the classes of the members.
+
+        Raises
+        ------
+        PluginError
+            If a name is that of no attempt, or there is only one.
+        """
+        names = [name.strip() for name in self.members.split("+")]
+        if len(names) < 2:
+            raise PluginError(f"late-fusion: members must name two attempts or more, got {self.members!r}")
+        registry = Registry("attempt", "actionbench.attempts", Attempt)
+        return [registry.get(name) for name in names]
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Fit each member.
+
+        Raises
+        ------
+        ValueError
+            If the rule is another word.
+        """
+        if self.rule not in ("mean", "product"):
+            raise ValueError(f"rule must be mean or product, got {self.rule!r}")
+        self.classes_, _ = encode(clips, labels)
+        self.members_ = []
+        with kept():
+            for cls in self.uses():
+                seeded = "random_state" in cls._get_param_names()
+                member = cls(random_state=self.random_state) if seeded else cls()
+                self.members_.append(member.fit(clips, labels, groups))
+        return self
+
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        """Return the mean, or the product, of the members' probabilities."""
+        check_is_fitted(self)
+        with kept():
+            votes = np.stack([member.predict_proba(clips) for member in self.members_])
+        if self.rule == "mean":
+            return votes.mean(axis=0)
+        # One member that is certain shall not be deaf to the others.
+        logs = np.log(np.maximum(votes, 1e-6)).sum(axis=0)
+        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying for each parameter."""
+        return {"rule": ["mean", "product"]}
+
+    def count(self) -> dict[str, int]:
+        """Return the number of fitted numbers of all members."""
+        check_is_fitted(self)
+        return {"parameters": sum(member.count().get("parameters", 0) for member in self.members_)}
+
+    def explain(self) -> Explanation:
+        """Let each member explain itself."""
+        check_is_fitted(self)
+        said: list[str] = []
+        figures: dict[str, Any] = {}
+        for name, member in zip(self._names(), self.members_, strict=True):
+            explanation = member.explain()
+            said.append(f"{name}:\n{explanation}")
+            figures |= {f"{name}-{key}": figure for key, figure in explanation.figures.items()}
+        return Explanation("\n\n".join(said), figures)
+
+    def _names(self) -> list[str]:
+        return [f"{place}-{type(member).__name__}" for place, member in enumerate(self.members_, start=1)]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted attempt to a folder, each member to one inside."""
+        super().save(folder)
+        for name, member in zip(self._names(), self.members_, strict=True):
+            member.save(Path(folder) / name)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote."""
+        attempt = super().load(folder)
+        classes = enumerate(attempt.uses(), start=1)
+        attempt.members_ = [
+            member.load(Path(folder) / f"{place}-{member.__name__}") for place, member in classes
+        ]
+        return attempt
+
+    def fitted_state(self) -> dict[str, Any]:
+        """Return what `save` writes beside the members."""
+        return {"classes_": self.classes_}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Take back what `fitted_state` gave."""
+        self.classes_ = state["classes_"]

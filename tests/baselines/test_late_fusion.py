@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from actionbench.baselines.base import Attempt
+from actionbench.baselines.hof_svm import HofSvm
+from actionbench.baselines.hog_svm import HogSvm
+from actionbench.baselines.late_fusion import LateFusion
+from actionbench.errors import PluginError
+
+
+@pytest.fixture(scope="module")
+def fused(figures):
+    return LateFusion().fit(*figures)
+
+
+def alone(figures):
+    return [cls().fit(*figures).predict_proba(figures[0]) for cls in (HogSvm, HofSvm)]
+
+
+def test_votes_are_averaged_or_multiplied(figures, fused):
+    hog, hof = alone(figures)
+    np.testing.assert_allclose(fused.predict_proba(figures[0]), (hog + hof) / 2)
+    product = LateFusion(rule="product").fit(*figures).predict_proba(figures[0])
+    wanted = hog * hof
+    np.testing.assert_allclose(product, wanted / wanted.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_member_that_is_certain_does_not_silence_the_others():
+    class Fixed(Attempt):
+        family = "floor"
+
+        def __init__(self, rows):
+            self.rows = rows
+
+        def fit(self, clips, labels, groups=None):
+            return self
+
+        def predict_proba(self, clips):
+            return np.array([self.rows])
+
+    fusion = LateFusion(rule="product")
+    fusion.classes_ = np.array(["a", "b"])
+    fusion.members_ = [Fixed([1.0, 0.0]), Fixed([0.2, 0.8]), Fixed([0.0, 1.0])]
+    np.testing.assert_allclose(fusion.predict_proba([0])[0], [0.2, 0.8], atol=1e-6)
+
+
+def test_members_say_who_they_are(figures, fused):
+    explanation = fused.explain()
+    assert "1-HogSvm:\n" in explanation
+    assert set(explanation.figures) == {"1-HogSvm-cells", "2-HofSvm-cells"}
+    assert fused.count()["parameters"] == sum(member.count()["parameters"] for member in fused.members_)
+
+
+def test_saved_and_loaded_it_predicts_the_same_bits(figures, fused, tmp_path):
+    fused.save(tmp_path / "model")
+    again = LateFusion.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(figures[0]), fused.predict_proba(figures[0]))
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ("hog-svm + hogs-svm", "there is no attempt 'hogs-svm'; did you mean"),
+        ("hog-svm", "must name two attempts or more, got 'hog-svm'"),
+    ],
+)
+def test_members_that_are_none(members, says, figures):
+    with pytest.raises(PluginError, match=says):
+        LateFusion(members=members).fit(*figures)
+
+
+def test_a_rule_that_is_none(figures):
+    with pytest.raises(ValueError, match="rule must be mean or product, got 'max'"):
+        LateFusion(rule="max").fit(*figures)
