@@ -1,8 +1,8 @@
-"""Histograms over a grid that goes with the mover, and a support vector machine."""
+"""Histograms over a grid of cells, and a support vector machine."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,17 @@ Array = NDArray[np.float64]
 
 
 class GridSvm(VectorSvm):
-    """Histograms over a grid that goes with the mover, and a linear one-against-rest support vector machine.
+    """Histograms over a grid of cells, and a linear one-against-rest support vector machine.
 
     Parameters
     ----------
     C : float
         Inverse strength of the machine's regularisation; the descriptors are scaled, so that it does not
         depend on their length.
+    grid : {"person", "frame"}
+        Whether the cells go with the mover's box, or cover the frame.
     cells : int
-        Rows, and columns, of cells in the mover's box.
+        Rows, and columns, of cells.
     times : int
         Cells of the time.
     mirror : {"auto", True, False}
@@ -45,19 +47,26 @@ class GridSvm(VectorSvm):
         self,
         *,
         C: float = 1.0,
+        grid: Literal["person", "frame"] = "person",
         cells: int = 4,
         times: int = 3,
         mirror: Mirror = "auto",
         random_state: int = 0,
     ) -> None:
         self.C = C
+        self.grid = grid
         self.cells = cells
         self.times = times
         self.mirror = mirror
         self.random_state = random_state
 
     def _descriptor(self) -> GridDescriptor:
-        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest)
+        centred = self.grid == "person"
+        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest, centred=centred)
+
+    def _prepare(self, clips: Clips) -> None:
+        if self.grid not in ("person", "frame"):
+            raise ValueError(f"grid must be person or frame, got {self.grid!r}")
 
     def _vectors(self, clips: Clips) -> Array:
         return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
@@ -67,13 +76,19 @@ class GridSvm(VectorSvm):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying for each parameter."""
-        return {"C": [0.01, 0.1, 1.0, 10.0, 100.0], "cells": [3, 4, 6], "times": [1, 2, 3]}
+        return {
+            "C": [0.01, 0.1, 1.0, 10.0, 100.0],
+            "cells": [3, 4, 6],
+            "grid": ["person", "frame"],
+            "times": [1, 2, 3],
+        }
 
     def explain(self) -> Explanation:
         """Say which channels and cells the weights rely on, and picture the cells of each class."""
         check_is_fitted(self)
         lines = [
-            f"{self.cells} x {self.cells} cells of the mover's box x {self.times} parts of the time",
+            f"{self.cells} x {self.cells} cells of the {'mover' if self.grid == 'person' else 'frame'} x "
+            f"{self.times} parts of the time",
             *shares(self.machine_["weights"], self._descriptor().sizes(), self.classes_),
         ]
         return Explanation("\n".join(lines), {"cells": self._picture()})

@@ -29,7 +29,7 @@ _FLOW_SECONDS = 1 / 25
 
 @dataclass(frozen=True)
 class GridDescriptor:
-    """Describe the mover of a clip by histograms over a space-time grid that goes with it.
+    """Describe a clip by histograms over a space-time grid, which goes with the mover or covers the frame.
 
     Each frame's block of cells is normalised as in the dense trajectories (Wang and Schmid, ICCV 2013), then
     averaged over each time cell. Cuboids lose little against trajectories (Kantorov and Laptev, CVPR 2014).
@@ -37,7 +37,7 @@ class GridDescriptor:
     Attributes
     ----------
     channels : tuple of {"hog", "hof", "mbh"}
-        What is histogrammed; gradients count only where something moves, so that the scene does not.
+        What is histogrammed; with the mover, gradients count only where something moves, so that the scene does not.
     cells : int
         Rows, and columns, of cells.
     times : int
@@ -46,6 +46,8 @@ class GridDescriptor:
         What is added to the mover's box on each side, as a share of its size.
     finest : int
         Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
+    centred : bool
+        Whether the grid goes with the mover; else it covers the frame.
     """
 
     channels: tuple[Channel, ...]
@@ -53,6 +55,7 @@ class GridDescriptor:
     times: int = 3
     margin: float = 0.05
     finest: int = 1
+    centred: bool = True
 
     def sizes(self) -> dict[str, int]:
         """Return the number of values of each channel, in order."""
@@ -71,16 +74,17 @@ class GridDescriptor:
     def _histograms(self, motion: Motion, channel: Channel) -> list[NDArray[np.float64]]:
         grid = self._grid(motion)
         if channel == "hog":
-            return [hog(motion.frames, grid, weights=_near(motion.track.mask, motion.track.found))]
+            near = _near(motion.track.mask, motion.track.found) if self.centred else None
+            return [hog(motion.frames, grid, weights=near)]
         # Flow i leads from frame i to frame i + 1.
         between: Grid = (grid[0][:-1], grid[1][:-1])
         flow = motion.flow * np.float32(motion.fps * _FLOW_SECONDS)
         return [hof(flow, between)] if channel == "hof" else list(mbh(flow, between))
 
     def _grid(self, motion: Motion) -> Grid:
-        boxes = motion.track.boxes
-        margin = self.margin * (boxes[:, 2:] - boxes[:, :2])
         shape = (motion.frames.shape[1], motion.frames.shape[2])
+        boxes = motion.track.boxes if self.centred else np.tile([0.0, 0.0, *shape], (len(motion.frames), 1))
+        margin = self.margin * (boxes[:, 2:] - boxes[:, :2])
         boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
         return frame_grid(boxes, shape, (self.cells, self.cells))
 

@@ -27,6 +27,14 @@ def test_actions_that_differ_by_side_are_not_mirrored(figures):
     assert not attempt.mirror_
 
 
+def test_a_grid_over_the_frame(figures):
+    attempt = HofSvm(grid="frame").fit(*figures)
+    assert attempt.explain().startswith("4 x 4 cells of the frame")
+    assert attempt.machine_["weights"].shape == HofSvm().fit(*figures).machine_["weights"].shape
+    with pytest.raises(ValueError, match="grid must be person or frame, got 'box'"):
+        HofSvm(grid="box").fit(*figures)
+
+
 def test_explanation_accounts_for_all_weights(figures):
     attempt = HogHofMbhSvm().fit(*figures)
     explanation = attempt.explain()

@@ -42,6 +42,15 @@ def test_place_and_contrast_hardly_matter():
     assert cosine(describe(walker(contrast=0.8)), expected) > 0.95
 
 
+def test_a_grid_over_the_frame_knows_where_the_mover_is():
+    expected = describe(walker(), centred=False)
+    assert cosine(describe(walker(shift=40), centred=False), expected) < 0.8
+    # The mover never reaches the right third.
+    flow = GridDescriptor(("hof",), cells=3, times=1, centred=False).describe(observe(walker()))
+    left, _, right = flow.reshape(3, 3, 9)[1, :, 0]
+    assert right < 0.1 * left
+
+
 @pytest.mark.parametrize("channel", ALL)
 def test_mirrored_descriptor_is_that_of_the_mirrored_clip(channel):
     descriptor = GridDescriptor((channel,))
