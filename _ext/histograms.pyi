@@ -1,4 +1,4 @@
-from numpy import float32, float64, intc
+from numpy import float32, float64, intc, intp
 from numpy.typing import NDArray
 
 def cell_histograms(
@@ -30,3 +30,20 @@ def cell_histograms(
     out : ndarray of float64, shape (T, R, C, bins + zero_bin)
         What the histograms are added to.
     """
+
+def integral_histograms(
+    dx: NDArray[float32],
+    dy: NDArray[float32],
+    threshold: float,
+    zero_bin: bool,
+    out: NDArray[float64],
+) -> None: ...
+def add_blocks(
+    integral: NDArray[float64],
+    centres: NDArray[intp],
+    side: int,
+    cells: int,
+    epsilon: float,
+    weight: float,
+    out: NDArray[float64],
+) -> None: ...

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .clip import Clip
 
-__all__ = ["camera_shift", "optical_flow", "stabilise", "working_frames"]
+__all__ = ["background_flow", "camera_shift", "optical_flow", "stabilise", "working_frames"]
 
 Method = Literal["dis", "farneback"]
 
@@ -21,6 +21,9 @@ _SMALLEST_SIDE = 32
 
 # Shifts of the camera below this, in pixels, are within the flow's error.
 _SMALLEST_SHIFT = 0.1
+
+# Corners that must agree on how the camera moves.
+_FEWEST_INLIERS = 25
 
 
 @contextmanager
@@ -226,3 +229,48 @@ def shift_back(frame: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArra
     return np.asarray(
         cv2.warpAffine(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
     )
+
+
+def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tell how the camera moves the ground, by a homography between frames (Wang and Schmid, ICCV 2013).
+
+    Corners that go with the flow vote; the homography is believed if it has enough of them, and most.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    flow : ndarray of float32, shape (T - 1, H, W, 2)
+        Flow between them.
+
+    Returns
+    -------
+    ndarray of float32, shape (T - 1, H, W, 2)
+        Flow of the ground, right and down, in pixels per frame; 0 where the camera seems to rest.
+    """
+    ground = np.zeros_like(flow)
+    height, width = frames.shape[1:]
+    rows, columns = np.mgrid[:height, :width]
+    grid = np.stack([columns, rows], axis=-1).astype(np.float32).reshape(1, -1, 2)
+    for index in range(len(flow)):
+        matrix = _homography(frames[index], flow[index])
+        if matrix is not None:
+            moved = cv2.perspectiveTransform(grid, matrix) - grid
+            # Below the flow's own error it would only add noise.
+            if np.abs(moved).max() >= _SMALLEST_SHIFT:
+                ground[index] = moved.reshape(height, width, 2)
+    return ground
+
+
+def _homography(frame: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    with single_thread():
+        corners = cv2.goodFeaturesToTrack(frame, 1000, 0.001, 3)
+        if corners is None or len(corners) <= 2 * _FEWEST_INLIERS:
+            return None
+        points = corners.reshape(-1, 2)
+        column, row = np.rint(points).astype(np.intp).T
+        ends = points + flow[row.clip(0, len(flow) - 1), column.clip(0, flow.shape[1] - 1)]
+        matrix, inliers = cv2.findHomography(points, ends, cv2.RANSAC, 1.0)
+    if matrix is None or inliers.sum() <= max(_FEWEST_INLIERS, len(points) / 2):
+        return None
+    return np.asarray(matrix, np.float64)

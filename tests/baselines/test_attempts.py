@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from actionbench.baselines.base import Attempt, Explanation
 from actionbench.baselines.chance import Chance
+from actionbench.baselines.dense_trajectories import DenseTrajectories
 from actionbench.baselines.hof_svm import HofSvm
 from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
 from actionbench.baselines.hog_svm import HogSvm
@@ -16,7 +17,7 @@ from actionbench.baselines.majority import Majority
 from actionbench.baselines.rules import Rules
 from actionbench.features.clip import Clips
 
-ALL = [Chance, Majority, Rules, HogSvm, HofSvm, HogHofMbhSvm]
+ALL = [Chance, Majority, Rules, HogSvm, HofSvm, HogHofMbhSvm, DenseTrajectories]
 every = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 
 

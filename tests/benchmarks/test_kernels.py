@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import actionbench.features.histograms as features
+import actionbench.features.trajectories as trajectories
 from actionbench._ext import histograms
 from actionbench.models import kernels
 from actionbench.models.kernels import default_threads
@@ -405,6 +406,24 @@ def cell_histograms_of_flow(shape):
     return lambda: features.orientation_histograms(dx, dy, cells, threshold=0.4, zero_bin=True)
 
 
+BLOCKS = 500
+
+
+@times("integral_histograms", (120, 160), (240, 320))
+def integral_histograms(shape):
+    dx, dy = normal(*shape), normal(*shape)
+    out = np.empty((shape[0] + 1, shape[1] + 1, 9))
+    return lambda: trajectories.integral_histograms(dx, dy, 0.4, True, out)
+
+
+@times("add_blocks", (120, 160), (240, 320))
+def add_blocks(shape):
+    integral, out = np.empty((shape[0] + 1, shape[1] + 1, 9)), np.zeros((BLOCKS, 36))
+    trajectories.integral_histograms(normal(*shape), normal(*shape), 0.4, True, integral)
+    centres = np.random.default_rng(0).integers(0, shape, (BLOCKS, 2))
+    return lambda: trajectories.add_blocks(integral, centres, 32, 2, 0.05, 0.2, out)
+
+
 @pytest.mark.benchmark(max_time=0.5)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_speed(benchmark, case):
@@ -426,7 +445,7 @@ def test_no_kernel_is_forgotten():
 )
 def test_what_is_timed_is_the_kernel(case):
     call = case.make(case.shape)
-    place = HOT if hasattr(HOT, case.kernel) else features
+    place = next(place for place in (HOT, features, trajectories) if hasattr(place, case.kernel))
     with patch.object(place, case.kernel, wraps=getattr(place, case.kernel)) as kernel:
         call()
     kernel.assert_called_once()

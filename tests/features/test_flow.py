@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from actionbench.features.clip import Clip
-from actionbench.features.flow import camera_shift, optical_flow, stabilise, working_frames
+from actionbench.features.flow import background_flow, camera_shift, optical_flow, stabilise, working_frames
 
 
 def texture(rng, height, width, deviation):
@@ -106,6 +106,38 @@ def test_mover_before_plain_ground_is_no_camera():
     frames = np.clip(frames + rng.normal(0, 4, frames.shape), 0, 255).astype(np.uint8)
     np.testing.assert_array_equal(camera_shift(frames, optical_flow(frames)), [[0, 0]])
     assert camera_shift(frames[:1], optical_flow(frames[:1])).shape == (0, 2)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+@pytest.mark.parametrize("shift", [(2.0, -1.0), (0.6, 0.3)])
+def test_a_homography_of_the_ground_is_found_behind_a_mover(shift, angle):
+    """The camera shifts and turns; a square of a tenth of the frame goes its own way."""
+    rng = np.random.default_rng(0)
+    wide = 110 + texture(rng, 200, 240, 30)
+    matrix = np.vstack([cv2.getRotationMatrix2D((80, 60), angle, 1.0), [0, 0, 1]])
+    matrix[:2, 2] += shift
+    crop = np.array([[1, 0, 40], [0, 1, 40], [0, 0, 1.0]])
+    frames = np.empty((2, 120, 160), np.uint8)
+    for frame, camera in zip(frames, (np.eye(3), matrix), strict=True):
+        image = cv2.warpPerspective(
+            wide, crop @ np.linalg.inv(camera), (160, 120), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        frame[...] = np.clip(image, 0, 255)
+    square = np.clip(140 + texture(rng, 44, 44, 40), 0, 255)
+    frames[0][30:74, 50:94], frames[1][30:74, 55:99] = square, square
+    flow = optical_flow(frames)
+    rows, columns = np.mgrid[:120, :160]
+    ends = cv2.perspectiveTransform(np.stack([columns, rows], -1).astype(float).reshape(1, -1, 2), matrix)
+    wanted = ends.reshape(120, 160, 2) - np.stack([columns, rows], -1)
+    errors = np.linalg.norm(background_flow(frames, flow)[0] - wanted, axis=-1)
+    assert errors.mean() < 0.15
+
+
+def test_before_a_camera_at_rest_the_ground_does_not_move():
+    frames, _ = moved_square(3)
+    assert not background_flow(frames, optical_flow(frames)).any()
+    plain = np.full((3, 40, 50), 90, np.uint8)
+    assert not background_flow(plain, np.ones((2, 40, 50, 2), np.float32)).any()
 
 
 def test_working_frames_adapt_to_size_and_rate():

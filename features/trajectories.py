@@ -1,0 +1,269 @@
+"""Dense trajectories: points that are tracked through a few frames, and what surrounds them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .._ext.histograms import add_blocks, integral_histograms
+from .clip import Clip
+from .flow import Method, background_flow, optical_flow, single_thread, working_frames
+
+__all__ = ["DenseTrajectories"]
+
+Array = NDArray[np.float64]
+
+# Shorter side of the frames in pixels: smaller ones are enlarged, larger ones reduced.
+_SIDES = 120, 240
+# What makes a trajectory one of the ground, of noise, or of nothing, in pixels (Wang and Schmid, ICCV 2013).
+_STILL, _WILD, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
+# Longest flow that counts as none, in pixels per frame, and what keeps empty histograms from dividing by zero.
+_NO_FLOW, _EPSILON = 0.4, 0.05
+# Channel: bins.
+_BINS = {"hog": 8, "hof": 9, "mbhx": 8, "mbhy": 8}
+
+
+@dataclass(frozen=True)
+class DenseTrajectories:
+    """Improved dense trajectories (Wang and Schmid, ICCV 2013): points of a grid on their way, without the camera's.
+
+    Points of a grid are tracked through the median-filtered flow at several scales; those that hardly move, jump, or
+    move as the ground does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that goes with it.
+
+    In a clip too short for ``length`` steps, trajectories have as many steps as there are, and their shape is stretched
+    to ``length``; in frames lower than twice ``side`` the blocks are half as high as the frame.
+
+    Parameters
+    ----------
+    length : int
+        Steps of a trajectory, a multiple of ``times``.
+    stride : int
+        Pixels between points of the grid.
+    side : int
+        Pixels of a block's height and width.
+    cells, times : int
+        Cells of a block in each direction, and of the time.
+    scales : int
+        Most scales, each 1 / sqrt(2) of the one before.
+    quality : float
+        Smallest eigenvalue of the gradient's covariance at a point, as a share of the largest in the frame.
+    method : {"dis", "farneback"}
+        Of the flow, see `optical_flow`. That of the reference program spreads motion over what surrounds it; with the
+        sharper one there are a quarter as many trajectories of small movers.
+    """
+
+    length: int = 15
+    stride: int = 5
+    side: int = 32
+    cells: int = 2
+    times: int = 3
+    scales: int = 8
+    quality: float = 1e-3
+    method: Method = "farneback"
+
+    def sizes(self) -> dict[str, int]:
+        """Return the length of each channel."""
+        block = self.cells**2 * self.times
+        channels = {name: block * bins for name, bins in _BINS.items()}
+        mbh = channels.pop("mbhx") + channels.pop("mbhy")
+        return {"trajectory": 2 * self.length, **channels, "mbh": mbh}
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
+        """Describe a clip.
+
+        Returns
+        -------
+        dict of ndarray of float32
+            One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, and ``place``
+            (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
+            against the ground in frame heights per second.
+        """
+        side = min(max(min(clip.height, clip.width), _SIDES[0]), _SIDES[1])
+        frames, fps = working_frames(clip, side)
+        flow = optical_flow(frames, self.method)
+        free = flow - background_flow(frames, flow)
+        found = [
+            self._at_scale(frames, flow, free, scale, fps)
+            for scale in (2 ** (-step / 2) for step in range(self.scales))
+            if scale == 1 or scale * min(frames.shape[1:]) >= 32
+        ]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def _at_scale(
+        self,
+        frames: NDArray[np.uint8],
+        flow: NDArray[np.float32],
+        free: NDArray[np.float32],
+        scale: float,
+        fps: float,
+    ) -> dict[str, NDArray[np.float32]]:
+        height, width = (max(round(n * scale), 1) for n in frames.shape[1:])
+        frames = np.stack([_resized(frame, height, width) for frame in frames])
+        flow, free = (
+            np.stack([_resized(field, height, width) for field in fields]) * np.float32(scale)
+            if len(fields)
+            else fields
+            for fields in (flow, free)
+        )
+        length = min(self.length, len(flow))
+        points, starts, steps = self._tracks(frames, flow, free, length)
+        kept = _valid(points / scale, steps / scale)
+        points, starts, steps = points[kept], starts[kept], steps[kept]
+        described = self._along(frames, free, points[:, :-1], starts)
+        middle, span = points[:, length // 2], max(len(frames) - 1, 1)
+        total = np.linalg.norm(steps, axis=2).sum(axis=1)
+        place = np.stack(
+            [
+                middle[:, 0] / width,
+                middle[:, 1] / height,
+                (starts + length / 2) / span,
+                np.full(len(points), scale),
+                total / max(length, 1) * fps / height,
+            ],
+            axis=1,
+        )
+        shape = _stretched(steps, self.length) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
+        arrays = {"trajectory": shape.reshape(len(points), 2 * self.length), **described, "place": place}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    def _tracks(
+        self, frames: NDArray[np.uint8], flow: NDArray[np.float32], free: NDArray[np.float32], length: int
+    ) -> tuple[Array, NDArray[np.intp], Array]:
+        """Track points.
+
+        Returns
+        -------
+        points : ndarray, shape (n, length + 1, 2)
+            Right and down, in pixels.
+        starts : ndarray of int, shape (n,)
+            The frame of the first point.
+        steps : ndarray, shape (n, length, 2)
+            Displacements against the ground.
+        """
+        height, width = frames.shape[1:]
+        alive = np.empty((0, length + 1, 2))
+        moved = np.empty((0, length, 2))
+        ages = np.empty(0, np.intp)
+        done: list[tuple[Array, NDArray[np.intp], Array]] = []
+        for index in range(len(flow) if length else 0):
+            if index + length <= len(flow):
+                new = self._new_points(frames[index], alive[np.arange(len(alive)), ages])
+                alive = np.concatenate([alive, np.zeros((len(new), length + 1, 2))])
+                moved = np.concatenate([moved, np.zeros((len(new), length, 2))])
+                ages = np.concatenate([ages, np.zeros(len(new), np.intp)])
+                alive[len(alive) - len(new) :, 0] = new
+            rows = np.arange(len(alive))
+            now = alive[rows, ages]
+            column, row = np.rint(now).astype(np.intp).T
+            column, row = column.clip(0, width - 1), row.clip(0, height - 1)
+            smooth = np.stack([_median(flow[index, ..., part]) for part in (0, 1)], axis=-1)
+            ground = flow[index] - free[index]
+            step = smooth[row, column]
+            alive[rows, ages + 1] = now + step
+            moved[rows, ages] = step - ground[row, column]
+            ages += 1
+            there = alive[rows, ages]
+            inside = ((there >= 0) & (there <= [width - 1, height - 1])).all(axis=1)
+            whole = inside & (ages == length)
+            starts = np.full(int(whole.sum()), index + 1 - length)
+            done.append((alive[whole], starts, moved[whole]))
+            going = inside & ~whole
+            alive, moved, ages = alive[going], moved[going], ages[going]
+        if not done:
+            return alive, ages, moved
+        points, starts, steps = (np.concatenate(parts) for parts in zip(*done, strict=True))
+        return points, starts, steps
+
+    def _new_points(self, frame: NDArray[np.uint8], taken: Array) -> Array:
+        """Return points of the grid with enough texture, in whose cells nothing is tracked."""
+        with single_thread():
+            quality = cv2.cornerMinEigenVal(frame, 3, ksize=3)
+        rows = np.arange(self.stride // 2, frame.shape[0], self.stride)
+        columns = np.arange(self.stride // 2, frame.shape[1], self.stride)
+        free = quality[np.ix_(rows, columns)] > self.quality * quality.max()
+        at = (taken // self.stride).astype(np.intp)
+        inside = (at[:, 0] < len(columns)) & (at[:, 1] < len(rows))
+        free[at[inside, 1], at[inside, 0]] = False
+        row, column = np.nonzero(free)
+        return np.stack([columns[column], rows[row]], axis=1).astype(np.float64)
+
+    def _along(
+        self, frames: NDArray[np.uint8], free: NDArray[np.float32], points: Array, starts: NDArray[np.intp]
+    ) -> dict[str, Array]:
+        """Histogram what surrounds each point of the trajectories, shape (n, times * cells * cells * bins)."""
+        n, length = points.shape[:2]
+        block = self.cells**2
+        out = {name: np.zeros((n, self.times, block * bins)) for name, bins in _BINS.items()}
+        centres = np.rint(points[..., ::-1]).astype(np.intp)
+        side = min(self.side, max(min(frames.shape[1:]) // 2, self.cells))
+        cell_of = np.arange(length) * self.times // max(length, 1)
+        shares = 1 / np.maximum(np.bincount(cell_of, minlength=self.times), 1)
+        for index in np.unique(starts[:, np.newaxis] + np.arange(length)):
+            met = np.flatnonzero((starts <= index) & (index < starts + length))
+            for name, (dx, dy) in _fields(frames[index], free[index]).items():
+                integral = np.empty((dx.shape[0] + 1, dx.shape[1] + 1, _BINS[name]))
+                integral_histograms(dx, dy, _NO_FLOW, name == "hof", integral)
+                steps = index - starts[met]
+                for time in np.unique(cell_of[steps]):
+                    rows = met[cell_of[steps] == time]
+                    blocks = np.zeros((len(rows), block * _BINS[name]))
+                    here = np.ascontiguousarray(centres[rows, index - starts[rows]])
+                    add_blocks(integral, here, side, self.cells, _EPSILON, shares[time], blocks)
+                    out[name][rows, time] += blocks
+        flat = {name: array.reshape(n, self.times * block * _BINS[name]) for name, array in out.items()}
+        mbh = np.concatenate([flat.pop("mbhx"), flat.pop("mbhy")], axis=1)
+        return {**flat, "mbh": mbh}
+
+
+def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    if image.shape[:2] == (height, width):
+        return image
+    with single_thread():
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _median(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    with single_thread():
+        return np.asarray(cv2.medianBlur(np.ascontiguousarray(field), 5), np.float32)
+
+
+def _fields(
+    frame: NDArray[np.uint8], free: NDArray[np.float32]
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return what is histogrammed in one frame, right and down."""
+    fields = {"hof": (np.ascontiguousarray(free[..., 0]), np.ascontiguousarray(free[..., 1]))}
+    with single_thread():
+        for name, image in (("hog", frame), ("mbhx", fields["hof"][0]), ("mbhy", fields["hof"][1])):
+            fields[name] = _sobel(image, 1, 0), _sobel(image, 0, 1)
+    return fields
+
+
+def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.Sobel(image, cv2.CV_32F, right, down, ksize=1), np.float32)
+
+
+def _valid(points: Array, steps: Array) -> NDArray[np.bool_]:
+    """Say which trajectories are neither still nor wild, and move against the ground; pixels are of scale 1."""
+    spread = points.std(axis=1)
+    lengths = np.linalg.norm(np.diff(points, axis=1), axis=2)
+    longest, total = lengths.max(axis=1, initial=0), lengths.sum(axis=1)
+    jumps = (longest > _JUMP) & (longest > _JUMP_SHARE * total)
+    moves = np.linalg.norm(steps, axis=2).max(axis=1, initial=0) > _CAMERA
+    return (spread >= _STILL).any(axis=1) & (spread <= _WILD).all(axis=1) & ~jumps & moves
+
+
+def _stretched(steps: Array, length: int) -> Array:
+    """Bring steps (n, m, 2) to a number of them, the path between first and last point staying what it is."""
+    n, own = steps.shape[:2]
+    if own == length or not n:
+        return steps if own == length else np.zeros((n, length, 2))
+    path = np.concatenate([np.zeros((n, 1, 2)), steps.cumsum(axis=1)], axis=1)
+    places = np.linspace(0, own, length + 1)
+    low = np.minimum(places.astype(np.intp), own - 1)
+    share = (places - low)[np.newaxis, :, np.newaxis]
+    return np.diff(path[:, low] * (1 - share) + path[:, low + 1] * share, axis=1)

@@ -1,0 +1,156 @@
+"""Frames per second of each stage from a file to a vector, beside scikit-image and OpenCV: ``make bench-features``.
+
+Every figure is a median over calls that take turns in one process, on one thread. A ratio above 1 means that ours is
+faster. Frames are 160 x 120, grey.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+import skimage
+from compare import alternate
+from skimage.feature import hog as skimage_hog
+
+from actionbench.experiments.datasets.figures import Figures
+from actionbench.experiments.provenance import collect
+from actionbench.features.descriptors import GridDescriptor
+from actionbench.features.encodings import Fisher, Vlad, Words
+from actionbench.features.flow import camera_shift, optical_flow, working_frames
+from actionbench.features.histograms import frame_grid, hof, hog, mbh
+from actionbench.features.motion import observe
+from actionbench.features.quantities import measure
+from actionbench.features.regions import main_track
+
+Action = Callable[[], Any]
+
+
+@dataclass
+class Stage:
+    """One stage, and the peer if there is one, in frames per second."""
+
+    name: str
+    ours: float
+    theirs: float | None = None
+    peer: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return self.ours / self.theirs if self.theirs else None
+
+
+def stages(rounds: int) -> Iterator[Stage]:
+    """Time each stage on one clip of the built-in data set."""
+    clip = Figures(height=120, width=160, frames=48).load(0)
+    n = len(clip)
+    frames, fps = working_frames(clip)
+    flow = optical_flow(frames)
+    shifts = camera_shift(frames, flow)
+    motion = observe(clip)
+    whole = frame_grid(np.tile([0.0, 0.0, 120, 160], (n, 1)), (120, 160), (15, 20))
+    between = whole[0][:-1], whole[1][:-1]
+    grid = GridDescriptor(("hog", "hof", "mbh"))
+    rng = np.random.default_rng(0)
+    sample, local = rng.standard_normal((5000, 96)), rng.standard_normal((1000, 96)).astype(np.float32)
+    words, fisher, vlad = Words.learn(sample, 1000, 0), Fisher.learn(sample, 32, 0), Vlad.learn(sample, 32, 0)
+
+    def their_hog() -> None:
+        for frame in frames:
+            skimage_hog(frame, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
+
+    def farneback() -> None:
+        for one, other in pairwise(frames):
+            cv2.calcOpticalFlowFarneback(one, other, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+
+    medium = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def dis() -> None:
+        for one, other in pairwise(frames):
+            medium.calc(one, other, None)
+
+    rows: list[tuple[str, Action, str, Action | None]] = [
+        ("HOG, cells of 8 x 8", lambda: hog(frames, whole), "scikit-image hog", their_hog),
+        ("HOF, cells of 8 x 8", lambda: hof(flow, between), "", None),
+        ("MBH, cells of 8 x 8", lambda: mbh(flow, between), "", None),
+        ("flow, DIS", lambda: optical_flow(frames), "OpenCV DIS, medium", dis),
+        ("flow, DIS to full resolution", lambda: optical_flow(frames, finest=0), "", None),
+        (
+            "flow, Farneback",
+            lambda: optical_flow(frames, "farneback"),
+            "OpenCV Farneback, default",
+            farneback,
+        ),
+        ("shift of the camera", lambda: camera_shift(frames, flow), "", None),
+        ("main moving region", lambda: main_track(frames, fps, shifts), "", None),
+        ("flow and region together", lambda: observe(clip), "", None),
+        ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),
+        ("30 quantities from these", lambda: measure(motion), "", None),
+        ("1000 words, 1000 descriptors a clip", lambda: words.encode(local), "", None),
+        ("Fisher vector of 32, same", lambda: fisher.encode(local), "", None),
+        ("VLAD of 32, same", lambda: vlad.encode(local), "", None),
+    ]
+    for name, ours, peer, theirs in rows:
+        times = alternate([ours, *([theirs] if theirs else [])], rounds)
+        rates = [1000 * n / median(kept) for kept in times]
+        yield Stage(name, *rates, *([peer] if theirs else []))
+
+
+def markdown(content: dict[str, Any]) -> str:
+    """Return the table of a result, as `main` writes it, for a document."""
+    lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}.", ""]
+    lines += ["| stage | frames/s | peer | frames/s | ratio |", "|---|---|---|---|---|"]
+    for row in content["rows"]:
+        stage = Stage(**row)
+        peer = f"{stage.peer} | {stage.theirs:,.0f} | {stage.ratio:.2f}" if stage.theirs else " |  | "
+        lines.append(f"| {stage.name} | {stage.ours:,.0f} | {peer} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
+    parser.add_argument("--json", type=Path, help="file to write as well")
+    parser.add_argument(
+        "--markdown", type=Path, help="file of --json whose table is printed; nothing is timed"
+    )
+    options = parser.parse_args()
+    if options.markdown:
+        print(markdown(json.loads(options.markdown.read_text())), end="")
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cv2.setNumThreads(1)
+    facts = collect()
+    machine = {
+        "processor": facts["processor"],
+        "threads": 1,
+        "actionbench": facts["actionbench"],
+        "git": facts["git"] and facts["git"]["commit"],
+        "opencv": cv2.__version__,
+        "scikit-image": skimage.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    rows = []
+    for stage in stages(options.rounds):
+        rows.append(stage)
+        beside = f"{stage.peer} {stage.theirs:,.0f}, ratio {stage.ratio:.2f}" if stage.theirs else ""
+        print(f"{stage.name:40s} {stage.ours:10,.0f} frames/s   {beside}", flush=True)
+    if options.json:
+        content = {"machine": machine, "rows": [asdict(stage) for stage in rows]}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
