@@ -98,9 +98,13 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
         -------
         dict of str to int
             ``parameters``: numbers fitted to the data; ``operations``: floating-point operations to predict one
-            clip, where known.
+            clip, where known; of a list of rules ``rules``, ``conditions`` and ``quantities``.
         """
         return {}
+
+    def files(self) -> list[Path]:
+        """Return the files named by parameters: a result is computed again when the content of one changes."""
+        return []
 
     def skip(self, dataset: Any) -> str | None:
         """Return why this attempt makes no sense on a data set, or None where it does."""

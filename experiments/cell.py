@@ -30,6 +30,7 @@ class Outcome:
     peak_memory_bytes: int
     n_parameters: int | None = None
     operations: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -65,7 +66,8 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         probabilities = attempt.predict_proba(clips[fold.test])
     peak = peak_memory_bytes()
     probabilities = check_probabilities(attempt, probabilities, len(fold.test))
-    counts = attempt.count()
+    # What a plug-in counts may be NumPy's integers; the store keeps JSON.
+    counts = {name: int(number) for name, number in attempt.count().items()}
     return Outcome(
         probabilities=spread(probabilities, attempt.classes_, dataset.classes),
         fit_seconds=fit.seconds,
@@ -75,6 +77,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         peak_memory_bytes=peak,
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
+        counts=counts,
         artifacts=_artifacts(attempt) if explain else {},
     )
 

@@ -53,12 +53,13 @@ _MIGRATIONS = [
         key TEXT NOT NULL REFERENCES cells ON DELETE CASCADE, name TEXT NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (key, name));
     """,
+    "ALTER TABLE cells ADD COLUMN counts TEXT NOT NULL DEFAULT '{}'",
 ]
 
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
-    "peak_memory_bytes n_parameters operations finished"
+    "peak_memory_bytes n_parameters operations counts finished"
 ).split()
 
 
@@ -90,6 +91,7 @@ class CellRecord:
     peak_memory_bytes: int | None = None
     n_parameters: int | None = None
     operations: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     positions: NDArray[np.int32] | None = None
     probabilities: NDArray[np.float64] | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -263,6 +265,7 @@ class Store:
             "run_id": run_id,
             "last_run_id": run_id,
             "params": json.dumps(cell.params, sort_keys=True),
+            "counts": json.dumps(cell.counts, sort_keys=True),
             "finished": _now(),
         }
         marks = ", ".join("?" * len(_CELL_COLUMNS))
@@ -354,7 +357,8 @@ class Store:
             "ORDER BY dataset, split, attempt, seed, fold"
         )
         table = pd.DataFrame(rows, columns=columns)
-        table["params"] = [json.loads(text) for text in table["params"]]
+        for column in ("params", "counts"):
+            table[column] = [json.loads(text) for text in table[column]]
         for column in ("kind", "error", "message", "traceback", "log"):
             table[column] = table[column].astype(object).where(table[column].notna(), None)
         return table

@@ -229,6 +229,17 @@ def test_params_are_kept_as_json(store):
     assert json.loads(store._connection.execute("SELECT params FROM cells").fetchone()[0])["a"] == "é"
 
 
+def test_a_store_of_the_first_version_is_migrated(store):
+    store.add_cell(begin(store), record(add_dataset(store), counts={"rules": 3}))
+    store._connection.execute("ALTER TABLE cells DROP COLUMN counts")
+    store._connection.execute("PRAGMA user_version = 1")
+    with Store.open(store.path) as again:
+        (cell,) = again.cells().to_dict("records")
+        assert (cell["key"], cell["counts"]) == ("k", {})
+        again.add_cell(begin(again), record(cell["dataset_id"], counts={"rules": 3}))
+        assert again.cells()["counts"].iloc[0] == {"rules": 3}
+
+
 def test_a_full_disk_loses_the_cell_in_flight_only(store):
     run_id, dataset_id = begin(store), add_dataset(store)
     store.add_cell(run_id, record(dataset_id, key="before"))
