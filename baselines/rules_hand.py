@@ -20,14 +20,14 @@ __all__ = ["RulesHand", "action_of", "hand_bodies", "why_not"]
 # - From 2.06 m/s on people prefer running to walking (Hreljac, Medicine and Science in Sports and Exercise 1993),
 #   which is 1.2 heights/s. Running at less than 10 km/h, 1.6 heights/s, is by convention jogging.
 # - The slowest walk is about 0.5 m/s, 0.3 heights/s. Whoever gets no further than half a height shifts weight.
-# - The speed of a gait is that along its path: who turns round has a horizontal speed of about 0.
+# - The speed of a gait is that of passing: who turns round has a horizontal speed of about 0 in the end.
 # - Arms that wave swing about the shoulder by some 60 degrees up and down from level: the hands then go more up
 #   and down than to the sides. Hands that clap or punch go to and fro.
 # - Clapping hands mirror each other, a punch is one arm's: halfway from a chance likeness of 0.5 to a mirror's 1.
 _LIST = """
-if path speed > 1.6 heights/s and horizontal sweep > 0.5 heights then running
-if path speed > 1.2 heights/s and horizontal sweep > 0.5 heights then jogging
-if path speed > 0.3 heights/s and horizontal sweep > 0.5 heights then walking
+if passing speed > 1.6 heights/s and horizontal sweep > 0.5 heights then running
+if passing speed > 1.2 heights/s and horizontal sweep > 0.5 heights then jogging
+if passing speed > 0.3 heights/s and horizontal sweep > 0.5 heights then walking
 if vertical motion > 0.5 then handwaving
 if symmetry > 0.75 then handclapping
 otherwise boxing

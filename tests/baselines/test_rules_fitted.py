@@ -18,7 +18,7 @@ def people(n_per_class, seed, walk=0.5, jog=0.8, run=1.3):
     codes = np.repeat(np.arange(5), n_per_class)
     table = np.zeros((len(codes), len(QUANTITIES)))
     speed = np.array([0.1, 0.1, jog, run, walk])[codes]
-    table[:, PLACE["path speed"]] = speed + rng.uniform(-0.05, 0.05, len(codes))
+    table[:, PLACE["passing speed"]] = speed + rng.uniform(-0.05, 0.05, len(codes))
     table[:, PLACE["horizontal sweep"]] = np.array([0.1, 0.1, 2.0, 2.0, 2.0])[codes]
     table[:, PLACE["vertical motion"]] = np.array([0.3, 0.7, 0.2, 0.2, 0.2])[codes]
     return table, codes

@@ -24,7 +24,7 @@ def by_hand(clip):
     found = quantities(clip)
     if found["horizontal sweep"] > 0.5:
         for action, speed in (("Running", 1.6), ("jogging", 1.2), ("walking", 0.3)):
-            if action in NAMES.values() and found["path speed"] > speed:
+            if action in NAMES.values() and found["passing speed"] > speed:
                 return action
     return "hand-waving" if found["vertical motion"] > 0.5 else "boxing"
 
