@@ -48,6 +48,13 @@ def test_a_list_edited_by_hand():
     ]
 
 
+def test_lines_of_any_editor_are_read():
+    assert parse("if fill > 0.5 then a then b\r\n\r\notherwise a and b\r\n", "it") == [
+        Sentence((Condition(PLACE["fill"], True, 0.5),), "a then b", 1),
+        Sentence((), "a and b", 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
