@@ -67,8 +67,9 @@ class RulesFitted(RuleAttempt):
 
     def count(self) -> dict[str, int]:
         """Return the number of rules, conditions and quantities, and of the thresholds fitted."""
-        fitted = {condition for rule in self.rules_ for condition in rule.conditions} if self.rounds_ else ()
-        return super().count() | {"parameters": len(fitted)}
+        counts = super().count()
+        thresholds = {condition for rule in self.rules_ for condition in rule.conditions}
+        return counts | {"parameters": len(thresholds) if self.rounds_ else 0}
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying for each parameter."""
