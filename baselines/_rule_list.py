@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["Condition", "Rule", "fired", "learn"]
+__all__ = [
+    "MOST_CONDITIONS",
+    "Body",
+    "Condition",
+    "Rule",
+    "between",
+    "counted",
+    "cuts",
+    "fired",
+    "learn",
+    "merged",
+    "n_right",
+]
+
+# More tests than this in one rule nobody reads.
+MOST_CONDITIONS = 3
 
 Array = NDArray[np.float64]
 
@@ -62,9 +78,28 @@ class Rule:
         )
 
 
+#: Conditions and label of a rule that has not been counted.
+Body = tuple[tuple[Condition, ...], int]
+
+
+def counted(bodies: list[Body], table: Array, labels: NDArray[np.intp], n_classes: int) -> list[Rule]:
+    """Make a list of rules from conditions and labels, and count for which clips each is the first that fires."""
+    first = fired([Rule(*body, counts=()) for body in bodies], table)
+    return [
+        Rule(*body, counts=tuple(np.bincount(labels[first == index], minlength=n_classes).tolist()))
+        for index, body in enumerate(bodies)
+    ]
+
+
 def fired(rules: list[Rule], table: Array) -> NDArray[np.intp]:
     """Return the index of the first rule that fires for each row, shape (n,)."""
     return np.argmax([rule.fires(table) for rule in rules], axis=0)
+
+
+def n_right(rules: list[Rule], table: Array, labels: NDArray[np.intp]) -> int:
+    """Count the rows whose label the list gives."""
+    given = np.array([rule.label for rule in rules])
+    return int(np.sum(given[fired(rules, table)] == labels))
 
 
 def learn(
@@ -143,7 +178,7 @@ def _candidates(table: Array, labels: NDArray[np.intp], softness: float) -> _Can
     conditions: list[Condition] = []
     membership: list[Array] = []
     for quantity, values in enumerate(table.T):
-        thresholds = _thresholds(values, most)
+        thresholds = cuts(values, most)
         if not len(thresholds):
             continue
         width = max(softness * _within(values, labels), 1e-9 * float(np.ptp(values)))
@@ -154,13 +189,25 @@ def _candidates(table: Array, labels: NDArray[np.intp], softness: float) -> _Can
     return _Candidates(conditions, np.concatenate([np.empty((0, len(table))), *membership]).T.copy())
 
 
-def _thresholds(values: Array, most: int) -> Array:
-    """Midpoints between neighbouring values; evenly chosen ones where they are many."""
+def cuts(values: Array, most: int) -> Array:
+    """Thresholds between neighbouring values; evenly chosen ones where they are many."""
     distinct = np.unique(values)
-    middles = (distinct[1:] + distinct[:-1]) / 2
-    if len(middles) <= most:
-        return middles
-    return middles[np.linspace(0, len(middles) - 1, most).round().astype(int)]
+    gaps = np.arange(len(distinct) - 1)
+    if len(gaps) > most:
+        gaps = gaps[np.linspace(0, len(gaps) - 1, most).round().astype(int)]
+    return np.array([between(float(distinct[gap]), float(distinct[gap + 1])) for gap in gaps])
+
+
+def between(low: float, high: float) -> float:
+    """Return a threshold that tells two numbers apart, near their middle, in three digits or as few as can.
+
+    What is printed is then exactly what decides.
+    """
+    for digits in range(3, 17):
+        short = float(f"{low + (high - low) / 2:.{digits}g}")
+        if low <= short < high:
+            return short
+    return low
 
 
 def _within(values: Array, labels: NDArray[np.intp]) -> float:
@@ -197,10 +244,10 @@ def _best(
         if not beams or beams[0][0] <= best[0] + 1e-3:
             break
         best = beams[0]
-    return _simplified([candidates.conditions[index] for index in best[1]])
+    return merged([candidates.conditions[index] for index in best[1]])
 
 
-def _simplified(conditions: list[Condition]) -> tuple[Condition, ...]:
+def merged(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Keep the strictest of the conditions that test one quantity on one side."""
     strictest: dict[tuple[int, bool], Condition] = {}
     for condition in conditions:

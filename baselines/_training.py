@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold
 
 from ..features.clip import Clips
 
-__all__ = ["encode", "inner_folds", "softmax"]
+__all__ = ["encode", "inner_folds", "pick", "softmax"]
+
+T = TypeVar("T")
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -52,6 +57,31 @@ def inner_folds(n_clips: int, groups: ArrayLike | None, most: int) -> list[Fold]
     if n_folds < 2:
         return []
     return list(GroupKFold(n_folds).split(codes, groups=codes))
+
+
+def pick(
+    choices: Sequence[T],
+    right: Callable[[T, NDArray[np.intp], NDArray[np.intp]], int],
+    n_clips: int,
+    groups: ArrayLike | None,
+) -> T:
+    """Return the choice that is right most often on held-out groups of the training clips.
+
+    Parameters
+    ----------
+    choices : sequence
+        What to choose from; among equals the first wins, as it does where there is one group only.
+    right : callable
+        ``right(choice, train, held)`` learns from some clips and returns how many of the others it gets right.
+    n_clips, groups
+        See `inner_folds`.
+    """
+    if len(choices) == 1:
+        return choices[0]
+    total = np.zeros(len(choices))
+    for train, held in inner_folds(n_clips, groups, 5):
+        total += [right(choice, train, held) for choice in choices]
+    return choices[int(np.argmax(total))]
 
 
 def softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

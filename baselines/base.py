@@ -98,12 +98,16 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
         -------
         dict of str to int
             ``parameters``: numbers fitted to the data; ``operations``: floating-point operations to predict one
-            clip, where known.
+            clip, where known; of a list of rules ``rules``, ``conditions`` and ``quantities``.
         """
         return {}
 
     def uses(self) -> list[type[Attempt]]:
         """Return the attempts that this one makes by name, whose code counts as its own; none by default."""
+        return []
+
+    def files(self) -> list[Path]:
+        """Return the files named by parameters: a result is computed again when the content of one changes."""
         return []
 
     def skip(self, dataset: Any) -> str | None:

@@ -36,6 +36,7 @@ class Outcome:
     predict_saved_seconds: float = 0.0
     n_parameters: int | None = None
     operations: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -73,7 +74,8 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     saved.append(saved_seconds())
     peak = peak_memory_bytes()
     probabilities = check_probabilities(attempt, probabilities, len(fold.test))
-    counts = attempt.count()
+    # What a plug-in counts may be NumPy's integers; the store keeps JSON.
+    counts = {name: int(number) for name, number in attempt.count().items()}
     return Outcome(
         probabilities=spread(probabilities, attempt.classes_, dataset.classes),
         fit_seconds=fit.seconds,
@@ -85,6 +87,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         predict_saved_seconds=saved[2] - saved[1],
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
+        counts=counts,
         artifacts=_artifacts(attempt) if explain else {},
     )
 

@@ -171,29 +171,42 @@ def _read_toml(source: str | Path) -> tuple[str, Path, dict[str, Any]]:
 
 
 def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Put in environment variables and make paths absolute, in the entries of the data sets."""
-    entries = content.get("datasets")
-    if not isinstance(entries, list):
-        return content
-    return content | {"datasets": [_expand_entry(entry, folder) for entry in entries]}
+    """Put in environment variables and make paths absolute: in data sets, and in an attempt's ``path``."""
+    expanded = dict(content)
+    for key, expand in (("datasets", _expand_entry), ("attempts", _expand_attempt)):
+        if isinstance(content.get(key), list):
+            expanded[key] = [expand(entry, folder) for entry in content[key]]
+    return expanded
+
+
+def _expand_attempt(entry: Any, folder: Path) -> Any:
+    params = entry.get("params") if isinstance(entry, dict) else None
+    if not isinstance(params, dict) or "path" not in params:
+        return entry
+    path = _with_variables(params["path"])
+    if isinstance(path, list):
+        path = [_absolute(item, folder) for item in path]
+    return entry | {"params": params | {"path": _absolute(path, folder)}}
+
+
+def _absolute(path: Any, folder: Path) -> Any:
+    return str(folder.absolute() / path) if isinstance(path, str) else path
 
 
 def _expand_entry(entry: Any, folder: Path) -> Any:
     if not isinstance(entry, dict):
         return entry
     entry = _with_variables(entry)
-    if isinstance(entry.get("root"), str):
-        entry["root"] = str(folder.absolute() / entry["root"])
+    if "root" in entry:
+        entry["root"] = _absolute(entry["root"], folder)
     split = entry.get("split")
     if isinstance(split, dict):
         for side in ("train", "test"):
             lists = split.get(side)
-            if isinstance(lists, str):
-                split[side] = str(folder.absolute() / lists)
-            elif isinstance(lists, list):
-                split[side] = [
-                    str(folder.absolute() / item) if isinstance(item, str) else item for item in lists
-                ]
+            if isinstance(lists, list):
+                split[side] = [_absolute(item, folder) for item in lists]
+            elif lists is not None:
+                split[side] = _absolute(lists, folder)
     return entry
 
 

@@ -198,10 +198,11 @@ def _cells_of(
             attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
             used = _ask(attempt.uses, entry.name)
             code = provenance.code_fingerprint(cls, *used, type(data.dataset), Outcome)
-            points.append((entry, cls, code, point, _ask(attempt.skip, entry.name, data.dataset)))
+            skip = _ask(attempt.skip, entry.name, data.dataset)
+            points.append((entry, cls, code, point, _file_fingerprints(attempt, entry.name), skip))
     for seed in matrix.seeds:
         for number, fold in enumerate(data.folds):
-            for entry, cls, code, point, skip in points:
+            for entry, cls, code, point, files, skip in points:
                 parts = (
                     cls.__qualname__,
                     code,
@@ -209,6 +210,7 @@ def _cells_of(
                     fold.fingerprint(),
                     sorted(point.items()),
                     seed,
+                    *files,
                 )
                 key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
                 yield PlannedCell(key, code, data, entry, cls, point, seed, number, skip)
@@ -217,11 +219,21 @@ def _cells_of(
 def _ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
     try:
         return method(*args)
-    except ActionbenchError:
-        raise
+    except ActionbenchError as error:
+        raise type(error)(f"attempt {name!r}: {error}") from error
     except Exception as error:  # a plug-in may fail in any way
         raise PluginError(
             f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _file_fingerprints(attempt: Attempt, name: str) -> list[str]:
+    """Return a hash of each file that the parameters of an attempt name."""
+    try:
+        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in attempt.files()]
+    except OSError as error:
+        raise MatrixError(
+            f"attempt {name!r}: {error.filename}: the file cannot be read ({error.strerror})"
         ) from error
 
 

@@ -57,12 +57,13 @@ _MIGRATIONS = [
     ALTER TABLE cells ADD COLUMN fit_saved_seconds REAL;
     ALTER TABLE cells ADD COLUMN predict_saved_seconds REAL;
     """,
+    "ALTER TABLE cells ADD COLUMN counts TEXT NOT NULL DEFAULT '{}'",
 ]
 
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
-    "peak_memory_bytes n_parameters operations finished fit_saved_seconds predict_saved_seconds"
+    "peak_memory_bytes n_parameters operations counts finished fit_saved_seconds predict_saved_seconds"
 ).split()
 
 
@@ -96,6 +97,7 @@ class CellRecord:
     operations: int | None = None
     fit_saved_seconds: float | None = None
     predict_saved_seconds: float | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     positions: NDArray[np.int32] | None = None
     probabilities: NDArray[np.float64] | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -269,6 +271,7 @@ class Store:
             "run_id": run_id,
             "last_run_id": run_id,
             "params": json.dumps(cell.params, sort_keys=True),
+            "counts": json.dumps(cell.counts, sort_keys=True),
             "finished": _now(),
         }
         marks = ", ".join("?" * len(_CELL_COLUMNS))
@@ -360,7 +363,8 @@ class Store:
             "ORDER BY dataset, split, attempt, seed, fold"
         )
         table = pd.DataFrame(rows, columns=columns)
-        table["params"] = [json.loads(text) for text in table["params"]]
+        for column in ("params", "counts"):
+            table[column] = [json.loads(text) for text in table[column]]
         for column in ("kind", "error", "message", "traceback", "log"):
             table[column] = table[column].astype(object).where(table[column].notna(), None)
         return table

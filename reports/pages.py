@@ -163,6 +163,7 @@ def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[
         "dataset": first.dataset,
         "split": first.split,
         "notes": tables.notes(rows),
+        "sizes": tables.sizes(rows),
         "extent": tables.extent(rows),
         "heads": [(head, number) for head, number, _ in tables.SHOWN],
         "rows": [[(show(row), number) for _, number, show in tables.SHOWN] for row in rows.itertuples()],

@@ -39,8 +39,12 @@ COLUMNS = [
     "operations",
     "fit_paid_seconds",
     "predict_paid_ms_per_clip",
+    "n_rules",
+    "n_conditions",
+    "n_quantities",
     "warnings",
 ]
+MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities")
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
 
@@ -59,7 +63,8 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``accuracy_high`` is the 95 % interval of `statistics.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
         computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
-        ``n_parameters`` and ``operations`` medians; ``warnings`` sentences, empty where there is nothing to say.
+        ``n_parameters``, ``operations`` and, of lists of rules, ``n_rules``, ``n_conditions`` and
+        ``n_quantities`` medians; ``warnings`` sentences, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -98,8 +103,13 @@ def _row(result: Result) -> dict[str, Any]:
         "operations": done["operations"].astype(float).median(),
         "fit_paid_seconds": done["fit_seconds"].astype(float).mean(),
         "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].astype(float)),
+        **{f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities")},
         "warnings": " ".join(warnings_of(result)),
     }
+
+
+def _median_count(done: pd.DataFrame, what: str) -> float:
+    return float(pd.Series([counts.get(what) for counts in done["counts"]], dtype=float).median())
 
 
 def _charged(done: pd.DataFrame, part: str) -> pd.Series:
@@ -181,7 +191,7 @@ def _json(table: pd.DataFrame) -> str:
 
 def _whole(table: pd.DataFrame) -> pd.DataFrame:
     """Show medians of whole numbers as whole numbers where they are."""
-    counts = {name: table[name].astype(float) for name in ("n_parameters", "operations")}
+    counts = {name: table[name].astype(float) for name in MEDIANS}
     fitting = {
         name: column.astype("Int64") for name, column in counts.items() if (column.dropna() % 1 == 0).all()
     }
@@ -244,6 +254,19 @@ def notes(rows: pd.DataFrame) -> list[str]:
     return found
 
 
+def sizes(rows: pd.DataFrame) -> list[str]:
+    """Say of each list of rules among the attempts how large it is."""
+    lists = rows[rows["n_rules"].notna()]
+    return [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+
+
+def _size(row: Any) -> str:
+    """Say how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
+    counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
+    plurals = {"quantity": "quantities"}
+    return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
+
+
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
     return [[show(row) for _, _, show in SHOWN] for row in rows.itertuples()]
 
@@ -255,7 +278,7 @@ def _md(table: pd.DataFrame) -> str:
         lines = [heads, ["--:" if number else ":--" for _, number, _ in SHOWN]]
         lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        below = "".join(f"\n- {_md_text(note)}" for note in notes(rows))
+        below = "".join(f"\n- {_md_text(note)}" for note in sizes(rows) + notes(rows))
         parts.append(f"### {_md_text(dataset)}, {_md_text(split)}\n\n{body}\n{below and below + chr(10)}")
     return "\n".join(parts)
 
@@ -288,7 +311,7 @@ def _tex(table: pd.DataFrame) -> str:
     heads = " & ".join(r"accuracy [95\,\%]" if head == "accuracy" else head for head, _, _ in SHOWN)
     for dataset, split, rows in sections(table):
         body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
-        below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in notes(rows))
+        below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in sizes(rows) + notes(rows))
         parts.append(
             "\\begin{table}\n\\centering\n"
             f"\\caption{{{_tex_text(dataset)}, {_tex_text(split)}}}\n"
@@ -321,6 +344,7 @@ class _Terminal:
                 yield Text()
             yield Text.assemble((dataset, "bold"), f", {split}: {extent(rows)}")
             yield self._fitting(rows, console, options)
+            yield from (Text(size, style="dim") for size in sizes(rows))
             yield from (Text(f"! {note}", style="yellow") for note in notes(rows))
 
     def _fitting(self, rows: pd.DataFrame, console: Console, options: ConsoleOptions) -> Table:

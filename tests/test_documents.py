@@ -68,7 +68,9 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
     assert read_matrix(tmp_path / "m.toml").attempts[0].points() == [{"C": 0.1}, {"C": 1.0}]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md"]
+)
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
@@ -82,6 +84,32 @@ def test_the_guide_knows_every_split_and_data_set():
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     for name in (*dataset_registry().names(), *SPLITS):
         assert name in text or name == "official"
+
+
+def test_a_list_of_rules_is_exported_edited_and_run(tmp_path):
+    (code,), (matrix,) = blocks("docs/rules.md", "python"), blocks("docs/rules.md", "toml")
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "# this clip: " in out
+    text = (tmp_path / "rules.txt").read_text()
+    (tmp_path / "rules.txt").write_text("if passing speed > 1.5 heights/s then running\n" + text)
+    (tmp_path / "rules.toml").write_text(matrix)
+    assert "actionbench run rules.toml" in blocks("docs/rules.md", "sh")[0]
+    actionbench(tmp_path, "run", "rules.toml")
+    shown = actionbench(tmp_path, "show", "--format", "md")
+    n_rules = 1 + sum(not line.startswith("#") for line in text.splitlines())
+    assert f"mine: {n_rules} rules, " in shown
+    assert "rules-hand: 6 rules, 8 conditions, 4 quantities" in shown
+
+
+def test_the_rules_page_knows_every_quantity_and_its_text_is_right():
+    from actionbench.baselines._rule_text import parse
+    from actionbench.features.quantities import QUANTITIES
+
+    text = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
+    for quantity in QUANTITIES:
+        assert f"| {quantity.name} | {quantity.unit or '–'} | {quantity.meaning} |" in text
+    assert len(parse(blocks("docs/rules.md", "text")[0], "docs/rules.md")) == 3
 
 
 def test_the_second_hour(tmp_path):

@@ -6,8 +6,16 @@ import pytest
 import actionbench
 from actionbench.experiments.store import Store
 
-# Chance is 10 %. What the first whole had to reach, not what it reaches.
-LEAST = {"hog-hof-mbh-svm": 0.8, "rules": 0.6, "mlp": 0.5, "convnet": 0.75, "hog-svm": 0.5, "hof-svm": 0.5}
+# Chance is 10 %. What each has to reach, not what it reaches.
+LEAST = {
+    "hog-hof-mbh-svm": 0.8,
+    "rules": 0.85,
+    "rules-tree": 0.5,
+    "mlp": 0.5,
+    "convnet": 0.75,
+    "hog-svm": 0.5,
+    "hof-svm": 0.5,
+}
 
 
 def predictions(path, attempt):

@@ -15,9 +15,10 @@ from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
 from actionbench.baselines.hog_svm import HogSvm
 from actionbench.baselines.majority import Majority
 from actionbench.baselines.rules import Rules
+from actionbench.baselines.rules_tree import RulesTree
 from actionbench.features.clip import Clips
 
-ALL = [Chance, Majority, Rules, HogSvm, HofSvm, HogHofMbhSvm, DenseTrajectories]
+ALL = [Chance, Majority, Rules, RulesTree, HogSvm, HofSvm, HogHofMbhSvm, DenseTrajectories]
 every = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 
 
@@ -108,7 +109,7 @@ def test_wrong_use_is_refused(cls, figures):
         cls().predict_proba(clips)
 
 
-@pytest.mark.parametrize("cls", [Rules, HofSvm, HogHofMbhSvm], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [Rules, RulesTree, HofSvm, HogHofMbhSvm], ids=lambda cls: cls.__name__)
 def test_unseen_actors_are_recognised(cls, figures):
     clips, labels, groups = figures
     right = []

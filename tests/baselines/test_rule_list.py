@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actionbench.baselines._rule_list import Condition, Rule, fired, learn
+from actionbench.baselines._rule_list import Condition, Rule, between, fired, learn, merged
 
 
 def table(n_per_class, seed):
@@ -91,3 +93,29 @@ def test_one_class_or_identical_rows_leave_the_default():
 def test_first_rule_that_holds_decides():
     rules = [Rule((Condition(0, True, 1.0), Condition(1, False, 0.0)), 0, (1, 0)), Rule((), 1, (0, 1))]
     np.testing.assert_array_equal(fired(rules, np.array([[2.0, 0.0], [2.0, 0.1], [1.0, -1.0]])), [0, 1, 1])
+
+
+@given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
+def test_a_threshold_tells_its_neighbours_apart(a, b):
+    if a != b:
+        threshold = between(min(a, b), max(a, b))
+        assert (min(a, b) > threshold, max(a, b) > threshold) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "threshold"),
+    [
+        (1.0, 2.0, 1.5),
+        (0.123401, 0.123409, 0.123405),
+        (1000.4, 3000.0, 2000.0),
+        (0.3, np.nextafter(0.3, 1), 0.3),
+    ],
+)
+def test_a_threshold_has_few_digits(low, high, threshold):
+    assert between(low, high) == threshold
+
+
+def test_the_strictest_of_like_conditions_stays():
+    conditions = [Condition(0, True, 1.0), Condition(0, True, 2.0), Condition(0, False, 5.0)]
+    assert merged(conditions) == (Condition(0, True, 2.0), Condition(0, False, 5.0))
+    assert merged([Condition(0, False, 5.0), Condition(0, False, 4.0)]) == (Condition(0, False, 4.0),)

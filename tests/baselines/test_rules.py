@@ -47,3 +47,19 @@ def test_given_caution_is_kept(figures):
     attempt = Rules(softness=0.3, least=2, max_conditions=1).fit(*figures)
     assert (attempt.softness_, attempt.least_) == (0.3, 2)
     assert attempt.count()["parameters"] == len(attempt.rules_) - 1
+
+
+def test_a_list_saved_by_an_older_version_is_read(figures):
+    """Its thresholds have all their digits."""
+    rules = [
+        {"conditions": [[0, True, 0.12345678901234]], "label": 1, "counts": [1, 2]},
+        {"conditions": [], "label": 0, "counts": [3, 0]},
+    ]
+    state = {"classes_": np.array(["a", "b"]), "rules_": rules, "softness_": 0.1, "least_": 2}
+    attempt = Rules()
+    attempt.restore_state(state)
+    assert attempt.explain().splitlines()[0] == (
+        "if horizontal speed > 0.12345678901234 heights/s then b   (2 of 3 training clips)"
+    )
+    assert (attempt.softness_, attempt.least_) == (0.1, 2)
+    assert attempt.fitted_state()["rules_"] == rules

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actionbench.baselines._training import inner_folds, softmax
+from actionbench.baselines._training import inner_folds, pick, softmax
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,18 @@ def test_fewer_groups_than_folds():
     assert inner_folds(3, np.array(list("aaa")), 5) == []
     assert len(inner_folds(4, None, 5)) == 4
     assert inner_folds(1, None, 5) == []
+
+
+def test_what_is_right_most_often_on_held_out_groups_is_picked():
+    groups = np.array(list("aabbccdd"))
+
+    def right(choice, train, held):
+        assert not set(groups[train]) & set(groups[held])
+        return {"x": len(held), "y": 2 * len(held), "z": 2 * len(held)}[choice]
+
+    assert pick(["x", "y", "z"], right, 8, groups) == "y"
+    assert pick(["x"], right, 8, groups) == "x"
+    assert pick(["x", "y"], right, 3, np.array(list("aaa"))) == "x"
 
 
 def test_softmax_of_large_values():

@@ -29,7 +29,7 @@ class Fixed(Attempt):
         return Explanation(self.words, {"weights": Figure()})
 
     def count(self):
-        return {"parameters": 7}
+        return {"parameters": 7, "rules": np.int64(3)}
 
 
 def run(toy, **options):
@@ -44,6 +44,8 @@ def test_an_outcome_has_all_that_a_row_needs(toy):
     assert outcome.fit_seconds >= 0 <= outcome.predict_seconds
     assert outcome.n_parameters == 7
     assert outcome.operations is None
+    assert outcome.counts == {"parameters": 7, "rules": 3}
+    assert type(outcome.counts["rules"]) is int
     assert outcome.artifacts["explain.txt"] == b"fixed"
     assert outcome.artifacts["weights.png"].startswith(b"\x89PNG")
 

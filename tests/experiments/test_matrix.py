@@ -160,6 +160,15 @@ def test_official_lists_lie_beside_the_matrix(write, tmp_path):
     assert [str(path) for path in (*split.train, *split.test)] == [str(tmp_path / "a.txt"), "/b.txt"]
 
 
+def test_the_file_of_an_attempt_lies_beside_the_matrix(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("RULES", "/lists")
+    params = 'params = { path = ["mine.txt", "${RULES}/b.txt"], size = "mine.txt" }'
+    matrix = read_matrix(write(GOOD.replace("params = { C = [1.0, 10.0], size = [[8, 8]] }", params)))
+    found = [point["path"] for point in matrix.attempts[1].points()]
+    assert found == [str(tmp_path / "mine.txt"), "/lists/b.txt"]
+    assert matrix.attempts[1].params["size"] == "mine.txt"
+
+
 def test_changes(write):
     matrix = read_matrix(
         write(GOOD),

@@ -160,6 +160,41 @@ def test_what_can_change_the_outcome_is_computed_again(path, plugin, change):
     assert summary.n_run == summary.n_cells
 
 
+def test_a_changed_file_is_computed_again(plugin, tmp_path):
+    rules = tmp_path / "mine.txt"
+    attempt = {"name": "rules-file", "params": {"path": str(rules)}}
+    keys = set()
+    for text in ("otherwise dark", "otherwise light", "otherwise dark"):
+        rules.write_text(text)
+        keys.add(plan_cells(matrix(attempt), plugins=[plugin])[0].key)
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({}, "attempt 'rules-file': rules-file needs the parameter 'path'"),
+        ({"path": "gone.txt"}, r"attempt 'rules-file': .*gone\.txt: the list of rules cannot be read"),
+        ({"path": "typo.txt"}, r"typo\.txt, line 1: no clip has the label 'drak'; did you mean 'dark'\?"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_refused_before_anything_runs(
+    plugin, tmp_path, monkeypatch, params, says
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "typo.txt").write_text("otherwise drak")
+    with pytest.raises(ActionbenchError, match=says):
+        plan_cells(matrix({"name": "rules-file", "params": params}), plugins=[plugin])
+
+
+def test_a_file_that_is_missing_is_named(plugin, tmp_path):
+    source = plugin.read_text() + "\n    def files(self):\n        return [Path(self.log)]\n"
+    plugin.write_text(source)
+    gone = tmp_path / "gone.txt"
+    with pytest.raises(MatrixError, match=r"attempt 'nearest': .*gone\.txt: the file cannot be read"):
+        plan_cells(matrix({"name": "nearest", "params": {"log": str(gone)}}), plugins=[plugin])
+
+
 def test_limits_and_workers_change_nothing(path, plugin):
     run(matrix(), path, plugin)
     summary, _ = run(matrix(limits={"time": "1 h", "threads": 2}), path, plugin, workers=1)

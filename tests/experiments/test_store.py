@@ -154,17 +154,20 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
     path = tmp_path / "old.sqlite"
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "_MIGRATIONS", store_module._MIGRATIONS[:1])
-        later = ("fit_saved_seconds", "predict_saved_seconds")
+        later = ("counts", "fit_saved_seconds", "predict_saved_seconds")
         first = [name for name in store_module._CELL_COLUMNS if name not in later]
         patch.setattr(store_module, "_CELL_COLUMNS", first)
         with Store.open(path) as old:
             old.add_cell(begin(old), record(add_dataset(old)))
     with Store.open(path) as new:
-        new.add_cell(begin(new), record(add_dataset(new), key="k2", fit_saved_seconds=1.5))
+        new.add_cell(
+            begin(new), record(add_dataset(new), key="k2", fit_saved_seconds=1.5, counts={"rules": 3})
+        )
         cells = new.cells().set_index("key")
         assert np.isnan(cells["fit_saved_seconds"]["k"])
         assert cells["fit_saved_seconds"]["k2"] == 1.5
         assert cells["fit_seconds"].tolist() == [0.5, 0.5]
+        assert (cells["counts"]["k"], cells["counts"]["k2"]) == ({}, {"rules": 3})
 
 
 def test_a_store_of_a_newer_version_is_refused(store):

@@ -46,6 +46,20 @@ def test_speed_is_in_heights_per_second():
     assert found["vertical motion"] < 0.1
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda s: (40, 10 + 75 * s),  # crosses
+        lambda s: (40, 10 + 75 * min(s, 2 - s)),  # turns round
+        lambda s: (40, 10 + 75 * min(s, 1)),  # stops
+    ],
+)
+def test_passing_speed_is_that_of_going(place):
+    found = quantities(clip(place))
+    assert found["passing speed"] == pytest.approx(75 / 50, rel=0.2)
+    assert quantities(clip(lambda s: (40, 90 + 2 * (s > 1))))["passing speed"] < 0.15
+
+
 @pytest.mark.parametrize("changes", [{"fps": 12.5}, {"fps": 50.0}, {"scale": 2}])
 def test_size_and_frame_rate_hardly_matter(changes):
     expected, found = quantities(clip(go(60))), quantities(clip(go(60), **changes))

@@ -78,6 +78,14 @@ def test_the_page_says_all_there_is_to_say(usual, tmp_path):
     assert page.tags.count("article") == 5
 
 
+def test_the_page_says_how_large_a_list_of_rules_is(bench, tmp_path):
+    made = bench().dataset(["a", "b"] * 3, list("xxyyzz"))
+    made.attempt("rules", [0, 1] * 3, counts={"rules": 6, "conditions": 8, "quantities": 1})
+    write_report(made.end(), tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "rules: 6 rules, 8 conditions, 1 quantity" in page
+
+
 def test_a_finished_run_is_not_called_unfinished(usual, tmp_path):
     write_report(usual.end(), tmp_path)
     assert "not finished" not in read(tmp_path)

@@ -188,6 +188,30 @@ def test_the_terminal_holds_it_in_100_columns(usual):
     assert f"{100 * row.accuracy:.1f} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]" in text
 
 
+@pytest.fixture
+def listed(bench):
+    """A list of rules whose size differs from fold to fold, and an attempt without rules."""
+    made = bench().dataset(["a", "b"] * 3, list("xxyyzz"))
+    made.attempt("one", [0, 1] * 3)
+    for seed, (rules, conditions) in enumerate([(1, 1), (2, 1)]):
+        counts = {"rules": rules, "conditions": conditions, "quantities": 2}
+        made.attempt("my list", [0, 1] * 3, seed, "rules", counts=counts)
+    return made
+
+
+def test_the_size_of_a_list_of_rules_is_the_median_of_its_cells(listed):
+    table = comparison_table(listed.store).set_index("attempt")
+    assert table.loc["my list", ["n_rules", "n_conditions", "n_quantities"]].tolist() == [1.5, 1, 2]
+    assert table.loc["one", ["n_rules", "n_conditions", "n_quantities"]].isna().all()
+
+
+@pytest.mark.parametrize("write", [lambda t: render(t, "md"), lambda t: render(t, "tex"), shown])
+def test_the_size_of_a_list_of_rules_stands_below_the_table(listed, write):
+    text = write(comparison_table(listed.store))
+    assert "my list: 1.5 rules, 1 condition, 2 quantities" in text
+    assert "one: " not in text
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
     text = shown(comparison_table(usual.store), width)
