@@ -37,12 +37,12 @@ def motion_history(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     array([[0.25, 0.5 , 0.75, 1.  ]])
     """
     order = np.arange(1, len(mask) + 1) / max(len(mask), 1)
-    return np.asarray((mask * order[:, None, None]).max(axis=0, initial=0.0))
+    return (mask * order[:, None, None]).max(axis=0, initial=0.0)
 
 
 def motion_energy(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return 1 where any frame of a mask (T, H, W) moves, else 0, shape (H, W)."""
-    return mask.any(axis=0).astype(np.float64)
+    return np.asarray(mask.any(axis=0), np.float64)
 
 
 def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
