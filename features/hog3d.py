@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .clip import Clip
 from .flow import single_thread
 from .motion import Motion, observe
-from .mover import steady
+from .mover import mover_length, steady
 
 __all__ = ["Hog3d", "Solid", "directions", "quantise"]
 
@@ -93,7 +93,7 @@ class Hog3d:
     solid : {"icosahedron", "dodecahedron"}
         What the directions are quantised on: 20 or 12 bins of a cell.
     sizes : tuple of float
-        Sides of the blocks in body heights.
+        Sides of the blocks, in lengths of the mover (`mover_length`).
     seconds : float
         Duration of the blocks; the whole clip if it is shorter.
     parts : int
@@ -103,7 +103,7 @@ class Hog3d:
     moving : float
         Least share of a block that moves.
     speed : float
-        Body heights per second at which what passes changes as much in time as in space.
+        Lengths of the mover per second at which what passes changes as much in time as in space.
     """
 
     solid: Solid = "icosahedron"
@@ -111,7 +111,7 @@ class Hog3d:
     seconds: float = 0.5
     parts: int = 2
     step: int = 2
-    moving: float = 0.1
+    moving: float = 0.05
     speed: float = 0.5
 
     def extract(self, clip: Clip) -> dict[str, NDArray[np.float32]]:
@@ -131,7 +131,7 @@ class Hog3d:
         dict
             ``"hog3d"`` (n, 48 * bins), of length 1 each, by time, row and column of the cell; ``"place"`` (n, 4): where
             the middle of the block is in the mover's box, from left to right and from top to bottom, and in the clip,
-            from 0 to 1, and its size in body heights. No row where nothing moves.
+            from 0 to 1, and its size. No row where nothing moves.
         """
         found = [self._none()]
         # Gradients in time need a frame on each side.
@@ -159,7 +159,7 @@ class Hog3d:
 
     def _blocks(self, view: _View, size: float) -> _Described:
         """Describe the blocks of one size."""
-        side, cell = size * view.body, size * view.body / _CELLS[1]
+        side, cell = size * view.unit, size * view.unit / _CELLS[1]
         rows, columns = (round(length / cell) for length in view.planes.shape[1:3])
         # Within a pixel there is no gradient to average.
         if side < _CELLS[1] * self.parts or min(rows, columns) < _CELLS[1]:
@@ -189,7 +189,7 @@ class _View:
     planes: NDArray[np.float32]  # (T, H, W, 4): gradients to the right, down, in time, and whether it moves
     boxes: NDArray[np.float64]  # (T, 4)
     edges: NDArray[np.float64]  # of the parts of cells, in frames from the first
-    body: float  # pixels
+    unit: float  # length of the mover in pixels
     start: int
     n_frames: int  # of the clip
 
@@ -201,18 +201,18 @@ class _View:
 
 
 def _view(motion: Motion, edges: NDArray[np.float64], speed: float, margin: float) -> _View:
-    n_frames, body = len(motion.frames), motion.track.body_height
+    n_frames, unit = len(motion.frames), mover_length(motion)
     first, last = int(edges[0]), int(np.ceil(edges[-1]))
     # One frame more on each side, for the gradients in time.
     start, stop = max(first - 1, 0), min(last + 1, n_frames)
-    scene = steady(motion, start, stop, margin * body)
+    scene = steady(motion, start, stop, margin * unit)
     planes = np.zeros((*scene.frames.shape, 4), np.float32)
     planes[:, :, 1:-1, 0] = (scene.frames[:, :, 2:] - scene.frames[:, :, :-2]) / 2
     planes[:, 1:-1, :, 1] = (scene.frames[:, 2:] - scene.frames[:, :-2]) / 2
-    planes[..., 2] = np.gradient(scene.frames, axis=0) * np.float32(motion.fps / (speed * body))
+    planes[..., 2] = np.gradient(scene.frames, axis=0) * np.float32(motion.fps / (speed * unit))
     planes[..., 3] = scene.mask
     kept = slice(first - start, last - start)
-    return _View(planes[kept], scene.boxes[kept], edges - first, body, first, n_frames)
+    return _View(planes[kept], scene.boxes[kept], edges - first, unit, first, n_frames)
 
 
 def _means(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .flow import single_thread
 from .motion import Motion
 
-__all__ = ["Scene", "follow", "mover_size", "pieces", "steady"]
+__all__ = ["Scene", "follow", "mover_length", "mover_size", "pieces", "steady"]
 
 
 def mover_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
@@ -28,6 +28,12 @@ def mover_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
     boxes = motion.track.boxes
     width = float(max(1.0, np.percentile(boxes[:, 3] - boxes[:, 1], 90)))
     return motion.track.body_height * (1 + 2 * margin), width * (1 + 2 * margin)
+
+
+def mover_length(motion: Motion) -> float:
+    """Return the mover's height in pixels, or half of its width if that is more: of an arm alone, half of its reach."""
+    height, width = mover_size(motion)
+    return max(height, width / 2)
 
 
 def follow(

@@ -3,7 +3,7 @@ import pytest
 
 from actionbench.features.clip import Clip
 from actionbench.features.motion import observe
-from actionbench.features.mover import follow, mover_size, pieces, steady
+from actionbench.features.mover import follow, mover_length, mover_size, pieces, steady
 
 
 def scene(pan=0.0, n_frames=20):
@@ -25,6 +25,14 @@ def test_size_is_that_of_what_moves():
     assert abs(height - 50) < 8
     assert abs(width - 20) < 15
     assert mover_size(observe(scene()), 0.5) == pytest.approx((2 * height, 2 * width))
+
+
+def test_length_is_the_height_unless_that_is_flat():
+    tall = observe(scene())
+    assert mover_length(tall) == tall.track.body_height
+    flat = observe(Clip(np.swapaxes(scene().frames, 1, 2), 25.0))
+    height, width = mover_size(flat)
+    assert mover_length(flat) == max(height, width / 2)
 
 
 def test_pictures_go_with_their_centres():
