@@ -113,3 +113,10 @@ def test_nothing_that_moves_gives_zeros(shape):
         "energy": (32, 32),
     }
     assert not any(array.any() for array in found.values())
+
+
+@pytest.mark.parametrize("shape", [(2, 60, 80), (3, 60, 80), (5, 8, 9), (40, 3, 40)])
+def test_flicker_in_short_and_small_clips_is_finite(shape):
+    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+    noise[:, :, : shape[2] // 2] = 100
+    assert all(np.isfinite(array).all() for array in MotionHistory().extract(Clip(noise, 25.0)).values())

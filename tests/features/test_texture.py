@@ -123,3 +123,10 @@ def test_nothing_that_moves_gives_zeros(shape):
 def test_clip_shorter_than_a_pattern_gives_zeros():
     found = LbpTop(seconds=0.4).extract(walker(n_frames=8))["histogram"]
     assert not found.any()
+
+
+@pytest.mark.parametrize("shape", [(2, 60, 80), (3, 60, 80), (5, 8, 9), (40, 3, 40)])
+def test_flicker_in_short_and_small_clips_is_finite(shape):
+    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
+    noise[:, :, : shape[2] // 2] = 100
+    assert all(np.isfinite(array).all() for array in LbpTop().extract(Clip(noise, 25.0)).values())
