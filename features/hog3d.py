@@ -19,6 +19,9 @@ __all__ = ["Hog3d", "Solid", "directions", "quantise"]
 
 Solid = Literal["icosahedron", "dodecahedron"]
 
+# Descriptors and places.
+_Described = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 # Cells of a block: in time, from top to bottom, from left to right.
 _CELLS = (3, 4, 4)
 
@@ -142,6 +145,23 @@ class Hog3d:
         rows, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return {"hog3d": rows, "place": places}
 
+    def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what descriptors would be, had left and right been exchanged.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n, 48 * bins)
+            Descriptors of n blocks.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, 48 * bins)
+        """
+        normals = directions(self.solid)
+        opposite = np.argmax(normals * (-1, 1, 1) @ normals.T, axis=1)
+        cells = array.reshape(len(array), *_CELLS, len(normals))
+        return cells[:, :, :, ::-1][..., opposite].reshape(array.shape)
+
     def _none(self) -> _Described:
         n_values = int(np.prod(_CELLS)) * len(directions(self.solid))
         return np.empty((0, n_values), np.float32), np.empty((0, 4), np.float32)
@@ -173,13 +193,9 @@ class Hog3d:
         shape = np.array([rows, columns]) / view.planes.shape[1:3]
         middles = chosen[full] * self.step + np.array(_CELLS) / 2
         times = view.edges[0] + middles[:, 0] * self.parts * (view.edges[1] - view.edges[0])
-        places = view.place(times, middles[:, 1:] / shape)
-        return _normalised(found[full]), np.column_stack([places, np.full(len(places), size)]).astype(
-            np.float32
-        )
-
-
-_Described = tuple[NDArray[np.float32], NDArray[np.float32]]
+        places = np.full((len(times), 4), size, np.float32)
+        places[:, :3] = view.place(times, middles[:, 1:] / shape)
+        return _normalised(found[full]), places
 
 
 @dataclass(frozen=True, eq=False)

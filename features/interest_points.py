@@ -186,6 +186,25 @@ class InterestPoints:
         arrays = (np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True))
         return dict(zip(("hog", "hof", "place"), arrays, strict=True))
 
+    def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what descriptors would be, had left and right been exchanged.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n, 72) or (n, 90)
+            Histograms of gradients, or of flow, about n points.
+
+        Returns
+        -------
+        ndarray of float32
+            Of the same shape.
+        """
+        n_bins = array.shape[1] // int(np.prod(_CELLS))
+        # Right, down, left, up, and none.
+        order = [2, 1, 0, 3, 4][:n_bins]
+        cells = array.reshape(len(array), *_CELLS, n_bins)
+        return cells[:, :, :, ::-1][..., order].reshape(array.shape)
+
     def _sigmas(self, motion: Motion) -> list[float]:
         return sorted({max(1.0, scale * mover_length(motion)) for scale in self.scales})
 

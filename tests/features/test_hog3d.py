@@ -92,6 +92,18 @@ def test_blocks_agree_with_a_slow_reference():
         np.testing.assert_allclose(found["place"][index], place, atol=1e-6)
 
 
+@pytest.mark.parametrize("solid", [name for name, _ in SOLIDS])
+def test_mirrored_blocks_are_those_of_the_mirrored_frames(solid):
+    """In a box in the middle of the frame, where blocks come from the other side in the mirror."""
+    frames = np.random.default_rng(5).integers(0, 256, (20, 96, 96), dtype=np.uint8)
+    features = Hog3d(solid, sizes=(0.5,), seconds=0.48)
+    plain, other = (
+        features.describe(observed(f, (16, 16, 80, 80)))["hog3d"] for f in (frames, frames[:, :, ::-1])
+    )
+    other = other.reshape(2, 5, 5, -1)[:, :, ::-1].reshape(plain.shape)
+    np.testing.assert_allclose(features.mirror(plain), other, atol=1e-5)
+
+
 def test_pieces_do_not_show():
     """A long clip is worked on in pieces, and a block of it is that of a short one."""
     frames = np.random.default_rng(2).integers(0, 256, (120, 48, 48), dtype=np.uint8)

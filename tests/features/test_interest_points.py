@@ -136,6 +136,18 @@ def test_flow_has_the_direction_of_the_arm():
         assert 0 < none < 0.9
 
 
+def test_mirrored_points_are_those_of_the_mirrored_clip():
+    features = InterestPoints()
+    plain, other = (features.extract(swing(direction=direction)) for direction in (1, -1))
+    for name in ("hog", "hof"):
+        mirrored = features.mirror(plain[name])
+        close, far = (
+            np.minimum(rows.mean(axis=0), other[name].mean(axis=0)).sum() for rows in (mirrored, plain[name])
+        )
+        assert close > max(0.9, far + 0.05)
+        np.testing.assert_array_equal(features.mirror(mirrored), plain[name])
+
+
 @pytest.mark.parametrize("changes", [{"every": 2}, {"pan": 1}], ids=["rate", "pan"])
 def test_frame_rate_and_camera_hardly_matter(changes):
     expected, found = (InterestPoints().extract(clip) for clip in (swing(), swing(**changes)))
