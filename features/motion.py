@@ -30,12 +30,15 @@ class Motion:
         Stabilised flow, in pixels per frame, as exact as half precision is.
     track : Track
         The main moving region.
+    shifts : ndarray of float32, shape (T - 1, 2)
+        What the camera adds to the flow, right and down, in pixels per frame.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     flow: NDArray[np.float32]
     track: Track
+    shifts: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Observation:
             "mask": np.packbits(track.mask, axis=None),
             "boxes": track.boxes,
             "found": np.array(track.found),
+            "shifts": shifts,
         }
 
 
@@ -82,4 +86,4 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     frames = seen["frames"]
     mask = np.unpackbits(seen["mask"], count=frames.size).reshape(frames.shape).astype(bool)
     track = Track(mask, seen["boxes"], bool(seen["found"]))
-    return Motion(frames, float(seen["fps"]), seen["flow"].astype(np.float32), track)
+    return Motion(frames, float(seen["fps"]), seen["flow"].astype(np.float32), track, seen["shifts"])

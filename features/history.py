@@ -1,0 +1,139 @@
+"""Motion history and motion energy: where somebody moved lately, as one picture, and its Hu moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .clip import Clip
+from .motion import Motion, observe
+from .mover import follow, mover_size
+
+__all__ = ["MotionHistory", "hu_moments", "motion_energy", "motion_history"]
+
+# The moments of a picture span ten orders of magnitude; those below this are rounding.
+_SMALLEST_MOMENT = 1e-10
+
+
+def motion_history(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how lately each pixel moved (Bobick and Davis, PAMI 2001).
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (T, H, W)
+        Pixels that move.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        1 where the last frame moves, falling evenly with each frame since, 0 where none does.
+
+    Examples
+    --------
+    >>> motion_history(np.eye(4, dtype=bool)[:, None])
+    array([[0.25, 0.5 , 0.75, 1.  ]])
+    """
+    order = np.arange(1, len(mask) + 1) / max(len(mask), 1)
+    return (mask * order[:, None, None]).max(axis=0, initial=0.0)
+
+
+def motion_energy(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return 1 where any frame of a mask (T, H, W) moves, else 0, shape (H, W)."""
+    return np.asarray(mask.any(axis=0), np.float64)
+
+
+def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the seven moments of Hu (1962), which neither place, size nor rotation change, on a log scale.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W)
+        Weights of the pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (7,)
+        0 for an empty picture; only the sign of the last one tells a picture from its mirror image.
+    """
+    moments = cv2.HuMoments(cv2.moments(np.ascontiguousarray(picture, np.float32))).ravel()
+    return np.sign(moments) * np.log10(1 + np.abs(moments) / _SMALLEST_MOMENT)
+
+
+@dataclass(frozen=True)
+class MotionHistory:
+    """Describe the mover by pictures of where and how lately it moved, in a window that goes with it.
+
+    Attributes
+    ----------
+    seconds : float
+        What a picture looks back on; a whole clip that is shorter.
+    side : int
+        Pixels of the pictures' sides.
+    margin : float
+        What is added to the mover on each side, as a share of its size.
+    """
+
+    seconds: float = 1.0
+    side: int = 64
+    margin: float = 0.1
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
+        """Describe a clip, see `describe`."""
+        return self.describe(observe(clip))
+
+    def describe(self, motion: Motion) -> dict[str, NDArray[np.float64]]:
+        """Describe an observed clip; all is 0 where nothing moves.
+
+        Parameters
+        ----------
+        motion : Motion
+            The clip.
+
+        Returns
+        -------
+        dict
+            ``"moments"`` (14,), those of the history before those of the energy, averaged over the clip;
+            ``"history"`` and ``"energy"`` (side, side), at the time that moves most.
+        """
+        empty = np.zeros((self.side, self.side))
+        if not motion.track.found:
+            return {"moments": np.zeros(14), "history": empty, "energy": empty}
+        masks = self._windows(motion)
+        histories, energies = [motion_history(m) for m in masks], [motion_energy(m) for m in masks]
+        moments = [
+            np.concatenate([hu_moments(a), hu_moments(b)]) for a, b in zip(histories, energies, strict=True)
+        ]
+        most = int(np.argmax([mask.sum() for mask in masks]))
+        return {"moments": np.mean(moments, axis=0), "history": histories[most], "energy": energies[most]}
+
+    def _windows(self, motion: Motion) -> list[NDArray[np.bool_]]:
+        """Return what moves about the mover, in spans of time that overlap by half."""
+        # A square keeps the proportions, to which moments are not blind.
+        length = max(mover_size(motion, self.margin))
+        size = (self.side, self.side)
+        pictures = follow(motion.track.mask, motion.track.centres, (length, length), size) >= 0.5
+        span = min(len(pictures), max(2, round(self.seconds * motion.fps)))
+        starts = range(0, len(pictures) - span + 1, max(1, span // 2))
+        return [pictures[start : start + span] for start in starts]
+
+    def mirror(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what arrays would be, had left and right been exchanged.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n, 14) or (n, side, side)
+            Moments, or histories or energies, of n clips.
+
+        Returns
+        -------
+        ndarray of float64
+            Of the same shape.
+        """
+        if array.ndim == 3:
+            return array[:, :, ::-1].copy()
+        signs = np.ones(14)
+        signs[[6, 13]] = -1
+        return array * signs

@@ -1,0 +1,290 @@
+"""Space-time interest points: where brightness changes in space and in time at once, and what it looks like there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .clip import Clip
+from .flow import single_thread
+from .histograms import Grid, orientation_histograms
+from .motion import Motion, observe
+from .mover import Scene, mover_length, pieces, steady
+
+__all__ = ["InterestPoints", "corners", "cuboid_histograms"]
+
+# Cells of a descriptor: in time, from top to bottom, from left to right.
+_CELLS = (2, 3, 3)
+
+# Weight of the cube of the trace, and how much wider than the gradients their products are smoothed (Laptev, IJCV
+# 2005).
+_TRACE, _WIDER = 0.005, 2**0.5
+
+# Smoothed pictures are made smaller until this many pixels are left to a standard deviation.
+_FINE = 2.0
+
+# Pixels per this many seconds below which flow is none, as in `hof`.
+_FLOW_SECONDS, _FLOW_LEAST = 1 / 25, 0.4
+
+# Seconds of a clip that are worked on at once.
+_PIECE = 2.0
+
+
+def corners(frames: NDArray[np.floating], sigma: float, tau: float) -> NDArray[np.float32]:
+    """Measure how much brightness changes in space and in time at once (Laptev, IJCV 2005).
+
+    Parameters
+    ----------
+    frames : ndarray, shape (T, H, W)
+        Grey frames, at least two pixels of each axis.
+    sigma : float
+        Scale in space: standard deviation of the smoothing in pixels.
+    tau : float
+        Scale in time, in frames.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, H, W)
+        Harris's measure in three dimensions, det(M) - 0.005 trace(M)**3, where M is the mean of the products of the
+        gradients, taken per standard deviation.
+    """
+    smooth = _smooth(np.asarray(frames, np.float32), sigma, tau)
+    gt, gy, gx = np.gradient(smooth)
+    gx, gy, gt = gx * np.float32(sigma), gy * np.float32(sigma), gt * np.float32(tau)
+    sigma, tau = sigma * _WIDER, tau * _WIDER
+    xx, yy, tt, xy, xt, yt = (
+        _smooth(np.asarray(a * b, np.float32), sigma, tau)
+        for a, b in ((gx, gx), (gy, gy), (gt, gt), (gx, gy), (gx, gt), (gy, gt))
+    )
+    determinant = xx * (yy * tt - yt * yt) - xy * (xy * tt - yt * xt) + xt * (xy * yt - yy * xt)
+    return determinant - np.float32(_TRACE) * (xx + yy + tt) ** 3
+
+
+def _smooth(volume: NDArray[np.float32], sigma: float, tau: float) -> NDArray[np.float32]:
+    """Convolve with a Gaussian in space and time; the border goes on."""
+    out = np.empty(volume.shape, np.float32)
+    side, length = (2 * int(np.ceil(3 * deviation)) + 1 for deviation in (sigma, tau))
+    with single_thread():
+        for source, target in zip(volume, out, strict=True):
+            cv2.GaussianBlur(source, (side, side), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
+        # Time from top to bottom of one wide picture.
+        flat = out.reshape(len(out), -1)
+        cv2.GaussianBlur(flat, (1, length), tau, dst=flat, sigmaY=tau, borderType=cv2.BORDER_REPLICATE)
+    return out
+
+
+def cuboid_histograms(
+    histograms: NDArray[np.floating], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sum a lattice of histograms over 2 x 3 x 3 cells of cuboids.
+
+    Parameters
+    ----------
+    histograms : ndarray, shape (T, R, C, B)
+        Histograms of the lattice's cells, each taken as even inside.
+    low, high : ndarray of float64, shape (n, 3)
+        Corners of the cuboids: time, row, column, in cells of the lattice. What lies outside is empty.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 18 * B)
+        By time, row and column of the cell; of sum 1, or 0 where there is nothing.
+    """
+    integral = np.zeros((*(length + 1 for length in histograms.shape[:3]), histograms.shape[3]))
+    integral[1:, 1:, 1:] = histograms.cumsum(axis=0, dtype=np.float64).cumsum(axis=1).cumsum(axis=2)
+    edges = [
+        low[:, axis, None] + (high - low)[:, axis, None] * np.linspace(0, 1, n + 1)
+        for axis, n in enumerate(_CELLS)
+    ]
+    sums = _interpolate(integral, edges)
+    for axis in (1, 2, 3):
+        sums = np.diff(sums, axis=axis)
+    sums = np.maximum(sums.reshape(len(low), int(np.prod(_CELLS)) * histograms.shape[3]), 0)
+    total = sums.sum(axis=1, keepdims=True)
+    return sums / np.where(total > 1e-9, total, 1)
+
+
+def _interpolate(integral: NDArray[np.float64], edges: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Read an integral between its points, at all combinations of edges, shape (n, 3, 4, 4, B)."""
+    below, shares = [], []
+    for axis, (edge, length) in enumerate(zip(edges, integral.shape[:3], strict=True)):
+        edge = np.expand_dims(np.clip(edge, 0, length - 1), tuple({1, 2, 3} - {axis + 1}))
+        low = np.minimum(edge.astype(np.intp), length - 2)
+        below.append(low)
+        shares.append((edge - low)[..., None])
+    found = np.zeros(())
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.ones(())
+        for side, share in zip(corner, shares, strict=True):
+            weight = weight * (share if side else 1 - share)
+        t, y, x = (low + side for low, side in zip(below, corner, strict=True))
+        found = found + weight * integral[t, y, x]
+    return found
+
+
+@dataclass(frozen=True)
+class InterestPoints:
+    """Describe the surroundings of space-time interest points by shape and flow (Laptev et al., CVPR 2008).
+
+    Attributes
+    ----------
+    scales : tuple of float
+        Scales of the points in space, in lengths of the mover (`mover_length`); at least a pixel.
+    seconds : tuple of float
+        Scales in time; at least a frame.
+    width, duration : float
+        Side of the described cuboid in scales in space, and its duration in scales in time.
+    rate : float
+        Most points per second, the strongest ones.
+    least : float
+        Least strength of a point as a share of the strongest one about that time. Strength grows with the sixth power
+        of contrast.
+    """
+
+    scales: tuple[float, ...] = (0.025, 0.04, 0.06)
+    seconds: tuple[float, ...] = (0.06, 0.12)
+    width: float = 18.0
+    duration: float = 8.0
+    rate: float = 100.0
+    least: float = 1e-6
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[np.float32]]:
+        """Describe a clip, see `describe`."""
+        return self.describe(observe(clip))
+
+    def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
+        """Describe an observed clip.
+
+        Parameters
+        ----------
+        motion : Motion
+            The clip.
+
+        Returns
+        -------
+        dict
+            ``"hog"`` (n, 72) and ``"hof"`` (n, 90), histograms of gradients in 4 directions and of flow in 4 directions
+            and none, over 2 x 3 x 3 cells, of sum 1; ``"place"`` (n, 4): where the point is in the mover's box, from
+            left to right and from top to bottom, and in the clip, from 0 to 1, and its scale in space. No row
+            where nothing moves.
+        """
+        parts = [(np.empty((0, 72)), np.empty((0, 90)), np.empty((0, 4)))]
+        if motion.track.found:
+            n_frames = len(motion.frames)
+            reach = int(np.ceil(8 * self._taus(motion)[-1])) + 2
+            for start, stop, first, last in pieces(n_frames, max(1, round(_PIECE * motion.fps)), reach):
+                scene = steady(motion, start, stop, 0.3 * mover_length(motion))
+                points = self._points(motion, scene, first - start, last - start)
+                place = _places(scene, points)
+                place[:, 2] = (start + points[:, 0]) / n_frames
+                place[:, 3] /= mover_length(motion)
+                parts.append((*self._describe(motion, scene, points), place))
+        arrays = (np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True))
+        return dict(zip(("hog", "hof", "place"), arrays, strict=True))
+
+    def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what descriptors would be, had left and right been exchanged.
+
+        Parameters
+        ----------
+        array : ndarray, shape (n, 72) or (n, 90)
+            Histograms of gradients, or of flow, about n points.
+
+        Returns
+        -------
+        ndarray of float32
+            Of the same shape.
+        """
+        n_bins = array.shape[1] // int(np.prod(_CELLS))
+        # Right, down, left, up, and none.
+        order = [2, 1, 0, 3, 4][:n_bins]
+        cells = array.reshape(len(array), *_CELLS, n_bins)
+        return cells[:, :, :, ::-1][..., order].reshape(array.shape)
+
+    def _sigmas(self, motion: Motion) -> list[float]:
+        return sorted({max(1.0, scale * mover_length(motion)) for scale in self.scales})
+
+    def _taus(self, motion: Motion) -> list[float]:
+        return sorted({max(1.0, seconds * motion.fps) for seconds in self.seconds})
+
+    def _points(self, motion: Motion, scene: Scene, first: int, last: int) -> NDArray[np.float64]:
+        """Return time, row, column, sigma and tau of the points in some frames of a scene."""
+        found = [np.empty((0, 6))]
+        for sigma in self._sigmas(motion):
+            small, mask = _shrink(scene, max(1.0, sigma / _FINE))
+            if min(small.shape) < 2:  # no gradient
+                continue
+            shrink = np.array(scene.frames.shape[1:]) / small.shape[1:]
+            for tau in self._taus(motion):
+                fine = sigma / float(shrink.mean())
+                strength = corners(small, fine, tau)
+                places = _maxima(np.where(mask, strength, 0), fine, tau)
+                places = places[(places[:, 0] >= first) & (places[:, 0] < last)]
+                values = strength[tuple(places.T)]
+                middles = (places + 0.5) * (1, *shrink)
+                scale = np.broadcast_to([sigma, tau], (len(places), 2))
+                found.append(np.column_stack([middles, scale, values]))
+        points = np.concatenate(found)
+        points = points[points[:, 5] >= self.least * points[:, 5].max(initial=0)]
+        most = int(np.ceil(self.rate * (last - first) / motion.fps))
+        chosen = np.sort(np.argsort(-points[:, 5], kind="stable")[:most])
+        return points[chosen, :5]
+
+    def _describe(
+        self, motion: Motion, scene: Scene, points: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Fine enough for the smallest cells.
+        side = max(1, int(self.width * self._sigmas(motion)[0] / _CELLS[1] / 4))
+        half = points[:, [4, 3, 3]] * (self.duration / 2, self.width / 2, self.width / 2)
+        unit = (1, side, side)
+        low, high = (points[:, :3] - half) / unit, (points[:, :3] + half) / unit
+        grid = _lattice(scene.frames.shape, side)
+        dx, dy = np.zeros((2, *scene.frames.shape), np.float32)
+        dx[:, :, 1:-1] = scene.frames[:, :, 2:] - scene.frames[:, :, :-2]
+        dy[:, 1:-1] = scene.frames[:, 2:] - scene.frames[:, :-2]
+        shape = orientation_histograms(dx, dy, grid, bins=4)
+        flow = scene.flow * np.float32(motion.fps * _FLOW_SECONDS)
+        moving = orientation_histograms(
+            flow[..., 0], flow[..., 1], grid, bins=4, threshold=_FLOW_LEAST, zero_bin=True
+        )
+        return cuboid_histograms(shape, low, high), cuboid_histograms(moving, low, high)
+
+
+def _shrink(scene: Scene, factor: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Average frames down, and mark what is beside something that moves."""
+    height, width = (max(1, round(length / factor)) for length in scene.frames.shape[1:])
+    around = np.ones((5, 5), np.uint8)
+    with single_thread():
+        small, mask = (
+            np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in planes])
+            for planes in (scene.frames, scene.mask)
+        )
+        return small, np.stack([cv2.dilate(plane, around) > 0 for plane in mask])
+
+
+def _maxima(strength: NDArray[np.float32], sigma: float, tau: float) -> NDArray[np.intp]:
+    """Return the places (t, y, x) where strength is positive and greatest within a standard deviation."""
+    side = 2 * max(1, round(sigma)) + 1
+    with single_thread():
+        largest = np.stack([cv2.dilate(plane, np.ones((side, side), np.uint8)) for plane in strength])
+    largest = ndimage.maximum_filter1d(largest, 2 * max(1, round(tau)) + 1, axis=0, mode="nearest")
+    return np.argwhere((strength == largest) & (strength > 0))
+
+
+def _lattice(shape: tuple[int, ...], side: int) -> Grid:
+    """Divide each frame into squares."""
+    rows, columns = (
+        np.minimum(np.arange(-(-length // side) + 1) * side, length).astype(np.intc) for length in shape[1:]
+    )
+    return np.tile(rows, (shape[0], 1)), np.tile(columns, (shape[0], 1))
+
+
+def _places(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where points are in the mover's box, from left to right and from top to bottom, and their scales."""
+    boxes = scene.boxes[points[:, 0].astype(np.intp)]
+    down, right = np.clip((points[:, 1:3] - boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2]), 0, 1).T
+    return np.column_stack([right, down, np.zeros_like(right), points[:, 3]])

@@ -1,0 +1,164 @@
+"""The mover, cut out of the frames: pictures that go with it, and views in which the scene rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .flow import single_thread
+from .motion import Motion
+
+__all__ = ["Scene", "follow", "mover_length", "mover_size", "pieces", "steady"]
+
+
+def mover_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
+    """Return the height and the width, in pixels, of a box that holds the mover in nearly every frame.
+
+    Parameters
+    ----------
+    motion : Motion
+        An observed clip.
+    margin : float
+        What is added on each side, as a share of the size.
+    """
+    boxes = motion.track.boxes
+    width = float(max(1.0, np.percentile(boxes[:, 3] - boxes[:, 1], 90)))
+    return motion.track.body_height * (1 + 2 * margin), width * (1 + 2 * margin)
+
+
+def mover_length(motion: Motion) -> float:
+    """Return the mover's height in pixels, or half of its width if that is more: of an arm alone, half of its reach."""
+    height, width = mover_size(motion)
+    return max(height, width / 2)
+
+
+def follow(
+    planes: NDArray, centres: NDArray[np.float64], extent: tuple[float, float], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Cut a window of one size out of each plane, around a centre that moves.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (T, H, W) or (T, H, W, C)
+        Frames, masks or flow; beyond the border the last pixel goes on.
+    centres : ndarray of float64, shape (T, 2)
+        Middle of each window, down and right, in pixels.
+    extent : tuple of float
+        Height and width of the window in pixels.
+    size : tuple of int
+        Rows and columns of the result, to which the window is averaged down or enlarged.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, rows, columns) or (T, rows, columns, C)
+    """
+    height, width = (max(1, round(length)) for length in extent)
+    interpolation = cv2.INTER_AREA if height >= size[0] and width >= size[1] else cv2.INTER_LINEAR
+    out = np.empty((len(planes), *size, *planes.shape[3:]), np.float32)
+    with single_thread():
+        for plane, (down, right), target in zip(planes, centres, out, strict=True):
+            window = _cut(plane, right - width / 2, down - height / 2, (width, height))
+            target[...] = cv2.resize(window, size[::-1], interpolation=interpolation)
+    return out
+
+
+def _cut(plane: NDArray, left: float, top: float, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Cut (width, height) pixels out of a plane, from a corner between pixels."""
+    plane = np.ascontiguousarray(plane, np.float32)
+    matrix = np.array([[1, 0, left], [0, 1, top]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(plane, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The part of some frames where the mover is, seen by a camera that rests.
+
+    Attributes
+    ----------
+    frames : ndarray of float32, shape (T, H, W)
+        Grey frames.
+    mask : ndarray of float32, shape (T, H, W)
+        1 where the mover moves, else 0.
+    flow : ndarray of float32, shape (T, H, W, 2)
+        Stabilised flow from each frame to the next; that of the last frame is the one before it.
+    boxes : ndarray of float64, shape (T, 4)
+        Top, left, bottom, right of the mover in each frame.
+    """
+
+    frames: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    flow: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+
+
+def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
+    """Undo the motion of the camera in some frames, and keep the surroundings of the mover.
+
+    Parameters
+    ----------
+    motion : Motion
+        An observed clip of at least two frames.
+    start, stop : int
+        First frame, and the one after the last.
+    margin : float
+        Pixels kept around the mover.
+
+    Returns
+    -------
+    Scene
+    """
+    path = np.zeros((stop - start, 2))
+    path[1:] = np.cumsum(motion.shifts[start : stop - 1], axis=0)
+    down = path[:, ::-1]
+    boxes = motion.track.boxes[start:stop] - np.tile(down, 2)
+    shape = motion.frames.shape[1:]
+    # What no frame shows is not kept.
+    low = np.floor(np.maximum(boxes[:, :2].min(axis=0) - margin, -down.max(axis=0)))
+    high = np.ceil(np.minimum(boxes[:, 2:].max(axis=0) + margin, shape - down.min(axis=0)))
+    height, width = (int(length) for length in np.maximum(high - low, 1))
+
+    def cut(planes: NDArray) -> NDArray[np.float32]:
+        corners = down + low
+        return np.stack(
+            [
+                _cut(plane, left, top, (width, height))
+                for plane, (top, left) in zip(planes, corners, strict=True)
+            ]
+        )
+
+    between = np.minimum(np.arange(start, stop), len(motion.flow) - 1)
+    with single_thread():
+        frames, mask, flow = (
+            cut(planes)
+            for planes in (motion.frames[start:stop], motion.track.mask[start:stop], motion.flow[between])
+        )
+    return Scene(frames, mask, flow, boxes - np.tile(low, 2))
+
+
+def pieces(n_frames: int, length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
+    """Divide a clip into pieces that are worked on one after the other, so that long clips take no more memory.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the clip.
+    length : int
+        Frames of a piece.
+    reach : int
+        Frames that are read beyond a piece on each side.
+
+    Yields
+    ------
+    start, stop, first, last : int
+        Frames to read, and frames that the piece is about, each with the end excluded.
+    """
+    for first in range(0, n_frames, length):
+        last = min(first + length, n_frames)
+        yield max(first - reach, 0), min(last + reach, n_frames), first, last
