@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -37,6 +38,9 @@ class EncodedSvm(VectorSvm):
         Descriptors of the training clips from which the encoding is learned.
     C : float
         Inverse strength of the machine's regularisation.
+    mirror : {"auto", True, False}
+        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
+        training clips say that left and right tell actions apart.
     random_state : int
         Seed of sample, encoding and machine.
 
@@ -49,7 +53,6 @@ class EncodedSvm(VectorSvm):
     standardised = False
     #: Names of the feature's arrays that are encoded.
     channels: ClassVar[tuple[str, ...]]
-    mirror = False
 
     encoding: Encoding
     n_words: int
@@ -58,6 +61,10 @@ class EncodedSvm(VectorSvm):
     @abstractmethod
     def _feature(self) -> Feature:
         """Return what describes a clip, one row of each channel per local descriptor."""
+
+    @abstractmethod
+    def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return what descriptors (n, D) would be, had left and right been exchanged."""
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Learn the encoding, choose on held-out groups, learn from all.
@@ -91,12 +98,20 @@ class EncodedSvm(VectorSvm):
         }
 
     def _vectors(self, clips: Clips) -> Array:
+        return self._encoded(clips, lambda channel, rows: rows)
+
+    def _mirrored(self, vectors: Array, clips: Clips) -> Array:
+        return self._encoded(clips, self._mirrored_rows)
+
+    def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
         # The parts together have length 1, if each has.
         scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.channels))
         return np.array(
             [
-                np.concatenate([encoder.encode(found[name]) for name, encoder in self.encoders_.items()])
-                * scale
+                scale
+                * np.concatenate(
+                    [encoder.encode(change(name, found[name])) for name, encoder in self.encoders_.items()]
+                )
                 for found in compute(self._feature(), clips)
             ]
         )
@@ -122,7 +137,7 @@ class EncodedSvm(VectorSvm):
         lines = [f"{self.encoding}: {', '.join(f'{name} {size} values' for name, size in sizes.items())}"]
         if "alphas" in self.machine_:
             used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
-            lines.append(f"{used} of {len(self.machine_['examples'])} training clips are support vectors")
+            lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
             return Explanation("\n".join(lines))
         return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
 

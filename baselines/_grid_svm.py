@@ -71,7 +71,7 @@ class GridSvm(VectorSvm):
     def _vectors(self, clips: Clips) -> Array:
         return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
 
-    def _mirrored(self, vectors: Array) -> Array:
+    def _mirrored(self, vectors: Array, clips: Clips) -> Array:
         return self._descriptor().mirror(vectors)
 
     def search_space(self) -> dict[str, list[Any]]:

@@ -56,8 +56,8 @@ class VectorSvm(Attempt):
     def _vectors(self, clips: Clips) -> Array:
         """Describe clips, shape (n_clips, n_values)."""
 
-    def _mirrored(self, vectors: Array) -> Array | None:
-        """Return what the vectors would be, had left and right been exchanged, if that can be said."""
+    def _mirrored(self, vectors: Array, clips: Clips) -> Array | None:
+        """Return what the vectors of clips would be, had left and right been exchanged, if that can be said."""
         return None
 
     def _channels(self) -> list[int] | None:
@@ -70,27 +70,30 @@ class VectorSvm(Attempt):
         self._prepare(clips)
         vectors = self._vectors(clips)
         folds = inner_folds(len(codes), groups, 3)
-        self.mirror_ = self.mirror is not False and self._mirrored(vectors[:1]) is not None
-        held_out = self._held_out(vectors, codes, folds, self.mirror_)
-        if self.mirror == "auto" and self.mirror_:
-            plain = self._held_out(vectors, codes, folds, mirror=False)
+        other = None if self.mirror is False else self._mirrored(vectors, clips)
+        held_out = self._held_out(vectors, other, codes, folds)
+        if self.mirror == "auto" and other is not None:
+            plain = self._held_out(vectors, None, codes, folds)
             if _harms(held_out, plain):
-                self.mirror_, held_out = False, plain
+                other, held_out = None, plain
+        self.mirror_ = other is not None
         self.sharpness_ = _sharpness(*held_out)
-        self.machine_ = self._train(vectors, codes, self.mirror_)
+        self.machine_ = self._train(vectors, other, codes)
         return self
 
-    def _held_out(self, vectors: Array, codes: NDArray[np.intp], folds: list[Fold], mirror: bool) -> _HeldOut:
+    def _held_out(
+        self, vectors: Array, other: Array | None, codes: NDArray[np.intp], folds: list[Fold]
+    ) -> _HeldOut:
         """Return decision values and true classes of clips whose groups were not learned from."""
         values, truth = [np.empty((0, len(self.classes_)))], [np.empty(0, np.intp)]
         for train, test in folds:
             if len(np.unique(codes[train])) > 1:
-                values.append(_decide(vectors[test], self._train(vectors[train], codes[train], mirror)))
+                mirrored = None if other is None else other[train]
+                values.append(_decide(vectors[test], self._train(vectors[train], mirrored, codes[train])))
                 truth.append(codes[test])
         return np.concatenate(values), np.concatenate(truth)
 
-    def _train(self, vectors: Array, codes: NDArray[np.intp], mirror: bool) -> Machine:
-        other = self._mirrored(vectors) if mirror else None
+    def _train(self, vectors: Array, other: Array | None, codes: NDArray[np.intp]) -> Machine:
         if other is not None:
             vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
         how = (len(self.classes_), self.C, self.random_state)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from ..features.trajectories import DenseTrajectories as Feature
 from ._encoded_svm import EncodedSvm, Encoding
+from ._svm import Mirror
 
 __all__ = ["DenseTrajectories"]
 
@@ -21,6 +26,9 @@ class DenseTrajectories(EncodedSvm):
         Trajectories of the training clips from which the encoding is learned.
     C : float
         Inverse strength of the machine's regularisation.
+    mirror : {"auto", True, False}
+        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
+        training clips say that left and right tell actions apart.
     random_state : int
         Seed of sample, encoding and machine.
 
@@ -39,13 +47,18 @@ class DenseTrajectories(EncodedSvm):
         n_words: int = 32,
         n_samples: int = 20_000,
         C: float = 100.0,
+        mirror: Mirror = "auto",
         random_state: int = 0,
     ) -> None:
         self.encoding = encoding
         self.n_words = n_words
         self.n_samples = n_samples
         self.C = C
+        self.mirror = mirror
         self.random_state = random_state
 
     def _feature(self) -> Feature:
         return Feature()
+
+    def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
+        return self._feature().mirror(channel, rows)

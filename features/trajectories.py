@@ -94,6 +94,20 @@ class DenseTrajectories:
         ]
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
+    def mirror(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return what descriptors (n, D) of a channel would be, had left and right been exchanged."""
+        if channel == "trajectory":
+            return (rows.reshape(len(rows), self.length, 2) * (-1, 1)).reshape(rows.shape).astype(rows.dtype)
+        parts = [part for part in _BINS if part.startswith(channel)]
+        mirrored = []
+        for part, block in zip(parts, np.split(rows, len(parts), axis=1), strict=True):
+            # A mirror turns what points right; of the flow's component to the right it turns the sign once more.
+            opposite, bins = 0 if part == "mbhx" else 4, _BINS[part]
+            order = [(opposite - index) % 8 for index in range(8)] + list(range(8, bins))
+            cells = block.reshape(len(rows), self.times, self.cells, self.cells, bins)
+            mirrored.append(cells[:, :, :, ::-1][..., order].reshape(block.shape))
+        return np.concatenate(mirrored, axis=1)
+
     def _at_scale(
         self,
         frames: NDArray[np.uint8],

@@ -11,14 +11,21 @@ from actionbench.baselines.base import Attempt, Explanation
 from actionbench.baselines.chance import Chance
 from actionbench.baselines.dense_trajectories import DenseTrajectories
 from actionbench.baselines.hof_svm import HofSvm
+from actionbench.baselines.hog3d_bow import Hog3dBow
 from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
 from actionbench.baselines.hog_svm import HogSvm
+from actionbench.baselines.lbp_top_svm import LbpTopSvm
 from actionbench.baselines.majority import Majority
+from actionbench.baselines.mhi_grid_svm import MhiGridSvm
+from actionbench.baselines.mhi_hu import MhiHu
 from actionbench.baselines.rules import Rules
 from actionbench.baselines.rules_tree import RulesTree
+from actionbench.baselines.stip_bow import StipBow
 from actionbench.features.clip import Clips
 
-ALL = [Chance, Majority, Rules, RulesTree, HogSvm, HofSvm, HogHofMbhSvm, DenseTrajectories]
+FLOOR = [Chance, Majority]
+LOCAL = [DenseTrajectories, Hog3dBow, StipBow]
+ALL = [*FLOOR, Rules, RulesTree, MhiHu, MhiGridSvm, LbpTopSvm, HogSvm, HofSvm, HogHofMbhSvm, *LOCAL]
 every = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 
 

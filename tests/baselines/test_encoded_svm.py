@@ -7,6 +7,7 @@ from sklearn.svm import SVC
 
 from actionbench.baselines import _svm
 from actionbench.baselines._encoded_svm import EncodedSvm
+from actionbench.features.cache import using
 from actionbench.features.clip import Clip, Clips
 
 COMPUTED: list[int] = []
@@ -32,15 +33,21 @@ class PatchesSvm(EncodedSvm):
 
     channels = ("shape", "motion")
 
-    def __init__(self, *, encoding="fisher", n_words=4, n_samples=500, C=100.0, random_state=0):
+    def __init__(
+        self, *, encoding="fisher", n_words=4, n_samples=500, C=100.0, mirror="auto", random_state=0
+    ):
         self.encoding = encoding
         self.n_words = n_words
         self.n_samples = n_samples
         self.C = C
+        self.mirror = mirror
         self.random_state = random_state
 
     def _feature(self):
         return Patches()
+
+    def _mirrored_rows(self, channel, rows):
+        return rows if channel == "shape" else -rows
 
 
 def clips_of(levels):
@@ -76,7 +83,8 @@ def test_an_encoding_that_is_none(material):
 
 def test_each_clip_is_described_once(material):
     COMPUTED.clear()
-    PatchesSvm().fit(*material)
+    with using(None):
+        PatchesSvm().fit(*material)
     assert len(COMPUTED) == len(material[0])
 
 
@@ -104,7 +112,7 @@ def test_explanations(material):
     assert "dark: weight on shape" in text
     text = str(PatchesSvm(encoding="words").fit(*material).explain())
     assert text.startswith("words: shape 4 values, motion 4 values")
-    assert "of 24 training clips are support vectors" in text
+    assert "of 48 training vectors are support vectors" in text
 
 
 def test_parameters_are_counted_with_those_of_the_encoding(material):

@@ -100,6 +100,16 @@ def test_a_mirrored_clip_has_mirrored_trajectories():
     np.testing.assert_allclose(steps[1] * [-1, 1], steps[0], atol=0.01)
 
 
+@pytest.mark.parametrize("channel", SIZES)
+def test_mirrored_descriptors_are_those_of_the_mirrored_clip(channel):
+    frames, feature = frames_of(right), DenseTrajectories()
+    one, other = extract(frames)[channel], extract(frames[:, :, ::-1])[channel]
+    twice = feature.mirror(channel, feature.mirror(channel, one))
+    np.testing.assert_array_equal(twice, one)
+    plain, mirrored, wanted = (rows.mean(axis=0) for rows in (one, feature.mirror(channel, one), other))
+    assert np.linalg.norm(mirrored - wanted) < 0.35 * np.linalg.norm(plain - wanted)
+
+
 @pytest.mark.parametrize(
     ("n", "height", "width"),
     [(1, 60, 80), (2, 60, 80), (9, 64, 64), (24, 31, 17), (16, 480, 640), (3, 1, 1)],

@@ -1,0 +1,45 @@
+"""Space-time interest points as a bag of words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..features.interest_points import InterestPoints
+from ._encoded_svm import EncodedSvm, Encoding
+from ._svm import Mirror
+
+__all__ = ["StipBow"]
+
+
+class StipBow(EncodedSvm):
+    """HOG and HOF about space-time interest points (Laptev et al., CVPR 2008), and a support vector machine.
+
+    Parameters are those of `EncodedSvm`.
+    """
+
+    channels = ("hog", "hof")
+
+    def __init__(
+        self,
+        *,
+        encoding: Encoding = "words",
+        n_words: int = 500,
+        n_samples: int = 20_000,
+        C: float = 100.0,
+        mirror: Mirror = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.encoding = encoding
+        self.n_words = n_words
+        self.n_samples = n_samples
+        self.C = C
+        self.mirror = mirror
+        self.random_state = random_state
+
+    def _feature(self) -> InterestPoints:
+        return InterestPoints()
+
+    def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
+        return self._feature().mirror(rows)
