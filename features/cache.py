@@ -57,7 +57,7 @@ class FeatureCache:
     Attributes
     ----------
     saved_seconds : float
-        What the entries that were read cost when they were computed, less what reading them took.
+        What the entries that were read cost when they were computed, less what waiting for them and reading took.
     """
 
     def __init__(self, folder: Path, limit: int, code: Callable[[type], str]) -> None:
@@ -68,13 +68,13 @@ class FeatureCache:
 
     def get(self, feature: Feature, fingerprint: str, load: Callable[[], Clip]) -> Arrays:
         """Return a feature of a clip, which is loaded if the feature is not there yet."""
-        path = self._path(feature, fingerprint)
-        found = self._read(path)
+        path, asked = self._path(feature, fingerprint), time.perf_counter()
+        found = self._read(path, asked)
         if found is not None:
             return found
         with _locked(path.with_suffix(".lock")):
             # Another process may have computed it while this one waited.
-            found = self._read(path)
+            found = self._read(path, asked)
             if found is not None:
                 return found
             start, saved = time.perf_counter(), self.saved_seconds
@@ -89,8 +89,7 @@ class FeatureCache:
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return self.folder / key[:2] / f"{key}{_SUFFIX}"
 
-    def _read(self, path: Path) -> Arrays | None:
-        start = time.perf_counter()
+    def _read(self, path: Path, asked: float) -> Arrays | None:
         try:
             with safe_open(path, "numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
@@ -99,7 +98,7 @@ class FeatureCache:
         # It is not there, goes at this moment, or is damaged: then it is computed.
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
-        self.saved_seconds += max(seconds - (time.perf_counter() - start), 0.0)
+        self.saved_seconds += max(seconds - (time.perf_counter() - asked), 0.0)
         return arrays
 
     def _write(self, path: Path, arrays: Arrays, seconds: float) -> None:

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,6 +233,24 @@ def _work(folder, log, values):
     with using(cache_at(folder)):
         for arrays in compute(Slow(log), clips(*values)):
             assert len(arrays["value"])
+
+
+def test_who_waits_for_another_saves_nothing(tmp_path, monkeypatch):
+    """The entry appears while the lock is waited for, as long as it took to compute it."""
+    cache, clock = cache_at(tmp_path), [0.0]
+    monkeypatch.setattr("actionbench.features.cache.time.perf_counter", lambda: clock[0])
+
+    @contextmanager
+    def locked(path):
+        clock[0] += 8.0
+        cache._write(path.with_suffix(".safetensors"), {"mean": np.ones(1)}, 10.0)
+        yield
+
+    path = cache._path(Mean(), clips(1).fingerprints[0])
+    path.parent.mkdir()
+    monkeypatch.setattr("actionbench.features.cache._locked", locked)
+    assert means(Mean(), clips(1), cache) == [1]
+    assert cache.saved_seconds == 2.0
 
 
 def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):
