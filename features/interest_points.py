@@ -25,7 +25,7 @@ _CELLS = (2, 3, 3)
 _TRACE, _WIDER = 0.005, 2**0.5
 
 # Smoothed pictures are made smaller until this many pixels are left to a standard deviation.
-_FINE = 2.0
+_FINE = 1.4
 
 # Pixels per this many seconds below which flow is none, as in `hof`.
 _FLOW_SECONDS, _FLOW_LEAST = 1 / 25, 0.4
@@ -34,7 +34,9 @@ _FLOW_SECONDS, _FLOW_LEAST = 1 / 25, 0.4
 _PIECE = 2.0
 
 
-def corners(frames: NDArray[np.floating], sigma: float, tau: float) -> NDArray[np.float32]:
+def corners(
+    frames: NDArray[np.floating], sigma: float, tau: float, kept: slice = slice(None)
+) -> NDArray[np.float32]:
     """Measure how much brightness changes in space and in time at once (Laptev, IJCV 2005).
 
     Parameters
@@ -45,10 +47,12 @@ def corners(frames: NDArray[np.floating], sigma: float, tau: float) -> NDArray[n
         Scale in space: standard deviation of the smoothing in pixels.
     tau : float
         Scale in time, in frames.
+    kept : slice
+        Frames that are measured; all by default.
 
     Returns
     -------
-    ndarray of float32, shape (T, H, W)
+    ndarray of float32, shape (frames kept, H, W)
         Harris's measure in three dimensions, det(M) - 0.005 trace(M)**3, where M is the mean of the products of the
         gradients, taken per standard deviation.
     """
@@ -57,23 +61,25 @@ def corners(frames: NDArray[np.floating], sigma: float, tau: float) -> NDArray[n
     gx, gy, gt = gx * np.float32(sigma), gy * np.float32(sigma), gt * np.float32(tau)
     sigma, tau = sigma * _WIDER, tau * _WIDER
     xx, yy, tt, xy, xt, yt = (
-        _smooth(np.asarray(a * b, np.float32), sigma, tau)
+        _smooth(np.asarray(a * b, np.float32), sigma, tau, kept)
         for a, b in ((gx, gx), (gy, gy), (gt, gt), (gx, gy), (gx, gt), (gy, gt))
     )
     determinant = xx * (yy * tt - yt * yt) - xy * (xy * tt - yt * xt) + xt * (xy * yt - yy * xt)
     return determinant - np.float32(_TRACE) * (xx + yy + tt) ** 3
 
 
-def _smooth(volume: NDArray[np.float32], sigma: float, tau: float) -> NDArray[np.float32]:
+def _smooth(
+    volume: NDArray[np.float32], sigma: float, tau: float, kept: slice = slice(None)
+) -> NDArray[np.float32]:
     """Convolve with a Gaussian in space and time; the border goes on."""
-    out = np.empty(volume.shape, np.float32)
     side, length = (2 * int(np.ceil(3 * deviation)) + 1 for deviation in (sigma, tau))
     with single_thread():
-        for source, target in zip(volume, out, strict=True):
-            cv2.GaussianBlur(source, (side, side), sigma, dst=target, borderType=cv2.BORDER_REPLICATE)
         # Time from top to bottom of one wide picture.
-        flat = out.reshape(len(out), -1)
-        cv2.GaussianBlur(flat, (1, length), tau, dst=flat, sigmaY=tau, borderType=cv2.BORDER_REPLICATE)
+        flat = volume.reshape(len(volume), -1)
+        flat = cv2.GaussianBlur(flat, (1, length), tau, sigmaY=tau, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        out = flat.reshape(volume.shape)[kept]
+        for plane in out:
+            cv2.GaussianBlur(plane, (side, side), sigma, dst=plane, borderType=cv2.BORDER_REPLICATE)
     return out
 
 
@@ -175,7 +181,8 @@ class InterestPoints:
         parts = [(np.empty((0, 72)), np.empty((0, 90)), np.empty((0, 4)))]
         if motion.track.found:
             n_frames = len(motion.frames)
-            reach = int(np.ceil(8 * self._taus(motion)[-1])) + 2
+            # Of the two smoothings, each cut off at three deviations, and of the cuboids.
+            reach = int(np.ceil(max(8.0, self.duration / 2) * self._taus(motion)[-1])) + 2
             for start, stop, first, last in pieces(n_frames, max(1, round(_PIECE * motion.fps)), reach):
                 scene = steady(motion, start, stop, 0.3 * mover_length(motion))
                 points = self._points(motion, scene, first - start, last - start)
@@ -221,11 +228,14 @@ class InterestPoints:
             shrink = np.array(scene.frames.shape[1:]) / small.shape[1:]
             for tau in self._taus(motion):
                 fine = sigma / float(shrink.mean())
-                strength = corners(small, fine, tau)
-                places = _maxima(np.where(mask, strength, 0), fine, tau)
-                places = places[(places[:, 0] >= first) & (places[:, 0] < last)]
+                # A point is the strongest among its neighbours in time too.
+                before = max(first - round(tau) - 1, 0)
+                kept = slice(before, last + round(tau) + 1)
+                strength = corners(small, fine, tau, kept)
+                places = _maxima(np.where(mask[kept], strength, 0), fine, tau)
+                places = places[(places[:, 0] >= first - before) & (places[:, 0] < last - before)]
                 values = strength[tuple(places.T)]
-                middles = (places + 0.5) * (1, *shrink)
+                middles = (places + np.array([before + 0.5, 0.5, 0.5])) * (1, *shrink)
                 scale = np.broadcast_to([sigma, tau], (len(places), 2))
                 found.append(np.column_stack([middles, scale, values]))
         points = np.concatenate(found)
@@ -240,17 +250,19 @@ class InterestPoints:
         # Fine enough for the smallest cells.
         side = max(1, int(self.width * self._sigmas(motion)[0] / _CELLS[1] / 4))
         half = points[:, [4, 3, 3]] * (self.duration / 2, self.width / 2, self.width / 2)
-        unit = (1, side, side)
-        low, high = (points[:, :3] - half) / unit, (points[:, :3] + half) / unit
-        grid = _lattice(scene.frames.shape, side)
-        dx, dy = np.zeros((2, *scene.frames.shape), np.float32)
-        dx[:, :, 1:-1] = scene.frames[:, :, 2:] - scene.frames[:, :, :-2]
-        dy[:, 1:-1] = scene.frames[:, 2:] - scene.frames[:, :-2]
-        shape = orientation_histograms(dx, dy, grid, bins=4)
-        flow = scene.flow * np.float32(motion.fps * _FLOW_SECONDS)
-        moving = orientation_histograms(
-            flow[..., 0], flow[..., 1], grid, bins=4, threshold=_FLOW_LEAST, zero_bin=True
+        low, high = points[:, :3] - half, points[:, :3] + half
+        start = int(max(low[:, 0].min(initial=len(scene.frames)), 0))
+        frames, flow = (
+            planes[start : int(high[:, 0].max(initial=0)) + 1] for planes in (scene.frames, scene.flow)
         )
+        low, high = ((edge - (start, 0, 0)) / (1, side, side) for edge in (low, high))
+        grid = _lattice(frames.shape, side)
+        dx, dy = np.zeros((2, *frames.shape), np.float32)
+        dx[:, :, 1:-1] = frames[:, :, 2:] - frames[:, :, :-2]
+        dy[:, 1:-1] = frames[:, 2:] - frames[:, :-2]
+        shape = orientation_histograms(dx, dy, grid, bins=4)
+        dx, dy = np.moveaxis(flow * np.float32(motion.fps * _FLOW_SECONDS), -1, 0)
+        moving = orientation_histograms(dx, dy, grid, bins=4, threshold=_FLOW_LEAST, zero_bin=True)
         return cuboid_histograms(shape, low, high), cuboid_histograms(moving, low, high)
 
 

@@ -41,6 +41,12 @@ def test_corners_agree_with_a_slow_reference():
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4 * np.abs(expected).max())
 
 
+def test_frames_that_are_kept_are_those_of_all():
+    frames = np.random.default_rng(6).random((20, 16, 18)) * 50
+    whole = corners(frames, 1.5, 1.2)
+    np.testing.assert_allclose(corners(frames, 1.5, 1.2, slice(4, 9)), whole[4:9], rtol=1e-3, atol=1e-3)
+
+
 def test_strongest_where_a_corner_turns_back():
     """A square that goes right until frame 15 and then left: its right corners turn at one time and place."""
     frames = np.zeros((31, 50, 60))
