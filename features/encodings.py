@@ -41,16 +41,26 @@ def sample_rows(arrays: Iterable[NDArray[np.floating]], n: int, rng: np.random.G
         In the order of the stream; of shape (0, 0) where there is no array.
     """
     kept: Array | None = None
-    keys = np.empty(0)
+    # The n smallest of random keys, one per row, are a uniform draw.
+    keys, places, seen = np.empty(0), np.empty(0, np.intp), 0
     for array in arrays:
-        # The n smallest of random keys, one per row, are a uniform draw.
-        keys = np.concatenate([keys, rng.random(len(array))])
-        rows = np.asarray(array, np.float64)
-        kept = rows if kept is None else np.concatenate([kept, rows])
-        if len(keys) > n:
-            chosen = np.sort(np.argpartition(keys, n)[:n]) if n else np.empty(0, np.intp)
-            keys, kept = keys[chosen], kept[chosen]
-    return np.empty((0, 0)) if kept is None else kept
+        new = rng.random(len(array))
+        rows = np.flatnonzero(new < keys.max()) if len(keys) == n > 0 else np.arange(len(array))
+        added = np.asarray(array, np.float64)[rows]
+        kept = added[:0] if kept is None else kept
+        room = n - len(keys)
+        first, late = slice(None, room), slice(room, None)
+        kept = np.concatenate([kept, added[first]]) if room else kept
+        keys = np.concatenate([keys, new[rows[first]]])
+        places = np.concatenate([places, seen + rows[first]])
+        if n and len(rows[late]):
+            both = np.concatenate([keys, new[rows[late]]])
+            chosen = np.argpartition(both, n - 1)[:n]
+            come, gone = chosen[chosen >= n], np.setdiff1d(np.arange(n), chosen)
+            kept[gone], keys[gone] = added[late][come - n], both[come]
+            places[gone] = seen + rows[late][come - n]
+        seen += len(array)
+    return np.empty((0, 0)) if kept is None else kept[np.argsort(places)]
 
 
 def power_normalised(vectors: Array) -> Array:
@@ -213,7 +223,7 @@ def _two_at_least(sample: Array) -> Array:
 def _centres(sample: Array, n_words: int, random_state: int) -> Array:
     sample = _two_at_least(sample)
     n_distinct = len(np.unique(sample, axis=0))
-    means = KMeans(min(n_words, n_distinct), n_init=1, max_iter=50, random_state=random_state).fit(sample)
+    means = KMeans(min(n_words, n_distinct), n_init=1, max_iter=15, random_state=random_state).fit(sample)
     return np.asarray(means.cluster_centers_, np.float64)
 
 
