@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check bench bench-kernels oracle clean
+.PHONY: run test slow lint types check bench bench-features bench-kernels oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -31,6 +31,9 @@ check: lint types test slow
 
 bench: $(VENV)/.test $(VENV)/.torch
 	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json
+
+bench-features: $(VENV)/.test
+	$(BIN)/python tests/benchmarks/stages.py --json build/stages.json
 
 bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
