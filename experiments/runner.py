@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,6 +288,21 @@ class RunSummary:
     n_skipped: int
 
 
+def _usable_cache(cache: str | Path | None, limit: int) -> str:
+    """Return the folder of features, tried; where nobody named one and the usual cannot be made, none is used."""
+    wished = cache or os.environ.get("ACTIONBENCH_CACHE")
+    folder = str(wished or default_cache())
+    if folder != _NO_CACHE:
+        try:
+            feature_cache(folder, limit)
+        except DataError as error:
+            if wished:
+                raise
+            warnings.warn(f"{error}; this run keeps none", RuntimeWarning, stacklevel=3)
+            return _NO_CACHE
+    return folder
+
+
 def default_cache() -> str:
     """Return the folder of features: ``ACTIONBENCH_CACHE``, else one for caches of this user."""
     own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -332,9 +348,8 @@ def run_cells(
         Called with a `Progress` after each cell.
     """
     files = [str(Path(path).resolve()) for path in plugins]
-    limits, cache = matrix.limits, str(cache or default_cache())
-    if cache != _NO_CACHE:
-        feature_cache(cache, int(limits.cache))
+    limits = matrix.limits
+    cache = _usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     waiting = _not_stored(cells, store.status_of(), set(retry))
     facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)

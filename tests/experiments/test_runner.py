@@ -112,6 +112,15 @@ def test_a_folder_of_features_that_cannot_be_made(path, plugin, tmp_path):
         run(matrix(), path, plugin, cache=tmp_path / "file" / "features")
 
 
+def test_where_the_usual_folder_of_features_cannot_be_made_none_is_kept(path, plugin, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.delenv("ACTIONBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.warns(RuntimeWarning, match="cannot be made .*this run keeps none"):
+        summary, _ = run(matrix(), path, plugin, only=["fold=0"])
+    assert summary.n_failed == 0
+
+
 def test_where_features_are_kept(monkeypatch):
     monkeypatch.setenv("ACTIONBENCH_CACHE", "/mine")
     assert default_cache() == "/mine"
