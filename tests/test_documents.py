@@ -148,4 +148,9 @@ def test_the_tables_of_performance():
     ]
     tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert tables.count("### ") == 6
-    assert (ROOT / "docs/performance.md").read_text(encoding="utf-8").endswith(tables)
+    text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert text.endswith(tables)
+    command = [sys.executable, ROOT / "tests/benchmarks/stages.py", "--markdown", ROOT / "docs/features.json"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert table.count("\n|") > 15
+    assert table in text
