@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..features.cache import Feature, compute, kept
 from ..features.encodings import Fisher, Vlad, Words, sample_rows
-from ._svm import VectorSvm, shares
+from ._svm import Mirror, VectorSvm, shares
 from .base import Clips, Explanation
 
 __all__ = ["EncodedSvm", "Encoding"]
@@ -54,9 +54,22 @@ class EncodedSvm(VectorSvm):
     #: Names of the feature's arrays that are encoded.
     channels: ClassVar[tuple[str, ...]]
 
-    encoding: Encoding
-    n_words: int
-    n_samples: int
+    def __init__(
+        self,
+        *,
+        encoding: Encoding = "words",
+        n_words: int = 500,
+        n_samples: int = 20_000,
+        C: float = 100.0,
+        mirror: Mirror = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.encoding = encoding
+        self.n_words = n_words
+        self.n_samples = n_samples
+        self.C = C
+        self.mirror = mirror
+        self.random_state = random_state
 
     @abstractmethod
     def _feature(self) -> Feature:
