@@ -97,6 +97,8 @@ def integral_histograms(const float[:, ::1] dx, const float[:, ::1] dy, float th
     cdef double sums[32]
     cdef double* row
     cdef const double* above
+    if size > 32 or dy.shape[0] != height or dy.shape[1] != width or out.shape[0] != height + 1 or out.shape[1] != width + 1:
+        raise ValueError("integral_histograms: at most 32 bins, two fields of one shape, and an output one larger")
     with nogil:
         memset(&out[0, 0, 0], 0, (width + 1) * size * sizeof(double))
         for i in range(height):
@@ -128,6 +130,8 @@ def add_blocks(const double[:, :, ::1] integral, const Py_ssize_t[:, ::1] centre
     cdef Py_ssize_t tall = min(side, height), wide = min(side, width), at
     cdef double[512] block
     cdef double total
+    if cells * cells * bins > 512 or out.shape[0] != centres.shape[0] or out.shape[1] != cells * cells * bins or centres.shape[1] != 2:
+        raise ValueError("add_blocks: blocks of at most 512 numbers, two of each centre, and a row of the output for each")
     with nogil:
         for n in range(centres.shape[0]):
             y0 = min(max(centres[n, 0] - tall // 2, 0), height - tall)

@@ -291,7 +291,7 @@ class RunSummary:
 def _usable_cache(cache: str | Path | None, limit: int) -> str:
     """Return the folder of features, tried; where nobody named one and the usual cannot be made, none is used."""
     wished = cache or os.environ.get("ACTIONBENCH_CACHE")
-    folder = str(wished or default_cache())
+    folder = str(wished or user_cache())
     if folder != _NO_CACHE:
         try:
             feature_cache(folder, limit)
@@ -303,10 +303,9 @@ def _usable_cache(cache: str | Path | None, limit: int) -> str:
     return folder
 
 
-def default_cache() -> str:
-    """Return the folder of features: ``ACTIONBENCH_CACHE``, else one for caches of this user."""
-    own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return os.environ.get("ACTIONBENCH_CACHE") or str(Path(own) / "actionbench")
+def user_cache() -> Path:
+    """Return the folder of features for those who name none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionbench"
 
 
 def default_workers(threads: int) -> int:
@@ -343,7 +342,8 @@ def run_cells(
     retry : iterable of str
         Stored failures to run again: ``"failed"`` for all, or kinds such as ``"timeout"``.
     cache : path, optional
-        Folder of features that are computed once for all cells, `default_cache` by default; ``"none"`` keeps none.
+        Folder of features that are computed once for all cells; by default ``ACTIONBENCH_CACHE``, else `user_cache`.
+        ``"none"`` keeps none.
     progress : callable
         Called with a `Progress` after each cell.
     """

@@ -134,6 +134,8 @@ class Clips(Sequence[Clip]):
 
     def __init__(self, source: ClipSource, indices: ArrayLike | None = None) -> None:
         self._source = source
+        # Shared with all parts: to hash a file takes as long as to read it.
+        self._hashes: dict[int, str] = {}
         if indices is None:
             indices = np.arange(len(source))
         self._indices: NDArray[np.intp] = np.asarray(indices, dtype=np.intp)
@@ -158,12 +160,17 @@ class Clips(Sequence[Clip]):
         if not isinstance(index, slice):
             index = np.asarray(index)
             index = index if index.dtype == bool else index.astype(np.intp)
-        return Clips(self._source, self._indices[index])
+        part = Clips(self._source, self._indices[index])
+        part._hashes = self._hashes
+        return part
 
     @property
     def fingerprints(self) -> list[str]:
-        """One hash per clip, in order."""
-        return [self._source.fingerprint(int(index)) for index in self._indices]
+        """One hash per clip, in order, each of what the clip was when it was first asked for."""
+        for index in self._indices.tolist():
+            if index not in self._hashes:
+                self._hashes[index] = self._source.fingerprint(index)
+        return [self._hashes[index] for index in self._indices.tolist()]
 
     @property
     def fingerprint(self) -> str:

@@ -20,8 +20,10 @@ Array = NDArray[np.float64]
 
 # Shorter side of the frames in pixels: smaller ones are enlarged, larger ones reduced.
 _SIDES = 120, 240
-# What makes a trajectory one of the ground, of noise, or of nothing, in pixels (Wang and Schmid, ICCV 2013).
+# What makes a trajectory one of the ground, of noise, or of nothing, in pixels, and what a frame is there in seconds
+# (Wang and Schmid, ICCV 2013).
 _STILL, _WILD, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
+_FRAME = 1 / 25
 # Longest flow that counts as none, in pixels per frame, and what keeps empty histograms from dividing by zero.
 _NO_FLOW, _EPSILON = 0.4, 0.05
 # Channel: bins.
@@ -35,13 +37,13 @@ class DenseTrajectories:
     Points of a grid are tracked through the median-filtered flow at several scales; those that hardly move, jump, or
     move as the ground does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that goes with it.
 
-    In a clip too short for ``length`` steps, trajectories have as many steps as there are, and their shape is stretched
-    to ``length``; in frames lower than twice ``side`` the blocks are half as high as the frame.
+    At any frame rate a trajectory takes as long as ``length`` frames of 1/25 s, in a short clip two thirds of it; its
+    shape is brought to ``length`` steps. In frames lower than twice ``side`` the blocks are half as high as the frame.
 
     Parameters
     ----------
     length : int
-        Steps of a trajectory, a multiple of ``times``.
+        Steps of a trajectory, ``times`` or more.
     stride : int
         Pixels between points of the grid.
     side : int
@@ -65,6 +67,12 @@ class DenseTrajectories:
     scales: int = 8
     quality: float = 1e-3
     method: Method = "farneback"
+
+    def __post_init__(self) -> None:
+        least = {"length": self.times, "stride": 1, "side": 1, "cells": 1, "times": 1, "scales": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be {low} or more, got {getattr(self, name)}")
 
     def sizes(self) -> dict[str, int]:
         """Return the length of each channel."""
@@ -124,11 +132,13 @@ class DenseTrajectories:
             else fields
             for fields in (flow, free)
         )
-        length = min(self.length, len(flow))
+        # Speeds are compared and histogrammed in pixels per 1/25 s.
+        wanted, rate = self.length * _FRAME * fps, np.float32(_FRAME * fps)
+        length = min(round(wanted), max(2 * len(flow) // 3, 1), len(flow))
         points, starts, steps = self._tracks(frames, flow, free, length)
-        kept = _valid(points / scale, steps / scale)
+        kept = _valid(points / scale, steps / scale, float(rate), min(length / wanted, 1.0))
         points, starts, steps = points[kept], starts[kept], steps[kept]
-        described = self._along(frames, free, points[:, :-1], starts)
+        described = self._along(frames, free * rate, points[:, :-1], starts)
         middle, span = points[:, length // 2], max(len(frames) - 1, 1)
         total = np.linalg.norm(steps, axis=2).sum(axis=1)
         place = np.stack(
@@ -261,14 +271,24 @@ def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
     return np.asarray(cv2.Sobel(image, cv2.CV_32F, right, down, ksize=1), np.float32)
 
 
-def _valid(points: Array, steps: Array) -> NDArray[np.bool_]:
-    """Say which trajectories are neither still nor wild, and move against the ground; pixels are of scale 1."""
+def _valid(points: Array, steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
+    """Say which trajectories are neither still nor wild, and move against the ground.
+
+    Parameters
+    ----------
+    points, steps : ndarray
+        See `_tracks`; pixels are of scale 1.
+    rate : float
+        Frames per 1/25 s.
+    share : float
+        How long they are as a share of what they should be: in less time less way is none.
+    """
     spread = points.std(axis=1)
-    lengths = np.linalg.norm(np.diff(points, axis=1), axis=2)
+    lengths = rate * np.linalg.norm(np.diff(points, axis=1), axis=2)
     longest, total = lengths.max(axis=1, initial=0), lengths.sum(axis=1)
     jumps = (longest > _JUMP) & (longest > _JUMP_SHARE * total)
-    moves = np.linalg.norm(steps, axis=2).max(axis=1, initial=0) > _CAMERA
-    return (spread >= _STILL).any(axis=1) & (spread <= _WILD).all(axis=1) & ~jumps & moves
+    moves = rate * np.linalg.norm(steps, axis=2).max(axis=1, initial=0) > _CAMERA
+    return (spread >= share * _STILL).any(axis=1) & (spread <= _WILD).all(axis=1) & ~jumps & moves
 
 
 def _stretched(steps: Array, length: int) -> Array:

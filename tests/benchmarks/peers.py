@@ -293,7 +293,7 @@ def their_gradients(torch: Any, net: Any, x: np.ndarray, layout: Any) -> Action:
 
 
 def their_prediction(torch: Any, net: Any, x: np.ndarray, layout: Any) -> Action:
-    net, tensor = net.to(memory_format=layout).eval(), _their_input(torch, x, layout)
+    net, tensor = net.to(memory_format=layout).train(False), _their_input(torch, x, layout)
 
     def predict() -> Any:
         with torch.inference_mode():

@@ -11,7 +11,7 @@ import pytest
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.runner import default_cache, default_workers, plan_cells, run_cells
+from actionbench.experiments.runner import default_workers, plan_cells, run_cells, user_cache
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.experiments.store import Store
 
@@ -121,14 +121,14 @@ def test_where_the_usual_folder_of_features_cannot_be_made_none_is_kept(path, pl
     assert summary.n_failed == 0
 
 
-def test_where_features_are_kept(monkeypatch):
-    monkeypatch.setenv("ACTIONBENCH_CACHE", "/mine")
-    assert default_cache() == "/mine"
-    monkeypatch.delenv("ACTIONBENCH_CACHE")
+def test_where_features_are_kept(monkeypatch, tmp_path, path, plugin):
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert default_cache() == "/caches/actionbench"
+    assert user_cache() == Path("/caches/actionbench")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_cache() == str(Path.home() / ".cache" / "actionbench")
+    assert user_cache() == Path.home() / ".cache" / "actionbench"
+    monkeypatch.setenv("ACTIONBENCH_CACHE", str(tmp_path / "mine"))
+    run(matrix(), path, plugin, only=["fold=0"])
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_predictions_stand_at_the_test_clips(path, plugin):

@@ -146,6 +146,51 @@ def test_what_is_no_trajectory_is_left_out(steps, kept):
     assert _valid(*path(steps))[0] == kept
 
 
+def test_the_rules_are_the_same_at_half_of_the_frame_rate():
+    """Steps of twice the length, half as many: pixels per 1/25 s decide, not per frame."""
+    for speed, kept in ((1.2, True), (0.9, False)):
+        points, steps = path([[2 * speed, 0]] * 7)
+        assert _valid(points, steps, rate=0.5, share=7 / 7.5)[0] == kept
+    points, steps = path([[0.2, 0]] * 6 + [[39.0, 0]])
+    assert _valid(points, steps, rate=0.5, share=7 / 7.5)[0]  # 19.5 pixels per 1/25 s are no jump
+
+
+@pytest.mark.parametrize("skip", [1, 2])
+def test_what_is_found_does_not_depend_on_the_frame_rate(skip):
+    found = extract(frames_of(right, n=48)[::skip], fps=25 / skip)
+    steps = np.median(found["trajectory"].reshape(-1, 15, 2), axis=0)
+    np.testing.assert_allclose(steps, np.tile([1 / 15, 0], (15, 1)), atol=0.015)
+    assert 0.6 < np.median(found["place"][:, 4]) / (2.5 * 25 / 120) < 1.05
+    assert len(found["place"]) > 300 / skip
+
+
+def test_trajectories_of_a_short_clip_begin_at_several_times():
+    found = extract(frames_of(right, n=16))
+    assert len(np.unique(found["place"][:, 2])) > 3
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"length": 2}, "length must be 3 or more, got 2"), ({"cells": 0}, "cells must be 1 or more, got 0")],
+)
+def test_parameters_out_of_range(options, says):
+    with pytest.raises(ValueError, match=says):
+        DenseTrajectories(**options)
+
+
+def test_kernels_refuse_what_they_have_no_room_for():
+    field = np.zeros((4, 5), np.float32)
+    with pytest.raises(ValueError, match="at most 32 bins"):
+        integral_histograms(field, field, 0.0, False, np.empty((5, 6, 33)))
+    with pytest.raises(ValueError, match="two fields of one shape"):
+        integral_histograms(field, field[:3], 0.0, False, np.empty((5, 6, 8)))
+    integral, centres = np.zeros((5, 6, 9)), np.zeros((2, 2), np.intp)
+    with pytest.raises(ValueError, match="at most 512 numbers"):
+        add_blocks(integral, centres, 4, 8, 0.05, 1.0, np.zeros((2, 576)))
+    with pytest.raises(ValueError, match="a row of the output for each"):
+        add_blocks(integral, centres, 4, 2, 0.05, 1.0, np.zeros((1, 36)))
+
+
 def test_what_goes_with_the_ground_is_left_out():
     points, steps = path([[1.5, 0]] * 15)
     assert not _valid(points, steps * 0.6)[0]
