@@ -7,8 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..features.hog3d import Hog3d
-from ._encoded_svm import EncodedSvm, Encoding
-from ._svm import Mirror
+from ._encoded_svm import EncodedSvm
 
 __all__ = ["Hog3dBow"]
 
@@ -20,23 +19,6 @@ class Hog3dBow(EncodedSvm):
     """
 
     channels = ("hog3d",)
-
-    def __init__(
-        self,
-        *,
-        encoding: Encoding = "words",
-        n_words: int = 300,
-        n_samples: int = 10_000,
-        C: float = 100.0,
-        mirror: Mirror = "auto",
-        random_state: int = 0,
-    ) -> None:
-        self.encoding = encoding
-        self.n_words = n_words
-        self.n_samples = n_samples
-        self.C = C
-        self.mirror = mirror
-        self.random_state = random_state
 
     def _feature(self) -> Hog3d:
         return Hog3d()

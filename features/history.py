@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .clip import Clip
-from .motion import Motion, observe
+from .motion import Motion, OfMotion
 from .mover import follow, mover_size
 
 __all__ = ["MotionHistory", "hu_moments", "motion_energy", "motion_history"]
@@ -63,7 +62,7 @@ def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class MotionHistory:
+class MotionHistory(OfMotion):
     """Describe the mover by pictures of where and how lately it moved, in a window that goes with it.
 
     Attributes
@@ -79,10 +78,6 @@ class MotionHistory:
     seconds: float = 1.0
     side: int = 64
     margin: float = 0.1
-
-    def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
-        """Describe a clip, see `describe`."""
-        return self.describe(observe(clip))
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float64]]:
         """Describe an observed clip; all is 0 where nothing moves.

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .clip import Clip
 from .flow import single_thread
-from .motion import Motion, observe
+from .motion import Motion, OfMotion
 from .mover import mover_length, steady
 
 __all__ = ["Hog3d", "Solid", "directions", "quantise"]
@@ -88,7 +87,7 @@ def quantise(gradients: NDArray[np.floating], solid: Solid) -> NDArray[np.float3
 
 
 @dataclass(frozen=True)
-class Hog3d:
+class Hog3d(OfMotion):
     """Describe blocks of 4 x 4 x 3 cells of space and time, taken densely where the mover moves.
 
     Attributes
@@ -116,10 +115,6 @@ class Hog3d:
     step: int = 2
     moving: float = 0.05
     speed: float = 0.5
-
-    def extract(self, clip: Clip) -> dict[str, NDArray[np.float32]]:
-        """Describe a clip, see `describe`."""
-        return self.describe(observe(clip))
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
         """Describe an observed clip.

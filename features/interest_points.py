@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .clip import Clip
 from .flow import single_thread
 from .histograms import Grid, orientation_histograms
-from .motion import Motion, observe
+from .motion import Motion, OfMotion
 from .mover import Scene, mover_length, pieces, steady
 
 __all__ = ["InterestPoints", "corners", "cuboid_histograms"]
@@ -133,7 +132,7 @@ def _interpolate(integral: NDArray[np.float64], edges: list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class InterestPoints:
+class InterestPoints(OfMotion):
     """Describe the surroundings of space-time interest points by shape and flow (Laptev et al., CVPR 2008).
 
     Attributes
@@ -157,10 +156,6 @@ class InterestPoints:
     duration: float = 8.0
     rate: float = 100.0
     least: float = 1e-6
-
-    def extract(self, clip: Clip) -> dict[str, NDArray[np.float32]]:
-        """Describe a clip, see `describe`."""
-        return self.describe(observe(clip))
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
         """Describe an observed clip.

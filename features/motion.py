@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from .clip import Clip
 from .flow import Method, camera_shift, optical_flow, stabilise, working_frames
 from .regions import Track, main_track
 
-__all__ = ["Motion", "Observation", "observe"]
+__all__ = ["Motion", "Observation", "OfMotion", "observe"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +88,15 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     mask = np.unpackbits(seen["mask"], count=frames.size).reshape(frames.shape).astype(bool)
     track = Track(mask, seen["boxes"], bool(seen["found"]))
     return Motion(frames, float(seen["fps"]), seen["flow"].astype(np.float32), track, seen["shifts"])
+
+
+class OfMotion(ABC):
+    """A feature of a clip that has been observed with the usual parameters."""
+
+    @abstractmethod
+    def describe(self, motion: Motion) -> dict[str, Any]:
+        """Return named arrays."""
+
+    def extract(self, clip: Clip) -> dict[str, Any]:
+        """Describe a clip, see `describe`."""
+        return self.describe(observe(clip))

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from .clip import Clip
 from .flow import single_thread
-from .motion import Motion, observe
+from .motion import Motion, OfMotion
 from .mover import follow, mover_size
 
 __all__ = ["SelfSimilarity", "distances", "periodicity"]
@@ -87,7 +86,7 @@ def periodicity(matrix: NDArray[np.floating], fps: float, longest: float) -> tup
 
 
 @dataclass(frozen=True)
-class SelfSimilarity:
+class SelfSimilarity(OfMotion):
     """Describe a clip by the distances between its own frames (Junejo et al., PAMI 2011), whatever they show.
 
     Attributes
@@ -109,10 +108,6 @@ class SelfSimilarity:
     size: int = 24
     longest: float = 2.0
     margin: float = 0.05
-
-    def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
-        """Describe a clip, see `describe`."""
-        return self.describe(observe(clip))
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float64]]:
         """Describe an observed clip; all is 0 where nothing moves.

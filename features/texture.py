@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .clip import Clip
-from .motion import Motion, observe
+from .motion import Motion, OfMotion
 from .mover import follow, mover_size
 
 __all__ = ["BINS", "LbpTop", "binary_patterns", "uniform_bins"]
@@ -114,7 +113,7 @@ def _offsets(axes: tuple[int, int], first: int, second: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class LbpTop:
+class LbpTop(OfMotion):
     """Describe the mover by how its brightness varies in space, and in space and time, over a grid about it.
 
     Attributes
@@ -139,10 +138,6 @@ class LbpTop:
     radius: int = 2
     seconds: float = 0.06
     margin: float = 0.05
-
-    def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
-        """Describe a clip, see `describe`."""
-        return self.describe(observe(clip))
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float64]]:
         """Describe an observed clip.
