@@ -135,9 +135,12 @@ def _train_linear(
         intercepts[present] = 1.0
     else:
         machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
-        machine.fit((vectors - means) / scales, codes)
+        # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
+        basis, coordinates = np.linalg.qr(((vectors - means) / scales).T)
+        machine.fit(coordinates.T, codes)
+        found = machine.coef_ @ basis.T
         both = len(present) == 2
-        weights[present] = np.concatenate([-machine.coef_, machine.coef_]) if both else machine.coef_
+        weights[present] = np.concatenate([-found, found]) if both else found
         intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
     return {"weights": weights, "intercepts": intercepts, "means": means, "scales": scales}
 

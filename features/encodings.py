@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
@@ -42,25 +42,22 @@ def sample_rows(arrays: Iterable[NDArray[np.floating]], n: int, rng: np.random.G
     """
     kept: Array | None = None
     # The n smallest of random keys, one per row, are a uniform draw.
-    keys, places, seen = np.empty(0), np.empty(0, np.intp), 0
+    keys, places, seen = np.full(n, np.inf), np.zeros(n, np.intp), 0
     for array in arrays:
+        if kept is None:
+            kept = np.empty((n, array.shape[1]))
         new = rng.random(len(array))
-        rows = np.flatnonzero(new < keys.max()) if len(keys) == n > 0 else np.arange(len(array))
-        added = np.asarray(array, np.float64)[rows]
-        kept = added[:0] if kept is None else kept
-        room = n - len(keys)
-        first, late = slice(None, room), slice(room, None)
-        kept = np.concatenate([kept, added[first]]) if room else kept
-        keys = np.concatenate([keys, new[rows[first]]])
-        places = np.concatenate([places, seen + rows[first]])
-        if n and len(rows[late]):
-            both = np.concatenate([keys, new[rows[late]]])
-            chosen = np.argpartition(both, n - 1)[:n]
-            come, gone = chosen[chosen >= n], np.setdiff1d(np.arange(n), chosen)
-            kept[gone], keys[gone] = added[late][come - n], both[come]
-            places[gone] = seen + rows[late][come - n]
+        both = np.concatenate([keys, new])
+        chosen = np.argpartition(both, n - 1)[:n] if n else np.empty(0, np.intp)
+        come = chosen[chosen >= n]
+        come = come[np.isfinite(both[come])] - n
+        gone = np.setdiff1d(np.arange(n), chosen, assume_unique=True)[: len(come)]
+        kept[gone], keys[gone], places[gone] = array[come], new[come], seen + come
         seen += len(array)
-    return np.empty((0, 0)) if kept is None else kept[np.argsort(places)]
+    if kept is None:
+        return np.empty((0, 0))
+    drawn = np.flatnonzero(np.isfinite(keys))
+    return kept[drawn[np.argsort(places[drawn])]]
 
 
 def power_normalised(vectors: Array) -> Array:
@@ -128,7 +125,7 @@ class Fisher:
         """Learn from a sample (n, D); there are no more components than a tenth of its rows."""
         sample = _two_at_least(sample)
         length = min(-(-sample.shape[1] // 2), len(sample))
-        components = PCA(length, svd_solver="full").fit(sample)
+        components = PCA(length, svd_solver="covariance_eigh").fit(sample)
         reduced = components.transform(sample)
         mixture = GaussianMixture(
             max(min(n_components, len(sample) // 10), 1),
@@ -223,7 +220,12 @@ def _two_at_least(sample: Array) -> Array:
 def _centres(sample: Array, n_words: int, random_state: int) -> Array:
     sample = _two_at_least(sample)
     n_distinct = len(np.unique(sample, axis=0))
-    means = KMeans(min(n_words, n_distinct), n_init=1, max_iter=15, random_state=random_state).fit(sample)
+    n_words = min(n_words, n_distinct)
+    # Some rows for each word tell where to begin as well as all do.
+    few = sample[:: max(len(sample) // max(10 * n_words, 1000), 1)]
+    few = few if len(np.unique(few, axis=0)) >= n_words else sample
+    first, _ = kmeans_plusplus(few, n_words, random_state=random_state)
+    means = KMeans(n_words, init=first, n_init=1, max_iter=15).fit(sample)
     return np.asarray(means.cluster_centers_, np.float64)
 
 

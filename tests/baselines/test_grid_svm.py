@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.svm import LinearSVC
 
+from actionbench.baselines import _svm
 from actionbench.baselines.hof_svm import HofSvm
 from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
 from actionbench.features.clip import Clip, Clips
@@ -46,6 +48,17 @@ def test_explanation_accounts_for_all_weights(figures):
     np.testing.assert_allclose(
         attempt._maps().sum(axis=(1, 2)), (attempt.machine_["weights"] ** 2).sum(axis=1)
     )
+
+
+@pytest.mark.parametrize(("n_clips", "n_values"), [(30, 400), (90, 7)])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_linear_machine_is_that_of_scikit_learn(n_clips, n_values, n_classes):
+    rng = np.random.default_rng(0)
+    vectors, codes = rng.standard_normal((n_clips, n_values)), np.arange(n_clips) % n_classes
+    machine = _svm._train_linear(vectors, codes, False, n_classes, 1.0, 0)
+    other = LinearSVC(C=1.0, random_state=0, tol=1e-8, max_iter=100_000).fit(vectors, codes)
+    weights = np.concatenate([-other.coef_, other.coef_]) if n_classes == 2 else other.coef_
+    np.testing.assert_allclose(machine["weights"], weights, atol=2e-3 * np.abs(weights).max())
 
 
 def test_two_classes_have_opposite_weights(figures):
