@@ -8,11 +8,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from ..features.cache import Feature, compute, kept
 from ..features.encodings import Fisher, Vlad, Words, sample_rows
-from ._svm import Mirror, VectorSvm, shares
+from ._svm import Mirror, VectorSvm
 from .base import Clips, Explanation
 
 __all__ = ["EncodedSvm", "Encoding"]
@@ -129,10 +128,11 @@ class EncodedSvm(VectorSvm):
             ]
         )
 
-    def _channels(self) -> list[int] | None:
-        if self.encoding != "words":
-            return None
-        return [encoder.size for encoder in self.encoders_.values()]
+    def _sizes(self) -> dict[str, int]:
+        return {name: encoder.size for name, encoder in self.encoders_.items()}
+
+    def _is_linear(self) -> bool:
+        return self.encoding != "words"
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying for each parameter."""
@@ -145,14 +145,7 @@ class EncodedSvm(VectorSvm):
 
     def explain(self) -> Explanation:
         """Say how clips are encoded, and what the machine relies on."""
-        check_is_fitted(self)
-        sizes = {name: encoder.size for name, encoder in self.encoders_.items()}
-        lines = [f"{self.encoding}: {', '.join(f'{name} {size} values' for name, size in sizes.items())}"]
-        if "alphas" in self.machine_:
-            used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
-            lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
-            return Explanation("\n".join(lines))
-        return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
+        return Explanation(f"{self.encoding}: {super().explain()}")
 
     def fitted_state(self) -> dict[str, Any]:
         """Return what `save` writes: plain numbers and arrays."""

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..features.cache import compute
 from ..features.descriptors import Channel, GridDescriptor
-from ._svm import Mirror, VectorSvm, shares
+from ._svm import Mirror, VectorSvm, class_maps, shares
 from .base import Clips, Explanation
 
 __all__ = ["GridSvm"]
@@ -68,6 +68,9 @@ class GridSvm(VectorSvm):
         if self.grid not in ("person", "frame"):
             raise ValueError(f"grid must be person or frame, got {self.grid!r}")
 
+    def _sizes(self) -> dict[str, int]:
+        return self._descriptor().sizes()
+
     def _vectors(self, clips: Clips) -> Array:
         return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
 
@@ -89,27 +92,14 @@ class GridSvm(VectorSvm):
         lines = [
             f"{self.cells} x {self.cells} cells of the {'mover' if self.grid == 'person' else 'frame'} x "
             f"{self.times} parts of the time",
-            *shares(self.machine_["weights"], self._descriptor().sizes(), self.classes_),
+            *shares(self.machine_["weights"], self._sizes(), self.classes_),
         ]
-        return Explanation("\n".join(lines), {"cells": self._picture()})
-
-    def _picture(self) -> Any:
-        from matplotlib.figure import Figure
-
-        n_classes, n_columns = len(self.classes_), min(5, len(self.classes_))
-        n_rows = -(-n_classes // n_columns)
-        figure = Figure(figsize=(1.6 * n_columns, 1.8 * n_rows), layout="constrained")
-        maps = self._maps()
-        for index, label in enumerate(self.classes_):
-            axes = figure.add_subplot(n_rows, n_columns, index + 1)
-            axes.imshow(maps[index], cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
-            axes.set(title=str(label), xticks=[], yticks=[])
-        return figure
+        return Explanation("\n".join(lines), {"cells": class_maps(self._maps(), self.classes_)})
 
     def _maps(self) -> Array:
         """Return the squared weights of each class in each cell, shape (n_classes, cells, cells)."""
         maps, start = np.zeros((len(self.classes_), self.cells, self.cells)), 0
-        for channel, size in self._descriptor().sizes().items():
+        for channel, size in self._sizes().items():
             weights = self.machine_["weights"][:, start : start + size]
             parts = np.split(weights, 2, axis=1) if channel == "mbh" else [weights]
             for part in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from ._training import Fold, encode, inner_folds, softmax
-from .base import Attempt, Clips
+from .base import Attempt, Clips, Explanation
 
-__all__ = ["Machine", "Mirror", "VectorSvm", "shares"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Machine", "Mirror", "VectorSvm", "class_maps", "shares"]
 
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
@@ -60,9 +63,13 @@ class VectorSvm(Attempt):
         """Return what the vectors of clips would be, had left and right been exchanged, if that can be said."""
         return None
 
-    def _channels(self) -> list[int] | None:
-        """Return the lengths of the histograms that a vector consists of, None for a linear machine."""
-        return None
+    @abstractmethod
+    def _sizes(self) -> dict[str, int]:
+        """Return the parts of a vector by name, and their lengths."""
+
+    def _is_linear(self) -> bool:
+        """Say whether the machine is linear; else each part of a vector is a histogram, see `_train_chi2`."""
+        return True
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Describe the clips, choose on held-out groups, learn from all."""
@@ -97,10 +104,9 @@ class VectorSvm(Attempt):
         if other is not None:
             vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
         how = (len(self.classes_), self.C, self.random_state)
-        channels = self._channels()
-        if channels is not None:
-            return _train_chi2(vectors, codes, channels, *how)
-        return _train_linear(vectors, codes, self.standardised, *how)
+        if self._is_linear():
+            return _train_linear(vectors, codes, self.standardised, *how)
+        return _train_chi2(vectors, codes, list(self._sizes().values()), *how)
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""
@@ -113,6 +119,17 @@ class VectorSvm(Attempt):
         """Return the number of fitted numbers."""
         check_is_fitted(self)
         return {"parameters": sum(array.size for array in self.machine_.values()) + 1}
+
+    def explain(self) -> Explanation:
+        """Say what a vector consists of, and what the machine relies on."""
+        check_is_fitted(self)
+        sizes = self._sizes()
+        lines = [", ".join(f"{name} {size} values" for name, size in sizes.items())]
+        if self._is_linear():
+            return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
+        used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
+        lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
+        return Explanation("\n".join(lines))
 
 
 def _train_linear(
@@ -206,6 +223,20 @@ def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[s
         f"{label}: weight on {', '.join(f'{name} {part:.0%}' for name, part in zip(sizes, row, strict=True))}"
         for label, row in zip(classes, parts, strict=True)
     ]
+
+
+def class_maps(maps: Array, classes: np.ndarray) -> Figure:
+    """Picture how much the machine looks at each place, one map (n_classes, rows, columns) for each class."""
+    from matplotlib.figure import Figure
+
+    n_columns = min(5, len(classes))
+    n_rows = -(-len(classes) // n_columns)
+    figure = Figure(figsize=(1.6 * n_columns, 1.8 * n_rows), layout="constrained")
+    for index, label in enumerate(classes):
+        axes = figure.add_subplot(n_rows, n_columns, index + 1)
+        axes.imshow(maps[index], cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
+        axes.set(title=str(label), xticks=[], yticks=[])
+    return figure
 
 
 def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import compute
-from ..features.texture import LbpTop
+from ..features.texture import BINS, LbpTop
 from ._svm import Mirror, VectorSvm
 from .base import Clips
 
@@ -38,6 +38,9 @@ class LbpTopSvm(VectorSvm):
     def _mirrored(self, vectors: NDArray[np.float64], clips: Clips) -> NDArray[np.float64]:
         return LbpTop().mirror(vectors)
 
-    def _channels(self) -> list[int]:
+    def _sizes(self) -> dict[str, int]:
         feature = LbpTop()
-        return [feature.times * feature.rows * feature.columns * 177]
+        return {"patterns": feature.times * feature.rows * feature.columns * 3 * BINS}
+
+    def _is_linear(self) -> bool:
+        return False

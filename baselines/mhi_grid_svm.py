@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ..features.cache import compute
 from ..features.history import MotionHistory
-from ._svm import Mirror, VectorSvm
-from .base import Clips
+from ._svm import Mirror, VectorSvm, class_maps
+from .base import Clips, Explanation
 
 __all__ = ["MhiGridSvm"]
 
@@ -37,6 +37,9 @@ class MhiGridSvm(VectorSvm):
         self.mirror = mirror
         self.random_state = random_state
 
+    def _sizes(self) -> dict[str, int]:
+        return {"history": self.side**2, "energy": self.side**2}
+
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
         found = compute(MotionHistory(side=self.side), clips)
         return np.array([np.stack([each["history"], each["energy"]]).ravel() for each in found])
@@ -44,3 +47,9 @@ class MhiGridSvm(VectorSvm):
     def _mirrored(self, vectors: NDArray[np.float64], clips: Clips) -> NDArray[np.float64]:
         pictures = vectors.reshape(len(vectors), 2, self.side, self.side)
         return pictures[..., ::-1].reshape(vectors.shape)
+
+    def explain(self) -> Explanation:
+        """Say whether the weights rely on history or energy, and picture where."""
+        text = super().explain()
+        pictures = self.machine_["weights"].reshape(len(self.classes_), 2, self.side, self.side)
+        return Explanation(text, {"pixels": class_maps((pictures**2).sum(axis=1), self.classes_)})

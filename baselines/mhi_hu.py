@@ -31,5 +31,8 @@ class MhiHu(VectorSvm):
         self.C = C
         self.random_state = random_state
 
+    def _sizes(self) -> dict[str, int]:
+        return {"history": 7, "energy": 7}
+
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
         return np.array([found["moments"] for found in compute(MotionHistory(), clips)])
