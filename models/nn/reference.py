@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from .functional import Pooled, Scan, Triple, conv_size, pool_size, spans
+from .functional import Normal, Pooled, Scan, Triple, conv_size, pool_size, spans
 
 Array = NDArray[np.floating]
 
@@ -303,6 +303,53 @@ def channel_moments(a: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     """Return the mean and the sum of the squared distances from it, per channel."""
     rows = _rows(a) if a.size else np.zeros((1, a.shape[-1]))
     return rows.mean(axis=0), ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+
+
+def channel_normal(
+    moments: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    n: int,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    weight: Array | None,
+    bias: Array | None,
+    before: Array | None,
+    eps: float,
+) -> Normal:
+    """Return scale and shift of normalised channels; the running moments move in place."""
+    mean, variance = running_mean.astype(float), running_var.astype(float)
+    if moments is not None:
+        mean, variance = moments[0], moments[1] / n
+        running_mean += momentum * (mean - running_mean)
+        running_var += momentum * (moments[1] / (n - 1) - running_var)
+    inverse = 1 / np.sqrt(variance + eps)
+    scale = inverse if weight is None else weight * inverse
+    shift = (0 if bias is None else bias) + ((0 if before is None else before) - mean) * scale
+    dtype = running_mean.dtype
+    return Normal(mean, inverse, scale.astype(dtype), shift.astype(dtype), n)
+
+
+def channel_pull(
+    normal: Normal,
+    weight: Array | None,
+    total: NDArray[np.float64],
+    along: NDArray[np.float64],
+    times: float,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+) -> tuple[Array, Array, Array]:
+    """Return how the gradient of normalised channels follows; those of weight and bias grow in place."""
+    centred = (along - normal.mean * total) * normal.inverse
+    if grad_weight is not None and grad_bias is not None:
+        grad_weight += times * centred
+        grad_bias += times * total
+    factor = normal.inverse if weight is None else weight * normal.inverse
+    slope, shift = np.zeros_like(factor), np.zeros_like(factor)
+    if normal.n:
+        slope = -factor * normal.inverse * centred / normal.n
+        shift = -slope * normal.mean - factor * total / normal.n
+    rows = (row.astype(normal.scale.dtype) for row in (factor, slope, shift))
+    return tuple(rows)  # type: ignore[return-value]
 
 
 def channel_affine(

@@ -310,6 +310,29 @@ def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     np.testing.assert_array_equal(functional.rectifier_gradient(a, b), reference.rectifier_gradient(a, b))
 
 
+@given(
+    st.integers(0, 40), st.integers(1, 20), st.booleans(), st.booleans(), st.booleans(),
+    st.sampled_from([np.float32, np.float64]), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=80)
+def test_normalisation_per_channel_and_its_gradient(channels, n, batch, learnt, shifted, dtype, seed):
+    rng = np.random.default_rng(seed)
+    means, squares, total, along = rng.standard_normal((4, channels))
+    moments, n = ((means, squares**2), n + 1) if batch else (None, 0)
+    rows = rng.uniform(0.5, 2, (7, channels)).astype(dtype)
+    weight, bias = (rows[2], rows[3]) if learnt else (None, None)
+    before = rows[4] if shifted else None
+    results = []
+    for module in (functional, reference):
+        running, grads = rows[:2].copy(), rows[5:].copy()
+        copied = moments and tuple(moment.copy() for moment in moments)
+        normal = module.channel_normal(copied, n, *running, 0.1, weight, bias, before, 1e-5)
+        pulled = module.channel_pull(normal, weight, total, along, 1.5, *(grads if learnt else (None, None)))
+        results.append([*normal[:4], running, *pulled, grads])
+    for got, wanted in zip(*results, strict=True):
+        assert_close(got, wanted)
+
+
 @pytest.mark.parametrize("learnt", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_channels_get_the_mean_and_deviation_that_is_wanted(dtype, learnt):
