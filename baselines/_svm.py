@@ -153,9 +153,13 @@ def _train_linear(
     else:
         machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
         # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
-        basis, coordinates = np.linalg.qr(((vectors - means) / scales).T)
-        machine.fit(coordinates.T, codes)
-        found = machine.coef_ @ basis.T
+        vectors = (vectors - means) / scales
+        powers, directions = np.linalg.eigh(vectors @ vectors.T)
+        powers = np.maximum(powers, 1e-300)
+        spans = powers > 1e-12 * powers[-1]
+        lengths, directions = np.sqrt(powers[spans]), directions[:, spans]
+        machine.fit(directions * lengths, codes)
+        found = machine.coef_ / lengths @ directions.T @ vectors
         both = len(present) == 2
         weights[present] = np.concatenate([-found, found]) if both else found
         intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
