@@ -17,7 +17,7 @@ from .base import Attempt, Clips, Explanation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Machine", "Mirror", "VectorSvm", "class_maps", "shares"]
+__all__ = ["Machine", "Mirror", "VectorSvm", "chosen", "class_maps", "shares"]
 
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
@@ -130,6 +130,20 @@ class VectorSvm(Attempt):
         used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
         lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
         return Explanation("\n".join(lines))
+
+
+def chosen(channels: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the channels that a text such as ``"hog+hof"`` names, in the order in which they are known.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there is none.
+    """
+    names = channels.split("+") if isinstance(channels, str) else []
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"channels must be some of {', '.join(known)} with + between, got {channels!r}")
+    return tuple(name for name in known if name in names)
 
 
 def _train_linear(
