@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Machine", "Mirror", "VectorSvm", "chosen", "class_maps", "shares"]
 
+C = TypeVar("C", bound=str)
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
 #: The arrays of a trained machine by name.
@@ -132,7 +133,7 @@ class VectorSvm(Attempt):
         return Explanation("\n".join(lines))
 
 
-def chosen(channels: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def chosen(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
     """Return the channels that a text such as ``"hog+hof"`` names, in the order in which they are known.
 
     Raises

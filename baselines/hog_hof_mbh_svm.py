@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from ..features.descriptors import Channel
 from ._grid_svm import Grid, GridSvm
 from ._svm import Mirror, chosen
@@ -40,4 +38,4 @@ class HogHofMbhSvm(GridSvm):
         self.channels = channels
 
     def _channels(self) -> tuple[Channel, ...]:
-        return cast(tuple[Channel, ...], chosen(self.channels, self.known_channels))
+        return chosen(self.channels, self.known_channels)
