@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..features.volume import Input
 from .convnet_frame import ConvNetFrame
+from .net import VideoNet
 
 __all__ = ["ConvNetFlow"]
 
@@ -16,6 +17,8 @@ class ConvNetFlow(ConvNetFrame):
 
     Parameters and attributes are those of `ConvNetFrame`.
     """
+
+    controls = VideoNet.controls
 
     input: Input = "flow"
     frames: int = 10

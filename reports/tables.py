@@ -42,9 +42,10 @@ COLUMNS = [
     "n_rules",
     "n_conditions",
     "n_quantities",
+    "n_epochs",
     "warnings",
 ]
-MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities")
+MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
 
@@ -63,8 +64,8 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``accuracy_high`` is the 95 % interval of `statistics.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
         computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
-        ``n_parameters``, ``operations`` and, of lists of rules, ``n_rules``, ``n_conditions`` and
-        ``n_quantities`` medians; ``warnings`` sentences, empty where there is nothing to say.
+        ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
+        nets ``n_epochs`` medians; ``warnings`` sentences, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -103,7 +104,9 @@ def _row(result: Result) -> dict[str, Any]:
         "operations": done["operations"].astype(float).median(),
         "fit_paid_seconds": done["fit_seconds"].astype(float).mean(),
         "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].astype(float)),
-        **{f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities")},
+        **{
+            f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities", "epochs")
+        },
         "warnings": " ".join(warnings_of(result)),
     }
 
@@ -255,16 +258,19 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Say of each list of rules among the attempts how large it is."""
-    lists = rows[rows["n_rules"].notna()]
-    return [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    """Say of each list of rules among the attempts how large it is, and of each net how long it was trained."""
+    return [f"{row.attempt}: {size}" for row in rows.itertuples() if (size := _size(row))]
 
 
 def _size(row: Any) -> str:
-    """Say how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
-    counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
-    plurals = {"quantity": "quantities"}
-    return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
+    """Say how large an attempt is, as ``6 rules, 8 conditions, 4 quantities`` or ``60 epochs``."""
+    counts = {
+        ("rule", "rules"): row.n_rules,
+        ("condition", "conditions"): row.n_conditions,
+        ("quantity", "quantities"): row.n_quantities,
+        ("epoch", "epochs"): row.n_epochs,
+    }
+    return ", ".join(f"{n:g} {words[n != 1]}" for words, n in counts.items() if not math.isnan(n))
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:

@@ -97,7 +97,6 @@ def plan(
             stored = opened.status_of()
     rows = []
     for cell in cells:
-        fold = cell.data.folds[cell.fold]
         rows.append(
             {
                 "dataset": cell.data.title,
@@ -106,9 +105,9 @@ def plan(
                 "family": cell.cls.family,
                 "seed": cell.seed,
                 "fold": cell.fold,
-                "fold_name": fold.name,
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
+                "fold_name": cell.sides.name,
+                "n_train": len(cell.sides.train),
+                "n_test": len(cell.sides.test),
                 "status": stored.get(cell.key, ("to run", None))[0],
                 "key": cell.key,
             }
