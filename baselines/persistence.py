@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ import skops.io
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
+from .registry import PLUGINS
 
 if TYPE_CHECKING:
     from .base import Attempt
@@ -95,7 +97,11 @@ def load(cls: type[A], folder: Path) -> A:
 
 
 def _name(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
+    module = cls.__module__
+    if module.startswith(PLUGINS):
+        # The name of the file alone: the folder of a plug-in may be another where the attempt is read back.
+        module = PLUGINS + Path(inspect.getfile(cls)).stem
+    return f"{module}:{cls.__qualname__}"
 
 
 def _state(attempt: Attempt) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from ..errors import PluginError, did_you_mean
 
 T = TypeVar("T")
 
+#: What the module names of plug-ins begin with.
+PLUGINS = "actionbench_plugins."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -116,7 +119,7 @@ def load_plugin(path: Path) -> ModuleType:
     The folder of the file is put last on the import path, so that it may import helpers beside it.
     """
     path = path.resolve()
-    name = "actionbench_plugins." + re.sub(r"\W", "_", str(path))
+    name = PLUGINS + re.sub(r"\W", "_", str(path))
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():
