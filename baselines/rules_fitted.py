@@ -32,7 +32,7 @@ class RulesFitted(RuleAttempt):
     One rule after the other takes those thresholds, all of a rule at once, with which most of the clips that reach
     it are decided rightly; once as if the rules below could tell all that is left, then given these rules, until
     none moves. The same search begins at the list written by hand, and the better of both is kept. Among equals
-    the thresholds nearest to those written by hand win, so no training clip is lost by fitting.
+    the thresholds nearest to those written by hand win; in training the list is right at least as often as that one.
     """
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
