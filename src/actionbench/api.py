@@ -10,9 +10,10 @@ import pandas as pd
 
 from . import DEFAULT_STORE
 from .baselines._rule_attempt import RuleAttempt
+from .baselines.registry import attempt_registry
 from .errors import ActionbenchError
 from .experiments.matrix import read_matrix
-from .experiments.runner import PlannedCell, attempt_registry, make_attempt, plan_cells, run_cells
+from .experiments.runner import PlannedCell, make_attempt, plan_cells, run_cells
 from .experiments.store import Store
 from .reports.tables import comparison_table
 
