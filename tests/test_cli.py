@@ -288,7 +288,7 @@ def test_a_list_of_rules_is_written_and_runs_as_it_was(folder, call):
         "--root",
         "my clips",
         "--set",
-        "groups=none",
+        "groups=^(?P<group>[^_]+)_",
         "-o",
         "x.txt",
     ]
