@@ -21,5 +21,6 @@ class ConvNetFlow(ConvNetFrame):
     controls = VideoNet.controls
 
     input: Input = "flow"
+    epochs: int = 200
     frames: int = 10
     widths: tuple[int, ...] = (16, 32, 64)

@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..baselines.base import Attempt
+from ..baselines.registry import Registry, attempt_registry, naming
 from ..errors import ActionbenchError, DataError, MatrixError, ModelError, PluginError
 from . import provenance
 from .cost import Stopwatch
@@ -31,7 +32,7 @@ from .datasets.base import Dataset
 from .datasets.files import VideoFiles
 from .datasets.registry import dataset_registry, make_dataset
 from .matrix import DatasetEntry, Limits, Matrix
-from .runner import ask, attempt_registry, data_fingerprint, features_in, make_attempt, usable_cache
+from .runner import ask, data_fingerprint, features_in, make_attempt, usable_cache
 
 __all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command"]
 
@@ -149,8 +150,8 @@ def fit_model(
     attempt = make_attempt(cls, wanted.attempt, wanted.params, wanted.seed)
     entry = matrix.datasets[0]
     dataset = make_dataset(dataset_registry(plugins).get(entry.name), entry.name, entry.options)
-    _check_learnable(attempt, wanted.attempt, dataset, entry.name)
-    with _appearing(folder, overwrite) as place:
+    with naming(registry), _appearing(folder, overwrite) as place:
+        _check_learnable(attempt, wanted.attempt, dataset, entry.name)
         data = _training_data(dataset, entry.name)
         with features_in(usable_cache(cache, int(matrix.limits.cache)), int(matrix.limits.cache)):
             with Stopwatch() as watch:
@@ -298,15 +299,16 @@ def load_model(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Mod
     header = _read_header(folder)
     for name, digest in header.files.items():
         _check_file(folder, name, digest)
-    cls = _attempt_class(folder, header, plugins)
-    attempt = cls.load(folder)
+    registry = attempt_registry(plugins)
+    with naming(registry):
+        attempt = _attempt_class(folder, header, registry).load(folder)
+        warnings = _warnings(attempt, header)
     if attempt.classes_.tolist() != header.classes:
         raise ModelError(f"{folder}: the attempt read back has other classes than {HEADER} says; fit it again")
-    return Model(attempt, header, folder, _warnings(attempt, header))
+    return Model(attempt, header, folder, warnings)
 
 
-def _attempt_class(folder: Path, header: Header, plugins: Iterable[str | Path]) -> type[Attempt]:
-    registry = attempt_registry(plugins)
+def _attempt_class(folder: Path, header: Header, registry: Registry[Attempt]) -> type[Attempt]:
     if header.attempt in registry.names():
         return registry.get(header.attempt)
     if header.plugin:

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from ..baselines.base import Attempt
-from ..baselines.registry import Registry
+from ..baselines.registry import attempt_registry, naming
 from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
 from ..features.cache import FeatureCache, using
 from . import provenance
@@ -32,11 +32,6 @@ from .store import CellRecord, Store
 
 _NO_CACHE = "none"
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
-
-
-def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
-    """Return the attempts that can be named in a matrix."""
-    return Registry("attempt", "actionbench.attempts", Attempt, plugins, required=("family",))
 
 
 def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
@@ -166,7 +161,8 @@ def plan_cells(
         for point in _points(entry, classes[entry.name]):
             make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
     data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
-    cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
+    with naming(attempts):
+        cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
     if not chosen:
         raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
@@ -526,8 +522,9 @@ def call_cell(
     dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
     if _table_fingerprint(dataset) != table_fingerprint:
         raise DataError(f"data set {dataset_name!r} changed while it was in use")
-    attempt = make_attempt(attempt_registry(plugins).get(attempt_name), attempt_name, params, seed)
-    with features_in(cache, cache_bytes):
+    attempts = attempt_registry(plugins)
+    attempt = make_attempt(attempts.get(attempt_name), attempt_name, params, seed)
+    with naming(attempts), features_in(cache, cache_bytes):
         return run_cell(attempt, dataset, fold, explain=explain)
 
 

@@ -258,19 +258,20 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Say of each list of rules among the attempts how large it is, and of each net how long it was trained."""
-    return [f"{row.attempt}: {size}" for row in rows.itertuples() if (size := _size(row))]
+    """Say of each list of rules among the attempts how large it is, and how many epochs nets were trained for."""
+    lists = rows[rows["n_rules"].notna()]
+    nets = rows[rows["n_epochs"].notna()]
+    said = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    if len(nets):
+        said.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
+    return said
 
 
 def _size(row: Any) -> str:
-    """Say how large an attempt is, as ``6 rules, 8 conditions, 4 quantities`` or ``60 epochs``."""
-    counts = {
-        ("rule", "rules"): row.n_rules,
-        ("condition", "conditions"): row.n_conditions,
-        ("quantity", "quantities"): row.n_quantities,
-        ("epoch", "epochs"): row.n_epochs,
-    }
-    return ", ".join(f"{n:g} {words[n != 1]}" for words, n in counts.items() if not math.isnan(n))
+    """Say how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
+    counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
+    plurals = {"quantity": "quantities"}
+    return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:

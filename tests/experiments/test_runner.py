@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
+from actionbench.experiments import provenance
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.runner import default_workers, plan_cells, run_cells, user_cache
@@ -209,6 +210,33 @@ def test_a_changed_file_is_computed_again(plugin, tmp_path):
         rules.write_text(text)
         keys.add(plan_cells(matrix(attempt), plugins=[plugin])[0].key)
     assert len(keys) == 2
+
+
+def fusion(members):
+    return {"name": "late-fusion", "params": {"members": members}}
+
+
+def test_a_fusion_finds_the_attempts_of_plugins(path, plugin):
+    summary, cells = run(matrix(fusion("nearest + chance")), path, plugin)
+    assert (summary.n_run, summary.n_failed) == (4, 0)
+    assert set(cells["status"]) == {"done"}
+
+
+def test_a_fusion_is_computed_again_when_a_member_changes(plugin, tmp_path):
+    member = tmp_path / "coin.py"
+    member.write_text("from actionbench.baselines.chance import Chance\nclass Coin(Chance): pass\n")
+
+    def keys():
+        provenance._fingerprint.cache_clear()
+        checked = matrix(fusion("coin + chance"), {"name": "chance"})
+        return {cell.entry.name: cell.key for cell in plan_cells(checked, plugins=[plugin, member])}
+
+    before = keys()
+    assert keys() == before
+    member.write_text(member.read_text() + "# changed\n")
+    after = keys()
+    assert after["late-fusion"] != before["late-fusion"]
+    assert after["chance"] == before["chance"]
 
 
 @pytest.mark.parametrize(
