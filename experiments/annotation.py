@@ -15,7 +15,7 @@ from ..errors import ActionbenchError
 from ..features.video import OnError, open_video, write_video
 from .prediction import Prediction
 
-__all__ = ["annotate"]
+__all__ = ["annotate", "check_output", "colours"]
 
 Picture = NDArray[np.uint8]
 
@@ -56,11 +56,7 @@ def annotate(
     ActionbenchError
         If the name does not end with .mp4, is that of the video itself, or the file cannot be written.
     """
-    path, output = Path(path), Path(output)
-    if output.suffix.lower() != ".mp4":
-        raise ActionbenchError(f"{output}: an annotated video is an MP4 file; its name must end with .mp4")
-    if output.exists() and output.samefile(path):
-        raise ActionbenchError(f"{output}: is the video itself, which is left alone; give another name")
+    check_output(path, output)
     with open_video(path, on_error=on_error) as video:
         images = iter(video)
         first = next(images)
@@ -73,6 +69,15 @@ def annotate(
                 yield painter.paint(image, (number + 0.5) / fps)
 
         write_video(output, painted(), fps)
+
+
+def check_output(path: str | Path, output: str | Path) -> None:
+    """Refuse an annotated video that is no MP4 file or would replace the video itself; see `annotate`."""
+    path, output = Path(path), Path(output)
+    if output.suffix.lower() != ".mp4":
+        raise ActionbenchError(f"{output}: an annotated video is an MP4 file; its name must end with .mp4")
+    if output.exists() and output.samefile(path):
+        raise ActionbenchError(f"{output}: is the video itself, which is left alone; give another name")
 
 
 class _Painter:
@@ -88,14 +93,16 @@ class _Painter:
         self._width = width * self._scale
         self._text = max(12, round(0.05 * height * self._scale))
         self._colours = dict(zip(classes, colours(len(classes)), strict=True))
-        self._chart = self._draw_chart(round(0.8 * self._text))
+        self._chart = self._draw_chart(self._text)
         self._bands: dict[int, Picture] = {}
 
     def paint(self, image: Picture, seconds: float) -> Picture:
         """Return a picture with the band of a moment below it."""
         band = self._band(self._at(seconds)).copy()
         column = min(int(seconds / self._end * self._width), self._width - 1)
-        band[-len(self._chart) :, column : column + max(1, self._text // 12)] = _WHITE
+        thick = max(1, self._text // 12)
+        band[-len(self._chart) :, max(column - thick, 0) : column + 2 * thick] = _GROUND
+        band[-len(self._chart) :, column : column + thick] = _WHITE
         large = image.repeat(self._scale, axis=0).repeat(self._scale, axis=1)
         return np.concatenate([large, band])
 
@@ -151,5 +158,5 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def colours(n: int) -> list[tuple[int, int, int]]:
     """Return as many colours, all bright enough to be read on the dark band; neighbours also differ in lightness."""
-    tones = [colorsys.hls_to_rgb(number / n, 0.68 + 0.14 * (number % 2), 0.9) for number in range(n)]
+    tones = [colorsys.hls_to_rgb(number / n, 0.74 + 0.1 * (number % 2), 0.9) for number in range(n)]
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in tones]

@@ -25,16 +25,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..baselines.base import Attempt
 from ..baselines.registry import Registry, attempt_registry, naming
-from ..errors import ActionbenchError, DataError, MatrixError, ModelError, PluginError
+from ..errors import DataError, MatrixError, ModelError, PluginError
+from ..features.cache import saved_seconds
 from . import provenance
 from .cost import Stopwatch
 from .datasets.base import Dataset
 from .datasets.files import VideoFiles
 from .datasets.registry import dataset_registry, make_dataset
-from .matrix import DatasetEntry, Limits, Matrix
+from .matrix import DatasetEntry, Limits, Matrix, read_matrix
 from .runner import ask, data_fingerprint, features_in, make_attempt, usable_cache
 
-__all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command"]
+__all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command", "model_matrix"]
 
 HEADER = "model.json"
 _FORMAT = 1
@@ -72,7 +73,9 @@ class Header(_Checked):
     origin: str
     plugin: bool
     classes: list[str]
+    #: Wall time of the training, with what features from the cache would have cost, and without it.
     fit_seconds: float
+    fit_paid_seconds: float
     data: TrainingData
     #: Hash of all code that can change what the attempt predicts, and the versions of what it imports.
     code: str
@@ -113,6 +116,31 @@ class Model:
         return sum(path.stat().st_size for path in _files(self.folder))
 
 
+def model_matrix(
+    attempt: str | Mapping[str, Any], dataset: str | Mapping[str, Any], changes: Iterable[str] = ()
+) -> Matrix:
+    """Return the matrix of one attempt and one data set, each a name or an entry.
+
+    Parameters
+    ----------
+    attempt, dataset : str or mapping
+        Their entries in a matrix, or their names alone. A split is that of `measuring_command`.
+    changes : iterable of str
+        ``KEY=VALUE`` as for `read_matrix`; a key that is none of a matrix is one of the data set.
+    """
+    entries = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in (attempt, dataset)]
+    content = {
+        "name": "model",
+        "attempts": entries[:1],
+        "datasets": [{"split": "leave-one-group-out", **entries[1]}],
+    }
+    whole = [
+        change if re.split(r"[.=]", change)[0].strip() in Matrix.model_fields else f"datasets.0.{change}"
+        for change in changes
+    ]
+    return read_matrix(content, whole)
+
+
 def fit_model(
     matrix: Matrix,
     folder: str | Path,
@@ -150,12 +178,13 @@ def fit_model(
     attempt = make_attempt(cls, wanted.attempt, wanted.params, wanted.seed)
     entry = matrix.datasets[0]
     dataset = make_dataset(dataset_registry(plugins).get(entry.name), entry.name, entry.options)
+    limit = int(matrix.limits.cache)
     with naming(registry), _appearing(folder, overwrite) as place:
         _check_learnable(attempt, wanted.attempt, dataset, entry.name)
         data = _training_data(dataset, entry.name)
-        with features_in(usable_cache(cache, int(matrix.limits.cache)), int(matrix.limits.cache)):
-            with Stopwatch() as watch:
-                ask(attempt.fit, wanted.attempt, dataset.clips, dataset.labels, dataset.groups)
+        with features_in(usable_cache(cache, limit), limit), Stopwatch() as watch:
+            ask(attempt.fit, wanted.attempt, dataset.clips, dataset.labels, dataset.groups)
+            saved = saved_seconds()
         attempt.save(place)
         origin = registry.origin(wanted.attempt)
         plugin = origin in map(str, plugins)
@@ -164,7 +193,8 @@ def fit_model(
             origin=Path(origin).name if plugin else origin,
             plugin=plugin,
             classes=[str(label) for label in attempt.classes_],
-            fit_seconds=watch.seconds,
+            fit_seconds=watch.seconds + saved,
+            fit_paid_seconds=watch.seconds,
             data=data,
             code=_code(attempt),
             versions=_versions(attempt),
@@ -184,7 +214,9 @@ def _wanted(matrix: Matrix) -> _Wanted:
     """Return the one attempt of a matrix, or raise MatrixError where it holds more to do than one training."""
     for key in ("attempts", "datasets", "seeds"):
         if len(getattr(matrix, key)) != 1:
-            raise MatrixError(f"{key}: must hold one, as a model is fitted once; got {len(getattr(matrix, key))}")
+            raise MatrixError(
+                f"{key}: must hold one, as a model is fitted once; got {len(getattr(matrix, key))}"
+            )
     (entry,) = matrix.attempts
     lists = [key for key, value in entry.params.items() if isinstance(value, list) and len(value) != 1]
     if lists:
@@ -193,7 +225,9 @@ def _wanted(matrix: Matrix) -> _Wanted:
             f"got {entry.params[lists[0]]}"
         )
     if entry.controls or matrix.train_groups != ["all"] or matrix.limits != Limits():
-        raise MatrixError("a model is fitted once on all clips: controls, train_groups and limits are for a run")
+        raise MatrixError(
+            "a model is fitted once on all clips: controls, train_groups and limits are for a run"
+        )
     return _Wanted(entry.name, entry.points()[0], matrix.seeds[0])
 
 
@@ -266,7 +300,9 @@ def _check_free(folder: Path, overwrite: bool) -> None:
             f"{folder}: is there already and no whole model of actionbench, so it is left alone; name another folder"
         ) from error
     if not overwrite:
-        raise ModelError(f"{folder}: holds a model already; name another folder, or replace it with --overwrite")
+        raise ModelError(
+            f"{folder}: holds a model already; name another folder, or replace it with --overwrite"
+        )
     foreign = {path.relative_to(folder).as_posix() for path in _files(folder)} - {*header.files, HEADER}
     if foreign:
         raise ModelError(
@@ -304,7 +340,9 @@ def load_model(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Mod
         attempt = _attempt_class(folder, header, registry).load(folder)
         warnings = _warnings(attempt, header)
     if attempt.classes_.tolist() != header.classes:
-        raise ModelError(f"{folder}: the attempt read back has other classes than {HEADER} says; fit it again")
+        raise ModelError(
+            f"{folder}: the attempt read back has other classes than {HEADER} says; fit it again"
+        )
     return Model(attempt, header, folder, warnings)
 
 
@@ -349,7 +387,9 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
     try:
         whole = _hash(folder / name) == digest
     except OSError as error:
-        raise ModelError(f"{folder}: {name} is missing or cannot be read ({error.strerror}); fit it again") from error
+        raise ModelError(
+            f"{folder}: {name} is missing or cannot be read ({error.strerror}); fit it again"
+        ) from error
     if not whole:
         raise ModelError(f"{folder}: {name} is damaged or was changed by hand; fit it again")
 
@@ -378,7 +418,9 @@ def _read_header(folder: Path) -> Header:
     except ValueError as error:
         raise ModelError(f"{path}: is damaged, it is no longer JSON; fit it again") from error
     if not isinstance(content, dict) or content.get("kind") != "actionbench model":
-        raise ModelError(f"{path}: is not of a model of actionbench; it must be a folder that `actionbench fit` wrote")
+        raise ModelError(
+            f"{path}: is not of a model of actionbench; it must be a folder that `actionbench fit` wrote"
+        )
     if isinstance(content.get("format"), int) and content["format"] > _FORMAT:
         raise ModelError(
             f"{path}: is of format {content['format']}, which a newer actionbench wrote; "

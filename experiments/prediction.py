@@ -186,9 +186,7 @@ def _pieces(video: Video, model: Model, windows: Windows | None) -> Iterator[tup
     yield from _sliding(chain(head, images), video.fps, windows)
 
 
-def _sliding(
-    images: Iterator[NDArray[np.uint8]], fps: float, windows: Windows
-) -> Iterator[tuple[int, Clip]]:
+def _sliding(images: Iterator[NDArray[np.uint8]], fps: float, windows: Windows) -> Iterator[tuple[int, Clip]]:
     size, step = (max(1, round(seconds * fps)) for seconds in (windows.seconds, windows.step))
     latest: deque[NDArray[np.uint8]] = deque(maxlen=size)
     n_seen = covered = 0
