@@ -274,14 +274,16 @@ def _appearing(folder: Path, overwrite: bool) -> Iterator[Path]:
     _check_free(folder, overwrite)
     place = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        place = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        # Of a link, what it leads to is replaced.
+        target = folder.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place = target.with_name(f".{target.name}.{os.getpid()}.part")
         place.mkdir()
         yield place
         old = place.with_suffix(".old")
-        if folder.exists():
-            folder.rename(old)
-        place.rename(folder)
+        if target.exists():
+            target.rename(old)
+        place.rename(target)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written there ({error.strerror})") from error

@@ -81,10 +81,10 @@ class Windows:
     step: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.step <= self.seconds:
+        if not 0 < self.step <= self.seconds < float("inf"):
             raise ActionbenchError(
-                f"windows of {self.seconds:g} s every {self.step:g} s leave parts out; "
-                "the step must be above zero and at most as long as the window"
+                f"a video cannot be cut into windows of {self.seconds:g} s every {self.step:g} s; "
+                "the step must be above zero and at most as long as the window, so that no part is left out"
             )
 
     @classmethod

@@ -1,6 +1,7 @@
 """The examples of the documents, run as a reader would."""
 
 import json
+import json
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -56,10 +58,30 @@ def test_the_data_set_of_the_guide(tmp_path):
     )
 
 
-def test_python_of_the_guide(tmp_path):
+def test_python_of_the_guide(tmp_path, write_video):
+    write_video("clip.mp4", np.full((20, 48, 64, 3), 90, np.uint8), codec="mpeg4")
     code = blocks("docs/guide.md", "python")[1]
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "out/index.html").is_file()
+
+
+def test_the_winner_of_the_guide_is_taken_home(class_folders, write_video):
+    folder = class_folders.parent
+    shutil.move(class_folders, folder / "clips")
+    frames = np.random.default_rng(0).integers(0, 255, (120, 32, 48, 3), dtype=np.uint8)
+    for name, length in (("new.mp4", 6), ("other.mp4", 6), ("long.mp4", 120)):
+        write_video(name, frames[:length], codec="mpeg4", folder=folder)
+    (commands,) = [block for block in blocks("docs/guide.md", "sh") if "actionbench fit" in block]
+    said = [actionbench(folder, *shlex.split(line)[1:]) for line in commands.splitlines()]
+    measure = shlex.split(said[0].splitlines()[-1])
+    assert measure[0] == "actionbench"
+    (row,) = json.loads(actionbench(folder, *measure[1:], "--json"))
+    assert (row["attempt"], row["n_clips"], row["n_groups"]) == ("hog-hof-mbh-svm", 12, 3)
+    assert "new.mp4" in said[1]
+    assert "2.80-4.80" in said[2]
+    assert (folder / "annotated.mp4").is_file()
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+    assert "actionbench export net -o net.onnx" in text
 
 
 def test_the_matrix_of_the_guide(tmp_path, monkeypatch):

@@ -275,6 +275,15 @@ def test_what_is_there_is_left_alone(model):
     assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
+def test_what_a_link_leads_to_is_replaced(model):
+    link = model.parent / "link"
+    link.symlink_to(model)
+    make(link, overwrite=True)
+    assert link.is_symlink()
+    assert load_model(model).header.attempt == "majority"
+    assert sorted(path.name for path in model.parent.iterdir()) == ["link", "model"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_model_is_never_replaced(tmp_path, overwrite):
     thesis = tmp_path / "thesis"

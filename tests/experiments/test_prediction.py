@@ -133,7 +133,7 @@ def test_no_more_than_a_window_is_held():
     assert max(most) <= 7
 
 
-@pytest.mark.parametrize(("seconds", "step"), [(1, 2), (0, 0), (1, -1), (float("nan"), 1)])
+@pytest.mark.parametrize(("seconds", "step"), [(1, 2), (0, 0), (1, -1), (float("nan"), 1), (float("inf"), 1)])
 def test_windows_that_are_none(seconds, step):
     with pytest.raises(
         ActionbenchError, match="the step must be above zero and at most as long as the window"
