@@ -1,7 +1,6 @@
 """The examples of the documents, run as a reader would."""
 
 import json
-import json
 import re
 import shlex
 import shutil
