@@ -254,12 +254,14 @@ def class_maps(maps: Array, classes: np.ndarray) -> Figure:
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes in panels[len(classes) :]:
         axes.set_axis_off()
-    for axes, map_, label in zip(panels, maps, classes, strict=False):
-        image = axes.imshow(map_, cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
-        axes.set(title=str(label), xticks=[], yticks=[])
+    for axes, map_, label in zip(panels, maps / max(maps.max(), 1e-300), classes, strict=False):
+        image = axes.imshow(map_, cmap="Greys", vmin=0, vmax=1)
+        axes.set_title(str(label), fontsize=10)
+        axes.tick_params(labelsize=7)
+        axes.locator_params(nbins=4, integer=True)
     figure.supxlabel("column of the grid", fontsize=9)
     figure.supylabel("row of the grid", fontsize=9)
-    figure.colorbar(image, ax=panels, label="squared weight", format="%.0e", fraction=0.05)
+    figure.colorbar(image, ax=panels, label="squared weight,\nshare of the largest", fraction=0.05)
     return figure
 
 

@@ -30,7 +30,8 @@ from actionbench.experiments.store import Store
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, quantities
-from actionbench.models import looking
+from actionbench.features.volume import VolumeReader
+from actionbench.models import looking, nn
 from actionbench.reports.figures import accuracy_figure, confusion_figure
 from actionbench.reports.pages import verdict
 from actionbench.reports.results import gather
@@ -39,6 +40,7 @@ from actionbench.reports.tables import terminal
 
 FOLDER = Path("first-hour")
 FOLDER.mkdir(exist_ok=True)
+rich.reconfigure(width=100)
 
 # %% [markdown]
 # ## The task
@@ -144,31 +146,35 @@ def example(label):
 
 
 # %%
-def draw_motion(axes, clip, frame, step=4):
-    """Draw a frame, the mover's box and the flow to the next frame."""
+def draw_motion(axes, clip, step=5):
+    """Draw the frame in which most moves, the mover's box, and the flow to the next frame."""
     seen = observe(clip)
+    frame = int(np.abs(seen.flow).sum(axis=(1, 2, 3)).argmax())
     top, left, bottom, right = seen.track.boxes[frame]
     flow = seen.flow[frame, ::step, ::step] * seen.fps / seen.track.body_height
     down, across = np.mgrid[: seen.frames.shape[1] : step, : seen.frames.shape[2] : step]
-    moving = np.hypot(*np.moveaxis(flow, -1, 0)) > 0.1
+    moving = np.hypot(flow[..., 0], flow[..., 1]) > 0.3
     axes.imshow(seen.frames[frame], cmap="gray", vmin=0, vmax=255)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="#e69f00")
-    arrows = axes.quiver(
-        across[moving], down[moving], *flow[moving].T, color="#56b4e9", angles="xy", units="xy", scale=0.25, width=0.6
+    how = {"angles": "xy", "units": "xy", "scale": 0.15, "width": 0.9, "color": "#56b4e9"}
+    arrows = axes.quiver(across[moving], down[moving], *flow[moving].T, **how)
+    words = {"size": 7}
+    axes.quiverkey(
+        arrows, 0.05, 0.93, 2, "2 heights/s", labelpos="E", fontproperties=words, labelcolor="white"
     )
-    axes.quiverkey(arrows, 0.8, 1.05, 2, "2 heights/s", labelpos="E", coordinates="axes", fontproperties={"size": 7})
+    axes.set_title(f"{frame / seen.fps:.2f} s", fontsize=9, loc="right")
 
 
 figure, panels = plt.subplots(2, 3, figsize=(9, 5.4), layout="constrained", sharex=True, sharey=True)
-for axes, label in zip(panels.ravel(), classes, strict=True):
-    draw_motion(axes, example(label), frame=12)
-    axes.set_title(label, fontsize=10, loc="left")
 figure.supxlabel("position to the right, pixels", fontsize=9)
 figure.supylabel("position down, pixels", fontsize=9)
+for axes, label in zip(panels.ravel(), classes, strict=True):
+    draw_motion(axes, example(label))
+    axes.set_title(label, fontsize=10, loc="left")
 
 # %% [markdown]
-# Frame 12 of a clip of each action. Orange is the mover's box, blue the flow, without the camera's. Speeds are in body
-# heights per second, so that it does not matter how far away somebody is.
+# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow, without the camera's.
+# Speeds are in body heights per second, so that it does not matter how far away somebody is.
 
 # %% [markdown]
 # ## First attempt: rules
@@ -209,8 +215,8 @@ hand = RulesHand().fit(*known)
 print(hand.explain(example("running")))
 
 # %% [markdown]
-# The second list is a small decision tree, grown on the clips that we know and written as rules. How large it may get is
-# chosen on people held out of those we know.
+# The second list is a small decision tree, grown on the clips that we know and written as rules. How large it may get
+# is chosen on people held out of those we know.
 
 # %%
 tree = RulesTree().fit(*known)
@@ -246,9 +252,8 @@ def draw_cells(axes, histograms):
     for (row, column), _ in np.ndenumerate(histograms[..., 0]):
         spokes = 0.48 * histograms[row, column] / longest
         for angle, spoke in zip(angles, spokes, strict=True):
-            axes.plot(
-                [column, column + spoke * np.cos(angle)], [row, row + spoke * np.sin(angle)], color="0.1", linewidth=1.6
-            )
+            ends = [column, column + spoke * np.cos(angle)], [row, row + spoke * np.sin(angle)]
+            axes.plot(*ends, color="0.1", linewidth=1.6)
     n_rows, n_columns = histograms.shape[:2]
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal")
     axes.set_xticks(range(n_columns))
@@ -263,8 +268,8 @@ shown = "handwaving", "running"
 figure, panels = plt.subplots(2, 4, figsize=(9, 4.9), layout="constrained")
 for row, label in zip(panels, shown, strict=True):
     clip = example(label)
-    draw_motion(row[0], clip, frame=12)
-    row[0].set(xlabel="pixels", ylabel=label)
+    draw_motion(row[0], clip)
+    row[0].set(xlabel="pixels to the right", ylabel=f"{label}, pixels down")
     row[0].tick_params(labelsize=7)
     for axes, channel in zip(row[1:], ("hog", "hof", "mbh"), strict=True):
         descriptor = GridDescriptor((channel,)).extract(clip)["descriptor"]
@@ -313,8 +318,20 @@ said.figures["first-layer"]
 
 # %% [markdown]
 # Weights of 16 units as patches in space and time: a row of eight frames each, dark is negative, bright positive. They
-# are spotty: each weight stands for one place at one time, and must learn from the few clips in which something
-# happened just there.
+# are spotty. Each weight stands for one place at one time, and learns from the few clips in which something happened
+# just there; what its neighbour learns is no help. How alike are neighbours?
+
+
+# %%
+def neighbours(attempt, frames, channels):
+    """Print the correlation of first-layer weights with those a pixel to the right."""
+    weights = attempt.net().find_modules(nn.Linear)[0].weight.value
+    patches = weights.reshape(len(weights), frames, 16, 16, channels)
+    alike = np.corrcoef(patches[:, :, :, 1:].ravel(), patches[:, :, :, :-1].ravel())[0, 1]
+    print(f"{type(attempt).__name__}: weights of neighbouring pixels correlate by {alike:.2f}")
+
+
+neighbours(pixels, frames=8, channels=1)
 
 # %%
 said.figures["loss"]
@@ -328,8 +345,8 @@ said.figures["loss"]
 def known_and_strangers(attempt):
     """Print how often a fitted attempt is right for people it knows and for strangers."""
     right = [100 * np.mean(attempt.predict(data.clips[rows]) == data.labels[rows]) for rows in (train, test)]
-    print(f"{type(attempt).__name__}: {right[0]:.0f} % right of people it learned from, {right[1]:.0f} % of strangers")
-    print(f"{attempt.count()['parameters']:,} parameters, learned from {len(train)} clips")
+    print(f"{type(attempt).__name__}, {attempt.count()['parameters']:,} parameters, {len(train)} clips:")
+    print(f"{right[0]:.0f} % right of the people it learned from, {right[1]:.0f} % of strangers")
 
 
 known_and_strangers(pixels)
@@ -341,11 +358,12 @@ known_and_strangers(pixels)
 # %%
 flow = MlpFlow().fit(*known)
 known_and_strangers(flow)
+neighbours(flow, frames=12, channels=2)
 flow.explain().figures["first-layer"]
 
 # %% [markdown]
 # The same net on flow about the mover, twelve frames to the right; the upper channel is motion to the right, the lower
-# one motion down. Units now watch regions, such as the legs.
+# one motion down. Compare how alike neighbours are now: flow is smooth, so a unit can watch a region, not a spot.
 
 # %%
 rich.print(terminal(measure("mlp-*")))
@@ -378,17 +396,17 @@ print(volume_net.net().tree())
 looking.first_layer(volume_net.net())
 
 # %% [markdown]
-# The filters of the first layer, of 3 x 3 pixels; three frames to the right. A filter whose three pictures are alike sees
-# shape, one whose pictures change sees motion.
+# The filters of the first layer, of 3 x 3 pixels; three frames to the right. A filter whose three pictures are alike
+# sees shape, one whose pictures change sees motion.
 
 # %%
-reader = volume_net._reader()
+reader = VolumeReader(size=small["size"], margin=small["margin"])
 volume = reader.views(reader.small.extract(example("handwaving")), 1)
-looking.activations(volume_net.net(), volume, most=8)
+looking.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]
-# What the layers give for a clip of waving hands, from above: large pictures of few channels become small pictures of
-# many, until scores are left, one for each class.
+# What the first stage gives for a clip of waving hands: eight channels, eight steps of time to the right. Some mark the
+# body, others only what moves. [The third hour](third_hour.py) shows all stages of such a net.
 
 # %%
 volume_net.explain().figures["loss"]
@@ -413,8 +431,8 @@ confusion("convnet-3d")
 
 # %% [markdown]
 # If the shuffled control is as good as the net itself, the net does not use the order of the frames. If the still one
-# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. Do not read
-# more out of a difference than its interval allows.
+# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. Do not
+# read more out of a difference than its interval allows.
 
 # %% [markdown]
 # ## All attempts in one table
@@ -438,7 +456,7 @@ found = results()
 print(verdict([found[name] for name in table["attempt"]]))
 
 # %% [markdown]
-# **What follows.** Only what the sentence above says, on drawn people, for these settings.
+# **What follows.** Only what the sentence above says: on drawn people, for these settings, with one seed.
 #
 # **What does not follow.** That features beat nets, or the other way: eight people are few to learn from, and nets gain
 # most from more. That an attempt which is right more often here is so on video: the figures have no clothes that

@@ -81,7 +81,7 @@ def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
         axes.xaxis.tick_top()
         axes.tick_params(length=0, pad=3)
         axes.spines[:].set_linewidth(0.5)
-        axes.set_xlabel("taken for", fontsize=8)
+        axes.set_xlabel("taken for, %", fontsize=8)
         if number <= 15:
             _write_shares(axes, shares)
         return _svg(figure, "Confusion matrix: rows are true classes, columns what they are taken for.")
