@@ -93,7 +93,7 @@ for axes, module in zip(panels, (nn.Tanh(), nn.Sigmoid(), nn.ReLU(), nn.ELU()), 
     axes.set(xlabel="input", ylim=(-1.1, 3))
     axes.set_title(type(module).__name__, fontsize=10)
     axes.grid(alpha=0.3)
-panels[0].legend(frameon=False, fontsize=8)
+_ = panels[0].legend(frameon=False, fontsize=8)
 
 # %% [markdown]
 # Four transfer functions and their gradients; numbers without a unit. Where the gradient is near 0 nothing is learned:
@@ -147,7 +147,7 @@ for number, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         axes.imshow(clip.grey()[8], cmap="gray", vmin=0, vmax=255)
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=7)
-figure.colorbar(image, ax=panels, label="output, grey levels", fraction=0.02)
+_ = figure.colorbar(image, ax=panels, label="output, grey levels", fraction=0.02)
 
 # %% [markdown]
 # Somebody walks. The filters of edges mark the scene too; the filter of change marks nearly only who moves. A ConvNet
@@ -196,8 +196,9 @@ for name, build, side in (
 ):
     net, image = build(rng=0).evaluate(), np.zeros((1, side, side, 3), np.float32)
     made[name] = layers(net, image)
-    begun = time.perf_counter()
     scores = net.forward(image)
+    begun = time.perf_counter()
+    net.forward(image)
     spent = time.perf_counter() - begun
     n_operations = sum(operations for _, _, operations in made[name])
     print(
@@ -221,7 +222,7 @@ for column, (axes, (label, unit)) in enumerate(zip(panels, units, strict=True), 
         left += width
     axes.set_xlabel(label)
 panels[0].invert_yaxis()
-panels[1].legend(frameon=False)
+_ = panels[1].legend(frameon=False)
 
 # %% [markdown]
 # Where the parameters are, and where the work is. In AlexNet and OverFeat nearly all parameters lie in the fully
@@ -283,21 +284,25 @@ figure, panels = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained", widt
 panels[0].plot(losses, color="0.7", label="loss of a batch")
 panels[0].plot(np.arange(20, 601, 20), right, color="#d55e00", label="share right, new sequences")
 panels[0].set(xlabel="step", ylim=(0, None))
-panels[0].legend(frameon=False, fontsize=8)
+panels[0].legend(frameon=False, fontsize=8, loc="center right")
 panels[1].stem(fresh[0, :, 0], basefmt=" ")
 panels[1].set(xlabel="place in the sequence", ylabel="input")
 image = panels[2].imshow(states.T, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
 panels[2].set(xlabel="place in the sequence", ylabel="channel of the state")
-figure.colorbar(image, ax=panels[2], label="state")
+_ = figure.colorbar(image, ax=panels[2], label="state")
 
 # %% [markdown]
-# Left: it learns. Middle: a sequence. Right: what the LSTM carries along while it reads that sequence. The first pulse
-# sets channels, and they stay set until the end, where the last layer asks for them.
+# Left: it learns. Middle: a sequence. Right: what the LSTM carries along while it reads that sequence, eight channels.
+# Each pulse moves them; in between they stay about as they are. The last column is all that the last layer sees.
 #
-# `zoo.frames_lstm` is the same for video: a ConvNet looks at each frame, an LSTM reads what it says.
+# `zoo.frames_lstm` is the same for video.
 
 # %%
-print(zoo.frames_lstm(6).tree(np.zeros((1, 16, 48, 48, 1), np.float32)))
+looking.tree(zoo.frames_lstm(6))
+
+# %% [markdown]
+# Its modules from above. The windows of the convolutions are one frame long: a ConvNet looks at each frame, the mean
+# makes a vector of it, an LSTM reads the vectors. Numbers of parameters to the right.
 
 # %% [markdown]
 # ## Optimisation
@@ -344,7 +349,8 @@ published = [0.78251060908545, 0.39556533940410, 0.21891183735928, 0.08594362786
 assert np.allclose(losses[1:6], published, rtol=1e-12)
 
 # %% [markdown]
-# How do methods go through the valley? Each starts at the same place and may look 60 times at value and slope.
+# How do methods go through the valley? Each starts at the same place and may look 60 times at value and slope. Some
+# methods make a step at each call, others run to an end of their own.
 
 # %%
 methods = {
@@ -364,9 +370,9 @@ def path(method, options, budget=60):
         return rosenbrock(x)
 
     x, state = np.array([-1.0, 1.5]), dict(options)
-    while len(places) < budget:
+    for _ in range(1 if "max_eval" in options else budget):
         method(watched, x, state)
-    return np.array(places[:budget])
+    return np.array(places)
 
 
 across, up = np.meshgrid(np.linspace(-1.8, 1.8, 200), np.linspace(-0.8, 2.2, 200))
@@ -380,11 +386,12 @@ for axes, (name, how) in zip(panels, methods.items(), strict=True):
     axes.plot(1, 1, "*", color="#56b4e9", markersize=10)
     axes.set(xlabel="first parameter", xlim=(-1.8, 1.8), ylim=(-0.8, 2.2))
     axes.set_title(f"{name}: {rosenbrock(places[-1])[0]:.2g}", fontsize=9)
-figure.colorbar(contours, ax=panels, label="value, power of ten", fraction=0.02)
+_ = figure.colorbar(contours, ax=panels, label="value, power of ten", fraction=0.02)
 
 # %% [markdown]
 # The star is the minimum, the number above the last value. Plain descent falls into the valley and creeps along its
-# floor; momentum swings; the conjugate gradients follow the bend.
+# floor; momentum gets further; the steps of Adam are of one size whatever the slope, so that it swings from side to
+# side; the conjugate gradients follow the bend.
 #
 # With a net it is the same, with more parameters. Two spirals, one for each class; all points in each step.
 
@@ -408,9 +415,9 @@ def descend(method, options, budget=400):
         losses.append(criterion.forward(scores, which))
         return losses[-1], gradients
 
-    while len(losses) < budget:
+    for _ in range(1 if "max_eval" in options else budget):
         method(look, weights, state)
-    return net.evaluate(), losses[:budget]
+    return net.evaluate(), losses
 
 
 methods = {
@@ -432,14 +439,16 @@ left.legend(frameon=False)
 across, up = np.meshgrid(*[np.linspace(-1.1, 1.1, 120)] * 2)
 points = np.stack([across.ravel(), up.ravel()], axis=1).astype(np.float32)
 share = nn.Softmax().forward(trained["lbfgs"][0].forward(points))[:, 1].reshape(across.shape)
-image = right.imshow(share, extent=(-1.1, 1.1, -1.1, 1.1), origin="lower", cmap="RdBu", vmin=0, vmax=1)
-right.scatter(*spirals.T, c=np.where(which, "#08306b", "#67000d"), s=8, edgecolors="white", linewidths=0.3)
+image = right.imshow(
+    share, extent=(-1.1, 1.1, -1.1, 1.1), origin="lower", cmap="RdBu", vmin=0, vmax=1, alpha=0.6
+)
+right.scatter(*spirals.T, c=np.where(which, "#08306b", "#67000d"), s=6)
 right.set(xlabel="first input", ylabel="second input")
-figure.colorbar(image, ax=right, label="probability of the blue class")
+_ = figure.colorbar(image, ax=right, label="probability of the blue class")
 
 # %% [markdown]
 # Left: loss against what a method was allowed to see, each method at a rate that is usual for it. Right: what the net
-# says everywhere, trained by `lbfgs`, and the points.
+# says everywhere, trained by `lbfgs`, and the points; inputs have no unit. `lbfgs` stops by itself when it is down.
 #
 # All points in each step is what few points allow. Nets on video see mini-batches, which methods with a line search do
 # not like: [the third hour](third_hour.py) uses AdamW.
