@@ -100,7 +100,8 @@ matrix = {
 def measure(*names):
     """Run all folds of some attempts and return their part of the table."""
     only = [f"attempt={name}" for name in names]
-    return actionbench.run(matrix, store=FOLDER / "results.sqlite", cache=FOLDER / "features", only=only)
+    kept = {"store": FOLDER / "results.sqlite", "cache": FOLDER / "features"}
+    return actionbench.run(matrix, only=only, **kept)
 
 
 def results():
@@ -112,7 +113,8 @@ def results():
 def confusion(name):
     """Draw what an attempt takes for what."""
     result = results()[name]
-    return confusion_figure(confusion_matrix(result.truth, result.predicted, len(classes)), result.classes)
+    counts = confusion_matrix(result.truth, result.predicted, len(classes))
+    return confusion_figure(counts, result.classes)
 
 
 # %% [markdown]
@@ -158,10 +160,8 @@ def draw_motion(axes, clip, step=5):
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="#e69f00")
     how = {"angles": "xy", "units": "xy", "scale": 0.15, "width": 0.9, "color": "#56b4e9"}
     arrows = axes.quiver(across[moving], down[moving], *flow[moving].T, **how)
-    words = {"size": 7}
-    axes.quiverkey(
-        arrows, 0.05, 0.93, 2, "2 heights/s", labelpos="E", fontproperties=words, labelcolor="white"
-    )
+    words = {"fontproperties": {"size": 7}, "labelcolor": "white", "labelpos": "E"}
+    axes.quiverkey(arrows, 0.05, 0.93, 2, "2 heights/s", **words)
     axes.set_title(f"{frame / seen.fps:.2f} s", fontsize=9, loc="right")
 
 
@@ -192,11 +192,12 @@ names = [
     "foot spread change",
 ]
 measured = [quantities(clip) for clip in known[0]]
+places = {label: np.flatnonzero(known[1] == label) for label in classes}
 units = {quantity.name: quantity.unit or "a share" for quantity in QUANTITIES}
 figure, panels = plt.subplots(2, 3, figsize=(9, 5), layout="constrained", sharey=True)
 for axes, name in zip(panels.ravel(), names, strict=True):
     for row, label in enumerate(classes):
-        values = [numbers[name] for numbers, own in zip(measured, known[1], strict=True) if own == label]
+        values = [measured[place][name] for place in places[label]]
         axes.plot(values, np.full(len(values), row), "o", markersize=4, alpha=0.6)
     axes.set_xlabel(f"{name}, {units[name]}", fontsize=9)
     axes.set_yticks(range(len(classes)), classes)
@@ -275,7 +276,8 @@ for row, label in zip(panels, shown, strict=True):
         descriptor = GridDescriptor((channel,)).extract(clip)["descriptor"]
         parts = descriptor.reshape(2 if channel == "mbh" else 1, 3, 4, 4, -1)
         draw_cells(axes, parts[0, 1, ..., :8])
-        axes.set_title("MBH of the flow to the right" if channel == "mbh" else channel.upper(), fontsize=9)
+        name = "MBH, flow to the right" if channel == "mbh" else channel.upper()
+        axes.set_title(name, fontsize=9)
         axes.set(xlabel="column of cells", ylabel="row of cells")
 
 # %% [markdown]
@@ -344,9 +346,11 @@ said.figures["loss"]
 # %%
 def known_and_strangers(attempt):
     """Print how often a fitted attempt is right for people it knows and for strangers."""
-    right = [100 * np.mean(attempt.predict(data.clips[rows]) == data.labels[rows]) for rows in (train, test)]
-    print(f"{type(attempt).__name__}, {attempt.count()['parameters']:,} parameters, {len(train)} clips:")
-    print(f"{right[0]:.0f} % right of the people it learned from, {right[1]:.0f} % of strangers")
+    n = attempt.count()["parameters"]
+    print(f"{type(attempt).__name__} of {n:,} parameters, learned from {len(train)} clips")
+    for rows, whose in ((train, "people it learned from"), (test, "strangers")):
+        right = np.mean(attempt.predict(data.clips[rows]) == data.labels[rows])
+        print(f"{100 * right:.0f} % of the clips of {whose} are named rightly")
 
 
 known_and_strangers(pixels)
@@ -406,7 +410,7 @@ looking.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]
 # What the first stage gives for a clip of waving hands: eight channels, eight steps of time to the right. Some mark the
-# body, others only what moves. [The third hour](third_hour.py) shows all stages of such a net.
+# body, others only what moves. The third hour shows all stages of such a net.
 
 # %%
 volume_net.explain().figures["loss"]
@@ -466,4 +470,4 @@ print(verdict([found[name] for name in table["attempt"]]))
 # - `{"train_groups": [2, 4, 8]}` in the matrix makes the number of people an axis: from how many on does a net win?
 # - `"subjects": 25` and `"clutter": 3` make more people and a worse scene.
 # - `actionbench report first-hour/results.sqlite -o out/` makes a page of all that was measured.
-# - [The second hour](second_hour.py) takes the nets apart; [the third](third_hour.py) builds a recogniser to take home.
+# - The second hour takes the nets apart; the third builds a recogniser to take home.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The second hour: tensors, nets and optimisation
 #
-# What a Torch course did in its second hour, on arrays and a CPU. [The first hour](first_hour.py) used nets as they
-# are; here they are taken apart. Run it as a script, `python docs/second_hour.py`, or as a notebook with its pictures
+# What a Torch course did in its second hour, on arrays and a CPU. The first hour used nets as they are; here they
+# are taken apart. Run it as a script, `python docs/second_hour.py`, or as a notebook with its pictures
 # (`make docs` makes the pages). It takes less than a minute.
 
 # %%
@@ -103,9 +103,8 @@ _ = panels[0].legend(frameon=False, fontsize=8)
 # relative deviation. In double precision it is small.
 
 # %%
-checked = (
-    nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3)).reset(0).astype(np.float64)
-)
+checked = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3))
+checked.reset(0).astype(np.float64)
 images, labels = rng.standard_normal((5, 4, 4, 2)), np.array([0, 1, 2, 0, 1])
 point, slope = checked.get_parameters()
 
@@ -200,11 +199,9 @@ for name, build, side in (
     begun = time.perf_counter()
     net.forward(image)
     spent = time.perf_counter() - begun
-    n_operations = sum(operations for _, _, operations in made[name])
-    print(
-        f"{name}: {net.count_parameters() / 1e6:.1f} M parameters, {n_operations / 1e9:.1f} G operations, "
-        f"{scores.shape[1]} scores, {1000 * spent:.0f} ms for an image"
-    )
+    millions, billions = net.count_parameters() / 1e6, sum(row[2] for row in made[name]) / 1e9
+    print(f"{name}: {millions:.1f} million parameters, {scores.shape[1]} scores")
+    print(f"    {billions:.1f} billion operations and {1000 * spent:.0f} ms for an image")
 del net
 
 # %%
@@ -274,7 +271,7 @@ for step in range(600):
     if step % 20 == 19:
         with reader.evaluating():
             right.append(np.mean(reader.forward(fresh).argmax(axis=1) == answers))
-print(f"{100 * right[-1]:.0f} % of {len(answers)} new sequences are answered rightly; guessing gives 50 %")
+print(f"{100 * right[-1]:.0f} % of {len(answers)} new sequences are answered rightly")
 
 # %%
 whole = nn.LSTM(1, 8)
@@ -284,7 +281,7 @@ figure, panels = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained", widt
 panels[0].plot(losses, color="0.7", label="loss of a batch")
 panels[0].plot(np.arange(20, 601, 20), right, color="#d55e00", label="share right, new sequences")
 panels[0].set(xlabel="step", ylim=(0, None))
-panels[0].legend(frameon=False, fontsize=8, loc="center right")
+panels[0].legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
 panels[1].stem(fresh[0, :, 0], basefmt=" ")
 panels[1].set(xlabel="place in the sequence", ylabel="input")
 image = panels[2].imshow(states.T, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
@@ -404,8 +401,8 @@ spirals = (spirals + 0.02 * rng.standard_normal(spirals.shape)).astype(np.float3
 
 def descend(method, options, budget=400):
     """Train a new net by a method; return it and its loss at each look."""
-    net = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 2)).reset(0)
-    weights, gradients = net.get_parameters()
+    net = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 2))
+    weights, gradients = net.reset(0).get_parameters()
     losses, state = [], dict(options)
 
     def look(_):
@@ -451,4 +448,4 @@ _ = figure.colorbar(image, ax=right, label="probability of the blue class")
 # says everywhere, trained by `lbfgs`, and the points; inputs have no unit. `lbfgs` stops by itself when it is down.
 #
 # All points in each step is what few points allow. Nets on video see mini-batches, which methods with a line search do
-# not like: [the third hour](third_hour.py) uses AdamW.
+# not like: the third hour uses AdamW.
