@@ -54,6 +54,11 @@ def test_the_same_numbers_give_the_same_bytes(draw):
     assert "<dc:date>" not in first
 
 
+def test_notebooks_show_the_drawing():
+    svg = confusion_figure(np.eye(2, dtype=int), ["box", "clap"])
+    assert ET.fromstring(svg._repr_svg_()).tag == f"{SVG}svg"
+
+
 def test_hostile_names_stay_text():
     name = "</script><b onload='x'>$\\frac{1}$"
     for svg in (
