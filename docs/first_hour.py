@@ -174,9 +174,8 @@ for axes, label in zip(panels.ravel(), classes, strict=True):
     axes.set_title(label, fontsize=10, loc="left")
 
 # %% [markdown]
-# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow of
-# what moves, without the camera's.
-# Speeds are in body heights per second, so that it does not matter how far away somebody is.
+# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow of what moves, without the
+# camera's. Speeds are in body heights per second, so that it does not matter how far away somebody is.
 
 # %% [markdown]
 # ## First attempt: rules
