@@ -256,6 +256,7 @@ def draw_cells(axes, histograms):
         for angle, spoke in zip(angles, spokes, strict=True):
             ends = [column, column + spoke * np.cos(angle)], [row, row + spoke * np.sin(angle)]
             axes.plot(*ends, color="0.1", linewidth=1.6)
+        axes.plot(column, row, ".", color="#e69f00", markersize=4)
     n_rows, n_columns = histograms.shape[:2]
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal")
     axes.set_xticks(range(n_columns))
@@ -282,9 +283,9 @@ for row, label in zip(panels, shown, strict=True):
         axes.set(xlabel="column of cells", ylabel="row of cells")
 
 # %% [markdown]
-# The middle third of two clips, left a frame with box and flow, then the cells. A spoke is as long as a direction is
-# frequent, the longest of a panel fills its cell; down is down. Hands that wave mark the upper corners; somebody
-# who runs moves to one side in all rows.
+# The middle third of two clips, left a frame with box and flow, then the cells. A spoke starts at the dot in the middle
+# of its cell, shows a direction, and is as long as this is frequent; the longest of a panel reaches the edge of its cell.
+# Hands that wave mark the upper corners; somebody who runs moves to one side in all rows.
 #
 # All cells of all channels are one vector. A linear support vector machine learns a weight for each number and class.
 
