@@ -284,8 +284,8 @@ for row, label in zip(panels, shown, strict=True):
 
 # %% [markdown]
 # The middle third of two clips, left a frame with box and flow, then the cells. A spoke starts at the dot in the middle
-# of its cell, shows a direction, and is as long as this is frequent; the longest of a panel reaches the edge of its cell.
-# Hands that wave mark the upper corners; somebody who runs moves to one side in all rows.
+# of its cell, shows a direction, and is as long as this is frequent; the longest of a panel reaches the edge. Hands
+# that wave mark the upper corners; somebody who runs moves to one side in all rows.
 #
 # All cells of all channels are one vector. A linear support vector machine learns a weight for each number and class.
 
