@@ -148,20 +148,21 @@ def example(label):
 
 
 # %%
-def draw_motion(axes, clip, step=5):
-    """Draw the frame in which most moves, the mover's box, and the flow to the next frame."""
+def draw_motion(axes, clip, step=4):
+    """Draw the frame in which most moves, the mover's box, and the flow of what moves to the next frame."""
     seen = observe(clip)
-    frame = int(np.abs(seen.flow).sum(axis=(1, 2, 3)).argmax())
+    moves = seen.track.mask[:-1]
+    frame = int((np.abs(seen.flow).sum(axis=-1) * moves).sum(axis=(1, 2)).argmax())
     top, left, bottom, right = seen.track.boxes[frame]
     flow = seen.flow[frame, ::step, ::step] * seen.fps / seen.track.body_height
     down, across = np.mgrid[: seen.frames.shape[1] : step, : seen.frames.shape[2] : step]
-    moving = np.hypot(flow[..., 0], flow[..., 1]) > 0.3
+    moving = moves[frame, ::step, ::step]
     axes.imshow(seen.frames[frame], cmap="gray", vmin=0, vmax=255)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="#e69f00")
     how = {"angles": "xy", "units": "xy", "scale": 0.15, "width": 0.9, "color": "#56b4e9"}
     arrows = axes.quiver(across[moving], down[moving], *flow[moving].T, **how)
     words = {"fontproperties": {"size": 7}, "labelcolor": "white", "labelpos": "E"}
-    axes.quiverkey(arrows, 0.05, 0.93, 2, "2 heights/s", **words)
+    axes.quiverkey(arrows, 0.1, 0.93, 2, "2 heights/s", **words)
     axes.set_title(f"{frame / seen.fps:.2f} s", fontsize=9, loc="right")
 
 
@@ -173,8 +174,8 @@ for axes, label in zip(panels.ravel(), classes, strict=True):
     axes.set_title(label, fontsize=10, loc="left")
 
 # %% [markdown]
-# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow, without the camera's.
-# Speeds are in body heights per second, so that it does not matter how far away somebody is.
+# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow of what moves, without the
+# camera's. Speeds are in body heights per second, so that it does not matter how far away somebody is.
 
 # %% [markdown]
 # ## First attempt: rules
@@ -255,6 +256,7 @@ def draw_cells(axes, histograms):
         for angle, spoke in zip(angles, spokes, strict=True):
             ends = [column, column + spoke * np.cos(angle)], [row, row + spoke * np.sin(angle)]
             axes.plot(*ends, color="0.1", linewidth=1.6)
+        axes.plot(column, row, ".", color="#e69f00", markersize=4)
     n_rows, n_columns = histograms.shape[:2]
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal")
     axes.set_xticks(range(n_columns))
@@ -281,8 +283,9 @@ for row, label in zip(panels, shown, strict=True):
         axes.set(xlabel="column of cells", ylabel="row of cells")
 
 # %% [markdown]
-# The middle third of two clips, left a frame with box and flow, then the cells. A spoke is as long as a direction is
-# frequent, the longest of a panel fills its cell; down is down. Hands that wave mark the sides, legs the lower rows.
+# The middle third of two clips, left a frame with box and flow, then the cells. A spoke starts at the dot in the middle
+# of its cell, shows a direction, and is as long as this is frequent; the longest of a panel reaches the edge. Hands
+# that wave mark the upper corners; somebody who runs moves to one side in all rows.
 #
 # All cells of all channels are one vector. A linear support vector machine learns a weight for each number and class.
 
@@ -303,8 +306,8 @@ rich.print(terminal(measure("hog-svm", "hof-svm", "hog-hof-mbh-svm")))
 confusion("hog-hof-mbh-svm")
 
 # %% [markdown]
-# Shape, motion, both: the table says what each gives alone. What is left is mostly a matter of degree, one gait taken
-# for the next.
+# What all three together take for what. Shape, motion, both: the table says what each gives alone. What is left is
+# mostly a matter of degree, one gait taken for the next.
 
 # %% [markdown]
 # ## Third attempt: fully connected nets
@@ -356,8 +359,8 @@ def known_and_strangers(attempt):
 known_and_strangers(pixels)
 
 # %% [markdown]
-# Many more parameters than clips: a net can learn its clips by heart. What helps is not a larger net, but an input in
-# which the same thing looks the same: the flow instead of brightness, about the mover instead of in the frame.
+# Many more parameters than clips: a net can learn its clips by heart. What may help is an input in which the same thing
+# looks the same: the flow instead of brightness, about the mover instead of in the frame.
 
 # %%
 flow = MlpFlow().fit(*known)
@@ -376,7 +379,7 @@ rich.print(terminal(measure("mlp-*")))
 confusion("mlp-flow")
 
 # %% [markdown]
-# What the fully connected net gains over pixels it owes to the input that people chose for it.
+# What the net on flow takes for what. What it gains over the one on pixels it owes to the input that people chose.
 
 # %% [markdown]
 # ## Fourth attempt: ConvNets
@@ -410,7 +413,7 @@ looking.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]
 # What the first stage gives for a clip of waving hands: eight channels, eight steps of time to the right. Some mark the
-# body, others only what moves. The third hour shows all stages of such a net.
+# body at all times, others the arms at some. The third hour shows all stages of such a net.
 
 # %%
 volume_net.explain().figures["loss"]
@@ -429,14 +432,19 @@ volume_net.explain().figures["loss"]
 # %%
 table = measure("convnet-frame", "convnet-3d*")
 rich.print(terminal(table))
+found = results()
+print(verdict([found[name] for name in table["attempt"]]))
+
+# %% [markdown]
+# If the shuffled control is as good as the net itself, the net does not use the order of the frames. If the still one
+# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. The last
+# sentence above says what can be told apart, and nothing beyond it should be read into the table.
 
 # %%
 confusion("convnet-3d")
 
 # %% [markdown]
-# If the shuffled control is as good as the net itself, the net does not use the order of the frames. If the still one
-# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. Do not
-# read more out of a difference than its interval allows.
+# What the net takes for what. Compare with the features: the same people, the same folds.
 
 # %% [markdown]
 # ## All attempts in one table

@@ -127,7 +127,7 @@ looking.tree(net)
 # %%
 checkpoint = FOLDER / "training.checkpoint"
 checkpoint.unlink(missing_ok=True)
-training = Training(epochs=60, learning_rate=5e-3, validation=0.25)
+training = Training(epochs=40, learning_rate=5e-3, validation=0.25)
 
 
 def views(n):

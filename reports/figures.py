@@ -153,7 +153,7 @@ def _interval(axes: Axes, place: int, row: Any) -> None:
     axes.plot([100 * row.accuracy], [place], "o", color=colour, markersize=5.5, clip_on=False)
 
 
-def _clip(name: str, longest: int = 28) -> str:
+def _clip(name: str, longest: int = 32) -> str:
     """Keep a label short, on one line, and free of what SVG cannot hold."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"

@@ -153,7 +153,7 @@ def executed(hour, folder):
     """Execute an hour as a notebook and return what it printed; it has no warnings and says what its pictures show."""
     notebook = jupytext.read(ROOT / f"docs/{hour}.py")
     where = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=400, kernel_name="python3", resources=where).execute()
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
     streams = [output for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output]
     assert not [output.text for output in streams if output.name == "stderr"]
     pictures = 0

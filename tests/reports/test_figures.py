@@ -70,7 +70,7 @@ def test_hostile_names_stay_text():
 
 
 def test_long_names_are_cut():
-    assert "a" * 27 + "…" in words(accuracy_figure(ROWS.assign(attempt=["a" * 60, "b", "c"]), 2))
+    assert "a" * 31 + "…" in words(accuracy_figure(ROWS.assign(attempt=["a" * 60, "b", "c"]), 2))
 
 
 def test_marks_stand_where_the_accuracy_is():
