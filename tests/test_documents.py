@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jupytext
 import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
@@ -244,3 +245,26 @@ def test_the_table_of_descriptors():
         assert attempt == row["attempt"]
         assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
         assert (f1, n_numbers) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")
+
+
+def test_the_tables_of_convnets():
+    """They are those of the results that lie beside the document."""
+    lines = (ROOT / "docs/convnets.md").read_text(encoding="utf-8").splitlines()
+    shown = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    results = [line for line in shown if len(line) == 6][2:]
+    rows = json.loads((ROOT / "docs/convnets.json").read_text(encoding="utf-8"))
+    assert len(results) == len(rows) > 10
+    for (attempt, n_seeds, accuracy, f1, seconds, n_numbers), row in zip(results, rows, strict=True):
+        numbers = [100 * row[name] for name in ("accuracy", "accuracy_low", "accuracy_high")]
+        assert (attempt, int(n_seeds)) == (row["attempt"], row["n_cells"] // row["n_folds"])
+        assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
+        assert (f1, n_numbers) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")
+        assert seconds == f"{row['fit_seconds']:.0f}"
+    pairs = [line for line in shown if len(line) == 5][2:]
+    crossings = pd.read_csv(ROOT / "docs/crossings.csv")
+    assert len(pairs) == len(crossings) == 6
+    for (attempt, against, people, interval, points), row in zip(pairs, crossings.itertuples(), strict=True):
+        assert (attempt, against, float(people)) == (row.attempt, row.against, row.train_groups)
+        assert interval == f"{row.low:g} to {'never' if row.high == np.inf else format(row.high, 'g')}"
+        numbers = (row.difference, row.difference_low, row.difference_high)
+        assert points == "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in numbers))
