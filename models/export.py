@@ -406,7 +406,8 @@ def _(module: nn.Graph, graph: Graph, x: Names) -> Names:
     for (name, child), sources in zip(module.children(), module.sources(), strict=True):
         coming = graph.alike([outputs[source] for source in sources]) if sources else [x]
         outputs.append(graph.add(child, reduce(partial(graph.node, "Add"), coming), name))
-    return graph.node("Mean", *graph.alike([outputs[end] for end in module.ends()]))
+    ends = graph.alike([outputs[end] for end in module.ends()])
+    return graph.node("Div", reduce(partial(graph.node, "Add"), ends), graph.scalar(len(ends), ends[0]))
 
 
 @emit.register

@@ -107,7 +107,7 @@ class Masked:
 
     def __repr__(self) -> str:
         """Tell two masks apart, as the checkpoint of a training must."""
-        return f"Masked({self.method!r}, {hashlib.sha256(np.packbits(self.pruned)).hexdigest()})"
+        return f"Masked({self.method!r}, {hashlib.sha256(np.packbits(self.pruned).tobytes()).hexdigest()})"
 
 
 def magnitude(net: nn.Module) -> Scores:
@@ -329,7 +329,8 @@ def _mean_distance(counts: NDArray[np.integer], scale: Sequence[float]) -> NDArr
     away = [np.minimum(np.arange(length), length - np.arange(length)) for length in size]
     distance = np.sqrt(
         sum(
-            (step * offsets) ** 2 for step, offsets in zip(scale, np.meshgrid(*away, indexing="ij"), strict=True)
+            (step * offsets) ** 2
+            for step, offsets in zip(scale, np.meshgrid(*away, indexing="ij"), strict=True)
         )
     )
     sums = np.empty(len(counts))
@@ -357,13 +358,13 @@ def effective_density(layers: Sequence[NDArray[np.bool_]]) -> float:
     >>> effective_density([np.array([[True], [True]]), np.array([[True, False]])])
     0.5
     """
-    reached = [np.ones(layers[0].shape[1], bool)]
+    reached: list[NDArray] = [np.ones(layers[0].shape[1], bool)]
     for mask in layers:
-        reached.append((mask & reached[-1]).any(axis=1))
-    heard = np.ones(layers[-1].shape[0], bool)
+        reached.append(np.any(mask & reached[-1], axis=1))
+    heard: NDArray = np.ones(layers[-1].shape[0], bool)
     n = 0
     for mask, fed in zip(layers[::-1], reached[-2::-1], strict=True):
         used = mask & fed & heard[:, np.newaxis]
         n += int(np.count_nonzero(used))
-        heard = used.any(axis=0)
+        heard = np.any(used, axis=0)
     return n / sum(mask.size for mask in layers)

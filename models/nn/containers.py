@@ -335,7 +335,8 @@ class Graph(Container):
         return sorted(set(range(len(self))) - {source for source, _ in self.edges})
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        outputs, contexts = [], []
+        outputs: list[Array] = []
+        contexts: list[Any] = []
         for node, sources in enumerate(self.sources()):
             y, context = self._step(node, add_values([outputs[s] for s in sources]) if sources else x)
             outputs.append(y)
@@ -346,13 +347,12 @@ class Graph(Container):
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
     ) -> Array | None:
-        ends, arrived = self.ends(), []
-        coming: list[list[Array]] = [[grad_output / len(ends)] if n in ends else [] for n in range(len(self))]
+        ends = self.ends()
+        arrived: list[Value] = []
+        coming: list[list[Value]] = [[grad_output / len(ends)] if n in ends else [] for n in range(len(self))]
         for node, sources in reversed(list(enumerate(self.sources()))):
             grad = add_values(coming[node])
-            grad = self._step_back(
-                node, context[node], grad, scale, input_grad or bool(sources), param_grad
-            )
+            grad = self._step_back(node, context[node], grad, scale, input_grad or bool(sources), param_grad)
             for source in sources:
                 coming[source].append(grad)
             if not sources:

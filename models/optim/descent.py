@@ -189,7 +189,7 @@ def beta_lasso(
         As of `sgd`.
     """
     loss, gradient = evaluate(opfunc, x, state)
-    step = gradient + lambda_ * np.sign(x)
+    step: Array = gradient + lambda_ * np.sign(x)
     if momentum:
         velocity = memory(state, "velocity", x)
         velocity *= momentum
