@@ -50,8 +50,8 @@ class EncodedSvm(VectorSvm):
     """
 
     standardised = False
-    #: Names of the feature's arrays that are encoded.
-    channels: ClassVar[tuple[str, ...]]
+    #: Names of the feature's arrays that can be encoded.
+    known_channels: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -74,6 +74,10 @@ class EncodedSvm(VectorSvm):
     def _feature(self) -> Feature:
         """Return what describes a clip, one row of each channel per local descriptor."""
 
+    def _channels(self) -> tuple[str, ...]:
+        """Return the names of the arrays that are encoded."""
+        return self.known_channels
+
     @abstractmethod
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return what descriptors (n, D) would be, had left and right been exchanged."""
@@ -94,10 +98,11 @@ class EncodedSvm(VectorSvm):
     def _prepare(self, clips: Clips) -> None:
         rng = np.random.default_rng(self.random_state)
         sizes: list[int] = []
+        channels = self._channels()
 
         def rows() -> Any:
             for found in compute(self._feature(), clips):
-                parts = [found[channel] for channel in self.channels]
+                parts = [found[channel] for channel in channels]
                 sizes[:] = [part.shape[1] for part in parts]
                 yield np.concatenate(parts, axis=1)
 
@@ -106,7 +111,7 @@ class EncodedSvm(VectorSvm):
         kind = _KINDS[self.encoding]
         self.encoders_ = {
             channel: kind.learn(part, self.n_words, self.random_state)
-            for channel, part in zip(self.channels, parts, strict=True)
+            for channel, part in zip(channels, parts, strict=True)
         }
 
     def _vectors(self, clips: Clips) -> Array:
@@ -117,7 +122,7 @@ class EncodedSvm(VectorSvm):
 
     def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
         # The parts together have length 1, if each has.
-        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.channels))
+        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_))
         return np.array(
             [
                 scale

@@ -13,8 +13,9 @@ from ..features.descriptors import Channel, GridDescriptor
 from ._svm import Mirror, VectorSvm, class_maps, shares
 from .base import Clips, Explanation
 
-__all__ = ["GridSvm"]
+__all__ = ["Grid", "GridSvm"]
 
+Grid = Literal["person", "frame"]
 Array = NDArray[np.float64]
 
 
@@ -39,7 +40,8 @@ class GridSvm(VectorSvm):
         Seed of the machine's solver.
     """
 
-    channels: ClassVar[tuple[Channel, ...]]
+    #: What is histogrammed, or can be.
+    known_channels: ClassVar[tuple[Channel, ...]]
     #: Finest scale of the flow; coarse where only the motion of the camera is taken from it.
     finest: ClassVar[int] = 1
 
@@ -47,7 +49,7 @@ class GridSvm(VectorSvm):
         self,
         *,
         C: float = 1.0,
-        grid: Literal["person", "frame"] = "person",
+        grid: Grid = "person",
         cells: int = 4,
         times: int = 3,
         mirror: Mirror = "auto",
@@ -60,9 +62,12 @@ class GridSvm(VectorSvm):
         self.mirror = mirror
         self.random_state = random_state
 
+    def _channels(self) -> tuple[Channel, ...]:
+        return self.known_channels
+
     def _descriptor(self) -> GridDescriptor:
         centred = self.grid == "person"
-        return GridDescriptor(self.channels, self.cells, self.times, finest=self.finest, centred=centred)
+        return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, centred=centred)
 
     def _prepare(self, clips: Clips) -> None:
         if self.grid not in ("person", "frame"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ from .base import Attempt, Clips, Explanation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Machine", "Mirror", "VectorSvm", "class_maps", "shares"]
+__all__ = ["Machine", "Mirror", "VectorSvm", "chosen", "class_maps", "shares"]
 
+C = TypeVar("C", bound=str)
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
 #: The arrays of a trained machine by name.
@@ -132,6 +133,20 @@ class VectorSvm(Attempt):
         return Explanation("\n".join(lines))
 
 
+def chosen(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
+    """Return the channels that a text such as ``"hog+hof"`` names, in the order in which they are known.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there is none.
+    """
+    names = channels.split("+") if isinstance(channels, str) else []
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"channels must be some of {', '.join(known)} with + between, got {channels!r}")
+    return tuple(name for name in known if name in names)
+
+
 def _train_linear(
     vectors: Array,
     codes: NDArray[np.intp],
@@ -153,9 +168,13 @@ def _train_linear(
     else:
         machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
         # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
-        basis, coordinates = np.linalg.qr(((vectors - means) / scales).T)
-        machine.fit(coordinates.T, codes)
-        found = machine.coef_ @ basis.T
+        vectors = (vectors - means) / scales
+        powers, directions = np.linalg.eigh(vectors @ vectors.T)
+        powers = np.maximum(powers, 1e-300)
+        spans = powers > 1e-12 * powers[-1]
+        lengths, directions = np.sqrt(powers[spans]), directions[:, spans]
+        machine.fit(directions * lengths, codes)
+        found = machine.coef_ / lengths @ directions.T @ vectors
         both = len(present) == 2
         weights[present] = np.concatenate([-found, found]) if both else found
         intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..features.trajectories import DenseTrajectories as Feature
 from ._encoded_svm import EncodedSvm, Encoding
-from ._svm import Mirror
+from ._svm import Mirror, chosen
 
 __all__ = ["DenseTrajectories"]
 
@@ -18,6 +18,8 @@ class DenseTrajectories(EncodedSvm):
 
     Parameters
     ----------
+    channels : str
+        Which descriptors are used, with + between.
     encoding : {"fisher", "words", "vlad"}
         How the descriptors of a clip become one vector, each channel by itself.
     n_words : int
@@ -38,11 +40,12 @@ class DenseTrajectories(EncodedSvm):
         The encoding of each channel.
     """
 
-    channels = ("trajectory", "hog", "hof", "mbh")
+    known_channels = ("trajectory", "hog", "hof", "mbh")
 
     def __init__(
         self,
         *,
+        channels: str = "trajectory+hog+hof+mbh",
         encoding: Encoding = "fisher",
         n_words: int = 32,
         n_samples: int = 20_000,
@@ -50,12 +53,16 @@ class DenseTrajectories(EncodedSvm):
         mirror: Mirror = "auto",
         random_state: int = 0,
     ) -> None:
+        self.channels = channels
         self.encoding = encoding
         self.n_words = n_words
         self.n_samples = n_samples
         self.C = C
         self.mirror = mirror
         self.random_state = random_state
+
+    def _channels(self) -> tuple[str, ...]:
+        return chosen(self.channels, self.known_channels)
 
     def _feature(self) -> Feature:
         return Feature()

@@ -14,4 +14,4 @@ class HofSvm(GridSvm):
     are those of `GridSvm`.
     """
 
-    channels = ("hof",)
+    known_channels = ("hof",)

@@ -18,7 +18,7 @@ class Hog3dBow(EncodedSvm):
     Parameters are those of `EncodedSvm`.
     """
 
-    channels = ("hog3d",)
+    known_channels = ("hog3d",)
 
     def _feature(self) -> Hog3d:
         return Hog3d()

@@ -14,6 +14,6 @@ class HogSvm(GridSvm):
     are those of `GridSvm`.
     """
 
-    channels = ("hog",)
+    known_channels = ("hog",)
     # The flow only tells how the camera moved.
     finest = 2

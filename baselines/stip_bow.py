@@ -18,7 +18,7 @@ class StipBow(EncodedSvm):
     Parameters are those of `EncodedSvm`.
     """
 
-    channels = ("hog", "hof")
+    known_channels = ("hog", "hof")
 
     def _feature(self) -> InterestPoints:
         return InterestPoints()

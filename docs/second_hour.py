@@ -165,7 +165,7 @@ print(f"{len(train)} clips to train on, {len(test)} to test, classes {', '.join(
 
 # %%
 reader = VolumeReader(size=48, margin=6)
-clips = Held(Lazy(data.clips, reader.read), lambda video: video.frames.nbytes, 2**26)
+clips = Held(Lazy(data.clips, reader.small.extract), lambda video: video["frames"].nbytes, 2**26)
 train_clips, test_clips = Lazy(train, clips.__getitem__), Lazy(test, clips.__getitem__)
 print("an input:", reader.draw(clips[0], rng).shape)
 

@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
 __all__ = ["Fisher", "Vlad", "Words", "power_normalised", "sample_rows"]
 
 Array = NDArray[np.float64]
+#: Descriptors are float32: an encoding of them is learned and looked up in single precision, in half of the time.
+Rows = NDArray[np.floating]
 
 # Variances of a mixture's components: below this they describe single points.
 _LEAST_VARIANCE = 1e-4
+# When a mixture is fitted: so many steps, or one that gains less in mean log-likelihood.
+_MOST_STEPS, _LEAST_GAIN = 50, 1e-2
+# Below this share of the largest, as a logarithm, a component's density counts for nothing.
+_LEAST_LOG = -40.0
 
 
-def sample_rows(arrays: Iterable[NDArray[np.floating]], n: int, rng: np.random.Generator) -> Array:
+def sample_rows(arrays: Iterable[Rows], n: int, rng: np.random.Generator) -> Rows:
     """Draw rows from a stream of arrays, each with the same chance (reservoir sampling: Vitter 1985).
 
     Parameters
@@ -37,15 +42,15 @@ def sample_rows(arrays: Iterable[NDArray[np.floating]], n: int, rng: np.random.G
 
     Returns
     -------
-    ndarray of float64, shape (min(n, rows in all), D)
-        In the order of the stream; of shape (0, 0) where there is no array.
+    ndarray, shape (min(n, rows in all), D)
+        In the order of the stream and of its type; of shape (0, 0) where there is no array.
     """
-    kept: Array | None = None
+    kept: Rows | None = None
     # The n smallest of random keys, one per row, are a uniform draw.
     keys, places, seen = np.full(n, np.inf), np.zeros(n, np.intp), 0
     for array in arrays:
         if kept is None:
-            kept = np.empty((n, array.shape[1]))
+            kept = np.empty((n, array.shape[1]), array.dtype)
         new = rng.random(len(array))
         both = np.concatenate([keys, new])
         chosen = np.argpartition(both, n - 1)[:n] if n else np.empty(0, np.intp)
@@ -82,10 +87,10 @@ class Words:
         The words.
     """
 
-    centres: Array
+    centres: Rows
 
     @classmethod
-    def learn(cls, sample: Array, n_words: int, random_state: int) -> Words:
+    def learn(cls, sample: Rows, n_words: int, random_state: int) -> Words:
         """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
         return cls(_centres(sample, n_words, random_state))
 
@@ -94,7 +99,7 @@ class Words:
         """Length of a vector."""
         return len(self.centres)
 
-    def encode(self, descriptors: NDArray[np.floating]) -> Array:
+    def encode(self, descriptors: Rows) -> Array:
         """Return the share of each word, shape (K,); zeros for no descriptor."""
         counts = np.bincount(_nearest(descriptors, self.centres), minlength=len(self.centres))
         return counts / max(len(descriptors), 1)
@@ -114,47 +119,37 @@ class Fisher:
         The mixture, its covariances diagonal.
     """
 
-    offset: Array
-    basis: Array
-    weights: Array
-    means: Array
-    variances: Array
+    offset: Rows
+    basis: Rows
+    weights: Rows
+    means: Rows
+    variances: Rows
 
     @classmethod
-    def learn(cls, sample: Array, n_components: int, random_state: int) -> Fisher:
+    def learn(cls, sample: Rows, n_components: int, random_state: int) -> Fisher:
         """Learn from a sample (n, D); there are no more components than a tenth of its rows."""
         sample = _two_at_least(sample)
         length = min(-(-sample.shape[1] // 2), len(sample))
         components = PCA(length, svd_solver="covariance_eigh").fit(sample)
-        reduced = components.transform(sample)
-        mixture = GaussianMixture(
-            max(min(n_components, len(sample) // 10), 1),
-            covariance_type="diag",
-            reg_covar=_LEAST_VARIANCE * max(float(reduced.var(axis=0).mean()), 1e-12),
-            max_iter=50,
-            tol=1e-2,
-            init_params="k-means++",
-            random_state=random_state,
-        )
-        mixture.fit(reduced)
-        fitted = (mixture.weights_, mixture.means_, mixture.covariances_)
-        return cls(components.mean_, components.components_, *fitted)
+        n_components = max(min(n_components, len(sample) // 10), 1)
+        mixture = _mixture(components.transform(sample), n_components, random_state)
+        return cls(components.mean_, components.components_, *mixture)
 
     @property
     def size(self) -> int:
         """Length of a vector."""
         return 2 * self.means.size
 
-    def encode(self, descriptors: NDArray[np.floating]) -> Array:
+    def encode(self, descriptors: Rows) -> Array:
         """Return the mean gradient of the log-likelihood, shape (2 K d,); zeros for no descriptor.
 
         With respect to means, then to standard deviations, each in units of its own Fisher information.
         """
         if not len(descriptors):
             return np.zeros(self.size)
-        x = (np.asarray(descriptors, np.float64) - self.offset) @ self.basis.T
+        x = (np.asarray(descriptors) - self.offset) @ self.basis.T
         deviations = np.sqrt(self.variances)
-        shares = self._shares(x)
+        shares, _ = _posteriors(x, self.weights, self.means, self.variances)
         # Sums of the descriptors and of their squares, each counted as far as it belongs to a component.
         mass, first, second = shares.sum(axis=0), shares.T @ x, shares.T @ (x * x)
         mass = mass[:, np.newaxis]
@@ -162,19 +157,7 @@ class Fisher:
         spread = (second - 2 * first * self.means + mass * self.means**2) / self.variances - mass
         root = len(x) * np.sqrt(self.weights)[:, np.newaxis]
         gradient = np.concatenate([(along / root).ravel(), (spread / (root * np.sqrt(2))).ravel()])
-        return power_normalised(gradient)
-
-    def _shares(self, x: Array) -> Array:
-        """Return the posterior of each component, shape (n, K)."""
-        precisions = 1 / self.variances
-        distances = (
-            x * x @ precisions.T
-            - 2 * x @ (self.means * precisions).T
-            + (self.means**2 * precisions).sum(axis=1)
-        )
-        logs = np.log(self.weights) - 0.5 * (distances + np.log(self.variances).sum(axis=1))
-        shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        return power_normalised(gradient.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,10 +173,10 @@ class Vlad:
         The words.
     """
 
-    centres: Array
+    centres: Rows
 
     @classmethod
-    def learn(cls, sample: Array, n_words: int, random_state: int) -> Vlad:
+    def learn(cls, sample: Rows, n_words: int, random_state: int) -> Vlad:
         """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
         return cls(_centres(sample, n_words, random_state))
 
@@ -202,7 +185,7 @@ class Vlad:
         """Length of a vector."""
         return self.centres.size
 
-    def encode(self, descriptors: NDArray[np.floating]) -> Array:
+    def encode(self, descriptors: Rows) -> Array:
         """Return the vector, shape (K D,); zeros for no descriptor."""
         x = np.asarray(descriptors, np.float64)
         nearest, sums = _nearest(x, self.centres), np.zeros_like(self.centres)
@@ -211,28 +194,74 @@ class Vlad:
         return power_normalised((sums / np.where(length > 0, length, 1.0)).ravel())
 
 
-def _two_at_least(sample: Array) -> Array:
+def _two_at_least(sample: Rows) -> Rows:
     """Fill up a sample with two rows that differ: where hardly anything moved there is nothing to learn from."""
-    more = np.tile([[1.0], [0.0]], sample.shape[1])
+    more = np.tile([[1.0], [0.0]], sample.shape[1]).astype(sample.dtype)
     return np.concatenate([sample, more[: max(2 - len(sample), 0)]])
 
 
-def _centres(sample: Array, n_words: int, random_state: int) -> Array:
+def _centres(sample: Rows, n_words: int, random_state: int) -> Rows:
     sample = _two_at_least(sample)
-    n_distinct = len(np.unique(sample, axis=0))
-    n_words = min(n_words, n_distinct)
-    # Some rows for each word tell where to begin as well as all do.
-    few = sample[:: max(len(sample) // max(10 * n_words, 1000), 1)]
-    few = few if len(np.unique(few, axis=0)) >= n_words else sample
-    first, _ = kmeans_plusplus(few, n_words, random_state=random_state)
-    means = KMeans(n_words, init=first, n_init=1, max_iter=15).fit(sample)
-    return np.asarray(means.cluster_centers_, np.float64)
+    n_words = min(n_words, _n_distinct(sample))
+    first = _first_centres(sample, n_words, random_state)
+    return np.asarray(KMeans(n_words, init=first, n_init=1, max_iter=15).fit(sample).cluster_centers_)
 
 
-def _nearest(descriptors: NDArray[np.floating], centres: Array) -> NDArray[np.intp]:
+def _mixture(x: Rows, n_components: int, random_state: int) -> tuple[Rows, Rows, Rows]:
+    """Fit a mixture of Gaussians with diagonal covariances by expectation and maximisation (Dempster et al. 1977).
+
+    As scikit-learn's, which is slow in single precision: it computes with numbers too small for its exponent.
+
+    Returns
+    -------
+    weights, means, variances : ndarray, shape (K,), (K, d) and (K, d)
+    """
+    least = _LEAST_VARIANCE * max(float(x.var(axis=0).mean()), 1e-12)
+    squares, before = x * x, -np.inf
+    nearest = _nearest(x, _first_centres(x, n_components, random_state))
+    shares = np.eye(n_components, dtype=x.dtype)[nearest]
+    for _ in range(_MOST_STEPS):
+        mass = np.maximum(shares.sum(axis=0), 1e-6)[:, np.newaxis]
+        means = shares.T @ x / mass
+        variances = np.maximum(shares.T @ squares / mass - means * means, 0) + x.dtype.type(least)
+        weights = mass[:, 0] / mass.sum()
+        shares, likelihood = _posteriors(x, weights, means, variances)
+        if likelihood - before < _LEAST_GAIN:
+            break
+        before = likelihood
+    return weights, means, variances
+
+
+def _posteriors(x: Rows, weights: Rows, means: Rows, variances: Rows) -> tuple[Rows, float]:
+    """Return each component's share of each row (n, K), and the mean log-likelihood."""
+    precisions = 1 / variances
+    distances = x * x @ precisions.T - 2 * x @ (means * precisions).T + (means**2 * precisions).sum(axis=1)
+    logs = np.log(weights) - 0.5 * (distances + np.log(2 * np.pi * variances).sum(axis=1))
+    highest = logs.max(axis=1, keepdims=True)
+    # Numbers too small for single precision's exponent would be many times slower.
+    shares = np.exp(np.maximum(logs - highest, _LEAST_LOG))
+    total = shares.sum(axis=1, keepdims=True)
+    return shares / total, float((np.log(total) + highest).mean(dtype=np.float64))
+
+
+def _first_centres(sample: Rows, n: int, random_state: int) -> Rows:
+    """Choose rows to begin with, more likely those far from the others (k-means++: Arthur and Vassilvitskii 2007)."""
+    # Some rows for each centre tell where to begin as well as all do.
+    few = sample[:: max(len(sample) // max(10 * n, 1000), 1)]
+    few = few if _n_distinct(few) >= n else sample
+    centres, _ = kmeans_plusplus(few.astype(np.float64), n, random_state=random_state)
+    return np.asarray(centres, sample.dtype)
+
+
+def _n_distinct(rows: Rows) -> int:
+    # By adding nothing -0 becomes 0.
+    return len({row.tobytes() for row in rows + 0})
+
+
+def _nearest(descriptors: Rows, centres: Rows) -> NDArray[np.intp]:
     """Return the index of the nearest centre of each row; of equally near ones the first."""
     if not len(descriptors):
         return np.empty(0, np.intp)
     # Single precision tells apart what counts, in half of the time.
-    x, words = np.asarray(descriptors, np.float32), centres.astype(np.float32)
+    x, words = np.asarray(descriptors, np.float32), np.asarray(centres, np.float32)
     return np.argmin((words * words).sum(axis=1) - 2 * x @ words.T, axis=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .clip import Clip
 
-__all__ = ["background_flow", "camera_shift", "optical_flow", "stabilise", "working_frames"]
+__all__ = ["background_flow", "camera_shift", "optical_flow", "stabilise", "thinned", "working_frames"]
 
 Method = Literal["dis", "farneback"]
 
@@ -37,6 +37,11 @@ def single_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
+def thinned(fps: float, max_fps: float = 30.0) -> int:
+    """Return the n of which every n-th frame is kept, so that there are about ``max_fps`` per second or fewer."""
+    return max(1, round(fps / max_fps))
+
+
 def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[NDArray[np.uint8], float]:
     """Bring a clip to a size and a frame rate at which its motion can be measured.
 
@@ -59,7 +64,7 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
     fps : float
         Their frame rate.
     """
-    stride = max(1, round(clip.fps / max_fps))
+    stride = thinned(clip.fps, max_fps)
     frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
     scale = min(2.0, side / min(clip.height, clip.width))
     if round(clip.height * scale) == clip.height and round(clip.width * scale) == clip.width:

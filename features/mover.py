@@ -62,7 +62,8 @@ def follow(
     with single_thread():
         for plane, (down, right), target in zip(planes, centres, out, strict=True):
             window = _cut(plane, right - width / 2, down - height / 2, (width, height))
-            target[...] = cv2.resize(window, size[::-1], interpolation=interpolation)
+            resized = cv2.resize(window, size[::-1], interpolation=interpolation)
+            target[...] = resized.reshape(target.shape)
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -26,6 +26,8 @@ _STILL, _WILD, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
 _FRAME = 1 / 25
 # Longest flow that counts as none, in pixels per frame, and what keeps empty histograms from dividing by zero.
 _NO_FLOW, _EPSILON = 0.4, 0.05
+# Fields of flow that are worked on at once.
+_PIECE = 60
 # Channel: bins.
 _BINS = {"hog": 8, "hof": 9, "mbhx": 8, "mbhy": 8}
 
@@ -93,14 +95,27 @@ class DenseTrajectories:
         """
         side = min(max(min(clip.height, clip.width), _SIDES[0]), _SIDES[1])
         frames, fps = working_frames(clip, side)
-        flow = optical_flow(frames, self.method)
-        free = flow - background_flow(frames, flow)
-        found = [
-            self._at_scale(frames, flow, free, scale, fps)
-            for scale in (2 ** (-step / 2) for step in range(self.scales))
-            if scale == 1 or scale * min(frames.shape[1:]) >= 32
-        ]
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        n_fields = len(frames) - 1
+        wanted = self.length * _FRAME * fps
+        length = min(round(wanted), max(2 * n_fields // 3, 1), n_fields)
+        least = 32 / min(frames.shape[1:])
+        scales = [scale for scale in 2 ** (-np.arange(self.scales) / 2) if scale == 1 or scale >= least]
+        going = [_Tracks.none(length) for _ in scales]
+        found: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in scales]
+        flow = free = np.empty((0, *frames.shape[1:], 2), np.float32)
+        for begin in range(0, max(n_fields, 1), _PIECE):
+            # Trajectories that end in this piece began in the one before.
+            first = max(begin - length, 0)
+            piece = frames[begin : begin + _PIECE + 1]
+            new = optical_flow(piece, self.method)
+            flow = np.concatenate([flow[len(flow) - begin + first :], new])
+            free = np.concatenate([free[len(free) - begin + first :], new - background_flow(piece, new)])
+            fields = _Fields(frames[first : begin + len(piece)], flow, free, first, n_fields, fps)
+            for index, scale in enumerate(scales):
+                part, going[index] = self._at_scale(fields.resized(scale), going[index], begin, wanted)
+                found[index].append(part)
+        parts = [part for pieces in found for part in pieces]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def mirror(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return what descriptors (n, D) of a channel would be, had left and right been exchanged."""
@@ -117,91 +132,58 @@ class DenseTrajectories:
         return np.concatenate(mirrored, axis=1)
 
     def _at_scale(
-        self,
-        frames: NDArray[np.uint8],
-        flow: NDArray[np.float32],
-        free: NDArray[np.float32],
-        scale: float,
-        fps: float,
-    ) -> dict[str, NDArray[np.float32]]:
-        height, width = (max(round(n * scale), 1) for n in frames.shape[1:])
-        frames = np.stack([_resized(frame, height, width) for frame in frames])
-        flow, free = (
-            np.stack([_resized(field, height, width) for field in fields]) * np.float32(scale)
-            if len(fields)
-            else fields
-            for fields in (flow, free)
-        )
+        self, fields: _Fields, going: _Tracks, begin: int, wanted: float
+    ) -> tuple[dict[str, NDArray[np.float32]], _Tracks]:
+        """Go on with tracks from one field on; describe those that end."""
+        (height, width), length = fields.frames.shape[1:], going.points.shape[1] - 1
         # Speeds are compared and histogrammed in pixels per 1/25 s.
-        wanted, rate = self.length * _FRAME * fps, np.float32(_FRAME * fps)
-        length = min(round(wanted), max(2 * len(flow) // 3, 1), len(flow))
-        points, starts, steps = self._tracks(frames, flow, free, length)
-        kept = _valid(points / scale, steps / scale, float(rate), min(length / wanted, 1.0))
-        points, starts, steps = points[kept], starts[kept], steps[kept]
-        described = self._along(frames, free * rate, points[:, :-1], starts)
-        middle, span = points[:, length // 2], max(len(frames) - 1, 1)
-        total = np.linalg.norm(steps, axis=2).sum(axis=1)
+        rate = np.float32(_FRAME * fields.fps)
+        done, going = self._tracked(fields, going, begin)
+        scale, share = fields.scale, min(length / wanted, 1.0)
+        done = done.only(_valid(done.points / scale, done.steps / scale, float(rate), share))
+        points, n = done.points, len(done.points)
+        described = self._along(fields.frames, fields.free * rate, points[:, :-1], done.starts - fields.first)
+        middle, span = points[:, length // 2], max(fields.n_fields, 1)
+        total = np.linalg.norm(done.steps, axis=2).sum(axis=1)
         place = np.stack(
             [
                 middle[:, 0] / width,
                 middle[:, 1] / height,
-                (starts + length / 2) / span,
-                np.full(len(points), scale),
-                total / max(length, 1) * fps / height,
+                (done.starts + length / 2) / span,
+                np.full(n, scale),
+                total / max(length, 1) * fields.fps / height,
             ],
             axis=1,
         )
-        shape = _stretched(steps, self.length) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
-        arrays = {"trajectory": shape.reshape(len(points), 2 * self.length), **described, "place": place}
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+        shape = _stretched(done.steps, self.length) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
+        arrays = {"trajectory": shape.reshape(n, 2 * self.length), **described, "place": place}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}, going
 
-    def _tracks(
-        self, frames: NDArray[np.uint8], flow: NDArray[np.float32], free: NDArray[np.float32], length: int
-    ) -> tuple[Array, NDArray[np.intp], Array]:
-        """Track points.
-
-        Returns
-        -------
-        points : ndarray, shape (n, length + 1, 2)
-            Right and down, in pixels.
-        starts : ndarray of int, shape (n,)
-            The frame of the first point.
-        steps : ndarray, shape (n, length, 2)
-            Displacements against the ground.
-        """
-        height, width = frames.shape[1:]
-        alive = np.empty((0, length + 1, 2))
-        moved = np.empty((0, length, 2))
-        ages = np.empty(0, np.intp)
-        done: list[tuple[Array, NDArray[np.intp], Array]] = []
-        for index in range(len(flow) if length else 0):
-            if index + length <= len(flow):
-                new = self._new_points(frames[index], alive[np.arange(len(alive)), ages])
-                alive = np.concatenate([alive, np.zeros((len(new), length + 1, 2))])
-                moved = np.concatenate([moved, np.zeros((len(new), length, 2))])
-                ages = np.concatenate([ages, np.zeros(len(new), np.intp)])
-                alive[len(alive) - len(new) :, 0] = new
-            rows = np.arange(len(alive))
-            now = alive[rows, ages]
+    def _tracked(self, fields: _Fields, going: _Tracks, begin: int) -> tuple[_Tracks, _Tracks]:
+        """Track points through the fields from one on; return the whole tracks and those still on their way."""
+        (height, width), length = fields.frames.shape[1:], going.points.shape[1] - 1
+        whole = [_Tracks.none(length)]
+        for index in range(begin, fields.first + len(fields.flow) if length else begin):
+            frame, flow, free = (
+                array[index - fields.first] for array in (fields.frames, fields.flow, fields.free)
+            )
+            if index + length <= fields.n_fields:
+                going = going.joined(
+                    _Tracks.starting(self._new_points(frame, going.now(index)), index, length)
+                )
+            now, rows, ages = going.now(index), np.arange(len(going.points)), index - going.starts
             column, row = np.rint(now).astype(np.intp).T
             column, row = column.clip(0, width - 1), row.clip(0, height - 1)
-            smooth = np.stack([_median(flow[index, ..., part]) for part in (0, 1)], axis=-1)
-            ground = flow[index] - free[index]
+            smooth = np.stack([_median(flow[..., part]) for part in (0, 1)], axis=-1)
             step = smooth[row, column]
-            alive[rows, ages + 1] = now + step
-            moved[rows, ages] = step - ground[row, column]
-            ages += 1
-            there = alive[rows, ages]
+            going.points[rows, ages + 1] = now + step
+            going.steps[rows, ages] = step - (flow - free)[row, column]
+            there = going.now(index + 1)
             inside = ((there >= 0) & (there <= [width - 1, height - 1])).all(axis=1)
-            whole = inside & (ages == length)
-            starts = np.full(int(whole.sum()), index + 1 - length)
-            done.append((alive[whole], starts, moved[whole]))
-            going = inside & ~whole
-            alive, moved, ages = alive[going], moved[going], ages[going]
-        if not done:
-            return alive, ages, moved
-        points, starts, steps = (np.concatenate(parts) for parts in zip(*done, strict=True))
-        return points, starts, steps
+            ended = ages + 1 == length
+            whole.append(going.only(inside & ended))
+            going = going.only(inside & ~ended)
+        return whole[0].joined(*whole[1:]), going
 
     def _new_points(self, frame: NDArray[np.uint8], taken: Array) -> Array:
         """Return points of the grid with enough texture, in whose cells nothing is tracked."""
@@ -244,6 +226,71 @@ class DenseTrajectories:
         return {**flat, "mbh": mbh}
 
 
+@dataclass(frozen=True, eq=False)
+class _Tracks:
+    """Points on their way.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, length + 1, 2)
+        Right and down, in pixels; of unfinished tracks what is still to come is 0.
+    starts : ndarray of int, shape (n,)
+        The frame of the first point.
+    steps : ndarray, shape (n, length, 2)
+        Displacements against the ground.
+    """
+
+    points: Array
+    starts: NDArray[np.intp]
+    steps: Array
+
+    @classmethod
+    def none(cls, length: int) -> _Tracks:
+        return cls.starting(np.empty((0, 2)), 0, length)
+
+    @classmethod
+    def starting(cls, places: Array, index: int, length: int) -> _Tracks:
+        n = len(places)
+        points = np.zeros((n, length + 1, 2))
+        points[:, 0] = places
+        return cls(points, np.full(n, index, np.intp), np.zeros((n, length, 2)))
+
+    def joined(self, *others: _Tracks) -> _Tracks:
+        parts = (self, *others)
+        return _Tracks(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(self)))
+
+    def only(self, kept: NDArray[np.bool_]) -> _Tracks:
+        return _Tracks(*(array[kept] for array in vars(self).values()))
+
+    def now(self, index: int) -> Array:
+        """Return where they are in a frame."""
+        return self.points[np.arange(len(self.points)), index - self.starts]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fields:
+    """A piece of a clip at one scale: its frames, flow, and flow against the ground."""
+
+    frames: NDArray[np.uint8]
+    flow: NDArray[np.float32]
+    free: NDArray[np.float32]
+    first: int  # where in the clip the piece begins
+    n_fields: int  # of flow in the whole clip
+    fps: float
+    scale: float = 1.0
+
+    def resized(self, scale: float) -> _Fields:
+        height, width = (max(round(n * scale), 1) for n in self.frames.shape[1:])
+        frames = np.stack([_resized(frame, height, width) for frame in self.frames])
+        flow, free = (
+            np.stack([_resized(field, height, width) for field in fields]) * np.float32(scale)
+            if len(fields)
+            else fields
+            for fields in (self.flow, self.free)
+        )
+        return replace(self, frames=frames, flow=flow, free=free, scale=scale)
+
+
 def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     if image.shape[:2] == (height, width):
         return image
@@ -277,7 +324,7 @@ def _valid(points: Array, steps: Array, rate: float = 1.0, share: float = 1.0) -
     Parameters
     ----------
     points, steps : ndarray
-        See `_tracks`; pixels are of scale 1.
+        See `_Tracks`; pixels are of scale 1.
     rate : float
         Frames per 1/25 s.
     share : float

@@ -1,39 +1,108 @@
-"""Volumes of grey video for nets: a fixed number of small frames at a fixed rate."""
+"""Volumes of video for nets: a fixed number of small frames at a fixed rate, of what a clip shows or how it moves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .cache import Arrays
 from .clip import Clip
+from .flow import single_thread, thinned
+from .motion import Motion, observe
+from .mover import follow, mover_size
 
-Frames = NDArray[np.uint8]
+__all__ = ["CHANNELS", "Input", "Order", "SmallVideo", "View", "VolumeReader"]
+
+Input = Literal["grey", "colour", "gradients", "flow"]
+View = Literal["frame", "person"]
+Order = Literal["kept", "shuffled", "still"]
 Volume = NDArray[np.float32]
+
+#: Channels of each input.
+CHANNELS: dict[Input, int] = {"grey": 1, "colour": 3, "gradients": 5, "flow": 2}
+
+# Faster than this, in heights of the mover per second, is no body but an error of the flow.
+_FASTEST = 10.0
+# What is added on each side of the mover, as a share of its size.
+_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
 class SmallVideo:
-    """A clip made small: what stays in memory between the epochs.
+    """A clip made small, of at most about 30 frames per second.
 
-    Attributes
+    Parameters
     ----------
-    frames : ndarray of uint8, shape (T, H, W)
-    fps : float
-        Frames per second.
+    input : {"grey", "colour", "gradients", "flow"}
+        What is kept: grey or coloured frames, the flow between them, or grey frames and flow.
+    view : {"frame", "person"}
+        Whether the whole frame is made small, or a square about the mover that goes with it.
+    side : int
+        Pixels of the height and of the width.
     """
 
-    frames: Frames
-    fps: float
+    input: Input = "grey"
+    view: View = "frame"
+    side: int = 72
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("input", self.input, get_args(Input)),
+            ("view", self.view, get_args(View)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+    def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
+        """Make a clip small.
+
+        Returns
+        -------
+        dict
+            ``"frames"`` (T, side, side, 1 or 3) of uint8 where they are wanted, ``"flow"`` (T, side, side, 2) of
+            float16 where it is, right and down in heights of the mover per second, without the camera's; ``"fps"``.
+        """
+        needs_motion = self.view == "person" or self.input in ("gradients", "flow")
+        motion = observe(clip) if needs_motion else None
+        stride = thinned(clip.fps)
+        small: dict[str, NDArray[Any]] = {"fps": np.array(clip.fps / stride)}
+        if self.input != "flow":
+            frames = Clip(clip.frames[::stride], clip.fps / stride)
+            planes = _coloured(frames.frames) if self.input == "colour" else frames.grey()[..., np.newaxis]
+            small["frames"] = np.rint(self._made_small(planes, motion)).astype(np.uint8)
+        if motion is not None and self.input in ("gradients", "flow"):
+            height = motion.track.body_height
+            fields = motion.flow * np.float32(motion.fps / height)
+            # Behind the last frame there is no flow: it goes on as it was.
+            fields = (
+                np.concatenate([fields, fields[-1:]]) if len(fields) else np.zeros((1, *_shape(motion), 2))
+            )
+            small["flow"] = self._made_small(fields.clip(-_FASTEST, _FASTEST), motion).astype(np.float16)
+        return small
+
+    def _made_small(self, planes: NDArray[Any], motion: Motion | None) -> NDArray[np.float32]:
+        size = (self.side, self.side)
+        if motion is None or self.view == "frame":
+            with single_thread():
+                small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
+            return np.stack(small).reshape(len(planes), *size, planes.shape[-1]).astype(np.float32)
+        # The flow's frames may be of another size.
+        scale = np.array(planes.shape[1:3]) / _shape(motion)
+        extent = max(mover_size(motion, _MARGIN))
+        centres = motion.track.centres[: len(planes)] * scale
+        return follow(planes, centres, (extent * scale[0], extent * scale[1]), size)
 
 
-def _check(frames: int, rate: float, size: int) -> None:
-    if not (frames >= 1 and rate > 0 and size >= 1):
-        raise ValueError(
-            f"a volume needs frames, a rate and a size above zero, got {frames}, {rate} and {size}"
-        )
+def _shape(motion: Motion) -> tuple[int, int]:
+    return motion.frames.shape[1], motion.frames.shape[2]
+
+
+def _coloured(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return frames if frames.ndim == 4 else np.repeat(frames[..., np.newaxis], 3, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -50,12 +119,17 @@ class VolumeReader:
     size : int
         Pixels of the height and of the width.
     margin : int
-        Pixels that a random crop may move; the whole frame is made ``size + margin`` high and wide, so that
+        Pixels that a random crop may move; what is seen is made ``size + margin`` high and wide, so that
         nobody is cut off.
     brightness : float
-        Largest random change of contrast and brightness, as a share of the deviation.
-    subtract_background : bool
-        Whether each pixel's mean over the volume is taken away, which leaves what moves.
+        Largest random change of contrast and brightness of frames, as a share of the deviation.
+    input, view
+        See `SmallVideo`. A volume of gradients has five channels: the frame, its gradients right and down, and the
+        flow (the hardwired layer of Ji et al. 2013).
+    order : {"kept", "shuffled", "still"}
+        Whether the frames of a volume are in order; the others are controls: in any order, or one of them repeated.
+    stacked : bool
+        Whether the frames are channels of one picture, (H, W, T * C), as for nets without a time axis.
     """
 
     frames: int = 16
@@ -63,127 +137,100 @@ class VolumeReader:
     size: int = 64
     margin: int = 8
     brightness: float = 0.1
-    subtract_background: bool = False
+    input: Input = "grey"
+    view: View = "frame"
+    order: Order = "kept"
+    stacked: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.frames, self.rate, self.size)
+        if not (self.frames >= 1 and self.rate > 0 and self.size >= 1):
+            raise ValueError(
+                f"a volume needs frames, a rate and a size above zero, got {self.frames}, {self.rate} and {self.size}"
+            )
+        if self.order not in get_args(Order):
+            raise ValueError(f"order must be one of {', '.join(get_args(Order))}, got {self.order!r}")
 
-    def read(self, clip: Clip) -> SmallVideo:
-        """Return the clip's frames in grey, ``size + margin`` pixels high and wide."""
-        side = self.size + self.margin
-        small = [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in clip.grey()]
-        return SmallVideo(np.stack(small), clip.fps)
+    @property
+    def small(self) -> SmallVideo:
+        """What is kept of a clip between the epochs."""
+        return SmallVideo(self.input, self.view, self.size + self.margin)
 
-    def _span(self, video: SmallVideo) -> int:
-        """Return how many frames of the video a volume reaches over."""
-        return int((self.frames - 1) * self._step(video)) + 1
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a volume."""
+        channels = CHANNELS[self.input]
+        if self.stacked:
+            return self.size, self.size, self.frames * channels
+        return self.frames, self.size, self.size, channels
 
-    def _step(self, video: SmallVideo) -> float:
-        return max(video.fps / self.rate, 1.0)
-
-    def _cut(self, video: SmallVideo, start: int, top: int, left: int) -> NDArray[np.float32]:
-        places = start + (np.arange(self.frames) * self._step(video)).astype(int)
-        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
-        return video.frames[places % len(video.frames), rows, columns].astype(np.float32)
-
-    def _normalise(self, volume: NDArray[np.float32]) -> Volume:
-        """Return mean 0 and variance 1 over the volume, which then has one channel; a constant stays 0."""
-        volume = volume - volume.mean(axis=0 if self.subtract_background else None)
-        deviation = float(volume.std())
-        return (volume / np.float32(max(deviation, 1.0)))[..., np.newaxis]
-
-    def draw(self, video: SmallVideo, rng: np.random.Generator) -> Volume:
-        """Return a volume from a random time and place, mirrored half of the time, shape (T, H, W, 1)."""
-        start = int(rng.integers(max(len(video.frames) - self._span(video), 0) + 1))
+    def draw(self, video: Arrays, rng: np.random.Generator) -> Volume:
+        """Return a volume from a random time and place, mirrored half of the time, of `shape`."""
+        start = int(rng.integers(self._last(video) + 1))
         top, left = (int(value) for value in rng.integers(self.margin + 1, size=2))
-        volume = self._normalise(self._cut(video, start, top, left))
-        if rng.random() < 0.5:
-            volume = volume[:, :, ::-1]
+        mirrored = rng.random() < 0.5
         contrast, shift = rng.uniform(-self.brightness, self.brightness, 2)
-        return (volume * np.float32(1 + contrast) + np.float32(shift)).astype(np.float32)
+        return self._volume(video, start, top, left, rng, mirrored, 1 + contrast, shift)
 
-    def views(self, video: SmallVideo, n: int) -> Volume:
-        """Return ``n`` volumes at evenly spaced times from the middle of the frame, shape (n, T, H, W, 1)."""
-        last = max(len(video.frames) - self._span(video), 0)
+    def views(self, video: Arrays, n: int) -> Volume:
+        """Return at most ``n`` volumes at evenly spaced times from the middle of what is seen, shape (n, *shape)."""
+        last, middle = self._last(video), self.margin // 2
         starts = np.unique(np.linspace(0, last, n).round().astype(int)) if n > 1 else [last // 2]
-        middle = self.margin // 2
-        return np.stack([self._normalise(self._cut(video, int(start), middle, middle)) for start in starts])
+        rng = np.random.default_rng(0)
+        return np.stack([self._volume(video, int(start), middle, middle, rng) for start in starts])
+
+    def _step(self, video: Arrays) -> float:
+        return max(float(video["fps"]) / self.rate, 1.0)
+
+    def _last(self, video: Arrays) -> int:
+        """Return the last frame at which a volume can start."""
+        n_frames = len(video["flow" if self.input == "flow" else "frames"])
+        return max(n_frames - int((self.frames - 1) * self._step(video)) - 1, 0)
+
+    def _volume(
+        self,
+        video: Arrays,
+        start: int,
+        top: int,
+        left: int,
+        rng: np.random.Generator,
+        mirrored: bool = False,
+        contrast: float = 1.0,
+        shift: float = 0.0,
+    ) -> Volume:
+        places = start + (np.arange(self.frames) * self._step(video)).astype(int)
+        if self.order == "shuffled":
+            places = rng.permutation(places)
+        elif self.order == "still":
+            places[:] = places[len(places) // 2]
+        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
+
+        def cut(planes: NDArray[Any]) -> NDArray[np.float32]:
+            part = planes[places % len(planes), rows, columns].astype(np.float32)
+            return part[:, :, ::-1] if mirrored else part
+
+        parts = []
+        if "frames" in video:
+            frames = _normalised(cut(video["frames"])) * np.float32(contrast) + np.float32(shift)
+            parts.append(frames)
+            if self.input == "gradients":
+                parts += [_gradient(frames, axis) for axis in (2, 1)]
+        if "flow" in video:
+            # What goes right goes left in a mirror.
+            parts.append(cut(video["flow"]) * np.array([-1 if mirrored else 1, 1], np.float32))
+        volume = np.concatenate(parts, axis=-1)
+        if self.stacked:
+            volume = volume.transpose(1, 2, 0, 3)
+        return np.ascontiguousarray(volume).reshape(self.shape)
 
 
-@dataclass(frozen=True)
-class MotionReader:
-    """Cut volumes of motion out of clips: how much each cell of a coarse grid changes, centred on what moves.
+def _normalised(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring frames to mean 0 and variance 1 over the volume; a constant stays 0."""
+    frames = frames - frames.mean()
+    return frames / np.float32(max(float(frames.std()), 1.0))
 
-    The magnitude of the temporal difference stands in for the flow (the hardwired channels of Ji et al. 2013).
 
-    Parameters
-    ----------
-    frames : int
-        Differences in a volume.
-    rate : float
-        Differences per second.
-    grid : int
-        Cells of the height and of the width.
-    cell : int
-        Pixels of a cell; the frame's short side is made ``grid * cell`` pixels.
-    margin : int
-        Pixels that the centre is moved at random in training.
-    """
-
-    frames: int = 12
-    rate: float = 12.5
-    grid: int = 16
-    cell: int = 4
-    margin: int = 4
-
-    def __post_init__(self) -> None:
-        _check(self.frames, self.rate, self.grid)
-
-    def read(self, clip: Clip) -> SmallVideo:
-        """Return the differences between small grey frames ``1 / rate`` seconds apart, at the clip's own rate."""
-        side = self.grid * self.cell
-        scale = side / min(clip.height, clip.width)
-        size = (max(round(clip.width * scale), side), max(round(clip.height * scale), side))
-        small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.grey()]
-        step = min(max(round(clip.fps / self.rate), 1), len(small) - 1)
-        changes = [cv2.absdiff(later, frame) for frame, later in zip(small, small[step:], strict=False)]
-        return SmallVideo(np.stack(changes) if step else np.zeros((1, *small[0].shape), np.uint8), clip.fps)
-
-    def _places(self, video: SmallVideo, share: float) -> NDArray[np.intp]:
-        """Return the frames of the volume that starts at a share of the possible starts."""
-        places = (np.arange(self.frames) * max(video.fps / self.rate, 1.0)).astype(np.intp)
-        free = max(len(video.frames) - 1 - int(places[-1]), 0)
-        return (places + round(share * free)) % len(video.frames)
-
-    def _cut(self, video: SmallVideo, share: float, shift: tuple[int, int]) -> NDArray[np.float32]:
-        """Return cells (T, grid, grid) around the centre of motion, moved by ``shift`` pixels."""
-        part = video.frames[self._places(video, share)]
-        energy = part.astype(np.float32).sum(axis=0) ** 2
-        side, total = self.grid * self.cell, max(float(energy.sum()), 1.0)
-        corner = []
-        for axis in range(2):
-            centre = float(energy.sum(axis=1 - axis) @ np.arange(energy.shape[axis])) / total
-            corner.append(round(centre) + shift[axis])
-        padded = np.pad(part, ((0, 0), (side, side), (side, side)))
-        top, left = (
-            min(max(at + side // 2, 0), n + side) for at, n in zip(corner, energy.shape, strict=True)
-        )
-        box = padded[:, top : top + side, left : left + side].astype(np.float32)
-        return box.reshape(self.frames, self.grid, self.cell, self.grid, self.cell).mean(axis=(2, 4))
-
-    @staticmethod
-    def _normalise(volume: NDArray[np.float32]) -> Volume:
-        root: Volume = np.sqrt(volume)
-        root /= max(float(root.std()), 0.5)
-        return root[..., np.newaxis]
-
-    def draw(self, video: SmallVideo, rng: np.random.Generator) -> Volume:
-        """Return a volume from a random time, moved and mirrored at random, shape (T, grid, grid, 1)."""
-        down, right = (int(value) for value in rng.integers(-self.margin, self.margin + 1, size=2))
-        volume = self._normalise(self._cut(video, float(rng.random()), (down, right)))
-        return volume[:, :, ::-1] if rng.random() < 0.5 else volume
-
-    def views(self, video: SmallVideo, n: int) -> Volume:
-        """Return ``n`` volumes at evenly spaced times, shape (n, T, grid, grid, 1)."""
-        shares = np.linspace(0, 1, n) if n > 1 else np.array([0.5])
-        return np.stack([self._normalise(self._cut(video, float(share), (0, 0))) for share in shares])
+def _gradient(frames: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return central differences along an axis, 0 where it has one pixel."""
+    if frames.shape[axis] < 2:
+        return np.zeros_like(frames)
+    return np.gradient(frames, axis=axis)

@@ -209,6 +209,9 @@ class Training:
         Options of the method, such as ``{"momentum": 0.9}``.
     schedule : callable
         Returns the learning rate from the step, the number of steps and the peak, such as ``optim.cosine``.
+    trained : str
+        Path of the module whose parameters change, such as ``"15"``; all others keep their initial values. Empty for
+        all.
 
     Raises
     ------
@@ -229,6 +232,7 @@ class Training:
     method: Callable[..., tuple[Array, list[float]]] = optim.adamw
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: Callable[[int, int, float], float] = optim.one_cycle
+    trained: str = ""
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1:
@@ -365,7 +369,8 @@ class _Run:
         aside = np.zeros(len(samples), bool) if held_out is None else held_out
         self.train_on, self.validate_on = np.flatnonzero(~aside), np.flatnonzero(aside)
         self.x, self.gradient = net.get_parameters()
-        decay = {"weight_decay": how.weight_decay * _decays(net)} if how.weight_decay else {}
+        self.trains = _of_module(net, how.trained)
+        decay = {"weight_decay": how.weight_decay * _decays(net) * self.trains} if how.weight_decay else {}
         self.options = {**decay, **how.options}
         self.state: dict[str, Any] = dict(self.options)
         self.n_batches = ceil(len(self.train_on) / how.batch_size)
@@ -430,6 +435,8 @@ class _Run:
             right = int((scores.argmax(axis=1) == targets).sum())
             self.gradient.fill(0)
             self.net.backward(x, criterion.backward(scores, targets), input_grad=False)
+            if self.how.trained:
+                self.gradient *= self.trains
             self._clip()
             return criterion.forward(scores, targets), self.gradient
 
@@ -515,6 +522,16 @@ class _Run:
         self.kept = content["kept"] or content["net"]
         for name, rng in self._generators().items():
             rng.bit_generator.state = content["generators"][name]
+
+
+def _of_module(net: nn.Module, path: str) -> Array:
+    """Return 1 for the parameters of a module and of those inside, 0 for others."""
+    parameters = net.parameters()
+    inside = [not path or name.startswith(f"{path}.") for name in parameters]
+    if not any(inside):
+        raise ValueError(f"the net has no module {path!r} with parameters; they are {', '.join(parameters)}")
+    values = [parameter.value for parameter in parameters.values()]
+    return np.concatenate([np.full(v.size, part, v.dtype) for v, part in zip(values, inside, strict=True)])
 
 
 def _decays(net: nn.Module) -> Array:

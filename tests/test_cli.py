@@ -208,13 +208,15 @@ def test_compare_a_store_with_itself(folder, call):
 
 def test_lists(folder, call):
     attempts = {row["name"]: row for row in json.loads(call("list", "attempts", "--json")[1])}
-    families = {name: attempts[name]["family"] for name in ("chance", "majority", "rules", "mlp", "convnet")}
+    families = {
+        name: attempts[name]["family"] for name in ("chance", "majority", "rules", "mlp-flow", "convnet-3d")
+    }
     assert families == {
         "chance": "floor",
         "majority": "floor",
         "rules": "rules",
-        "mlp": "dense",
-        "convnet": "convnet",
+        "mlp-flow": "dense",
+        "convnet-3d": "convnet",
     }
     assert {attempts[name]["family"] for name in ("hog-svm", "hof-svm", "hog-hof-mbh-svm")} == {"features"}
     assert not any(row["about"].startswith("cannot load") for row in attempts.values())

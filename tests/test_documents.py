@@ -1,5 +1,6 @@
 """The examples of the documents, run as a reader would."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -154,3 +155,16 @@ def test_the_tables_of_performance():
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert table.count("\n|") > 15
     assert table in text
+
+
+def test_the_table_of_descriptors():
+    """It is that of the result that lies beside the document."""
+    rows = json.loads((ROOT / "docs/descriptors.json").read_text(encoding="utf-8"))
+    lines = (ROOT / "docs/features.md").read_text(encoding="utf-8").splitlines()
+    shown = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")][2:]
+    assert len(shown) == len(rows) == 15
+    for (attempt, accuracy, f1, n_numbers), row in zip(shown, rows, strict=True):
+        numbers = [100 * row[name] for name in ("accuracy", "accuracy_low", "accuracy_high")]
+        assert attempt == row["attempt"]
+        assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
+        assert (f1, n_numbers) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")

@@ -1,8 +1,20 @@
 """Nets by name; each function returns a module."""
 
 from .dense import mlp
-from .image import alexnet, inception, overfeat
+from .image import alexnet, inception, overfeat, tiny2d
 from .sequence import lstm_classifier
-from .video import c3d, c3d_full, tiny3d
+from .video import c3d, c3d_full, frames_lstm, inception3d, tiny3d
 
-__all__ = ["alexnet", "c3d", "c3d_full", "inception", "lstm_classifier", "mlp", "overfeat", "tiny3d"]
+__all__ = [
+    "alexnet",
+    "c3d",
+    "c3d_full",
+    "frames_lstm",
+    "inception",
+    "inception3d",
+    "lstm_classifier",
+    "mlp",
+    "overfeat",
+    "tiny2d",
+    "tiny3d",
+]

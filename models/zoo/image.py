@@ -5,6 +5,8 @@ Each gives scores, to be trained with `nn.CrossEntropyLoss`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import nn
 from ._parts import Seed, classifier, n_outputs
 
@@ -104,6 +106,43 @@ def overfeat(n_classes: int = 1000, dropout: float = 0.0, size: int = 231, rng: 
     n_features = n_outputs(features, size, size, 3)
     head = classifier(n_features, (3072, 4096), n_classes, dropout, lambda: nn.Threshold(0, 1e-6))
     return nn.Sequential(features, head).reset(rng)
+
+
+def tiny2d(
+    n_classes: int,
+    channels: int = 1,
+    widths: Sequence[int] = (8, 16, 32, 64),
+    dropout: float = 0.3,
+    rng: Seed = None,
+) -> nn.Sequential:
+    """Return the 2D sister of `tiny3d`, for images (N, H, W, C) of 8 x 8 pixels and more.
+
+    Parameters
+    ----------
+    n_classes : int
+        Scores at the output.
+    channels : int
+        Channels of the input, such as those of some frames.
+    widths : sequence of int
+        Channels of each stage.
+    dropout : float
+        Probability before the last layer.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values.
+
+    Examples
+    --------
+    >>> tiny2d(10).count_parameters()
+    25154
+    """
+    net = nn.Sequential()
+    for place, width in enumerate(widths):
+        net.add(nn.Conv2d(channels, width, 3, padding=1, bias=False)).add(nn.BatchNorm2d(width))
+        if place < len(widths) - 1:
+            net.add(nn.MaxPool2d(2))
+        net.add(nn.ReLU())
+        channels = width
+    return net.add(nn.Mean((1, 2))).add(nn.Dropout(dropout)).add(nn.Linear(channels, n_classes)).reset(rng)
 
 
 def inception(

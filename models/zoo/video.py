@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .. import nn
 from ._parts import Seed, n_outputs
@@ -38,14 +38,100 @@ def tiny3d(
     >>> tiny3d(10).count_parameters()
     73682
     """
-    net = nn.Sequential()
+    net = nn.Sequential(
+        *_stages(channels, widths, (3, 3, 3), (2, 2, 2)), nn.Mean((1, 2, 3)), nn.Dropout(dropout)
+    )
+    return net.add(nn.Linear(widths[-1], n_classes)).reset(rng)
+
+
+def _stages(
+    channels: int, widths: Sequence[int], taps: tuple[int, int, int], pooling: tuple[int, int, int]
+) -> Iterator[nn.Module]:
+    """Yield stages of convolution, normalisation, pooling between them, and rectifier, for volumes."""
+    padding = tuple(n // 2 for n in taps)
     for place, width in enumerate(widths):
-        net.add(nn.Conv3d(channels, width, 3, padding=1, bias=False)).add(nn.BatchNorm3d(width))
+        yield nn.Conv3d(channels, width, taps, padding=padding, bias=False)
+        yield nn.BatchNorm3d(width)
         if place < len(widths) - 1:
-            net.add(nn.MaxPool3d(2))
-        net.add(nn.ReLU())
+            yield nn.MaxPool3d(pooling)
+        yield nn.ReLU()
         channels = width
+
+
+def frames_lstm(
+    n_classes: int,
+    channels: int = 1,
+    widths: Sequence[int] = (8, 16, 32, 64),
+    hidden: int = 64,
+    dropout: float = 0.3,
+    rng: Seed = None,
+) -> nn.Sequential:
+    """Return a ConvNet on each frame and an LSTM on what it gives, for volumes (N, T, H, W, C) (Donahue et al. 2015).
+
+    Parameters
+    ----------
+    n_classes : int
+        Scores at the output.
+    channels : int
+        Channels of the input.
+    widths : sequence of int
+        Channels of each stage.
+    hidden : int
+        Channels of the LSTM's state, whose last one is classified.
+    dropout : float
+        Probability before the last layer.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values.
+    """
+    net = nn.Sequential(*_stages(channels, widths, (1, 3, 3), (1, 2, 2)), nn.Mean((2, 3)))
+    net.add(nn.LSTM(widths[-1], hidden, last=True)).add(nn.Dropout(dropout))
+    return net.add(nn.Linear(hidden, n_classes)).reset(rng)
+
+
+def inception3d(
+    n_classes: int, channels: int = 1, width: int = 8, dropout: float = 0.3, rng: Seed = None
+) -> nn.Sequential:
+    """Return a small net of three 3D inception modules (Szegedy et al. 2015; Carreira and Zisserman 2017).
+
+    The branch of 5 x 5 x 5 taps is two of 3 x 3 x 3 (Szegedy et al. 2016); each convolution is normalised.
+
+    Parameters
+    ----------
+    n_classes : int
+        Scores at the output.
+    channels : int
+        Channels of the input.
+    width : int
+        Channels of each branch of the first module; the next ones have twice and four times as many.
+    dropout : float
+        Probability before the last layer.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values.
+    """
+    net = nn.Sequential(*_convolution3d(channels, 2 * width, 3), nn.MaxPool3d(2))
+    channels = 2 * width
+    for place, n in enumerate((width, 2 * width, 4 * width)):
+        if place:
+            net.add(nn.MaxPool3d(2))
+        net.add(
+            nn.Concat(
+                -1,
+                nn.Sequential(*_convolution3d(channels, n, 1)),
+                nn.Sequential(*_convolution3d(channels, n, 1), *_convolution3d(n, n, 3)),
+                nn.Sequential(
+                    *_convolution3d(channels, n // 2, 1),
+                    *_convolution3d(n // 2, n, 3),
+                    *_convolution3d(n, n, 3),
+                ),
+                nn.Sequential(nn.MaxPool3d(3, 1, 1), *_convolution3d(channels, n, 1)),
+            )
+        )
+        channels = 4 * n
     return net.add(nn.Mean((1, 2, 3))).add(nn.Dropout(dropout)).add(nn.Linear(channels, n_classes)).reset(rng)
+
+
+def _convolution3d(channels: int, width: int, taps: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return nn.Conv3d(channels, width, taps, padding=taps // 2, bias=False), nn.BatchNorm3d(width), nn.ReLU()
 
 
 def _c3d(
@@ -55,15 +141,16 @@ def _c3d(
     shape: Sequence[int],
     dropout: float,
     rng: Seed,
+    channels: int,
 ) -> nn.Sequential:
-    features, channels = nn.Sequential(), 3
+    features, n_channels = nn.Sequential(), channels
     for place, widths in enumerate(stages):
         for width in widths:
-            features.add(nn.Conv3d(channels, width, 3, padding=1)).add(nn.ReLU())
-            channels = width
+            features.add(nn.Conv3d(n_channels, width, 3, padding=1)).add(nn.ReLU())
+            n_channels = width
         # As in Caffe: windows stick out at the end, nothing is padded.
         features.add(nn.MaxPool3d(2 if place else (1, 2, 2), ceil_mode=True))
-    head, n_in = nn.Sequential(nn.Flatten()), n_outputs(features, *shape, 3)
+    head, n_in = nn.Sequential(nn.Flatten()), n_outputs(features, *shape, channels)
     for _ in range(2):
         head.add(nn.Linear(n_in, hidden)).add(nn.ReLU()).add(nn.Dropout(dropout))
         n_in = hidden
@@ -71,7 +158,11 @@ def _c3d(
 
 
 def c3d(
-    n_classes: int = 101, shape: Sequence[int] = (16, 112, 112), dropout: float = 0.5, rng: Seed = None
+    n_classes: int = 101,
+    shape: Sequence[int] = (16, 112, 112),
+    dropout: float = 0.5,
+    rng: Seed = None,
+    channels: int = 3,
 ) -> nn.Sequential:
     """Return the C3D that its authors trained from scratch, for volumes (N, 16, 112, 112, 3) (Tran et al. 2015).
 
@@ -88,17 +179,23 @@ def c3d(
         Probability behind the hidden fully connected layers.
     rng : numpy.random.Generator or int, optional
         Source of the initial values.
+    channels : int
+        Channels of the input.
 
     Examples
     --------
     >>> c3d(n_classes=101).get_parameters()[0].size
     17444965
     """
-    return _c3d([[64], [128], [256], [256], [256]], 2048, n_classes, shape, dropout, rng)
+    return _c3d([[64], [128], [256], [256], [256]], 2048, n_classes, shape, dropout, rng, channels)
 
 
 def c3d_full(
-    n_classes: int = 101, shape: Sequence[int] = (16, 112, 112), dropout: float = 0.5, rng: Seed = None
+    n_classes: int = 101,
+    shape: Sequence[int] = (16, 112, 112),
+    dropout: float = 0.5,
+    rng: Seed = None,
+    channels: int = 3,
 ) -> nn.Sequential:
     """Return the C3D of eight convolutions, for volumes (N, 16, 112, 112, 3) (Tran et al. 2015).
 
@@ -112,6 +209,8 @@ def c3d_full(
         Probability behind the hidden fully connected layers.
     rng : numpy.random.Generator or int, optional
         Source of the initial values.
+    channels : int
+        Channels of the input.
 
     Examples
     --------
@@ -119,4 +218,4 @@ def c3d_full(
     78409573
     """
     stages = [[64], [128], [256, 256], [512, 512], [512, 512]]
-    return _c3d(stages, 4096, n_classes, shape, dropout, rng)
+    return _c3d(stages, 4096, n_classes, shape, dropout, rng, channels)

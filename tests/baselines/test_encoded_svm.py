@@ -7,6 +7,7 @@ from sklearn.svm import SVC
 
 from actionbench.baselines import _svm
 from actionbench.baselines._encoded_svm import EncodedSvm
+from actionbench.baselines.dense_trajectories import DenseTrajectories
 from actionbench.features.cache import using
 from actionbench.features.clip import Clip, Clips
 
@@ -31,7 +32,7 @@ class Patches:
 class PatchesSvm(EncodedSvm):
     """For the tests."""
 
-    channels = ("shape", "motion")
+    known_channels = ("shape", "motion")
 
     def __init__(
         self, *, encoding="fisher", n_words=4, n_samples=500, C=100.0, mirror="auto", random_state=0
@@ -151,3 +152,13 @@ def test_channels_count_alike_whatever_their_scale():
     np.testing.assert_allclose(
         _svm._decide(np.hstack([one, other]), plain), _svm._decide(np.hstack([one, 8 * other]), scaled)
     )
+
+
+def test_trajectories_with_some_of_their_descriptors():
+    some, all_ = DenseTrajectories(channels="mbh+trajectory"), DenseTrajectories()
+    assert some._channels() == ("trajectory", "mbh")
+    assert all_._channels() == ("trajectory", "hog", "hof", "mbh")
+    with pytest.raises(
+        ValueError, match=r"channels must be some of trajectory, hog, hof, mbh with \+ between"
+    ):
+        DenseTrajectories(channels="sift").fit(clips_of([3, 9]), np.array(["a", "b"]))

@@ -37,6 +37,18 @@ def test_a_grid_over_the_frame(figures):
         HofSvm(grid="box").fit(*figures)
 
 
+def test_channels_are_chosen_by_name(figures):
+    one = HogHofMbhSvm(channels="hof").fit(*figures)
+    np.testing.assert_array_equal(one.machine_["weights"], HofSvm().fit(*figures).machine_["weights"])
+    assert list(HogHofMbhSvm(channels="mbh+hog")._sizes()) == ["hog", "mbh"]
+
+
+@pytest.mark.parametrize("channels", ["", "hog+flow", "hog,hof", ["hog", "hof"]])
+def test_channels_that_are_none(figures, channels):
+    with pytest.raises(ValueError, match=r"channels must be some of hog, hof, mbh with \+ between, got "):
+        HogHofMbhSvm(channels=channels).fit(*figures)
+
+
 def test_explanation_accounts_for_all_weights(figures):
     attempt = HogHofMbhSvm().fit(*figures)
     explanation = attempt.explain()

@@ -78,12 +78,12 @@ def test_the_version_of_a_library_counts(plugin, monkeypatch):
 
 def test_the_instruction_set_counts_where_kernels_run(monkeypatch):
     from actionbench.baselines.chance import Chance
-    from actionbench.baselines.convnet import ConvNet
+    from actionbench.baselines.convnet_3d import ConvNet3d
     from actionbench.models import kernels
 
     def both():
         provenance._fingerprint.cache_clear()
-        return provenance.code_fingerprint(ConvNet), provenance.code_fingerprint(Chance)
+        return provenance.code_fingerprint(ConvNet3d), provenance.code_fingerprint(Chance)
 
     before = both()
     monkeypatch.setattr(kernels, "INSTRUCTION_SET", "another")
@@ -105,7 +105,7 @@ def closure(module):
 
 
 def test_what_an_attempt_imports_is_found_through_all_floors():
-    files = closure("actionbench.baselines.convnet")
+    files = closure("actionbench.baselines.convnet_3d")
     assert {"baselines/base.py", "features/clip.py", "models/__init__.py", "errors.py"} <= files
     assert any(name.startswith("_ext/") and not name.endswith(".py") for name in files)
     assert not any(name.startswith(("reports/", "experiments/")) for name in files)

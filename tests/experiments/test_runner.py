@@ -285,8 +285,8 @@ def test_the_same_predictions_with_any_number_of_workers(tmp_path, plugin):
 
 
 def test_the_same_predictions_with_any_number_of_threads(tmp_path):
-    attempts = [{"name": "hog-hof-mbh-svm"}, {"name": "rules"}, {"name": "mlp", "params": {"epochs": 3}}]
-    attempts.append({"name": "convnet", "params": {"epochs": 2}})
+    attempts = [{"name": "hog-hof-mbh-svm"}, {"name": "rules"}, {"name": "mlp-flow", "params": {"epochs": 3}}]
+    attempts.append({"name": "convnet-3d", "params": {"epochs": 2}})
     data = {
         "name": "figures",
         "subjects": 2,

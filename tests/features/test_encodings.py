@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
+from sklearn.mixture import GaussianMixture
 
 from actionbench.features.encodings import Fisher, Vlad, Words, power_normalised, sample_rows
 
@@ -102,14 +103,27 @@ def test_a_fisher_vector_is_the_gradient_of_the_likelihood(fisher):
     np.testing.assert_allclose(fisher.encode(x), wanted, atol=2e-4)
 
 
-def test_a_fisher_vector_of_what_the_mixture_expects_is_small(fisher):
-    """The mean gradient over what was learned from is zero at the maximum of the likelihood."""
-    rooted = fisher.encode(clusters())
-    reduced = (clusters() - fisher.offset) @ fisher.basis.T
-    assert len(rooted) == 2 * fisher.means.size == 2 * 3 * 3
-    shares = fisher._shares(reduced)
-    np.testing.assert_allclose(shares.mean(axis=0), fisher.weights, atol=1e-3)
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_mixture_is_that_of_scikit_learn(dtype):
+    fisher = Fisher.learn(clusters().astype(dtype), 3, 0)
+    reduced = (clusters() - fisher.offset) @ fisher.basis.T.astype(np.float64)
+    # So that no component is a point.
+    least = 1e-4 * reduced.var(axis=0).mean()
+    other = GaussianMixture(3, covariance_type="diag", reg_covar=least, tol=1e-2, random_state=0).fit(reduced)
+    ours, theirs = np.argsort(fisher.means[:, 0]), np.argsort(other.means_[:, 0])
+    assert fisher.weights.dtype == dtype
+    np.testing.assert_allclose(fisher.weights[ours], other.weights_[theirs], atol=1e-5)
+    np.testing.assert_allclose(fisher.means[ours], other.means_[theirs], atol=1e-3)
+    np.testing.assert_allclose(fisher.variances[ours], other.covariances_[theirs], rtol=1e-3)
+
+
+def test_overlapping_components_reach_the_likelihood_of_scikit_learn():
+    x = np.random.default_rng(3).gamma(2.0, size=(2000, 8)).astype(np.float32)
+    fisher = Fisher.learn(x, 4, 0)
+    reduced = ((x - fisher.offset) @ fisher.basis.T).astype(np.float64)
+    other = GaussianMixture(4, covariance_type="diag", tol=1e-2, random_state=0).fit(reduced)
+    fisher_likelihood = log_likelihood(fisher, reduced, fisher.means, np.sqrt(fisher.variances))
+    assert fisher_likelihood > other.score(reduced) - 0.05
 
 
 def test_a_fisher_vector_of_nothing_is_zero(fisher):

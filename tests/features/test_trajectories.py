@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from actionbench._ext.histograms import add_blocks, integral_histograms
+from actionbench.features import trajectories
 from actionbench.features.clip import Clip
 from actionbench.features.histograms import orientation_histograms
 from actionbench.features.trajectories import DenseTrajectories, _stretched, _valid
@@ -234,6 +235,16 @@ def test_the_number_on_kth_is_near_that_of_the_reference(data_folder):
     clip = read_video(data_folder / "codecs/kth/person01_boxing_d1_uncomp.avi")
     n = len(DenseTrajectories().extract(clip)["place"])
     assert abs(n - 2001) <= 0.15 * 2001
+
+
+@pytest.mark.parametrize("piece", [1, 7])
+def test_what_is_found_does_not_depend_on_how_much_is_worked_on_at_once(monkeypatch, piece):
+    frames = frames_of(right, camera=(0.5, 0.2), n=40)
+    whole = extract(frames)
+    monkeypatch.setattr(trajectories, "_PIECE", piece)
+    pieces = extract(frames)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, pieces[name])
 
 
 def test_the_same_clip_gives_the_same_bits():

@@ -1,15 +1,18 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actionbench import Clip
-from actionbench.features.volume import MotionReader, SmallVideo, VolumeReader
+from actionbench.features.volume import CHANNELS, SmallVideo, VolumeReader
 
 READERS = [
     VolumeReader(8, size=16, margin=4),
-    VolumeReader(8, subtract_background=True),
-    MotionReader(6, grid=8),
+    VolumeReader(4, size=16, margin=4, input="colour", view="person", order="shuffled"),
+    VolumeReader(3, size=16, margin=0, input="gradients", order="still"),
+    VolumeReader(10, size=8, margin=2, input="flow", view="person", stacked=True),
+    VolumeReader(1, size=8, margin=2, stacked=True),
 ]
 
 
@@ -24,89 +27,172 @@ def clips(draw):
 
 @pytest.mark.parametrize("reader", READERS, ids=repr)
 @given(clip=clips(), seed=st.integers(0, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_clip_gives_volumes(reader, clip, seed):
-    video = reader.read(clip)
+    video = reader.small.extract(clip)
     volume = reader.draw(video, np.random.default_rng(seed))
-    side = reader.size if isinstance(reader, VolumeReader) else reader.grid
-    assert volume.shape == (reader.frames, side, side, 1)
+    assert volume.shape == reader.shape
     assert volume.dtype == np.float32
     assert np.isfinite(volume).all()
     np.testing.assert_array_equal(volume, reader.draw(video, np.random.default_rng(seed)))
     several = reader.views(video, 3)
-    assert several.shape[1:] == volume.shape
+    assert several.shape[1:] == reader.shape
     assert 1 <= len(several) <= 3
+    np.testing.assert_array_equal(several, reader.views(video, 3))
 
 
 def numbered(n, fps):
     """Return a video whose frame i is filled with i, so that a volume shows which frames it took."""
-    frames = np.zeros((n, 24, 24), np.uint8)
-    frames[:, :, 12:] = np.arange(n, dtype=np.uint8)[:, None, None]
-    return SmallVideo(frames, fps)
+    frames = np.zeros((n, 24, 24, 1), np.uint8)
+    frames[:, :, 12:] = np.arange(n, dtype=np.uint8)[:, None, None, None]
+    return {"frames": frames, "fps": np.array(fps)}
+
+
+def taken(reader, video, start=0):
+    """Return the numbers of the frames that a volume took, up to a factor and a constant."""
+    return reader._volume(video, start, 0, 0, np.random.default_rng(0))[:, 0, -1, 0]
+
+
+def times(reader, video, start=0):
+    """Return the places of the frames of a volume in the order of time, 0 first."""
+    values = taken(reader, video, start)
+    return np.searchsorted(np.unique(values), values)
 
 
 @pytest.mark.parametrize(("fps", "step"), [(25.0, 2), (50.0, 4), (12.5, 1), (5.0, 1)])
 def test_the_rate_is_kept(fps, step):
     reader = VolumeReader(8, size=16, margin=8)
-    taken = reader._cut(numbered(100, fps), 10, 0, 0)[:, 0, -1]
-    np.testing.assert_array_equal(taken, 10 + step * np.arange(8))
+    wanted = 10 + step * np.arange(8)
+    found = taken(reader, numbered(100, fps), 10)
+    np.testing.assert_allclose(np.corrcoef(found, wanted)[0, 1], 1)
+    other = numbered(100, fps)["frames"][wanted, :16, :16].astype(float)
+    np.testing.assert_allclose(np.ptp(found), np.ptp(wanted) / other.std(), rtol=1e-4)
 
 
 def test_a_short_clip_begins_again():
-    taken = VolumeReader(8, size=16, margin=8)._cut(numbered(5, 12.5), 0, 0, 0)[:, 0, -1]
-    np.testing.assert_array_equal(taken, [0, 1, 2, 3, 4, 0, 1, 2])
+    found = times(VolumeReader(8, size=16, margin=8), numbered(5, 12.5))
+    np.testing.assert_array_equal(found, [0, 1, 2, 3, 4, 0, 1, 2])
 
 
-def test_volumes_are_normalised():
+def test_frames_are_normalised():
     rng = np.random.default_rng(0)
     clip = Clip(rng.integers(0, 256, (40, 30, 40), dtype=np.uint8), 25.0)
     reader = VolumeReader()
-    volume = reader.views(reader.read(clip), 1)[0]
+    volume = reader.views(reader.small.extract(clip), 1)[0]
     np.testing.assert_allclose([volume.mean(), volume.std()], [0, 1], atol=1e-4)
-    reader = VolumeReader(subtract_background=True)
-    np.testing.assert_allclose(reader.views(reader.read(clip), 1)[0].mean(axis=0), 0, atol=1e-4)
 
 
 def test_time_is_never_reversed():
     reader, video = VolumeReader(8, size=16, margin=8, brightness=0.0), numbered(100, 25.0)
     for seed in range(10):
-        volume = reader.draw(video, np.random.default_rng(seed))
-        bright = volume.max(axis=(1, 2, 3))
+        bright = reader.draw(video, np.random.default_rng(seed)).max(axis=(1, 2, 3))
         assert (np.diff(bright) > 0).all()
+
+
+def test_controls_take_order_and_motion_away():
+    video = numbered(60, 12.5)
+    shuffled = times(VolumeReader(16, size=16, margin=8, order="shuffled"), video)
+    assert sorted(shuffled) == list(range(16))
+    assert (shuffled != np.arange(16)).any()
+    still = VolumeReader(16, size=16, margin=8, order="still")._volume(
+        video, 0, 0, 0, np.random.default_rng(0)
+    )
+    np.testing.assert_array_equal(still, np.broadcast_to(still[:1], still.shape))
 
 
 def test_views_span_the_clip():
     reader = VolumeReader(8, size=16, margin=8)
-    video = numbered(40, 12.5)
-    several = reader.views(video, 3)
-    assert len(several) == 3
+    assert len(reader.views(numbered(40, 12.5), 3)) == 3
     assert len(reader.views(numbered(8, 12.5), 3)) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"frames": 0}, {"rate": 0.0}])
-@pytest.mark.parametrize("reader", [VolumeReader, MotionReader])
-def test_impossible_volumes(reader, wrong):
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"rate": 0.0}, {"size": 0}])
+def test_impossible_volumes(wrong):
     with pytest.raises(ValueError, match="above zero"):
-        reader(**wrong)
+        VolumeReader(**wrong)
 
 
-def moving_square(shift):
-    """Return a clip in which a square of ten pixels walks right from ``shift``."""
-    frames = np.zeros((20, 64, 100), np.uint8)
-    for t in range(20):
-        frames[t, 20:30, shift + t : shift + t + 10] = 255
-    return Clip(frames, 12.5)
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"input": "depth"}, "input must be one of grey, colour, gradients, flow, got 'depth'"),
+        ({"view": "face"}, "view must be one of frame, person, got 'face'"),
+        ({"order": "reversed"}, "order must be one of kept, shuffled, still, got 'reversed'"),
+    ],
+)
+def test_words_that_mean_nothing(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        _ = VolumeReader(**wrong).small
 
 
-def test_motion_is_centred():
-    reader = MotionReader(frames=10, grid=8, cell=8)
-    volumes = [reader.views(reader.read(moving_square(shift)), 1)[0, ..., 0] for shift in (10, 50)]
-    np.testing.assert_allclose(volumes[0], volumes[1], atol=1e-4)
-    energy = volumes[0].sum(axis=0)
-    centre = [(energy.sum(axis=1 - axis) @ np.arange(8)) / energy.sum() for axis in range(2)]
-    np.testing.assert_allclose(centre, 3.5, atol=0.7)
+def walker(speed=2.0, size=40, shape=(120, 160), n=30, colour=False):
+    """Return a clip in which a textured square goes right by ``speed`` pixels per frame, at 25 frames per second."""
+    rng = np.random.default_rng(0)
+    square = cv2.GaussianBlur(rng.integers(0, 256, (size, size)).astype(np.float32), (0, 0), 1.5)
+    square = 128 + (square - square.mean()) / square.std() * 50
+    frames = np.full((n, *shape), 100, np.float32)
+    for index, frame in enumerate(frames):
+        left = 10 + speed * index
+        place = np.array([[1, 0, left], [0, 1, 40]], np.float32)
+        cover = cv2.warpAffine(np.ones_like(square), place, shape[::-1])
+        frame[...] = cv2.warpAffine(square, place, shape[::-1]) + frame * (1 - cover)
+    frames = np.clip(frames, 0, 255).astype(np.uint8)
+    return Clip(np.stack([frames, 255 - frames, frames // 2], axis=-1) if colour else frames, 25.0)
 
 
-def test_a_still_clip_has_no_motion():
-    reader = MotionReader()
-    assert not reader.views(reader.read(Clip(np.full((30, 20, 30), 99, np.uint8), 25.0)), 2).any()
+def test_flow_is_in_heights_of_the_mover_per_second():
+    reader = VolumeReader(8, size=32, margin=0, input="flow", view="person")
+    volume = reader.views(reader.small.extract(walker()), 1)[0]
+    # 2 pixels of 40, 25 times a second, in the middle of what goes with the mover.
+    np.testing.assert_allclose(np.median(volume[:, 12:20, 12:20, 0]), 2 * 25 / 40, rtol=0.2)
+    np.testing.assert_allclose(np.median(volume[..., 1]), 0, atol=0.05)
+
+
+def test_a_view_of_the_person_goes_with_it():
+    reader = VolumeReader(8, size=32, margin=0, view="person")
+    video = reader.small.extract(walker())
+    inner = video["frames"][5:-5, 4:-4, 4:-4, 0].astype(float)
+    assert np.abs(inner - inner.mean(axis=0)).mean() < 0.25 * inner.std()
+    whole = VolumeReader(8, size=32, margin=0).small.extract(walker())["frames"][5:-5, ..., 0].astype(float)
+    assert np.abs(whole - whole.mean(axis=0)).mean() > 0.25 * whole.std()
+
+
+def test_a_view_of_the_person_in_colour_is_that_in_grey():
+    grey = SmallVideo("grey", "person", 32).extract(walker())["frames"]
+    colour = SmallVideo("colour", "person", 32).extract(
+        Clip(np.repeat(walker().frames[..., np.newaxis], 3, axis=-1), 25.0)
+    )["frames"]
+    np.testing.assert_allclose(colour, np.repeat(grey, 3, axis=-1), atol=1)
+
+
+def test_a_mirrored_volume_is_that_of_the_mirrored_clip():
+    reader = VolumeReader(6, size=24, margin=0, input="gradients", brightness=0.0)
+    clip = walker()
+    flipped = Clip(clip.frames[:, :, ::-1].copy(), clip.fps)
+    one = reader._volume(reader.small.extract(clip), 5, 0, 0, np.random.default_rng(0), mirrored=True)
+    other = reader._volume(reader.small.extract(flipped), 5, 0, 0, np.random.default_rng(0))
+    np.testing.assert_allclose(one[..., :3], other[..., :3], atol=0.05)
+    # Flow of a mirrored clip is the mirrored flow but for its own errors.
+    assert np.corrcoef(one[..., 3].ravel(), other[..., 3].ravel())[0, 1] > 0.9
+
+
+def test_gradients_point_to_what_is_brighter():
+    reader = VolumeReader(2, size=16, margin=0, input="gradients")
+    ramp = np.broadcast_to(np.linspace(0, 255, 16, dtype=np.uint8)[:, None], (30, 16, 16))
+    volume = reader.views(reader.small.extract(Clip(ramp.copy(), 25.0)), 1)[0]
+    assert reader.shape == (2, 16, 16, CHANNELS["gradients"])
+    assert (volume[..., 2] > 0).all()
+    np.testing.assert_allclose(volume[..., 1], 0, atol=1e-6)
+    np.testing.assert_allclose(volume[..., 3:], 0, atol=0.1)
+
+
+def test_stacked_frames_are_channels():
+    video = numbered(40, 12.5)
+    plain, stacked = (
+        VolumeReader(4, size=16, margin=8, stacked=flag).views(video, 2) for flag in (False, True)
+    )
+    np.testing.assert_array_equal(stacked, np.moveaxis(plain[..., 0], 1, -1))
+
+
+def test_a_fast_camera_is_thinned():
+    assert len(SmallVideo().extract(Clip(np.zeros((240, 20, 20), np.uint8), 240.0))["frames"]) == 30

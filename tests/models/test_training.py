@@ -67,6 +67,20 @@ def test_a_seed_repeats_and_another_differs():
     assert not np.array_equal(weights(random_state=3), weights(random_state=4))
 
 
+def test_one_module_learns_and_the_others_stay():
+    initial, _ = fit(epochs=1, learning_rate=1e-12)
+    names = list(initial.parameters())
+    last = names[-1].rpartition(".")[0]
+    net, log = fit(epochs=10, trained=last, learning_rate=0.05)
+    before, after = initial.state_dict(), net.state_dict()
+    for name in names:
+        same = np.allclose(before[name], after[name], atol=1e-9)
+        assert same != name.startswith(f"{last}."), name
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0]
+    with pytest.raises(ValueError, match="the net has no module 'head' with parameters; they are "):
+        fit(trained="head")
+
+
 def train_volumes():
     rng = np.random.default_rng(0)
     samples = list(rng.standard_normal((6, 8, 8, 8, 1)).astype(np.float32))

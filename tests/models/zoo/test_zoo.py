@@ -136,6 +136,36 @@ def test_tiny3d():
         assert net.forward(np.ones((2, *shape, 1), np.float32)).shape == (2, 10)
 
 
+def test_tiny2d():
+    net = zoo.tiny2d(10, channels=20, rng=0)
+    convolutions = 9 * (20 * 8 + 8 * 16 + 16 * 32 + 32 * 64)
+    assert net.count_parameters() == convolutions + 2 * (8 + 16 + 32 + 64) + 65 * 10
+    assert net.forward(np.ones((2, 21, 33, 20), np.float32)).shape == (2, 10)
+
+
+def test_frames_lstm_is_a_net_per_frame_and_an_lstm():
+    net = zoo.frames_lstm(3, channels=2, widths=(4, 8), hidden=5, rng=0).evaluate()
+    x = np.random.default_rng(0).standard_normal((2, 6, 12, 12, 2)).astype(np.float32)
+    n_frame, at = (
+        9 * (2 * 4 + 4 * 8) + 2 * 12,
+        next(i for i, m in enumerate(net.modules) if isinstance(m, nn.LSTM)),
+    )
+    assert net.count_parameters() == n_frame + 4 * 5 * (8 + 5 + 2) + 6 * 3
+    frames = nn.Sequential(*net.modules[:at])
+    each = np.concatenate([frames.forward(x[:, t : t + 1]) for t in range(6)], axis=1)
+    np.testing.assert_allclose(
+        nn.Sequential(*net.modules[at:]).forward(each), net.forward(x), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_inception3d():
+    net = zoo.inception3d(4, channels=3, width=4, rng=0)
+    for shape in ((16, 64, 64), (8, 17, 33)):
+        assert net.forward(np.ones((2, *shape, 3), np.float32)).shape == (2, 4)
+    last = net.find_modules(nn.Linear)[0]
+    assert last.weight.value.shape == (4, 4 * 16)
+
+
 def test_rectifier_behind_the_pooling_is_the_same():
     net = zoo.tiny3d(3, widths=(4, 8), rng=0).evaluate()
     x = np.random.default_rng(0).standard_normal((2, 8, 8, 8, 1)).astype(np.float32)

@@ -1,0 +1,22 @@
+"""A 2D ConvNet on stacked fields of flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..features.volume import Input
+from .convnet_frame import ConvNetFrame
+
+__all__ = ["ConvNetFlow"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConvNetFlow(ConvNetFrame):
+    """``tiny2d`` on a stack of ten fields of flow (the temporal stream of Simonyan and Zisserman, NIPS 2014).
+
+    Parameters and attributes are those of `ConvNetFrame`.
+    """
+
+    input: Input = "flow"
+    frames: int = 10
+    widths: tuple[int, ...] = (16, 32, 64)
