@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,13 @@ from scipy import fft
 
 from . import nn
 from .nn.module import Array
+from .training import Progress, Sample, Samples, Training
 
 __all__ = [
+    "Criterion",
     "Masked",
     "Masks",
+    "Pruning",
     "Round",
     "chance_locality",
     "connections",
@@ -38,9 +43,12 @@ __all__ = [
 
 #: Which weights of each layer stay, by the paths of the parameters.
 Masks = dict[str, NDArray[np.bool_]]
+Criterion = Literal["magnitude", "obd", "random"]
 #: How much each weight matters, likewise.
 Scores = dict[str, NDArray[np.floating]]
 
+# Inputs of which the second derivatives are means.
+_N_CURVED = 200
 # Numbers transformed at once.
 _CHUNK = 2**22
 
@@ -200,8 +208,7 @@ def keep(scores: Scores, density: float, within: Masks | None = None) -> Masks:
     array([[ True, False],
            [False,  True]])
     """
-    if not 0 < density <= 1:
-        raise ValueError(f"density must be a share above 0 and up to 1, got {density}")
+    _check_density(density)
     last = list(scores)[-1] if len(scores) > 1 else None
     masks = {}
     for path, values in scores.items():
@@ -211,6 +218,11 @@ def keep(scores: Scores, density: float, within: Masks | None = None) -> Masks:
         mask[np.argsort(-ranked, axis=None, kind="stable")[:n]] = True
         masks[path] = mask.reshape(values.shape)
     return masks
+
+
+def _check_density(density: float) -> None:
+    if not 0 < density <= 1:
+        raise ValueError(f"density must be a share above 0 and up to 1, got {density}")
 
 
 class Round(NamedTuple):
@@ -268,6 +280,112 @@ def prune(
         masks = keep(score(net), share, masks)
         log = train(masks)
         yield Round(share, masks, log)
+
+
+@dataclass(frozen=True)
+class Pruning(Training):
+    """A training that prunes: again and again from the initial values, each time with fewer weights; see `prune`.
+
+    Other parameters are those of `Training`.
+
+    Parameters
+    ----------
+    density : float
+        Share of the weights of each layer but the last that stays; 1 prunes nothing.
+    rounds : int
+        Trainings after the dense one. A random mask, which learns nothing from a training, is drawn at once.
+    criterion : {"magnitude", "obd", "random"}
+        Which weights stay: those that are large, those without which the loss would rise (`obd`, with the second
+        derivatives at 200 training inputs or fewer), or any.
+    measure : callable
+        Returns what is to be noted of the trained net in the log, by name.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense.
+    """
+
+    density: float = 0.1
+    rounds: int = 5
+    criterion: Criterion = "magnitude"
+    measure: Callable[[nn.Module], Mapping[str, float]] = lambda net: {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_density(self.density)
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be 1 or more, got {self.rounds}")
+        if self.criterion not in get_args(Criterion):
+            raise ValueError(
+                f"criterion must be one of {', '.join(get_args(Criterion))}, got {self.criterion!r}"
+            )
+
+    def fit(
+        self,
+        net: nn.Module,
+        samples: Samples,
+        targets: NDArray[np.integer],
+        draw: Callable[[Sample, np.random.Generator], Array],
+        views: Callable[[Sample], Array],
+        groups: NDArray | None = None,
+        *,
+        checkpoint: str | Path | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> pd.DataFrame:
+        """Train and prune ``net`` in place; see `Training.fit`.
+
+        A checkpoint is a file for each training, with its number behind the name.
+
+        Returns
+        -------
+        DataFrame
+            The logs of all trainings one behind the other, with the columns ``density`` and what is measured.
+        """
+        plain = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
+        done = 0
+
+        def train(masks: Masks | None) -> pd.DataFrame:
+            nonlocal done
+            how = (
+                plain
+                if masks is None
+                else replace(plain, method=Masked(plain.method, flat(net, masks, True)))
+            )
+            path = None if checkpoint is None else f"{checkpoint}.{done}"
+            log = how.fit(net, samples, targets, draw, views, groups, checkpoint=path, progress=progress)
+            done += 1
+            return log
+
+        logs = [
+            found.log.assign(density=found.density, **self.measure(net))
+            for found in self._rounds(train, net, samples, views)
+        ]
+        log = pd.concat(logs, ignore_index=True)
+        return log.assign(epoch=np.arange(1.0, len(log) + 1))
+
+    def _rounds(
+        self,
+        train: Callable[[Masks | None], pd.DataFrame],
+        net: nn.Module,
+        samples: Samples,
+        views: Callable[[Sample], Array],
+    ) -> Iterator[Round]:
+        if self.criterion == "random" and self.density < 1:
+            # Not the numbers that the initial values are made from.
+            masks = keep(random(net, np.random.default_rng([self.random_state, 1])), self.density)
+            yield Round(self.density, masks, train(masks))
+            return
+
+        def score(net: nn.Module) -> Scores:
+            if self.criterion == "magnitude":
+                return magnitude(net)
+            n = min(len(samples), _N_CURVED)
+            places = np.linspace(0, len(samples) - 1, n).round().astype(int)
+            inputs = (views(samples[int(place)]) for place in places)
+            return obd(net, np.stack([several[len(several) // 2] for several in inputs]))
+
+        yield from prune(train, net, score, self.density, self.rounds if self.density < 1 else 0)
 
 
 def locality(
