@@ -269,7 +269,9 @@ def connectivity(mask: ArrayLike, shape: Sequence[int]) -> Figure:
     share = mask.mean(axis=0).reshape(-1, *shape[-3:]).mean(axis=-1, keepdims=True)
     title = f"share of the {len(mask)} units that look at each cell"
     limits = (0.0, float(share.max()) or 1.0)
-    return _mosaic_figure(share, np.arange(len(share)), limits, title, "frame", "share of units")
+    figure = _mosaic_figure(share, np.arange(len(share)), limits, title, "frame", "share of units")
+    figure.axes[0].set_xlabel("cells to the right and down, as in a frame", fontsize=8)
+    return figure
 
 
 def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
@@ -298,10 +300,11 @@ def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
     axes.set_xticks(density, [f"{share:.2g}" for share in density], rotation=45)
     axes.minorticks_off()
     axes.invert_xaxis()
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
     by = f", kept by {criterion}" if criterion else ""
     axes.set_title(f"how local the inputs of a unit are{by}", fontsize=10)
-    axes.set(xlabel="share of the weights that stay", ylabel="distance of inputs / by chance", ylim=(0, None))
+    top = 1.1 * np.nanmax([1.0, *(np.nanmax(line.get_ydata(), initial=1.0) for line in axes.lines)])
+    axes.set(xlabel="share of the weights that stay", ylabel="distance of inputs / by chance", ylim=(0, top))
     return figure
 
 

@@ -70,7 +70,8 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md", "docs/structure.md"],
 )
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -168,3 +169,16 @@ def test_the_table_of_descriptors():
         assert attempt == row["attempt"]
         assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
         assert (f1, n_numbers) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")
+
+
+def test_the_tables_of_structure():
+    """They are those of the result that lies beside the document."""
+    command = [
+        sys.executable,
+        ROOT / "tests/benchmarks/structure.py",
+        "--markdown",
+        ROOT / "docs/structure.json",
+    ]
+    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert tables.count("### ") == 3
+    assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(tables)

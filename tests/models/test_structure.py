@@ -384,3 +384,84 @@ def test_sizes_of_convolutions_count_as_weights():
         "9.weight": 2,
     }
     assert structure.keep(structure.magnitude(net), 0.25)["4.weight"].sum() == round(27 * 2 * 4 / 4)
+
+
+def pruning(**options):
+    plain = {"epochs": 3, "learning_rate": 0.02, "density": 0.2, "rounds": 2}
+    return structure.Pruning(**plain | options)
+
+
+def fit(how, net=None, **more):
+    net = net or zoo.mlp(12, 8, 3, dropout=0.1)
+    samples, targets = blobs()
+    log = how.fit(
+        net, list(samples), targets, lambda sample, rng: sample, lambda sample: sample[None], **more
+    )
+    return net, log
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "obd", "random"])
+def test_a_training_that_prunes(criterion):
+    net, log = fit(
+        pruning(criterion=criterion, measure=lambda net: {"left": structure.count_parameters(net)})
+    )
+    assert np.count_nonzero(net.parameters()["2.weight"].value) == round(0.2 * 96)
+    densities = [0.2] if criterion == "random" else [1.0, 0.2**0.5, 0.2]
+    np.testing.assert_allclose(log["density"], np.repeat(densities, 3))
+    assert log["epoch"].tolist() == list(range(1, 3 * len(densities) + 1))
+    np.testing.assert_array_equal(log["left"], [round(96 * d) + 24 + 11 for d in log["density"]])
+    assert not any(module.is_training for _, module in net.named_modules())
+
+
+def test_a_density_of_one_is_plain_training():
+    net, log = fit(pruning(density=1.0))
+    plain, wanted = fit(Training(epochs=3, learning_rate=0.02))
+    np.testing.assert_array_equal(net.get_parameters()[0], plain.get_parameters()[0])
+    assert log["loss"].tolist() == wanted["loss"].tolist()
+
+
+def test_optimal_brain_damage_keeps_other_weights_than_magnitude():
+    kept = [
+        fit(pruning(criterion=name))[0].parameters()["2.weight"].value != 0 for name in ("magnitude", "obd")
+    ]
+    assert not np.array_equal(*kept)
+
+
+def test_the_random_control_does_not_follow_the_initial_values():
+    """A mask from the very numbers of the weights would keep the large ones."""
+    net = zoo.mlp(400, 50, 3).reset(np.random.default_rng(7))
+    initial = np.abs(net.parameters()["1.weight"].value)
+    mask = structure.keep(structure.random(net, np.random.default_rng([7, 1])), 0.5)["1.weight"]
+    assert initial[mask].mean() == pytest.approx(initial[~mask].mean(), rel=0.03)
+
+
+def test_pruning_goes_on_from_its_checkpoints(tmp_path):
+    whole, log = fit(pruning())
+    stopped = pruning()
+
+    def stop(now):
+        stop.n += 1
+        if stop.n == 17:  # in the second of three trainings of 12 batches
+            raise KeyboardInterrupt
+
+    stop.n = 0
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, checkpoint=tmp_path / "half", progress=stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.0", "half.1"]
+    net, again = fit(stopped, checkpoint=tmp_path / "half")
+    np.testing.assert_array_equal(net.get_parameters()[0], whole.get_parameters()[0])
+    assert again["loss"].tolist() == log["loss"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"density": 0.0}, "density must be a share above 0 and up to 1, got 0.0"),
+        ({"rounds": 0}, "rounds must be 1 or more, got 0"),
+        ({"criterion": "size"}, "criterion must be one of magnitude, obd, random, got 'size'"),
+        ({"epochs": 0}, "epochs and batch_size must be 1 or more"),
+    ],
+)
+def test_a_pruning_that_makes_no_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        pruning(**options)
