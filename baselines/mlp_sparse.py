@@ -33,9 +33,9 @@ class MlpSparse(SparseMlp):
     """
 
     epochs: int = 300
-    learning_rate: float = 0.1
+    learning_rate: float = 0.03
     weight_decay: float = 0.0
-    strength: float = 3e-5
+    strength: float = 1e-4
     beta: float = 50.0
     momentum: float = 0.9
 
@@ -53,4 +53,4 @@ class MlpSparse(SparseMlp):
         """Return the values worth trying."""
         space = super().search_space()
         del space["weight_decay"]
-        return {**space, "learning_rate": [0.03, 0.1, 0.3], "strength": [1e-5, 3e-5, 1e-4]}
+        return {**space, "learning_rate": [0.01, 0.03, 0.1], "strength": [3e-5, 1e-4, 3e-4]}

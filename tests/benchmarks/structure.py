@@ -29,7 +29,7 @@ from actionbench.baselines.net_evolved import NetEvolved
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.provenance import collect
 from actionbench.experiments.splits import GroupKFold
-from actionbench.features.cache import FeatureCache, using
+from actionbench.features.cache import FeatureCache, compute, using
 from actionbench.models import nn, optim, structure, zoo
 from actionbench.models.training import Training, predict_proba
 
@@ -53,6 +53,7 @@ REFERENCE = {
     "beta-LASSO, λ = 0.0003": {0.0479: (0.9154, 0.679)},
 }
 SIDE = 16
+UNTRAINED = "optimal brain damage, untrained"
 
 
 @dataclass
@@ -131,6 +132,7 @@ def digits(seed: int) -> Iterator[Row]:
             parameters=structure.count_parameters(net),
         )
 
+    yield from untrained_digits(data, net, seed)
     scores: dict[str, Callable[[nn.Module], structure.Scores]] = {
         "magnitude": structure.magnitude,
         "optimal brain damage": lambda net: structure.obd(net, data.curved),
@@ -151,6 +153,16 @@ def digits(seed: int) -> Iterator[Row]:
         yield row(f"beta-LASSO, λ = {strength:g}")
 
 
+def untrained_digits(data: Digits, net: nn.Module, seed: int) -> Iterator[Row]:
+    """Return where optimal brain damage looks before anything is learned: where the inputs are."""
+    scores = structure.obd(net.reset(np.random.default_rng(seed)), data.curved)
+    for share in (0.6**3, 0.6**5, DENSITY):
+        mask = structure.keep(scores, share)["1.weight"]
+        local = float(np.nanmean(structure.locality(mask, (SIDE, SIDE, 1))))
+        units = int(mask.any(axis=1).sum())
+        yield Row("digits", UNTRAINED, seed, float(mask.mean()), None, local, units=units)
+
+
 def divided(subjects: int, seed: int) -> tuple[Figures, Any]:
     """Return people, other ones for each seed, and a fold that leaves a quarter of them out."""
     people = Figures(subjects=subjects, clips_per_subject=2, frames=32, seed=seed)
@@ -165,20 +177,24 @@ def judged(attempt: Attempt, people: Figures, fold: Any) -> float:
 
 
 def figures(seed: int) -> Iterator[Row]:
-    """Prune a net on video to less than a tenth of all its weights."""
+    """Prune a net on video to less than a tenth of all its weights, and further; on the way only locality is noted."""
     people, fold = divided(24, seed)
-    attempts: dict[str, SparseMlp] = {
-        "dense": MlpPruned(density=1.0, random_state=seed),
-        "magnitude": MlpPruned(density=0.09, random_state=seed),
-        "optimal brain damage": MlpPruned(density=0.09, criterion="obd", random_state=seed),
-        "random": MlpPruned(density=0.09, criterion="random", random_state=seed),
-        "beta-LASSO": MlpSparse(random_state=seed),
-    }
-    for method, attempt in attempts.items():
+    attempts: list[tuple[str, SparseMlp]] = [
+        ("dense", MlpPruned(density=1.0, random_state=seed)),
+        ("magnitude", MlpPruned(density=0.09, random_state=seed)),
+        ("optimal brain damage", MlpPruned(density=0.09, criterion="obd", random_state=seed)),
+        ("optimal brain damage", MlpPruned(density=0.03, criterion="obd", rounds=3, random_state=seed)),
+        ("random", MlpPruned(density=0.09, criterion="random", random_state=seed)),
+        ("random", MlpPruned(density=0.03, criterion="random", random_state=seed)),
+        ("beta-LASSO", MlpSparse(random_state=seed)),
+    ]
+    for method, attempt in attempts:
         accuracy = judged(attempt, people, fold)
         net = attempt.net()
         if method == "dense":
-            yield moved(attempt, net, seed)
+            yield from controls(attempt, net, people, fold, seed)
+        if getattr(attempt, "rounds", 0) == 5:
+            yield from rounds(method, attempt.curve_, seed)
         masks = structure.connections(net)
         local = attempt.localities(net)
         left = sum(np.count_nonzero(mask) for mask in masks.values()) / sum(
@@ -189,16 +205,32 @@ def figures(seed: int) -> Iterator[Row]:
         yield Row("figures", method, seed, left, accuracy, *where, units, attempt.count()["parameters"])
 
 
-def moved(attempt: SparseMlp, net: nn.Module, seed: int) -> Row:
-    """Return where the weights of a dense net are that changed most in training, whatever they were before."""
-    begun = structure.weights(attempt._untrained(len(attempt.classes_)).reset(np.random.default_rng(seed)))
+def rounds(method: str, log: dict[str, np.ndarray], seed: int) -> Iterator[Row]:
+    """Return where the weights were that were left after each round but the first and the last."""
+    shares = np.unique(log["density"])[-2:0:-1]
+    for share in shares:
+        place = int(np.flatnonzero(log["density"] == share)[0])
+        where = float(log["space"][place]), float(log["time"][place])
+        yield Row("figures", method, seed, float(share), None, *where)
+
+
+def controls(attempt: SparseMlp, net: nn.Module, people: Figures, fold: Any, seed: int) -> Iterator[Row]:
+    """Return where a dense net changed most in training, whatever it was before, and where it looked before."""
+    start = attempt._untrained(len(attempt.classes_)).reset(np.random.default_rng(seed))
+    begun = structure.weights(start)
     change = {path: np.abs(value - begun[path]) for path, value in structure.weights(net).items()}
-    first, mask = next(iter(structure.keep(change, 0.09).items()))
-    where = (structure.locality(mask, attempt._reader().shape, scale).mean() for scale in SCALES.values())
+    first = next(iter(change))
     ratio = np.linalg.norm(change[first]) / np.linalg.norm(begun[first])
-    return Row(
-        "figures", "largest change", seed, float(mask.mean()), None, *map(float, where), note=f"{ratio:.3f}"
-    )
+    reader = attempt._reader()
+    videos = compute(reader.small, people.clips[fold.train])
+    inputs = np.concatenate([reader.views(video, 1) for video in videos])
+    chosen = {"largest change": (change, f"{ratio:.3f}"), UNTRAINED: (structure.obd(start, inputs), "")}
+    for method, (scores, note) in chosen.items():
+        mask = structure.keep(scores, 0.09)[first]
+        where = (
+            float(np.nanmean(structure.locality(mask, reader.shape, scale))) for scale in SCALES.values()
+        )
+        yield Row("figures", method, seed, float(mask.mean()), None, *where, note=note)
 
 
 def searches(seed: int) -> Iterator[Row]:
@@ -240,7 +272,11 @@ def groups(rows: list[Row]) -> dict[tuple[str, float], list[Row]]:
 
 def differences(rows: list[Row], method: str, other: str) -> list[float | None]:
     """Return, for each seed, how much more accurate one method is than another."""
-    by_seed = {(row.method, row.seed): row.accuracy for row in rows if row.accuracy is not None}
+    # Of one method at several densities that of less than a tenth of the weights comes first.
+    by_seed: dict[tuple[str, int], float] = {}
+    for row in rows:
+        if row.accuracy is not None:
+            by_seed.setdefault((row.method, row.seed), row.accuracy)
     seeds = sorted({row.seed for row in rows})
     return [by_seed[method, seed] - by_seed[other, seed] for seed in seeds]
 
@@ -269,14 +305,19 @@ def markdown(content: dict[str, Any]) -> str:
             f"| {fmean(row.units for row in several):.0f} | {told} |"
         )
     lines += ["", f"### Figures, {n_seeds['figures']} seeds", ""]
-    lines += ["| method | share of all weights | accuracy % | locality in space | in time | units |"]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += ["| method | share of the weights | accuracy % | locality in space | in time |"]
+    lines += ["|---|---|---|---|---|"]
     for (method, _), several in groups(rows["figures"]).items():
         lines.append(
             f"| {method} | {fmean(row.density for row in several):.3f} "
             f"| {written([row.accuracy for row in several], 100, 1)} | {written([row.space for row in several])} "
-            f"| {written([row.time for row in several])} | {fmean(row.units for row in several):.0f} |"
+            f"| {written([row.time for row in several])} |"
         )
+    changes = [float(row.note) for row in rows["figures"] if row.method == "largest change"]
+    lines += [
+        "",
+        f"Training moved the dense net's first layer by {written(changes)} times the length of its initial values.",
+    ]
     lines += ["", "| difference of accuracy, points, paired by seed | |", "|---|---|"]
     for method, other in COMPARED:
         lines.append(
