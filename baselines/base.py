@@ -49,11 +49,15 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
     ----------
     family : str
         ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"floor"``, or any new word.
+    controls : tuple of str
+        Values of the parameter ``control`` that take something away which the attempt claims to use; a matrix with
+        ``controls = true`` runs them beside it.
     classes_ : ndarray of str, shape (n_classes,)
         The labels seen in ``fit``, sorted.
     """
 
     family: ClassVar[str]
+    controls: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..features.volume import Input
 from .convnet_frame import ConvNetFrame
+from .net import VideoNet
 
 __all__ = ["ConvNetFlow"]
 
@@ -17,6 +18,9 @@ class ConvNetFlow(ConvNetFrame):
     Parameters and attributes are those of `ConvNetFrame`.
     """
 
+    controls = VideoNet.controls
+
     input: Input = "flow"
+    epochs: int = 200
     frames: int = 10
     widths: tuple[int, ...] = (16, 32, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..models import nn, zoo
 from .net import VideoNet
@@ -24,6 +25,8 @@ class ConvNetFrame(VideoNet):
     """
 
     stacked = True
+    # One frame has no order.
+    controls: ClassVar[tuple[str, ...]] = ("random",)
 
     frames: int = 1
     epochs: int = 120

@@ -24,6 +24,7 @@ class ConvNetLstm(VideoNet):
         Channels of the LSTM's state.
     """
 
+    epochs: int = 120
     widths: tuple[int, ...] = (8, 16, 32, 64)
     hidden: int = 64
 

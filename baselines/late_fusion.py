@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +11,8 @@ from ..errors import PluginError
 from ..features.cache import kept
 from ._training import encode
 from .base import Attempt, Clips, Explanation
-from .registry import Registry
+from .persistence import pack, unpack
+from .registry import attempts_in_use
 
 __all__ = ["LateFusion"]
 
@@ -23,7 +23,8 @@ class LateFusion(Attempt):
     Parameters
     ----------
     members : str
-        Names of attempts, as ``actionbench list attempts`` gives them, with `` + `` between.
+        Names of attempts, as ``actionbench list attempts`` gives them, with `` + `` between; a run knows those of its
+        plug-ins, too.
     rule : {"mean", "product"}
         Whether probabilities are averaged, or multiplied and brought to sum 1.
     random_state : int
@@ -49,18 +50,21 @@ class LateFusion(Attempt):
         self.random_state = random_state
 
     def uses(self) -> list[type[Attempt]]:
-        """Return the classes of the members.
+        """Return the classes of the members, and those that these make in turn.
 
         Raises
         ------
         PluginError
             If a name is that of no attempt, or there is only one.
         """
+        members = self._members()
+        return [*members, *(used for member in members for used in member().uses())]
+
+    def _members(self) -> list[type[Attempt]]:
         names = [name.strip() for name in self.members.split("+")]
         if len(names) < 2:
             raise PluginError(f"late-fusion: members must name two attempts or more, got {self.members!r}")
-        registry = Registry("attempt", "actionbench.attempts", Attempt)
-        return [registry.get(name) for name in names]
+        return [attempts_in_use().get(name) for name in names]
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Fit each member.
@@ -75,7 +79,7 @@ class LateFusion(Attempt):
         self.classes_, _ = encode(clips, labels)
         self.members_ = []
         with kept():
-            for cls in self.uses():
+            for cls in self._members():
                 seeded = "random_state" in cls._get_param_names()
                 member = cls(random_state=self.random_state) if seeded else cls()
                 self.members_.append(member.fit(clips, labels, groups))
@@ -107,35 +111,17 @@ class LateFusion(Attempt):
         check_is_fitted(self)
         said: list[str] = []
         figures: dict[str, Any] = {}
-        for name, member in zip(self._names(), self.members_, strict=True):
-            explanation = member.explain()
+        for place, member in enumerate(self.members_, start=1):
+            name, explanation = f"{place}-{type(member).__name__}", member.explain()
             said.append(f"{name}:\n{explanation}")
             figures |= {f"{name}-{key}": figure for key, figure in explanation.figures.items()}
         return Explanation("\n\n".join(said), figures)
 
-    def _names(self) -> list[str]:
-        return [f"{place}-{type(member).__name__}" for place, member in enumerate(self.members_, start=1)]
-
-    def save(self, folder: str | Path) -> None:
-        """Write the fitted attempt to a folder, each member to one inside."""
-        super().save(folder)
-        for name, member in zip(self._names(), self.members_, strict=True):
-            member.save(Path(folder) / name)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read what `save` wrote."""
-        attempt = super().load(folder)
-        classes = enumerate(attempt.uses(), start=1)
-        attempt.members_ = [
-            member.load(Path(folder) / f"{place}-{member.__name__}") for place, member in classes
-        ]
-        return attempt
-
     def fitted_state(self) -> dict[str, Any]:
-        """Return what `save` writes beside the members."""
-        return {"classes_": self.classes_}
+        """Return what `save` writes."""
+        return {"classes_": self.classes_, "members_": [pack(member) for member in self.members_]}
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Take back what `fitted_state` gave."""
         self.classes_ = state["classes_"]
+        self.members_ = [unpack(Attempt, packed) for packed in state["members_"]]

@@ -20,4 +20,5 @@ class MlpFlow(MlpPixels):
 
     input: Input = "flow"
     view: View = "person"
+    epochs: int = 150
     frames: int = 12

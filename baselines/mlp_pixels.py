@@ -28,7 +28,7 @@ class MlpPixels(VideoNet):
 
     family = "dense"
 
-    epochs: int = 150
+    epochs: int = 300
     frames: int = 8
     size: int = 16
     margin: int = 2

@@ -196,6 +196,7 @@ class VideoNet(NetAttempt):
     """
 
     family = "convnet"
+    controls: ClassVar[tuple[str, ...]] = ("shuffled", "still", "random")
     #: Whether frames are channels, for a net without a time axis.
     stacked: ClassVar[bool] = False
 
@@ -208,8 +209,9 @@ class VideoNet(NetAttempt):
     margin: int = 8
 
     def _reader(self) -> VolumeReader:
-        if self.control not in get_args(Control):
-            raise ValueError(f"control must be one of {', '.join(get_args(Control))}, got {self.control!r}")
+        known = ("none", *self.controls)
+        if self.control not in known:
+            raise ValueError(f"control must be one of {', '.join(known)}, got {self.control!r}")
         return VolumeReader(
             self.frames,
             self.rate,

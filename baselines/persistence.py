@@ -16,7 +16,7 @@ from ..errors import ActionbenchError
 if TYPE_CHECKING:
     from .base import Attempt
 
-__all__ = ["load", "save"]
+__all__ = ["load", "pack", "save", "unpack"]
 
 A = TypeVar("A", bound="Attempt")
 
@@ -83,7 +83,10 @@ def load(cls: type[A], folder: Path) -> A:
         If the folder does not hold a saved attempt of this class, or is damaged.
     """
     description = _read_description(folder)
-    found = _find(cls, description["class"], folder)
+    try:
+        found = _find(cls, description["class"])
+    except ActionbenchError as error:
+        raise ActionbenchError(f"{folder}: {error}") from error
     try:
         attempt = found(**description["params"])
     except TypeError as error:
@@ -91,6 +94,19 @@ def load(cls: type[A], folder: Path) -> A:
             f"{folder / _DESCRIPTION}: the parameters are not those of {found.__name__} ({error})"
         ) from error
     _restore(attempt, folder)
+    return attempt
+
+
+def pack(attempt: Attempt) -> dict[str, Any]:
+    """Return a fitted attempt as plain values, for the ``fitted_state()`` of one that it is part of."""
+    params = attempt.get_params(deep=False)
+    return {"class": _name(type(attempt)), "params": params, "state": _state(attempt)}
+
+
+def unpack(cls: type[A], packed: dict[str, Any]) -> A:
+    """Take back what `pack` gave, an attempt of a class or of one that derives from it."""
+    attempt = _find(cls, packed["class"])(**packed["params"])
+    _take(attempt, packed["state"])
     return attempt
 
 
@@ -125,7 +141,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _find(cls: type[A], name: str, folder: Path) -> type[A]:
+def _find(cls: type[A], name: str) -> type[A]:
     """Return the class of that name, of those that are imported or declared by an installed package."""
     for entry in entry_points(group="actionbench.attempts"):
         # Only what a package declares is ever imported, whatever the file says.
@@ -134,7 +150,7 @@ def _find(cls: type[A], name: str, folder: Path) -> type[A]:
     for known in _descendants(cls):
         if _name(known) == name:
             return known
-    raise ActionbenchError(f"{folder}: holds an attempt of class {name}, which is not a known {cls.__name__}")
+    raise ActionbenchError(f"holds an attempt of class {name}, which is not a known {cls.__name__}")
 
 
 def _descendants(cls: type[A]) -> Iterator[type[A]]:
@@ -147,15 +163,18 @@ def _restore(attempt: Attempt, folder: Path) -> None:
     path = folder / _STATE
     try:
         # Nothing beyond what skops itself trusts: numbers, arrays, containers, scikit-learn's estimators.
-        state = skops.io.load(path, trusted=[])
-        if hasattr(attempt, "restore_state"):
-            attempt.restore_state(state)
-            return
-        for name in filter(_is_fitted, state):
-            setattr(attempt, name, state[name])
-        check_is_fitted(attempt)
+        _take(attempt, skops.io.load(path, trusted=[]))
     except Exception as error:
         # A damaged archive fails in many ways; each of them means the same to the reader.
         raise ActionbenchError(
             f"{path}: the fitted attempt cannot be read back ({type(error).__name__}: {error})"
         ) from error
+
+
+def _take(attempt: Attempt, state: dict[str, Any]) -> None:
+    if hasattr(attempt, "restore_state"):
+        attempt.restore_state(state)
+        return
+    for name in filter(_is_fitted, state):
+        setattr(attempt, name, state[name])
+    check_is_fitted(attempt)

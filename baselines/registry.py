@@ -6,7 +6,9 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +17,9 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from ..errors import PluginError, did_you_mean
+from .base import Attempt
+
+__all__ = ["Found", "Registry", "attempt_registry", "attempts_in_use", "load_plugin", "naming"]
 
 T = TypeVar("T")
 
@@ -108,6 +113,30 @@ class Registry(Generic[T]):
                     f"the {self.what} {name!r} from {found.origin} must have a class attribute {attribute!r}, a word"
                 )
         return loaded
+
+
+def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
+    """Return the attempts that can be named in a matrix."""
+    return Registry("attempt", "actionbench.attempts", Attempt, plugins, required=("family",))
+
+
+_IN_USE: ContextVar[Registry[Attempt] | None] = ContextVar("attempts in use", default=None)
+
+
+@contextmanager
+def naming(attempts: Registry[Attempt]) -> Iterator[None]:
+    """Let an attempt that makes others by their names find those of a registry, inside of a ``with`` block."""
+    token = _IN_USE.set(attempts)
+    try:
+        yield
+    finally:
+        _IN_USE.reset(token)
+
+
+def attempts_in_use() -> Registry[Attempt]:
+    """Return the registry of `naming`; outside of it, what installed packages declare."""
+    found = _IN_USE.get()
+    return attempt_registry() if found is None else found
 
 
 def load_plugin(path: Path) -> ModuleType:

@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, StrictBool, ValidationError
 
 from ..errors import MatrixError, did_you_mean
 from .splits import SPLITS, AnySplit
@@ -89,18 +89,23 @@ class AttemptEntry(_Checked):
     name: str
     params: dict[str, Any] = Field(default_factory=dict)
     title: str | None = None
+    #: Whether each point is run with each of the attempt's controls too.
+    controls: StrictBool = False
 
-    def points(self) -> list[dict[str, Any]]:
-        """Return the parameter points: every combination of the values that are lists."""
+    def points(self, controls: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """Return the parameter points: every combination of the values that are lists, then those with a control."""
         axes = [value if isinstance(value, list) else [value] for value in self.params.values()]
-        return [dict(zip(self.params, values, strict=True)) for values in product(*axes)]
+        plain = [dict(zip(self.params, values, strict=True)) for values in product(*axes)]
+        return plain + [point | {"control": control} for control in controls for point in plain]
 
-    def label(self, point: Mapping[str, Any]) -> str:
-        """Return the name of a parameter point in tables."""
-        given = ", ".join(f"{key}={_plain(value)}" for key, value in sorted(point.items()))
-        if self.title is not None:
-            return self.title if len(self.points()) == 1 else f"{self.title} ({given})"
-        return f"{self.name} ({given})" if given else self.name
+    def label(self, point: Mapping[str, Any], train_groups: int | None = None) -> str:
+        """Return the name of a parameter point in tables, with the number of training groups where it is limited."""
+        told_apart = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
+        given = [f"{key}={_plain(point[key])}" for key in sorted(told_apart)]
+        if train_groups is not None:
+            given.append(f"train_groups={train_groups}")
+        name = self.title or self.name
+        return f"{name} ({', '.join(given)})" if given else name
 
 
 class Matrix(_Checked):
@@ -109,6 +114,10 @@ class Matrix(_Checked):
     name: str = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(
         default_factory=lambda: [0], min_length=1
+    )
+    #: Groups of each fold's training side that are learned from; an axis.
+    train_groups: list[Annotated[int, Field(ge=1, strict=True)] | Literal["all"]] = Field(
+        ["all"], min_length=1
     )
     limits: Limits = Limits()
     datasets: list[DatasetEntry] = Field(min_length=1)
@@ -289,7 +298,12 @@ def _check_unique(matrix: Matrix) -> None:
                 raise MatrixError(
                     f"{kind}: {shown!r} stands there twice; give one of them a title of its own"
                 )
+    for n_groups in matrix.train_groups:
+        if matrix.train_groups.count(n_groups) > 1:
+            raise MatrixError(f"train_groups: {n_groups} stands there twice")
     for entry in matrix.attempts:
+        if entry.controls and "control" in entry.params:
+            raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")
         if "random_state" in entry.params:
             raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
         for key, value in entry.params.items():

@@ -9,13 +9,15 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from ..baselines.base import Attempt
-from ..baselines.registry import Registry
+from ..baselines.registry import attempt_registry, naming
 from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
 from ..features.cache import FeatureCache, using
 from . import provenance
@@ -24,16 +26,11 @@ from .datasets.base import Dataset
 from .datasets.registry import dataset_registry, make_dataset, option_names
 from .isolation import Ending, Task, run_isolated
 from .matrix import AttemptEntry, DatasetEntry, Matrix
-from .splits import Fold
+from .splits import Fold, with_fewer_groups
 from .store import CellRecord, Store
 
 _NO_CACHE = "none"
-_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split")
-
-
-def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
-    """Return the attempts that can be named in a matrix."""
-    return Registry("attempt", "actionbench.attempts", Attempt, plugins, required=("family",))
+_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
 
 
 def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
@@ -91,12 +88,15 @@ class PlannedCell:
     params: dict[str, Any]
     seed: int
     fold: int
+    train_groups: int | None
+    #: What is learned from and tested on; `fold` is its number.
+    sides: Fold
     skip: str | None
 
     @property
     def title(self) -> str:
         """The name of the attempt in tables."""
-        return self.entry.label(self.params)
+        return self.entry.label(self.params, self.train_groups)
 
     def axes(self) -> dict[str, list[str]]:
         """Return what ``--only`` may ask for, and the words by which this cell answers."""
@@ -104,14 +104,14 @@ class PlannedCell:
             "attempt": [self.entry.name, self.title],
             "dataset": [self.data.entry.name, self.data.title],
             "family": [self.cls.family],
-            "fold": [str(self.fold), self.data.folds[self.fold].name],
+            "fold": [str(self.fold), self.sides.name],
             "seed": [str(self.seed)],
             "split": [self.data.entry.split.name, self.data.entry.split.label()],
+            "train_groups": [str(self.train_groups or "all")],
         }
 
     def record(self, dataset_id: int) -> CellRecord:
         """Return the row of this cell, without a result."""
-        fold = self.data.folds[self.fold]
         return CellRecord(
             key=self.key,
             dataset_id=dataset_id,
@@ -120,10 +120,12 @@ class PlannedCell:
             params=self.params,
             seed=self.seed,
             fold=self.fold,
-            fold_name=fold.name,
+            fold_name=self.sides.name,
             code=self.code,
-            n_train=len(fold.train),
-            n_test=len(fold.test),
+            n_train=len(self.sides.train),
+            n_test=len(self.sides.test),
+            n_train_groups=len(np.unique(self.data.dataset.groups[self.sides.train])),
+            base=self.entry.label(self.params),
         )
 
 
@@ -155,10 +157,11 @@ def plan_cells(
     attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
     classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
     for entry in matrix.attempts:
-        for point in entry.points():
+        for point in _points(entry, classes[entry.name]):
             make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
     data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
-    cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
+    with naming(attempts):
+        cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
     if not chosen:
         raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
@@ -195,26 +198,42 @@ def _cells_of(
     points = []
     for entry in matrix.attempts:
         cls = classes[entry.name]
-        for point in entry.points():
+        for point in _points(entry, cls):
             attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
             used = _ask(attempt.uses, entry.name)
             code = provenance.code_fingerprint(cls, *used, type(data.dataset), Outcome)
             skip = _ask(attempt.skip, entry.name, data.dataset)
             points.append((entry, cls, code, point, _file_fingerprints(attempt, entry.name), skip))
-    for seed in matrix.seeds:
-        for number, fold in enumerate(data.folds):
-            for entry, cls, code, point, files, skip in points:
-                parts = (
-                    cls.__qualname__,
-                    code,
-                    data.fingerprint,
-                    fold.fingerprint(),
-                    sorted(point.items()),
-                    seed,
-                    *files,
-                )
-                key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
-                yield PlannedCell(key, code, data, entry, cls, point, seed, number, skip)
+    for seed, (number, fold), n_groups in product(matrix.seeds, enumerate(data.folds), matrix.train_groups):
+        train_groups, sides = None, fold
+        if n_groups != "all":
+            train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
+        for entry, cls, code, point, files, skip in points:
+            parts = (
+                cls.__qualname__,
+                code,
+                data.fingerprint,
+                sides.fingerprint(),
+                sorted(point.items()),
+                seed,
+                *files,
+            )
+            # Where all groups are wanted by their number, the cell is another row of the table.
+            parts = (*parts, train_groups) if train_groups else parts
+            key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+            yield PlannedCell(key, code, data, entry, cls, point, seed, number, train_groups, sides, skip)
+
+
+def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
+    if entry.controls and not cls.controls:
+        raise MatrixError(f"attempt {entry.name!r} has no controls; take controls = true away")
+    return entry.points(cls.controls if entry.controls else ())
+
+
+def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
+    sides = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
+    data.entry.split.check(sides, data.dataset)
+    return sides
 
 
 def _ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
@@ -437,7 +456,7 @@ class _Writer:
                 **{key: value for key, value in vars(ending).items() if key != "outcome"},
             )
         else:
-            positions = cell.data.folds[cell.fold].test
+            positions = cell.sides.test
             self.write(cell, status="done", positions=positions, **vars(ending.outcome))
 
     def was_done(self, cell: PlannedCell) -> bool:
@@ -464,7 +483,7 @@ def _tasks(
     for cell in cells:
         data = cell.data
         # One explanation per attempt is enough for a report; it would be most of a large store.
-        explain = cell.fold == 0 and cell.seed == first_seed
+        explain = cell.fold == 0 and cell.seed == first_seed and cell.train_groups is None
         yield Task(
             cell.key,
             call_cell,
@@ -476,7 +495,7 @@ def _tasks(
                 cell.entry.name,
                 cell.params,
                 cell.seed,
-                data.folds[cell.fold],
+                cell.sides,
                 explain,
                 cache,
                 cache_bytes,
@@ -501,8 +520,9 @@ def call_cell(
     dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
     if _table_fingerprint(dataset) != table_fingerprint:
         raise DataError(f"data set {dataset_name!r} changed while it was in use")
-    attempt = make_attempt(attempt_registry(plugins).get(attempt_name), attempt_name, params, seed)
-    with using(None if cache == _NO_CACHE else feature_cache(cache, cache_bytes)):
+    attempts = attempt_registry(plugins)
+    attempt = make_attempt(attempts.get(attempt_name), attempt_name, params, seed)
+    with naming(attempts), using(None if cache == _NO_CACHE else feature_cache(cache, cache_bytes)):
         return run_cell(attempt, dataset, fold, explain=explain)
 
 

@@ -36,6 +36,39 @@ class Fold:
         return digest.hexdigest()
 
 
+def with_fewer_groups(fold: Fold, groups: NDArray[np.str_], n_groups: int, seed: int) -> Fold:
+    """Return a fold whose training side is that of some of its groups, drawn at random.
+
+    Under one seed, fewer groups are some of those that are drawn when there are more.
+
+    Parameters
+    ----------
+    fold : Fold
+        The whole fold.
+    groups : ndarray of str, shape (n_clips,)
+        Group of each clip of the data set.
+    n_groups : int
+        How many groups are learned from.
+    seed : int
+        Seed of the draw.
+
+    Raises
+    ------
+    SplitError
+        If the fold has fewer training groups.
+    """
+    names = np.unique(groups[fold.train])
+    if n_groups > len(names):
+        raise SplitError(
+            f"train_groups = {n_groups}, but fold {fold.name!r} has {len(names)} training groups; it must be "
+            f'that many or fewer, or "all"'
+        )
+    # Each fold draws by itself.
+    rng = np.random.default_rng([seed, *fold.name.encode()])
+    chosen = rng.permutation(names)[:n_groups]
+    return Fold(fold.name, fold.train[np.isin(groups[fold.train], chosen)], fold.test)
+
+
 class Split(BaseModel):
     """How the clips of a data set are divided into folds; the fields are the keys of ``split`` in a matrix."""
 

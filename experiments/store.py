@@ -58,12 +58,18 @@ _MIGRATIONS = [
     ALTER TABLE cells ADD COLUMN predict_saved_seconds REAL;
     """,
     "ALTER TABLE cells ADD COLUMN counts TEXT NOT NULL DEFAULT '{}'",
+    """
+    ALTER TABLE cells ADD COLUMN n_train_groups INTEGER;
+    ALTER TABLE cells ADD COLUMN base TEXT NOT NULL DEFAULT '';
+    UPDATE cells SET base = attempt;
+    """,
 ]
 
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
-    "peak_memory_bytes n_parameters operations counts finished fit_saved_seconds predict_saved_seconds"
+    "peak_memory_bytes n_parameters operations counts finished fit_saved_seconds predict_saved_seconds "
+    "n_train_groups base"
 ).split()
 
 
@@ -82,6 +88,10 @@ class CellRecord:
     code: str
     n_train: int
     n_test: int
+    #: Groups that were learned from.
+    n_train_groups: int | None = None
+    #: Name of the attempt when it learns from all of the fold's.
+    base: str | None = None
     status: str = "done"
     kind: str | None = None
     error: str | None = None
@@ -271,6 +281,7 @@ class Store:
             "run_id": run_id,
             "last_run_id": run_id,
             "params": json.dumps(cell.params, sort_keys=True),
+            "base": cell.base or cell.attempt,
             "counts": json.dumps(cell.counts, sort_keys=True),
             "finished": _now(),
         }

@@ -18,6 +18,7 @@ from .cache import computed
 from .clip import Clip
 from .flow import single_thread
 from .motion import Motion, observe
+from .similarity import repeats
 
 __all__ = ["QUANTITIES", "Quantities", "Quantity", "measure", "quantities"]
 
@@ -67,9 +68,9 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("bounce speed", "heights/s", "how much the vertical speed of the whole mover varies"),
     Quantity("bounce frequency", "Hz", "how often the mover goes up and down"),
     Quantity("bounce sharpness", "", "how regularly: share of the spectrum in its highest peak"),
-    Quantity("beat frequency", "Hz", "how often the amount of motion rises and falls"),
-    Quantity("beat sharpness", "", "how regularly: share of the spectrum in its highest peak"),
-    Quantity("beat depth", "", "how much the amount of motion varies: standard deviation over mean"),
+    Quantity("repeat frequency", "Hz", "how often the whole movement comes round; 0 where it does not"),
+    Quantity("repeat likeness", "", "how alike it is then: 1 is the same, 0 has nothing in common"),
+    Quantity("unevenness", "", "how much the amount of motion varies: standard deviation over mean"),
     Quantity("foot spread", "heights", "width of what moves in the lowest quarter, median over time"),
     Quantity("foot spread change", "heights", "how much that varies: 90th less 10th percentile"),
     Quantity("head spread", "heights", "width of what moves in the highest quarter, median over time"),
@@ -117,7 +118,17 @@ def measure(motion: Motion) -> dict[str, float]:
     if not motion.track.found:
         return dict.fromkeys(names, 0.0)
     view = _view(motion)
-    found = {**_path(view), **_shape(view), **_directions(view), **_rhythm(view), **_silhouette(view)}
+    repeat_frequency, repeat_likeness = repeats(motion)
+    found = {
+        **_path(view),
+        **_shape(view),
+        **_directions(view),
+        **_bounce(view),
+        **_silhouette(view),
+        "repeat frequency": repeat_frequency,
+        "repeat likeness": repeat_likeness,
+        "unevenness": _ratio(float(np.std(view.area)), float(np.mean(view.area))),
+    }
     return {name: float(found[name]) for name in names}
 
 
@@ -219,18 +230,14 @@ def _directions(view: _View) -> dict[str, float]:
     }
 
 
-def _rhythm(view: _View) -> dict[str, float]:
+def _bounce(view: _View) -> dict[str, float]:
     fall = view.net[:, 1]
-    bounce_frequency, bounce_sharpness = _dominant(fall, view.fps)
-    beat_frequency, beat_sharpness = _dominant(view.area, view.fps)
+    frequency, sharpness = _dominant(fall, view.fps)
     return {
         "bounce": float(np.std(signal.detrend(np.cumsum(fall) / view.fps))),
         "bounce speed": float(np.std(fall)),
-        "bounce frequency": bounce_frequency,
-        "bounce sharpness": bounce_sharpness,
-        "beat frequency": beat_frequency,
-        "beat sharpness": beat_sharpness,
-        "beat depth": _ratio(float(np.std(view.area)), float(np.mean(view.area))),
+        "bounce frequency": frequency,
+        "bounce sharpness": sharpness,
     }
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ActionbenchError
 from . import figures, tables
 from .comparison import LEVEL, paired_difference
+from .learning import crossings, learning_curves
 from .results import Reader, Result, gather
 from .statistics import accuracy, bootstrap_interval, confusion_matrix, holm
 
@@ -58,6 +59,10 @@ def write_report(store: Reader, folder: str | Path) -> list[Path]:
     table = tables.score(results)
     texts = {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
     texts["index.html"] = page(store, results, table)
+    curves = learning_curves(results)
+    if len(curves):
+        texts["learning.csv"] = curves.to_csv(index=False, lineterminator="\n")
+        texts["crossings.csv"] = crossings(results).to_csv(index=False, lineterminator="\n")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

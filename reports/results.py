@@ -50,6 +50,10 @@ class Result:
         Indices into ``classes``.
     groups : ndarray, shape (n,)
         Group of the clip.
+    base : str
+        Name of the attempt when it learns from all groups of a fold.
+    n_train_groups : float
+        Most groups that it learned from in any fold; NaN in stores of before they were counted.
     n_expected : int
         Clips predicted by the attempt that has come furthest on this data set under this split.
     """
@@ -67,6 +71,8 @@ class Result:
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
     groups: NDArray[np.str_]
+    base: str
+    n_train_groups: float = np.nan
     n_expected: int = 0
 
     @property
@@ -154,6 +160,8 @@ def _result(store: Reader, dataset: dict[str, Any], clips: pd.DataFrame, cells: 
         truth=labels,
         predicted=predicted,
         groups=clips["group"].to_numpy(dtype=str)[positions],
+        base=str(cells["base"].iloc[0]),
+        n_train_groups=float(cells["n_train_groups"].astype(float).max()),
     )
 
 

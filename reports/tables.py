@@ -42,9 +42,10 @@ COLUMNS = [
     "n_rules",
     "n_conditions",
     "n_quantities",
+    "n_epochs",
     "warnings",
 ]
-MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities")
+MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
 
@@ -63,8 +64,8 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``accuracy_high`` is the 95 % interval of `statistics.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
         computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
-        ``n_parameters``, ``operations`` and, of lists of rules, ``n_rules``, ``n_conditions`` and
-        ``n_quantities`` medians; ``warnings`` sentences, empty where there is nothing to say.
+        ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
+        nets ``n_epochs`` medians; ``warnings`` sentences, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -103,7 +104,9 @@ def _row(result: Result) -> dict[str, Any]:
         "operations": done["operations"].astype(float).median(),
         "fit_paid_seconds": done["fit_seconds"].astype(float).mean(),
         "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].astype(float)),
-        **{f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities")},
+        **{
+            f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities", "epochs")
+        },
         "warnings": " ".join(warnings_of(result)),
     }
 
@@ -255,9 +258,13 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Say of each list of rules among the attempts how large it is."""
+    """Say of each list of rules among the attempts how large it is, and how many epochs nets were trained for."""
     lists = rows[rows["n_rules"].notna()]
-    return [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    nets = rows[rows["n_epochs"].notna()]
+    said = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    if len(nets):
+        said.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
+    return said
 
 
 def _size(row: Any) -> str:

@@ -143,6 +143,35 @@ def test_a_failing_cell_gives_exit_code_1_and_a_line(folder, call):
         (["data", "info", "folder", "--root", "nowhere", "--set", "groups=none"], "nowhere is not a folder"),
         (["data", "preview", "figures", "-o", "x.png", "--set", "subjects"], "must be KEY=VALUE"),
         (["list", "attempts", "--plugin", "gone.py"], "gone.py: there is no such plug-in"),
+        (["rules", "rules", "--dataset", "figurs", "-o", "x.txt"], "there is no data set 'figurs'"),
+        (
+            ["rules", "rule", "--dataset", "figures", "-o", "x.txt"],
+            "there is no attempt 'rule'; did you mean 'rules'",
+        ),
+        (
+            ["rules", "chance", "--dataset", "figures", "-o", "x.txt"],
+            "attempt 'chance' has no list of rules; it must be one like 'rules' or 'rules-tree'",
+        ),
+        (["rules", "rules", "--dataset", "figures", "-o", "no/x.txt"], "the folder no does not exist"),
+        (
+            [
+                "rules",
+                "rules-hand",
+                "--dataset",
+                "folder",
+                "--root",
+                "my clips",
+                "--set",
+                "groups=none",
+                "-o",
+                "x",
+            ],
+            "attempt 'rules-hand': the list is written for KTH's",
+        ),
+        (
+            ["rules", "rules-file", "--dataset", "figures", "-o", "x.txt"],
+            "rules-file needs the parameter 'path'",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
@@ -250,6 +279,31 @@ def test_data_info_and_preview(folder, call):
     words = ["data", "preview", "folder", "--root", "my clips", "--set", "groups=none", "-o", "x.png"]
     assert call(*words)[0] == 0
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_list_of_rules_is_written_and_runs_as_it_was(folder, call):
+    words = [
+        "rules",
+        "rules",
+        "--dataset",
+        "folder",
+        "--root",
+        "my clips",
+        "--set",
+        "groups=^(?P<group>[^_]+)_",
+        "-o",
+        "x.txt",
+    ]
+    code, out, err = call(*words)
+    assert (code, out) == (0, "x.txt\n")
+    assert "fitted on all 12 clips" in err
+    lines = Path("x.txt").read_text().splitlines()
+    assert lines[0].startswith("# The first rule that holds decides. Quantities: horizontal speed, ")
+    assert lines[-1].startswith("otherwise ")
+    change = 'attempts=[{ name = "rules-file", params = { path = "x.txt" } }]'
+    code, out, _ = call("run", "m.toml", "--set", change, "--json", "-q")
+    assert code == 0
+    assert json.loads(out)[0]["n_rules"] == len(lines) - 1
 
 
 def test_doctor(call):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -89,19 +90,23 @@ def test_the_guide_knows_every_split_and_data_set():
 
 
 def test_a_list_of_rules_is_exported_edited_and_run(tmp_path):
-    (code,), (matrix,) = blocks("docs/rules.md", "python"), blocks("docs/rules.md", "toml")
-    command = [sys.executable, "-c", code]
-    out = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert "# this clip: " in out
+    export, run = (shlex.split(block)[1:] for block in blocks("docs/rules.md", "sh"))
+    assert actionbench(tmp_path, *export) == "rules.txt\n"
     text = (tmp_path / "rules.txt").read_text()
     (tmp_path / "rules.txt").write_text("if passing speed > 1.5 heights/s then running\n" + text)
-    (tmp_path / "rules.toml").write_text(matrix)
-    assert "actionbench run rules.toml" in blocks("docs/rules.md", "sh")[0]
-    actionbench(tmp_path, "run", "rules.toml")
+    actionbench(tmp_path, *run)
     shown = actionbench(tmp_path, "show", "--format", "md")
     n_rules = 1 + sum(not line.startswith("#") for line in text.splitlines())
     assert f"mine: {n_rules} rules, " in shown
     assert "rules-hand: 6 rules, 8 conditions, 4 quantities" in shown
+
+
+def test_python_of_the_rules_page(tmp_path):
+    (code,) = blocks("docs/rules.md", "python")
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "# this clip: " in out
+    assert (tmp_path / "tree.txt").is_file()
 
 
 def test_the_rules_page_knows_every_quantity_and_its_text_is_right():

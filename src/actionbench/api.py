@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from . import DEFAULT_STORE
+from .baselines._rule_attempt import RuleAttempt
+from .baselines.registry import attempt_registry
+from .errors import ActionbenchError
 from .experiments.matrix import read_matrix
-from .experiments.runner import PlannedCell, plan_cells, run_cells
+from .experiments.runner import PlannedCell, make_attempt, plan_cells, run_cells
 from .experiments.store import Store
 from .reports.tables import comparison_table
 
 if TYPE_CHECKING:
-    pass
+    from .experiments.datasets.base import Dataset
 
 Source = str | Path | Mapping[str, Any]
 
@@ -97,7 +100,6 @@ def plan(
             stored = opened.status_of()
     rows = []
     for cell in cells:
-        fold = cell.data.folds[cell.fold]
         rows.append(
             {
                 "dataset": cell.data.title,
@@ -106,9 +108,9 @@ def plan(
                 "family": cell.cls.family,
                 "seed": cell.seed,
                 "fold": cell.fold,
-                "fold_name": fold.name,
-                "n_train": len(fold.train),
-                "n_test": len(fold.test),
+                "fold_name": cell.sides.name,
+                "n_train": len(cell.sides.train),
+                "n_test": len(cell.sides.test),
                 "status": stored.get(cell.key, ("to run", None))[0],
                 "key": cell.key,
             }
@@ -136,3 +138,38 @@ def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.Data
 
     with Store.open(old, must_exist=True) as before, Store.open(new, must_exist=True) as after:
         return compare_stores(before, after, margin=margin)
+
+
+def export_rules(
+    name: str, dataset: Dataset, path: str | Path, *, plugins: Iterable[str | Path] = ()
+) -> Path:
+    """Fit an attempt on a whole data set and write its list of rules, to be edited and run as ``rules-file``.
+
+    Parameters
+    ----------
+    name : str
+        An attempt that decides by a list, such as ``"rules"``.
+    dataset : Dataset
+        The clips.
+    path : path
+        The text file to write.
+    plugins : iterable of path
+        Python files with further attempts.
+
+    Raises
+    ------
+    ActionbenchError
+        If the attempt has no list or none for these clips, or the file cannot be written.
+    """
+    path, cls = Path(path), attempt_registry(plugins).get(name)
+    if not issubclass(cls, RuleAttempt):
+        raise ActionbenchError(
+            f"attempt {name!r} has no list of rules; it must be one like 'rules' or 'rules-tree'"
+        )
+    if not path.parent.is_dir():
+        raise ActionbenchError(f"{path}: the folder {path.parent} does not exist")
+    attempt = make_attempt(cls, name, {}, seed=0)
+    if reason := attempt.skip(dataset):
+        raise ActionbenchError(f"attempt {name!r}: {reason}")
+    attempt.fit(dataset.clips, dataset.labels, dataset.groups).export(path)
+    return path

@@ -406,6 +406,29 @@ def _in_one_line(value: Any) -> str:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--dataset", required=True, metavar="NAME", help="The data set to fit it on.")
+@click.option("--root", type=click.Path(), help="The folder of the clips.")
+@_set_option("data set, such as groups or height")
+@_plugin_option
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The text file to write."
+)
+def rules(
+    name: str, dataset: str, root: str | None, changes: tuple[str, ...], plugins: tuple[str, ...], output: str
+) -> None:
+    """Fit the attempt NAME on a whole data set and write its list of rules.
+
+    Edit the file and run it as the attempt rules-file.
+    """
+    from . import api
+
+    clips = _dataset(dataset, root, changes, plugins)
+    click.echo(api.export_rules(name, clips, output, plugins=plugins))
+    _say(f"fitted on all {len(clips)} clips: on the same people the list will look better than it is")
+
+
+@cli.command()
 @_json_option
 def doctor(as_json: bool) -> None:
     """Say what actionbench runs on: versions, processor, threads, data folders."""

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .baselines.registry import Registry
+from .baselines.registry import Registry, attempt_registry
 from .errors import PluginError
 from .experiments.matrix import builtin_matrices, read_matrix
 from .experiments.splits import SPLITS
@@ -19,8 +19,6 @@ _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pandas", "scikit-learn",
 def rows(what: str, plugins: Iterable[str | Path] = ()) -> list[dict[str, str]]:
     """Return what there is of attempts, data sets, splits or matrices, one dictionary each with the same keys."""
     if what == "attempts":
-        from .experiments.runner import attempt_registry
-
         return _registered(attempt_registry(plugins), ("family",))
     if what == "datasets":
         from .experiments.datasets.registry import dataset_registry

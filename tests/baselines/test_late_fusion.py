@@ -5,6 +5,7 @@ from actionbench.baselines.base import Attempt
 from actionbench.baselines.hof_svm import HofSvm
 from actionbench.baselines.hog_svm import HogSvm
 from actionbench.baselines.late_fusion import LateFusion
+from actionbench.baselines.registry import attempt_registry, naming
 from actionbench.errors import PluginError
 
 
@@ -51,10 +52,28 @@ def test_members_say_who_they_are(figures, fused):
     assert fused.count()["parameters"] == sum(member.count()["parameters"] for member in fused.members_)
 
 
-def test_saved_and_loaded_it_predicts_the_same_bits(figures, fused, tmp_path):
+@pytest.mark.parametrize("cls", [LateFusion, Attempt])
+def test_saved_and_loaded_it_predicts_the_same_bits(figures, fused, tmp_path, cls):
     fused.save(tmp_path / "model")
-    again = LateFusion.load(tmp_path / "model")
+    again = cls.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_proba(figures[0]), fused.predict_proba(figures[0]))
+
+
+def test_members_of_a_plugin_are_found_while_it_is_in_use(figures, tmp_path):
+    path = tmp_path / "coin.py"
+    path.write_text("from actionbench.baselines.chance import Chance\nclass Coin(Chance): pass\n")
+    fusion = LateFusion(members="coin + majority")
+    with naming(attempt_registry([path])):
+        fusion.fit(*figures)
+        assert [cls.__name__ for cls in fusion.uses()] == ["Coin", "Majority"]
+    assert [type(member).__name__ for member in fusion.members_] == ["Coin", "Majority"]
+    with pytest.raises(PluginError, match="there is no attempt 'coin'"):
+        fusion.uses()
+
+
+def test_a_member_counts_with_what_it_uses_itself():
+    used = LateFusion(members="late-fusion + majority").uses()
+    assert [cls.__name__ for cls in used] == ["LateFusion", "Majority", "HogSvm", "HofSvm"]
 
 
 @pytest.mark.parametrize(

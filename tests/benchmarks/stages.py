@@ -33,9 +33,9 @@ from actionbench.features.history import MotionHistory
 from actionbench.features.hog3d import Hog3d
 from actionbench.features.interest_points import InterestPoints
 from actionbench.features.motion import observe
-from actionbench.features.quantities import measure
+from actionbench.features.quantities import QUANTITIES, measure
 from actionbench.features.regions import main_track
-from actionbench.features.similarity import SelfSimilarity
+from actionbench.features.similarity import repeats
 from actionbench.features.texture import LbpTop
 from actionbench.features.trajectories import DenseTrajectories
 
@@ -101,13 +101,13 @@ def stages(rounds: int) -> Iterator[Stage]:
         ("main moving region", lambda: main_track(frames, fps, shifts), "", None),
         ("flow and region together", lambda: observe(clip), "", None),
         ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),
-        ("30 quantities from these", lambda: measure(motion), "", None),
+        (f"{len(QUANTITIES)} quantities from these", lambda: measure(motion), "", None),
+        ("self-similarity among them", lambda: repeats(motion), "", None),
         ("dense trajectories from a clip", lambda: DenseTrajectories().extract(clip), "", None),
         ("HOG3D from flow and region", lambda: Hog3d().describe(motion), "", None),
         ("interest points, same", lambda: InterestPoints().describe(motion), "", None),
         ("LBP-TOP, same", lambda: LbpTop().describe(motion), "", None),
         ("motion history, same", lambda: MotionHistory().describe(motion), "", None),
-        ("self-similarity, same", lambda: SelfSimilarity().describe(motion), "", None),
         ("1000 words, 1000 descriptors a clip", lambda: words.encode(local), "", None),
         ("Fisher vector of 32, same", lambda: fisher.encode(local), "", None),
         ("VLAD of 32, same", lambda: vlad.encode(local), "", None),

@@ -46,6 +46,19 @@ def test_a_good_matrix(write, tmp_path):
     assert matrix.attempts[1].points() == [{"C": 1.0, "size": [8, 8]}, {"C": 10.0, "size": [8, 8]}]
 
 
+def test_controls_and_training_groups_make_rows_of_their_own():
+    entry = AttemptEntry(name="net", params={"size": 3}, controls=True)
+    points = entry.points(["still"])
+    assert points == [{"size": 3}, {"size": 3, "control": "still"}]
+    assert [entry.label(point) for point in points] == ["net (size=3)", "net (control=still, size=3)"]
+    assert entry.label(points[0], 4) == "net (size=3, train_groups=4)"
+    titled = AttemptEntry(name="net", title="mine", params={"size": 3})
+    assert [titled.label(point, n) for point, n in zip(points, (None, 2), strict=True)] == [
+        "mine",
+        "mine (control=still, train_groups=2)",
+    ]
+
+
 def test_labels_of_points_tell_them_apart():
     entry = AttemptEntry(name="svm", params={"C": [1.0, 0.5], "k": 3})
     assert [entry.label(point) for point in entry.points()] == ["svm (C=1, k=3)", "svm (C=0.5, k=3)"]
@@ -118,6 +131,18 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
             r"attempts: 'hog-svm \(C=1, size=\[8, 8\]\)' stands there twice",
         ),
         ("C = [1.0, 10.0]", "C = []", r"attempts: 'hog-svm': params.C is an empty list"),
+        ("seeds = [0, 1]", "train_groups = []", "train_groups: list should have at least 1 item"),
+        ("seeds = [0, 1]", "train_groups = [2, 2]", "train_groups: 2 stands there twice"),
+        (
+            "seeds = [0, 1]",
+            "train_groups = [0]",
+            r"train_groups\[0\].*: input should be greater than or equal to 1",
+        ),
+        (
+            "C = [1.0, 10.0]",
+            'control = "still" }\ncontrols = true #',
+            "params.control beside controls = true",
+        ),
         ("C = [1.0, 10.0]", "random_state = 3", "must not set random_state; it comes from seeds"),
     ],
 )

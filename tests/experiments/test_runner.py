@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
+from actionbench.experiments import provenance
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.runner import default_workers, plan_cells, run_cells, user_cache
@@ -60,6 +61,38 @@ def test_every_cell_becomes_a_row(path, plugin):
         10,
     )
     assert nearest["peak_memory_bytes"] > 2**20
+
+
+def test_training_groups_are_an_axis(path, plugin):
+    checked = matrix({"name": "nearest"}, people=5)
+    checked.train_groups = [2, "all"]
+    _, cells = run(checked, path, plugin)
+    assert cells.groupby(["attempt", "base", "n_train_groups", "n_train"]).size().to_dict() == {
+        ("nearest", "nearest", 4, 16): 5,
+        ("nearest (train_groups=2)", "nearest", 2, 8): 5,
+    }
+    assert len(plan_cells(checked, plugins=[plugin], only=["train_groups=2,fold=0"])) == 1
+    whole = plan_cells(matrix({"name": "nearest"}, people=5), plugins=[plugin])
+    assert {cell.key for cell in whole} <= set(cells["key"])
+    checked.train_groups = [6]
+    with pytest.raises(SplitError, match="train_groups = 6, but fold 'p0' has 4 training groups"):
+        plan_cells(checked, plugins=[plugin])
+
+
+def test_controls_run_beside_their_net(plugin):
+    figures = {"name": "figures", "subjects": 2, "clips_per_subject": 1, "split": "leave-one-group-out"}
+    attempts = [{"name": "convnet-frame", "controls": True}, {"name": "convnet-3d", "controls": True}]
+    cells = plan_cells(
+        read_matrix({"name": "x", "datasets": [figures], "attempts": attempts}), only=["fold=0"]
+    )
+    assert [cell.title for cell in cells] == [
+        "convnet-frame",
+        "convnet-frame (control=random)",
+        "convnet-3d",
+        *(f"convnet-3d (control={control})" for control in ("shuffled", "still", "random")),
+    ]
+    with pytest.raises(MatrixError, match="attempt 'nearest' has no controls; take controls = true away"):
+        plan_cells(matrix({"name": "nearest", "controls": True}), plugins=[plugin])
 
 
 def test_features_are_computed_once_for_all_cells(tmp_path):
@@ -177,6 +210,33 @@ def test_a_changed_file_is_computed_again(plugin, tmp_path):
         rules.write_text(text)
         keys.add(plan_cells(matrix(attempt), plugins=[plugin])[0].key)
     assert len(keys) == 2
+
+
+def fusion(members):
+    return {"name": "late-fusion", "params": {"members": members}}
+
+
+def test_a_fusion_finds_the_attempts_of_plugins(path, plugin):
+    summary, cells = run(matrix(fusion("nearest + chance")), path, plugin)
+    assert (summary.n_run, summary.n_failed) == (4, 0)
+    assert set(cells["status"]) == {"done"}
+
+
+def test_a_fusion_is_computed_again_when_a_member_changes(plugin, tmp_path):
+    member = tmp_path / "coin.py"
+    member.write_text("from actionbench.baselines.chance import Chance\nclass Coin(Chance): pass\n")
+
+    def keys():
+        provenance._fingerprint.cache_clear()
+        checked = matrix(fusion("coin + chance"), {"name": "chance"})
+        return {cell.entry.name: cell.key for cell in plan_cells(checked, plugins=[plugin, member])}
+
+    before = keys()
+    assert keys() == before
+    member.write_text(member.read_text() + "# changed\n")
+    after = keys()
+    assert after["late-fusion"] != before["late-fusion"]
+    assert after["chance"] == before["chance"]
 
 
 @pytest.mark.parametrize(

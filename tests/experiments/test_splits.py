@@ -12,6 +12,7 @@ from actionbench.experiments.splits import (
     LeakyRandom,
     LeaveOneGroupOut,
     Official,
+    with_fewer_groups,
 )
 
 
@@ -49,6 +50,35 @@ def test_group_k_fold_keeps_the_classes_in_balance(toy):
     dataset = toy(people=[f"p{number}" for number in range(9)])
     for fold in GroupKFold(folds=3).folds(dataset):
         assert len(set(np.unique(dataset.labels[fold.test], return_counts=True)[1])) == 1
+
+
+def test_fewer_groups_are_nested_and_leave_the_test_side_alone(toy):
+    dataset = toy(people=[f"p{number}" for number in range(9)])
+    for fold in LeaveOneGroupOut().folds(dataset):
+        before = set()
+        for n_groups in (1, 3, 8):
+            fewer = with_fewer_groups(fold, dataset.groups, n_groups, seed=5)
+            chosen = set(dataset.groups[fewer.train])
+            assert len(chosen) == n_groups
+            assert before <= chosen
+            assert not chosen & set(dataset.groups[fold.test])
+            np.testing.assert_array_equal(fewer.test, fold.test)
+            np.testing.assert_array_equal(
+                fewer.train, fold.train[np.isin(dataset.groups[fold.train], list(chosen))]
+            )
+            before = chosen
+        np.testing.assert_array_equal(fewer.train, fold.train)
+    others = {
+        frozenset(dataset.groups[with_fewer_groups(fold, dataset.groups, 2, s).train]) for s in range(20)
+    }
+    assert len(others) > 5
+
+
+def test_more_training_groups_than_there_are(toy):
+    dataset = toy()
+    fold = LeaveOneGroupOut().folds(dataset)[0]
+    with pytest.raises(SplitError, match="train_groups = 4, but fold 'ann' has 3 training groups"):
+        with_fewer_groups(fold, dataset.groups, 4, 0)
 
 
 def test_the_seed_moves_the_folds(toy):

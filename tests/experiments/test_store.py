@@ -154,7 +154,7 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
     path = tmp_path / "old.sqlite"
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "_MIGRATIONS", store_module._MIGRATIONS[:1])
-        later = ("counts", "fit_saved_seconds", "predict_saved_seconds")
+        later = ("counts", "fit_saved_seconds", "predict_saved_seconds", "n_train_groups", "base")
         first = [name for name in store_module._CELL_COLUMNS if name not in later]
         patch.setattr(store_module, "_CELL_COLUMNS", first)
         with Store.open(path) as old:
@@ -168,6 +168,8 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         assert cells["fit_saved_seconds"]["k2"] == 1.5
         assert cells["fit_seconds"].tolist() == [0.5, 0.5]
         assert (cells["counts"]["k"], cells["counts"]["k2"]) == ({}, {"rules": 3})
+        assert cells["base"]["k"] == cells["attempt"]["k"]
+        assert pd.isna(cells["n_train_groups"]["k"])
 
 
 def test_a_store_of_a_newer_version_is_refused(store):

@@ -91,6 +91,22 @@ def test_bounce_has_its_frequency(frequency):
     assert found["bounce"] > 3 * quantities(still)["bounce"]
 
 
+def test_an_arm_that_waves_repeats_and_one_that_wanders_does_not():
+    places = np.cumsum(np.random.default_rng(4).uniform(-8, 8, 100))
+    arms = {
+        "waves": lambda s: 55 + 12 * np.sin(2 * np.pi * 1.25 * s),
+        "wanders": lambda s: 55 + (places[round(25 * s)] % 40 - 20),
+    }
+    found = {how: quantities(clip(lambda s: (40, 90), arms=arm, seconds=3)) for how, arm in arms.items()}
+    assert found["waves"]["repeat frequency"] == pytest.approx(1.25, rel=0.05)
+    assert found["waves"]["repeat likeness"] > 2 * found["wanders"]["repeat likeness"]
+
+
+def test_what_rests_at_times_is_uneven():
+    stops = quantities(clip(lambda s: (40, 10 + 60 * min(s % 1, 0.5)), seconds=2))
+    assert stops["unevenness"] > 2 * quantities(clip(go(60)))["unevenness"]
+
+
 def test_arm_that_moves_high_is_upper_motion_and_one_sided():
     high = quantities(clip(lambda s: (40 + 3 * np.sin(9 * s), 90), arms=lambda s: 45 + 12 * np.sin(6 * s)))
     low = quantities(clip(lambda s: (40 + 3 * np.sin(9 * s), 90), arms=lambda s: 75 + 12 * np.sin(6 * s)))

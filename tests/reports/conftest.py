@@ -62,6 +62,7 @@ class Bench:
         cell.fit_seconds, cell.predict_seconds = 2.0 + fold, 0.5
         cell.peak_memory_bytes, cell.n_parameters = (100 + fold) * 2**20, facts.get("n_parameters", 1234)
         cell.counts = facts.get("counts", {})
+        cell.base, cell.n_train_groups = facts.get("base"), facts.get("n_train_groups")
         return cell
 
     def end(self):

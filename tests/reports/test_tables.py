@@ -212,6 +212,14 @@ def test_the_size_of_a_list_of_rules_stands_below_the_table(listed, write):
     assert "one: " not in text
 
 
+def test_how_long_nets_were_trained_stands_in_one_line(listed):
+    for name, epochs in (("net", 60), ("other net", 12)):
+        listed.attempt(name, [1, 0] * 3, counts={"epochs": epochs})
+    table = comparison_table(listed.store)
+    assert "epochs: net 60, other net 12" in shown(table)
+    assert table.set_index("attempt").loc["net", "n_epochs"] == 60
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
     text = shown(comparison_table(usual.store), width)
