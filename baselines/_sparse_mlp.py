@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Distances along time, height and width in which locality is measured.
 SCALES = {"space": (0.0, 1.0, 1.0), "time": (1.0, 0.0, 0.0)}
-# Masks of chance beside the one found.
-_N_CHANCE = 20
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -33,18 +31,20 @@ class SparseMlp(MlpFlow):
         return next(iter(structure.connections(net).values()))
 
     def localities(self, net: nn.Module) -> dict[str, float]:
-        """Return the mean of `structure.locality` over the first layer's units, and what chance makes of it.
+        """Return the mean of `structure.locality` over the first layer's units, beside what it would be without them.
 
-        ``space`` and ``time`` are those of the net, ``chance space`` and ``chance time`` those of masks with as many
-        inputs of each unit at random; NaN where no unit has two inputs.
+        ``space`` and ``time`` are those of the net, ``shared space`` and ``shared time`` what comes from where all units
+        look (`structure.shared_locality`), ``chance space`` and ``chance time`` those of masks with as many inputs of each
+        unit at random; NaN where no unit has two inputs.
         """
         mask, shape = self._first_mask(net), self._reader().shape
         drawn = np.random.default_rng(self.random_state).permuted(mask, axis=1)
-        return {
-            f"{prefix}{name}": _mean(structure.locality(each, shape, scale))
-            for prefix, each in (("", mask), ("chance ", drawn))
-            for name, scale in SCALES.items()
-        }
+        found = {}
+        for name, scale in SCALES.items():
+            found[name] = _mean(structure.locality(mask, shape, scale))
+            found[f"shared {name}"] = structure.shared_locality(mask, shape, scale)
+            found[f"chance {name}"] = _mean(structure.locality(drawn, shape, scale))
+        return found
 
     def count(self) -> dict[str, int]:
         """Return the counts of `NetAttempt.count`, but only parameters that are not zero.
@@ -65,8 +65,9 @@ class SparseMlp(MlpFlow):
             f"{structure.effective_density(masks):.1%} of all stand on a way from an input to a score. "
             f"{np.count_nonzero(fan_in)} of {len(fan_in)} units of the first layer look at anything, at "
             f"{_mean(fan_in[fan_in > 0]):.1f} of {masks[0].shape[1]:,} numbers each. Their inputs lie "
-            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time "
-            f"({found['chance space']:.2f} and {found['chance time']:.2f} where as many are drawn)."
+            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; of inputs "
+            f"drawn by how many units look at them it would be {found['shared space']:.2f} and "
+            f"{found['shared time']:.2f}."
         )
         return Explanation(text, explanation.figures)
 

@@ -280,8 +280,8 @@ def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
     Parameters
     ----------
     log : DataFrame or mapping
-        With the columns ``density``, ``space``, ``time``, ``chance space`` and ``chance time``, a row or more for
-        each density.
+        With the columns ``density``, ``space``, ``time``, and the same after ``shared`` and ``chance``, a row or more
+        for each density.
     criterion : str
         By which weights were kept, for the title.
     """
@@ -293,14 +293,17 @@ def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
     styles = {"space": ("0.1", "-"), "time": ("#d55e00", "--")}
     for name, (color, line) in styles.items():
         axes.plot(density, np.asarray(log[name])[places], line, marker="o", color=color, label=f"in {name}")
-    for name, (color, line) in styles.items():
-        drawn = np.asarray(log[f"chance {name}"])[places]
-        axes.plot(density, drawn, line, marker=".", lw=0.6, color=color, label=f"in {name}, drawn at random")
+    for kind, marker, label in (("shared", "v", "drawn by popularity"), ("chance", ".", "drawn at random")):
+        for name, (color, line) in styles.items():
+            drawn = np.asarray(log[f"{kind} {name}"])[places]
+            axes.plot(
+                density, drawn, line, marker=marker, ms=4, lw=0.6, color=color, label=f"in {name}, {label}"
+            )
     axes.set_xscale("log")
     axes.set_xticks(density, [f"{share:.2g}" for share in density], rotation=45)
     axes.minorticks_off()
     axes.invert_xaxis()
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=7, loc="lower left")
     by = f", kept by {criterion}" if criterion else ""
     axes.set_title(f"how local the inputs of a unit are{by}", fontsize=10)
     top = 1.1 * np.nanmax([1.0, *(np.nanmax(line.get_ydata(), initial=1.0) for line in axes.lines)])

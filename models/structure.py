@@ -38,6 +38,7 @@ __all__ = [
     "obd",
     "prune",
     "random",
+    "shared_locality",
     "weights",
 ]
 
@@ -416,17 +417,46 @@ def locality(
     >>> locality(np.array([[1, 1, 0, 0], [1, 0, 0, 1]], bool), (4, 1)).round(2)
     array([0.6, 1.8])
     """
-    *grid, _ = shape
-    scale = (1.0,) * len(grid) if scale is None else scale
-    if len(scale) != len(grid) or mask.shape[1:] != (int(np.prod(shape)),):
-        raise ValueError(
-            f"the mask needs a column for each number of {tuple(shape)} and a scale for each axis but channels, got "
-            f"{mask.shape} and {len(scale)}"
+    counts, scale = _places(mask, shape, scale)
+    n = mask.sum(axis=1).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(n > 1, _distances(counts, scale) / (n * (n - 1)), np.nan) / _any_distance(
+            shape, scale
         )
-    counts = mask.reshape(len(mask), *shape).sum(axis=-1)
-    everything = np.full((1, *grid), shape[-1])
-    with np.errstate(invalid="ignore"):
-        return _mean_distance(counts, scale) / _mean_distance(everything, scale)
+
+
+def shared_locality(
+    mask: NDArray[np.bool_], shape: Sequence[int], scale: Sequence[float] | None = None
+) -> float:
+    """Return how local units would be if each drew its inputs by how many units look at them.
+
+    Where all units look at one part of the input, such as the middle, `locality` is below 1 although no unit has a
+    place of its own. That part of it is this; what units have beyond it is theirs.
+
+    Parameters
+    ----------
+    mask, shape, scale
+        As of `locality`.
+
+    Returns
+    -------
+    float
+        NaN where there are no two inputs, or all lie at one place.
+
+    Examples
+    --------
+    >>> shared_locality(np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool), (4, 1))
+    0.6
+    >>> shared_locality(np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool), (4, 1))
+    1.0
+    """
+    _, scale = _places(mask, shape, scale)
+    popularity = mask.sum(axis=0)
+    pairs = float(popularity.sum()) ** 2 - float((popularity.astype(np.float64) ** 2).sum())
+    counts = popularity.reshape(1, *shape).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = _distances(counts, scale) / pairs / _any_distance(shape, scale)
+    return float(np.round(found[0], 12))
 
 
 def chance_locality(
@@ -436,29 +466,44 @@ def chance_locality(
     return locality(rng.permuted(mask, axis=1), shape)
 
 
-def _mean_distance(counts: NDArray[np.integer], scale: Sequence[float]) -> NDArray[np.float64]:
-    """Return the mean distance between two of the inputs of each unit, counted at each place (n, *grid)."""
+def _places(
+    mask: NDArray[np.bool_], shape: Sequence[int], scale: Sequence[float] | None
+) -> tuple[NDArray[np.integer], Sequence[float]]:
+    """Return how many inputs of each unit lie at each place, (n_units, *grid), and the scale of each axis."""
+    *grid, _ = shape
+    scale = (1.0,) * len(grid) if scale is None else scale
+    if len(scale) != len(grid) or mask.shape[1:] != (int(np.prod(shape)),):
+        raise ValueError(
+            f"the mask needs a column for each number of {tuple(shape)} and a scale for each axis but channels, got "
+            f"{mask.shape} and {len(scale)}"
+        )
+    return mask.reshape(len(mask), *shape).sum(axis=-1), scale
+
+
+def _any_distance(shape: Sequence[int], scale: Sequence[float]) -> float:
+    """Return the mean distance between two different inputs."""
+    *grid, channels = shape
+    n = float(np.prod(shape))
+    return float(_distances(np.full((1, *grid), channels), scale)[0]) / max(n * (n - 1), 1.0)
+
+
+def _distances(counts: NDArray[np.integer], scale: Sequence[float]) -> NDArray[np.float64]:
+    """Return the sum of the distances between all inputs of each unit, both ways, counted at each place (n, *grid)."""
     left_out = tuple(axis for axis, step in enumerate(scale, 1) if not step)
     counts, scale = counts.sum(axis=left_out), [step for step in scale if step]
-    n = counts.reshape(len(counts), -1).sum(axis=1).astype(np.float64)
     axes = tuple(range(1, counts.ndim))
     # How many pairs lie how far apart is the correlation with itself; padded, so that no end meets the other.
     size = [2 * length for length in counts.shape[1:]]
     away = [np.minimum(np.arange(length), length - np.arange(length)) for length in size]
-    distance = np.sqrt(
-        sum(
-            (step * offsets) ** 2
-            for step, offsets in zip(scale, np.meshgrid(*away, indexing="ij"), strict=True)
-        )
-    )
+    offsets = np.meshgrid(*away, indexing="ij")
+    distance = np.sqrt(sum((step * offset) ** 2 for step, offset in zip(scale, offsets, strict=True)))
     sums = np.empty(len(counts))
     step = max(_CHUNK // int(np.prod(size)), 1)
     for start in range(0, len(counts), step):
         spectrum = fft.rfftn(counts[start : start + step].astype(np.float64), size, axes)
         pairs = np.rint(fft.irfftn(np.abs(spectrum) ** 2, size, axes))
         sums[start : start + step] = (pairs * distance).reshape(len(pairs), -1).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(n > 1, sums / (n * (n - 1)), np.nan)
+    return sums
 
 
 def effective_density(layers: Sequence[NDArray[np.bool_]]) -> float:

@@ -185,5 +185,5 @@ def test_the_tables_of_structure():
         ROOT / "docs/structure.json",
     ]
     tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert tables.count("### ") == 3
+    assert tables.count("### ") == 4
     assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(tables)

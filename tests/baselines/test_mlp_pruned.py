@@ -38,6 +38,7 @@ def test_rounds_are_in_the_log(pruned):
     dense = pruned.curve_["density"] == 1
     np.testing.assert_allclose(pruned.curve_["space"][dense], 1)
     assert np.isfinite(pruned.curve_["chance time"]).all()
+    assert np.isfinite(pruned.curve_["shared space"]).all()
 
 
 def test_dense_is_the_net_that_is_not_pruned(figures):

@@ -305,7 +305,7 @@ def test_connectivity_counts_the_units_that_look_at_a_cell():
 
 def test_locality_is_drawn_against_density():
     log = {"density": [1.0, 1.0, 0.1], "space": [1.0, 1.0, 0.7], "time": [1.0, 1.0, np.nan]}
-    log |= {"chance space": [1.0, 1.0, 1.01], "chance time": [1.0, 1.0, 0.99]}
+    log |= {f"{kind} {name}": [1.0, 1.0, 0.9] for kind in ("shared", "chance") for name in ("space", "time")}
     (axes,) = draw(looking.locality_curve(log, "obd")).axes
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[0.1, 0.7], [1.0, 1.0]])
     assert axes.get_title() == "how local the inputs of a unit are, kept by obd"

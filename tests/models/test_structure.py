@@ -344,6 +344,38 @@ def test_locality_of_patches_of_chance_and_of_none():
     np.testing.assert_array_equal(np.isnan(structure.locality(np.ones((2, 3), bool), (1, 1, 3))), True)
 
 
+def test_what_units_share_is_told_from_what_is_theirs():
+    rng = np.random.default_rng(0)
+    patches = np.zeros((200, 8, 8), bool)
+    for patch in patches:
+        top, left = rng.integers(6, size=2)
+        patch[top : top + 3, left : left + 3] = True
+    middle = np.zeros((200, 8, 8), bool)
+    middle[:, 2:6, 2:6] = rng.random((200, 4, 4)) < 0.6
+    own, common = (mask.reshape(200, -1) for mask in (patches, middle))
+    assert np.nanmean(structure.locality(own, (8, 8, 1))) < 0.45
+    assert structure.shared_locality(own, (8, 8, 1)) > 0.8
+    assert structure.shared_locality(common, (8, 8, 1)) == pytest.approx(
+        np.nanmean(structure.locality(common, (8, 8, 1))), rel=0.03
+    )
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 1), (0, 1, 1), (2, 0, 0)])
+def test_shared_locality_against_all_pairs(scale):
+    rng, shape = np.random.default_rng(1), (2, 3, 4, 2)
+    mask = rng.random((9, 48)) < rng.random(48)
+    places = np.stack(np.meshgrid(*map(np.arange, shape[:3]), indexing="ij"), axis=-1).reshape(-1, 3)
+    places, popularity = np.repeat(places * np.array(scale), 2, axis=0), mask.sum(axis=0)
+    one, other = np.triu_indices(48, 1)
+    wanted = np.average(pdist(places), weights=popularity[one] * popularity[other]) / pdist(places).mean()
+    assert structure.shared_locality(mask, shape, scale) == pytest.approx(wanted)
+
+
+def test_shared_locality_of_nothing():
+    assert np.isnan(structure.shared_locality(np.zeros((3, 4), bool), (4, 1)))
+    assert np.isnan(structure.shared_locality(np.eye(4, dtype=bool)[:1], (4, 1)))
+
+
 def test_a_patch_of_video_is_local_in_space_and_wide_in_time():
     tube = np.zeros((6, 8, 8, 1), bool)
     tube[:, 2:4, 2:4] = True
