@@ -33,9 +33,9 @@ class SparseMlp(MlpFlow):
     def localities(self, net: nn.Module) -> dict[str, float]:
         """Return the mean of `structure.locality` over the first layer's units, beside what it would be without them.
 
-        ``space`` and ``time`` are those of the net, ``shared space`` and ``shared time`` what comes from where all units
-        look (`structure.shared_locality`), ``chance space`` and ``chance time`` those of masks with as many inputs of each
-        unit at random; NaN where no unit has two inputs.
+        ``space`` and ``time`` are those of the net, ``shared space`` and ``shared time`` what comes from where all
+        units look (`structure.shared_locality`), ``chance space`` and ``chance time`` those of masks with as many
+        inputs of each unit at random; NaN where no unit has two inputs.
         """
         mask, shape = self._first_mask(net), self._reader().shape
         drawn = np.random.default_rng(self.random_state).permuted(mask, axis=1)
@@ -65,9 +65,8 @@ class SparseMlp(MlpFlow):
             f"{structure.effective_density(masks):.1%} of all stand on a way from an input to a score. "
             f"{np.count_nonzero(fan_in)} of {len(fan_in)} units of the first layer look at anything, at "
             f"{_mean(fan_in[fan_in > 0]):.1f} of {masks[0].shape[1]:,} numbers each. Their inputs lie "
-            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; of inputs "
-            f"drawn by how many units look at them it would be {found['shared space']:.2f} and "
-            f"{found['shared time']:.2f}."
+            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; drawn by "
+            f"how many units look at each it would be {found['shared space']:.2f} and {found['shared time']:.2f}."
         )
         return Explanation(text, explanation.figures)
 

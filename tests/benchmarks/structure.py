@@ -53,6 +53,8 @@ REFERENCE = {
     "beta-LASSO, λ = 0.0003": {0.0479: (0.9154, 0.679)},
 }
 SIDE = 16
+# Of `SparseMlp.localities`, in the order of a row.
+PLACES = ("space", "shared space", "time")
 UNTRAINED = "optimal brain damage, untrained"
 
 
@@ -66,10 +68,16 @@ class Row:
     density: float
     accuracy: float | None
     space: float | None = None
+    shared: float | None = None
     time: float | None = None
     units: int = 0
     parameters: int = 0
     note: str = ""
+
+
+def number(value: float) -> float | None:
+    """Return what JSON can hold."""
+    return value if np.isfinite(value) else None
 
 
 class Digits:
@@ -128,6 +136,7 @@ def digits(seed: int) -> Iterator[Row]:
             float(mask.mean()),
             data.accuracy(net),
             float(np.nanmean(local)) if np.isfinite(local).any() else None,
+            number(structure.shared_locality(mask, (SIDE, SIDE, 1))),
             units=int(mask.any(axis=1).sum()),
             parameters=structure.count_parameters(net),
         )
@@ -159,8 +168,8 @@ def untrained_digits(data: Digits, net: nn.Module, seed: int) -> Iterator[Row]:
     for share in (0.6**3, 0.6**5, DENSITY):
         mask = structure.keep(scores, share)["1.weight"]
         local = float(np.nanmean(structure.locality(mask, (SIDE, SIDE, 1))))
-        units = int(mask.any(axis=1).sum())
-        yield Row("digits", UNTRAINED, seed, float(mask.mean()), None, local, units=units)
+        shared, units = structure.shared_locality(mask, (SIDE, SIDE, 1)), int(mask.any(axis=1).sum())
+        yield Row("digits", UNTRAINED, seed, float(mask.mean()), None, local, shared, units=units)
 
 
 def divided(subjects: int, seed: int) -> tuple[Figures, Any]:
@@ -192,7 +201,7 @@ def pruned(section: str, seed: int, attempts: dict[str, SparseMlp]) -> Iterator[
             mask.size for mask in masks.values()
         )
         units = int(next(iter(masks.values())).any(axis=1).sum())
-        where = (value if np.isfinite(value) else None for value in (local["space"], local["time"]))
+        where = (number(local[name]) for name in PLACES)
         yield Row(section, method, seed, left, accuracy, *where, units, attempt.count()["parameters"])
 
 
@@ -227,7 +236,7 @@ def rounds(section: str, method: str, log: dict[str, np.ndarray], seed: int) -> 
     shares = np.unique(log["density"])[-2:0:-1]
     for share in shares:
         place = int(np.flatnonzero(log["density"] == share)[0])
-        where = float(log["space"][place]), float(log["time"][place])
+        where = (float(log[name][place]) for name in PLACES)
         yield Row(section, method, seed, float(share), None, *where)
 
 
@@ -246,9 +255,10 @@ def controls(
     chosen = {"largest change": (change, f"{ratio:.3f}"), UNTRAINED: (structure.obd(start, inputs), "")}
     for method, (scores, note) in chosen.items():
         mask = structure.keep(scores, 0.09)[first]
-        where = (
+        space, time = (
             float(np.nanmean(structure.locality(mask, reader.shape, scale))) for scale in SCALES.values()
         )
+        where = space, structure.shared_locality(mask, reader.shape, SCALES["space"]), time
         yield Row(section, method, seed, float(mask.mean()), None, *where, note=note)
 
 
@@ -304,10 +314,10 @@ def markdown(content: dict[str, Any]) -> str:
     lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}.", ""]
     lines += [f"### Digits, {n_seeds['digits']} seeds", ""]
     lines += [
-        "| method | density of the first layer | accuracy % | locality | units "
+        "| method | density of the first layer | accuracy % | locality | of it shared | units "
         "| reference: density, accuracy %, locality |"
     ]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for (method, asked), several in groups(rows["digits"]).items():
         reference = REFERENCE.get(method, {})
         near = [d for d in reference if not asked or abs(d - asked) < 0.001]
@@ -317,7 +327,7 @@ def markdown(content: dict[str, Any]) -> str:
         lines.append(
             f"| {method} | {fmean(row.density for row in several):.3f} "
             f"| {written([row.accuracy for row in several], 100, 1)} | {written([row.space for row in several])} "
-            f"| {fmean(row.units for row in several):.0f} | {told} |"
+            f"| {written([row.shared for row in several])} | {fmean(row.units for row in several):.0f} | {told} |"
         )
     for section, title in (("flow", "Flow about the mover"), ("pixels", "Grey frames")):
         lines += ["", f"### {title}, {n_seeds[section]} seeds", "", *video_table(rows[section])]
@@ -336,14 +346,14 @@ def markdown(content: dict[str, Any]) -> str:
 def video_table(rows: list[Row]) -> list[str]:
     """Return the lines of a table of nets on video, and what they are compared by."""
     lines = [
-        "| method | share of the weights | accuracy % | locality in space | in time |",
-        "|---|---|---|---|---|",
+        "| method | share of the weights | accuracy % | locality in space | of it shared | in time |",
+        "|---|---|---|---|---|---|",
     ]
     for (method, _), several in groups(rows).items():
         lines.append(
             f"| {method} | {fmean(row.density for row in several):.3f} "
             f"| {written([row.accuracy for row in several], 100, 1)} | {written([row.space for row in several])} "
-            f"| {written([row.time for row in several])} |"
+            f"| {written([row.shared for row in several])} | {written([row.time for row in several])} |"
         )
     lines += ["", "| difference of accuracy, points, paired by seed | |", "|---|---|"]
     known = {row.method for row in rows}
