@@ -65,8 +65,8 @@ class SparseMlp(MlpFlow):
             f"{structure.effective_density(masks):.1%} of all stand on a way from an input to a score. "
             f"{np.count_nonzero(fan_in)} of {len(fan_in)} units of the first layer look at anything, at "
             f"{_mean(fan_in[fan_in > 0]):.1f} of {masks[0].shape[1]:,} numbers each. Their inputs lie "
-            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; drawn by "
-            f"how many units look at each it would be {found['shared space']:.2f} and {found['shared time']:.2f}."
+            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; drawn "
+            f"by how many units look at each it would be {found['shared space']:.2f} and {found['shared time']:.2f}."
         )
         return Explanation(text, explanation.figures)
 
