@@ -75,7 +75,7 @@ class Row:
     note: str = ""
 
 
-def number(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """Return what JSON can hold."""
     return value if np.isfinite(value) else None
 
@@ -136,7 +136,7 @@ def digits(seed: int) -> Iterator[Row]:
             float(mask.mean()),
             data.accuracy(net),
             float(np.nanmean(local)) if np.isfinite(local).any() else None,
-            number(structure.shared_locality(mask, (SIDE, SIDE, 1))),
+            finite(structure.shared_locality(mask, (SIDE, SIDE, 1))),
             units=int(mask.any(axis=1).sum()),
             parameters=structure.count_parameters(net),
         )
@@ -201,7 +201,7 @@ def pruned(section: str, seed: int, attempts: dict[str, SparseMlp]) -> Iterator[
             mask.size for mask in masks.values()
         )
         units = int(next(iter(masks.values())).any(axis=1).sum())
-        where = (number(local[name]) for name in PLACES)
+        where = (finite(local[name]) for name in PLACES)
         yield Row(section, method, seed, left, accuracy, *where, units, attempt.count()["parameters"])
 
 
@@ -264,7 +264,7 @@ def controls(
 
 def searches(seed: int) -> Iterator[Row]:
     """Search for an architecture by evolution and at random, each with the same budget."""
-    people, fold = divided(24, seed)
+    people, fold = divided(16, seed)
     for method in ("evolution", "random"):
         attempt = NetEvolved(method=method, evaluations=20, frames=8, size=12, random_state=seed)
         accuracy = judged(attempt, people, fold)
