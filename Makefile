@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check bench bench-features bench-kernels structure oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-kernels structure oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -28,6 +28,11 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test slow
+
+# The three hours as executed notebooks and as pages.
+docs: $(VENV)/.test
+	$(BIN)/jupytext --quiet --to ../build/docs//ipynb docs/first_hour.py docs/second_hour.py docs/third_hour.py
+	$(BIN)/jupyter nbconvert --execute --to html build/docs/*.ipynb
 
 bench: $(VENV)/.test $(VENV)/.torch
 	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json

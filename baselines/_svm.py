@@ -248,13 +248,20 @@ def class_maps(maps: Array, classes: np.ndarray) -> Figure:
     """Picture how much the machine looks at each place, one map (n_classes, rows, columns) for each class."""
     from matplotlib.figure import Figure
 
-    n_columns = min(5, len(classes))
+    n_columns = min(6, len(classes))
     n_rows = -(-len(classes) // n_columns)
-    figure = Figure(figsize=(1.6 * n_columns, 1.8 * n_rows), layout="constrained")
-    for index, label in enumerate(classes):
-        axes = figure.add_subplot(n_rows, n_columns, index + 1)
-        axes.imshow(maps[index], cmap="Greys", vmin=0, vmax=max(maps.max(), 1e-300))
-        axes.set(title=str(label), xticks=[], yticks=[])
+    figure = Figure(figsize=(1.6 * n_columns + 0.9, 1.8 * n_rows + 0.3), layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in panels[len(classes) :]:
+        axes.set_axis_off()
+    for axes, map_, label in zip(panels, maps / max(maps.max(), 1e-300), classes, strict=False):
+        image = axes.imshow(map_, cmap="Greys", vmin=0, vmax=1)
+        axes.set_title(str(label), fontsize=10)
+        axes.tick_params(labelsize=7)
+        axes.locator_params(nbins=4, integer=True)
+    figure.supxlabel("column of the grid", fontsize=9)
+    figure.supylabel("row of the grid", fontsize=9)
+    figure.colorbar(image, ax=panels, label="squared weight,\nshare of the largest", fraction=0.05)
     return figure
 
 

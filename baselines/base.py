@@ -92,7 +92,11 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
         return {}
 
     def explain(self) -> Explanation:
-        """Say how the fitted attempt decides."""
+        """Say how the fitted attempt decides.
+
+        An attempt that can also say why it decides as it does for one clip takes it as a parameter ``clip``, which is
+        optional, and says that after the rest.
+        """
         return Explanation(f"{type(self).__name__} does not explain itself.")
 
     def count(self) -> dict[str, int]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from ..errors import ActionbenchError
 from ..features.cache import Arrays, Feature, compute
 from ..features.volume import CHANNELS, Input, View, VolumeReader
 from ..models import looking, nn
+from ..models.export import to_onnx
 from ..models.training import Held, Lazy, Training, predict_proba
 from ._training import encode
-from .base import Attempt, Clips, Explanation
+from .base import Attempt, Clip, Clips, Explanation
 
 __all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "hold"]
 
@@ -135,13 +138,41 @@ class NetAttempt(Attempt):
             return np.zeros((0, len(self.classes_)))
         return predict_proba(net, _read(self._reader(), clips), self._views)
 
+    def _example(self) -> Any:
+        """Return an input of the net, of zeros."""
+        return np.zeros((1, *self._reader().shape), np.float32)
+
+    def inputs(self, clip: Clip) -> Any:
+        """Return what the net sees of a clip: its inputs, shape (n, ...), or a list of such where it takes several."""
+        return self._views(_read(self._reader(), Clips.of([clip]))[0])
+
+    def export(self, path: str | Path) -> None:
+        """Write the net as an ONNX model, from `inputs` to class probabilities; see `models.export.to_onnx`.
+
+        The probabilities of a clip are the means over its inputs.
+
+        Raises
+        ------
+        ActionbenchError
+            If the package onnx is missing, ONNX cannot express the net, or the file cannot be written.
+        """
+        try:
+            to_onnx(self._to_probabilities(), self._example(), path, classes=self.classes_.tolist())
+        except ValueError as error:
+            raise ActionbenchError(f"{type(self).__name__} cannot be written as ONNX: {error}") from error
+        except OSError as error:
+            raise ActionbenchError(f"{path}: the net cannot be written there ({error.strerror})") from error
+
+    def _to_probabilities(self) -> nn.Module:
+        """Return the fitted net with probabilities for scores."""
+        return nn.Sequential(self.net(), nn.Softmax()).evaluate()
+
     def count(self) -> dict[str, int]:
         """Return the number of parameters, of epochs, and of operations for one clip of ``n_views`` inputs."""
         net = self.net()
-        example = np.zeros((1, *self._reader().shape), np.float32)
         return {
             "parameters": net.count_parameters(),
-            "operations": self.n_views * net.count_operations(example),
+            "operations": self.n_views * net.count_operations(self._example()),
             "epochs": len(self.curve_["loss"]),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ import skops.io
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
+from .registry import PLUGINS
 
 if TYPE_CHECKING:
     from .base import Attempt
@@ -111,7 +113,11 @@ def unpack(cls: type[A], packed: dict[str, Any]) -> A:
 
 
 def _name(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
+    module = cls.__module__
+    if module.startswith(PLUGINS):
+        # The name of the file alone: the folder of a plug-in may be another where the attempt is read back.
+        module = PLUGINS + Path(inspect.getfile(cls)).stem
+    return f"{module}:{cls.__qualname__}"
 
 
 def _state(attempt: Attempt) -> dict[str, Any]:
@@ -150,6 +156,9 @@ def _find(cls: type[A], name: str) -> type[A]:
     for known in _descendants(cls):
         if _name(known) == name:
             return known
+    if name.startswith(PLUGINS):
+        file = name.removeprefix(PLUGINS).partition(":")[0]
+        raise ActionbenchError(f"holds an attempt of the plug-in {file}.py; name that file with --plugin")
     raise ActionbenchError(f"holds an attempt of class {name}, which is not a known {cls.__name__}")
 
 

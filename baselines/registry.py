@@ -23,6 +23,9 @@ __all__ = ["Found", "Registry", "attempt_registry", "attempts_in_use", "load_plu
 
 T = TypeVar("T")
 
+#: What the module names of plug-ins begin with.
+PLUGINS = "actionbench_plugins."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -145,7 +148,7 @@ def load_plugin(path: Path) -> ModuleType:
     The folder of the file is put last on the import path, so that it may import helpers beside it.
     """
     path = path.resolve()
-    name = "actionbench_plugins." + re.sub(r"\W", "_", str(path))
+    name = PLUGINS + re.sub(r"\W", "_", str(path))
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..features.volume import Input
 from ..models import nn
-from .base import Clips, Explanation
+from .base import Clip, Clips, Explanation
 from .convnet_3d import ConvNet3d
 
 __all__ = ["TwoStream"]
@@ -67,6 +67,16 @@ class TwoStream(ConvNet3d):
         """Return both nets as one, in evaluation mode: from a list of both volumes to the mean probabilities."""
         streams = [nn.Sequential(one.net(), nn.Softmax(), nn.Unsqueeze(1)) for one in self._fitted().values()]
         return nn.Sequential(nn.ParallelTable(*streams), nn.JoinTable(1), nn.Mean(1)).evaluate()
+
+    def _to_probabilities(self) -> nn.Module:
+        return self.net()
+
+    def _example(self) -> Any:
+        return [stream._example() for stream in self._streams().values()]
+
+    def inputs(self, clip: Clip) -> Any:
+        """Return what each stream sees of a clip, a list of inputs of shape (n, ...)."""
+        return [stream.inputs(clip) for stream in self._streams().values()]
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return the mean of the streams' probabilities."""

@@ -27,12 +27,21 @@ def code_fingerprint(*classes: type) -> str:
     version and the versions of all other distributions imported on the way. Imports for type checkers only do not
     count.
     """
-    return _fingerprint(tuple(sorted({sys.modules[cls.__module__].__file__ or "" for cls in classes})))
+    return _fingerprint(_files_of(classes))
+
+
+def library_versions(*classes: type) -> dict[str, str]:
+    """Return the version of each distribution that the code of some classes imports, directly or not."""
+    return {name: _version(name) for name in sorted(_reached(_files_of(classes))[1])}
+
+
+def _files_of(classes: Iterable[type]) -> tuple[str, ...]:
+    return tuple(sorted({sys.modules[cls.__module__].__file__ or "" for cls in classes}))
 
 
 @cache
-def _fingerprint(roots: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(f"python {sys.version_info[0]}.{sys.version_info[1]}\n".encode())
+def _reached(roots: tuple[str, ...]) -> tuple[set[Path], set[str]]:
+    """Return the project and helper files, and the distributions, that some files import, directly or not."""
     files: set[Path] = set()
     libraries: set[str] = set()
     waiting = [Path(root).resolve() for root in roots]
@@ -46,6 +55,13 @@ def _fingerprint(roots: tuple[str, ...]) -> str:
                 found, library = _locate(imported, path)
                 waiting += found
                 libraries |= {library} if library else set()
+    return files, libraries
+
+
+@cache
+def _fingerprint(roots: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(f"python {sys.version_info[0]}.{sys.version_info[1]}\n".encode())
+    files, libraries = _reached(roots)
     if any(path.parent.name == "_ext" for path in files):
         from ..models.kernels import INSTRUCTION_SET
 

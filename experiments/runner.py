@@ -8,6 +8,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -200,9 +201,9 @@ def _cells_of(
         cls = classes[entry.name]
         for point in _points(entry, cls):
             attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
-            used = _ask(attempt.uses, entry.name)
+            used = ask(attempt.uses, entry.name)
             code = provenance.code_fingerprint(cls, *used, type(data.dataset), Outcome)
-            skip = _ask(attempt.skip, entry.name, data.dataset)
+            skip = ask(attempt.skip, entry.name, data.dataset)
             points.append((entry, cls, code, point, _file_fingerprints(attempt, entry.name), skip))
     for seed, (number, fold), n_groups in product(matrix.seeds, enumerate(data.folds), matrix.train_groups):
         train_groups, sides = None, fold
@@ -236,7 +237,8 @@ def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: in
     return sides
 
 
-def _ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
+def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
+    """Call a method of an attempt, whose failure, of whatever kind, is said in one sentence that has its name."""
     try:
         return method(*args)
     except ActionbenchError as error:
@@ -307,7 +309,7 @@ class RunSummary:
     n_skipped: int
 
 
-def _usable_cache(cache: str | Path | None, limit: int) -> str:
+def usable_cache(cache: str | Path | None, limit: int) -> str:
     """Return the folder of features, tried; where nobody named one and the usual cannot be made, none is used."""
     wished = cache or os.environ.get("ACTIONBENCH_CACHE")
     folder = str(wished or user_cache())
@@ -368,7 +370,7 @@ def run_cells(
     """
     files = [str(Path(path).resolve()) for path in plugins]
     limits = matrix.limits
-    cache = _usable_cache(cache, int(limits.cache))
+    cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     waiting = _not_stored(cells, store.status_of(), set(retry))
     facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
@@ -522,8 +524,13 @@ def call_cell(
         raise DataError(f"data set {dataset_name!r} changed while it was in use")
     attempts = attempt_registry(plugins)
     attempt = make_attempt(attempts.get(attempt_name), attempt_name, params, seed)
-    with naming(attempts), using(None if cache == _NO_CACHE else feature_cache(cache, cache_bytes)):
+    with naming(attempts), features_in(cache, cache_bytes):
         return run_cell(attempt, dataset, fold, explain=explain)
+
+
+def features_in(cache: str, limit: int) -> AbstractContextManager[None]:
+    """Keep features in a folder inside of a ``with`` block, or none where it is ``"none"``."""
+    return using(None if cache == _NO_CACHE else feature_cache(cache, limit))
 
 
 def feature_cache(folder: str | Path, limit: int) -> FeatureCache:

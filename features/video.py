@@ -1,16 +1,18 @@
-"""Decoding video files with PyAV."""
+"""Decoding and writing video files with PyAV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError
+from ..errors import ActionbenchError, DecodeError
 from .clip import Clip
 
 if TYPE_CHECKING:
@@ -63,30 +65,126 @@ def read_video(
     DecodeError
         If the file is missing, is no video, has no frame, or breaks (see ``on_error``). The message names it.
     """
-    path = Path(path)
-    frames: list[NDArray[np.uint8]] = []
-    times: list[float] = []
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        rate = stream.average_rate or stream.guessed_rate
-        try:
-            for index, frame in enumerate(_decode(container, stream)):
-                times.append(frame.time if frame.time is not None else float("nan"))
-                if index % stride == 0:
-                    frames.append(_to_array(frame, width, height, color))
-        except _Broken as broken:
-            if on_error == "error" or not frames:
+    how = {"width": width, "height": height, "stride": stride, "color": color, "on_error": on_error}
+    with open_video(path, **how) as video:  # type: ignore[arg-type]
+        frames = list(video)
+        return Clip(np.stack(frames), fps=video.fps)
+
+
+class Video:
+    """The frames of an open file, decoded one at a time; see `open_video`."""
+
+    def __init__(
+        self,
+        path: Path,
+        container: InputContainer,
+        width: int | None,
+        height: int | None,
+        stride: int,
+        color: Color,
+        on_error: OnError,
+    ) -> None:
+        self._path, self._container, self._stream = path, container, _video_stream(container, path)
+        self._size, self._stride, self._color, self._on_error = (width, height), stride, color, on_error
+        self._rate = self._stream.average_rate or self._stream.guessed_rate
+        self._n_decoded, self._span = 0, (float("nan"), float("nan"))
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: by the header, else by the time stamps of what was decoded so far."""
+        if self._rate:
+            return float(self._rate) / self._stride
+        seconds = self._span[1] - self._span[0]
+        return ((self._n_decoded - 1) / seconds if seconds > 0 else FALLBACK_FPS) / self._stride
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        shape: tuple[int, ...] | None = None
+        for image in self._images():
+            if image.shape != (shape := shape or image.shape):
                 raise DecodeError(
-                    f"{path}: the video breaks after {len(times)} frames ({broken}); "
-                    + ('use on_error = "truncate" to keep those' if frames else "no frame can be read")
+                    f"{self._path}: the frame size changes half-way; give width and height to bring them to one size"
+                )
+            yield image
+        if shape is None:
+            raise DecodeError(f"{self._path}: not one frame can be decoded")
+
+    def _images(self) -> Iterator[NDArray[np.uint8]]:
+        try:
+            for frame in _decode(self._container, self._stream):
+                time = float("nan") if frame.time is None else frame.time
+                self._span = (self._span[0] if self._n_decoded else time, time)
+                self._n_decoded += 1
+                if (self._n_decoded - 1) % self._stride == 0:
+                    yield _to_array(frame, *self._size, self._color)
+        except _Broken as broken:
+            if self._on_error == "error" or not self._n_decoded:
+                raise DecodeError(
+                    f"{self._path}: the video breaks after {self._n_decoded} frames ({broken}); "
+                    + (
+                        'use on_error = "truncate" to keep those'
+                        if self._n_decoded
+                        else "no frame can be read"
+                    )
                 ) from broken
-    if not frames:
-        raise DecodeError(f"{path}: not one frame can be decoded")
-    if len({frame.shape for frame in frames}) > 1:
-        raise DecodeError(
-            f"{path}: the frame size changes half-way; give width and height to bring them to one size"
-        )
-    return Clip(np.stack(frames), fps=_frame_rate(rate, times) / stride)
+
+
+@contextmanager
+def open_video(
+    path: str | Path,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    stride: int = 1,
+    color: Color = "rgb",
+    on_error: OnError = "error",
+) -> Iterator[Video]:
+    """Open a video file whose frames are decoded as they are asked for, once; else like `read_video`."""
+    path = Path(path)
+    with _open(path) as container:
+        yield Video(path, container, width, height, stride, color, on_error)
+
+
+def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+    """Write frames to an MP4 file as H.264.
+
+    Parameters
+    ----------
+    path : path
+        The file. It appears, or is replaced, when all is written.
+    frames : iterable of ndarray of uint8, shape (H, W, 3)
+        Red, green, blue; one or more of one size. A last row or column is repeated where the size is odd, as H.264
+        has half as many colours as pixels.
+    fps : float
+        Frames per second.
+
+    Raises
+    ------
+    ActionbenchError
+        If it cannot be written.
+    """
+    import av
+
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    remaining = iter(frames)
+    first = next(remaining)
+    rows, columns = first.shape[:2]
+    try:
+        # Absolute, for the reason given in `_open`.
+        with av.open(str(part.absolute()), "w", format="mp4") as container:
+            stream = container.add_stream("h264", rate=Fraction(fps).limit_denominator(1001))
+            stream.height, stream.width = rows + rows % 2, columns + columns % 2
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "18"}
+            for image in chain([first], remaining):
+                even = np.pad(image, ((0, rows % 2), (0, columns % 2), (0, 0)), mode="edge")
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
+            container.mux(stream.encode())
+        part.replace(path)
+    except (OSError, av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
+        raise ActionbenchError(f"{path}: the video cannot be written ({_reason(error)})") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class _Broken(Exception):
@@ -176,13 +274,6 @@ def _resize(image: NDArray[np.uint8], width: int | None, height: int | None) -> 
     return np.asarray(
         cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=method), np.uint8
     )
-
-
-def _frame_rate(rate: Fraction | None, times: list[float]) -> float:
-    if rate:
-        return float(rate)
-    span = times[-1] - times[0]
-    return (len(times) - 1) / span if span > 0 else FALLBACK_FPS
 
 
 def _reason(error: Exception) -> str:

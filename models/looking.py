@@ -434,7 +434,8 @@ def _mosaic_figure(
     pictures = _pictures(values)
     n, height, width = pictures.shape[1:]
     # What is itself a mosaic stands further from its neighbours.
-    gap = 3 if values.ndim == 5 or (values.ndim == 4 and values.shape[-1] not in (1, 3)) else 1
+    is_mosaic = values.ndim == 5 or (values.ndim == 4 and values.shape[-1] not in (1, 3))
+    gap = (3 if height >= 8 else 2) if is_mosaic else 1
     columns = _columns(n, height + gap, width + gap)
     whole = _grid(pictures, columns, gap)
     wide = _WIDTH - 1.7

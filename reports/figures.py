@@ -39,7 +39,14 @@ _STYLE: Any = {
 }
 
 
-def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> str:
+class Svg(str):
+    """An SVG document, which notebooks show as the picture that it is."""
+
+    def _repr_svg_(self) -> str:
+        return self
+
+
+def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
     """Draw which class is taken for which.
 
     Parameters
@@ -51,8 +58,8 @@ def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> str:
 
     Returns
     -------
-    str
-        SVG. Colour is the share of a row; up to 15 classes have it written, in percent.
+    Svg
+        Colour is the share of a row; up to 15 classes have it written, in percent.
     """
     import matplotlib
 
@@ -74,7 +81,7 @@ def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> str:
         axes.xaxis.tick_top()
         axes.tick_params(length=0, pad=3)
         axes.spines[:].set_linewidth(0.5)
-        axes.set_xlabel("taken for", fontsize=8)
+        axes.set_xlabel("taken for, %", fontsize=8)
         if number <= 15:
             _write_shares(axes, shares)
         return _svg(figure, "Confusion matrix: rows are true classes, columns what they are taken for.")
@@ -95,7 +102,7 @@ def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
             axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
 
 
-def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> str:
+def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> Svg:
     """Draw the accuracy of attempts on one data set with their intervals.
 
     Parameters
@@ -107,8 +114,8 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> str:
 
     Returns
     -------
-    str
-        SVG, the rows from top to bottom.
+    Svg
+        The rows from top to bottom.
     """
     import matplotlib
 
@@ -146,7 +153,7 @@ def _interval(axes: Axes, place: int, row: Any) -> None:
     axes.plot([100 * row.accuracy], [place], "o", color=colour, markersize=5.5, clip_on=False)
 
 
-def _clip(name: str, longest: int = 28) -> str:
+def _clip(name: str, longest: int = 32) -> str:
     """Keep a label short, on one line, and free of what SVG cannot hold."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
@@ -170,10 +177,10 @@ def _place(figure: Figure, left: float, bottom: float, width: float, height: flo
     figure.axes[0].set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
 
 
-def _svg(figure: Figure, title: str) -> str:
+def _svg(figure: Figure, title: str) -> Svg:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
-    return text.getvalue()
+    return Svg(text.getvalue())
 
 
 def inline(svg: str) -> str:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from actionbench import api
 from actionbench.cli import cli, main
 from actionbench.experiments.store import Store
+from actionbench.features.video import read_video
 
 COLUMNS = (
     "dataset,split,attempt,family,accuracy,accuracy_low,accuracy_high,macro_f1,n_clips,n_groups,n_folds,n_cells,"
@@ -172,6 +175,12 @@ def test_a_failing_cell_gives_exit_code_1_and_a_line(folder, call):
             ["rules", "rules-file", "--dataset", "figures", "-o", "x.txt"],
             "rules-file needs the parameter 'path'",
         ),
+        (["fit", "hog-smv", "--dataset", "figures", "-o", "out", "-q"], "did you mean 'hog-svm'"),
+        (["fit", "chance", "--dataset", "figures", "-o", "my clips", "-q"], "my clips: is there already"),
+        (["predict", "my clips", "x.mp4"], "my clips: holds no model, for model.json cannot be read"),
+        (["predict", "gone", "a.mp4", "b.mp4", "--annotate", "out"], "is for one clip, got 2"),
+        (["predict", "gone", "a.mp4", "--annotate", "out"], "its name must end with .mp4"),
+        (["export", "gone", "-o", "out"], "gone: there is no such folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
@@ -306,6 +315,131 @@ def test_a_list_of_rules_is_written_and_runs_as_it_was(folder, call):
     assert json.loads(out)[0]["n_rules"] == len(lines) - 1
 
 
+FIT = ["--dataset", "folder", "--root", "my clips", "--set", "groups=^(?P<group>[^_]+)_", "-o", "model"]
+DARK, LIGHT = "my clips/dark/ann_1.mkv", "my clips/light/bob_2.mkv"
+
+
+def test_a_winner_is_fitted_and_asked(folder, call):
+    code, out, err = call("fit", "hog-svm", *FIT)
+    assert code == 0
+    assert "There is no accuracy here" in out
+    assert "actionbench run --set 'attempts=[{ name = \"hog-svm\" }]'" in out
+    assert err == "training hog-svm on folder\n"
+    code, out, err = call("predict", "model", DARK, LIGHT)
+    assert (code, err) == (0, "")
+    for name in ("ann_1.mkv", "bob_2.mkv"):
+        assert name in out
+    # Clips of one name are told apart by their folders.
+    assert "dark/ann_1.mkv" in call("predict", "model", DARK, "my clips/light/ann_1.mkv")[1].replace("\n", "")
+    code, out, err = call("predict", "model", DARK, LIGHT, "--json")
+    assert (code, err) == (0, "")
+    table = api.predict("model", [DARK, LIGHT])
+    for said, row in zip(json.loads(out), table.to_dict("records"), strict=True):
+        assert said["label"] == row["label"] == max(said["probabilities"], key=said["probabilities"].get)
+        assert {f"p({label})": share for label, share in said["probabilities"].items()}.items() <= row.items()
+        assert said["decode_ms"] > 0
+        assert "explanation" not in said
+
+
+def test_a_fit_for_a_program(folder, call):
+    code, out, err = call("fit", "majority", *FIT, "--json", "-q")
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert facts["classes"] == ["dark", "light"]
+    assert (facts["clips"], facts["groups"], facts["accuracy"]) == (12, 3, None)
+    assert facts["measure"].startswith("actionbench run ")
+    code, out, err = call("fit", "majority", *FIT)
+    assert (code, out) == (2, "")
+    assert "holds a model already" in err
+    assert call("fit", "chance", *FIT, "--overwrite", "-q")[0] == 0
+    assert api.load("model").header.attempt == "chance"
+
+
+def test_what_nobody_can_measure_says_so(folder, call):
+    for person in ("bob", "cem"):
+        for path in Path("my clips").rglob(f"{person}_*"):
+            path.unlink()
+    code, out, _ = call("fit", "majority", *FIT)
+    assert code == 0
+    assert "All are of one group, so that nothing could measure it." in out
+    assert "actionbench run" not in out
+
+
+def test_a_long_video_is_cut_and_annotated(folder, call, write_video):
+    call("fit", "majority", *FIT, "-q")
+    write_video("long.mkv", np.full((20, 12, 16), 90, np.uint8))
+    code, out, err = call("predict", "model", "long.mkv", "--annotate", "said.mp4")
+    assert code == 0
+    assert (
+        "long.mkv: 0.8 s, but training clips took 0.2 s (median): predicted in windows of 0.2 s every 0.1 s"
+        in err
+    )
+    assert "0.64-0.80" in out
+    assert len(read_video("said.mp4")) == 20
+    code, out, err = call("predict", "model", "long.mkv", "--window", "0.4", "--step", "0.4", "--json")
+    assert (code, err) == (0, "")
+    assert [(one["start"], one["end"]) for one in json.loads(out)] == [(0, 0.4), (0.4, 0.8)]
+    code, _, err = call("predict", "model", "long.mkv", "--window", "0.1", "--step", "0.4")
+    assert code == 2
+    assert "so that no part is left out" in err
+    for window in ("0", "-1", "nan", "inf"):
+        assert call("predict", "model", "long.mkv", "--window", window)[0] == 2
+
+
+def test_a_clip_that_is_broken_harms_no_other(folder, call):
+    call("fit", "majority", *FIT, "-q")
+    Path("broken.mp4").write_bytes(b"no video")
+    code, out, err = call("predict", "model", "broken.mp4", DARK)
+    assert code == 1
+    assert "ann_1.mkv" in out
+    assert err.startswith("actionbench: broken.mp4: not a video")
+    code, out, err = call("predict", "model", "broken.mp4")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+
+
+def test_rules_explain_a_clip_and_nets_become_onnx(folder, call):
+    call("fit", "rules", *FIT, "-q")
+    code, out, _ = call("predict", "model", DARK, LIGHT, "--explain")
+    assert code == 0
+    # The list once, then a story for each clip.
+    assert out.count("otherwise ") == 1
+    assert out.count("# this clip: ") == 2
+    code, out, _ = call("predict", "model", DARK, "--explain", "--json")
+    assert json.loads(out)[0]["explanation"].startswith("# this clip: ")
+    code, out, err = call("export", "model", "-o", "net.onnx")
+    assert (code, out) == (2, "")
+    assert "model: the attempt 'rules' is no net; only nets become ONNX" in err
+    small = ["--set", "attempts.mlp-flow.params.epochs=1", "--overwrite", "-q"]
+    assert call("fit", "mlp-flow", *FIT, *small)[0] == 0
+    code, _, err = call("predict", "model", DARK, "--explain")
+    assert code == 2
+    assert "'mlp-flow' cannot explain what it says of a clip" in err
+    code, out, _ = call("export", "model", "-o", "net.onnx")
+    assert (code, out) == (0, "net.onnx\n")
+    assert onnx.load("net.onnx").producer_name == "actionbench"
+
+
+def test_other_code_is_said_and_harms_nothing(folder, call, monkeypatch):
+    call("fit", "majority", *FIT, "-q")
+    monkeypatch.setattr("actionbench.experiments.provenance.code_fingerprint", lambda *_: "other")
+    code, out, err = call("predict", "model", DARK)
+    assert code == 0
+    assert "ann_1.mkv" in out
+    assert "model: the model was fitted with other code (of the same versions)" in err
+
+
+def test_an_own_attempt_is_taken_home_with_its_plugin(folder, call):
+    Path("mine.py").write_text(
+        "from actionbench.baselines.majority import Majority\nclass Mine(Majority):\n    pass\n"
+    )
+    assert call("fit", "mine", *FIT, "-q", "--plugin", "mine.py")[0] == 0
+    code, _, err = call("predict", "model", DARK)
+    assert code == 2
+    assert "comes from the plug-in mine.py; name that file with --plugin" in err
+    assert call("predict", "model", DARK, "--plugin", "mine.py")[0] == 0
+
+
 def test_doctor(call):
     code, out, _ = call("doctor", "--json")
     assert code == 0
@@ -321,6 +455,22 @@ def test_the_same_in_python(folder):
     assert set(api.plan("m.toml", store="s.sqlite")["status"]) == {"done"}
     assert Path("out/index.html") in api.report("s.sqlite", "out")
     assert set(api.compare("s.sqlite", "s.sqlite")["verdict"]) == {"no evidence"}
+
+
+def test_the_winner_in_python(folder):
+    dataset = {"name": "folder", "root": "my clips", "groups": "none"}
+    model = api.fit({"name": "hog-svm", "params": {"C": 0.5}}, dataset, "model")
+    assert model.attempt.C == 0.5
+    table = api.predict(model, DARK, window=0.08, step=0.04)
+    columns = "clip start end label probability decode_ms predict_ms p(dark) p(light)".split()
+    assert table.columns.tolist() == columns
+    assert table["start"].tolist() == [0, 0.04, 0.08]
+    np.testing.assert_allclose(table["p(dark)"] + table["p(light)"], 1)
+    again = api.predict("model", [DARK], window=0.08, step=0.04)
+    assert again["p(dark)"].tolist() == table["p(dark)"].tolist()
+    assert api.predict(model, []).columns.tolist() == columns
+    api.fit("rules", dataset, "model", overwrite=True)
+    assert api.predict("model", DARK, explain=True)["explanation"][0].startswith("# this clip: ")
 
 
 def test_help_loads_nothing_heavy():

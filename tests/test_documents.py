@@ -6,9 +6,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import jupytext
+import numpy as np
 import pytest
+from nbclient import NotebookClient
+
+from actionbench import table as actionbench_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,10 +62,30 @@ def test_the_data_set_of_the_guide(tmp_path):
     )
 
 
-def test_python_of_the_guide(tmp_path):
+def test_python_of_the_guide(tmp_path, write_video):
+    write_video("clip.mp4", np.full((20, 48, 64, 3), 90, np.uint8), codec="mpeg4")
     code = blocks("docs/guide.md", "python")[1]
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "out/index.html").is_file()
+
+
+def test_the_winner_of_the_guide_is_taken_home(class_folders, write_video):
+    folder = class_folders.parent
+    shutil.move(class_folders, folder / "clips")
+    frames = np.random.default_rng(0).integers(0, 255, (120, 32, 48, 3), dtype=np.uint8)
+    for name, length in (("new.mp4", 6), ("other.mp4", 6), ("long.mp4", 120)):
+        write_video(name, frames[:length], codec="mpeg4", folder=folder)
+    (commands,) = [block for block in blocks("docs/guide.md", "sh") if "actionbench fit" in block]
+    said = [actionbench(folder, *shlex.split(line)[1:]) for line in commands.splitlines()]
+    measure = shlex.split(said[0].splitlines()[-1])
+    assert measure[0] == "actionbench"
+    (row,) = json.loads(actionbench(folder, *measure[1:], "--json"))
+    assert (row["attempt"], row["n_clips"], row["n_groups"]) == ("hog-hof-mbh-svm", 12, 3)
+    assert "new.mp4" in said[1]
+    assert "2.80-4.80" in said[2]
+    assert (folder / "annotated.mp4").is_file()
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+    assert "actionbench export net -o net.onnx" in text
 
 
 def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
@@ -119,16 +145,61 @@ def test_the_rules_page_knows_every_quantity_and_its_text_is_right():
     assert len(parse(blocks("docs/rules.md", "text")[0], "docs/rules.md")) == 3
 
 
+def kinds(cell):
+    """Return the forms in which a cell shows what is neither printed nor an error."""
+    return {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+
+
+def executed(hour, folder):
+    """Execute an hour as a notebook and return what it printed; it has no warnings and says what its pictures show."""
+    notebook = jupytext.read(ROOT / f"docs/{hour}.py")
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    streams = [output for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output]
+    assert not [output.text for output in streams if output.name == "stderr"]
+    pictures = 0
+    for cell, behind in pairwise([*notebook.cells, None]):
+        if kinds(cell) & {"image/png", "image/svg+xml"}:
+            pictures += 1
+            assert behind is not None, cell.source
+            assert behind.cell_type == "markdown", cell.source
+            assert re.match(r"[^#]+[.:]", behind.source), cell.source
+        else:
+            # What a last line happens to return is no part of the lecture.
+            assert kinds(cell) in (set(), {"text/html", "text/plain"}), cell.source
+    return "".join(output.text for output in streams), pictures
+
+
+@pytest.mark.slow
+def test_the_first_hour(tmp_path):
+    printed, pictures = executed("first_hour", tmp_path)
+    assert pictures == 16
+    table = actionbench_table(tmp_path / "first-hour/results.sqlite").set_index("attempt")
+    assert len(table) == 14
+    assert (table["n_failed"] == 0).all()
+    assert table.loc["hog-hof-mbh-svm", "accuracy_low"] > table.loc["chance", "accuracy_high"]
+    assert "# rule 2 (jogging) fires: passing speed is " in printed
+    assert "is right most often: " in printed
+
+
+@pytest.mark.slow
 def test_the_second_hour(tmp_path):
-    script = ROOT / "docs/second_hour.py"
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    assert "  5  0.08167279250" in result.stdout  # the published trace of conjugate gradients
-    right = int(re.search(r"(\d+) of 48 clips of people never seen", result.stdout)[1])
+    printed, pictures = executed("second_hour", tmp_path)
+    assert pictures == 8
+    assert "  5  0.08167279250" in printed  # the published trace of conjugate gradients
+    assert "AlexNet: 61.1 million parameters" in printed  # 61,100,840 in Torch
+    assert "OverFeat: 145.9 million parameters" in printed  # 145,920,872 in Torch
+    assert int(re.search(r"(\d+) % of 500 new sequences", printed)[1]) > 90
+
+
+@pytest.mark.slow
+def test_the_third_hour(tmp_path):
+    printed, pictures = executed("third_hour", tmp_path)
+    assert pictures == 8
+    assert "interrupted after 19 finished epochs" in printed
+    right = int(re.search(r"(\d+) of 48 clips of people never seen", printed)[1])
     assert right > 14  # of chance, which gives 8, less than one time in a hundred
-    pictures = sorted(path.name for path in (tmp_path / "second-hour").glob("*.png"))
-    assert pictures == ["activations.png", "first-layer.png", "loss.png", "tree.png"]
+    assert (tmp_path / "third-hour/net.onnx").is_file()
 
 
 def test_the_nets_page_knows_every_name():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +30,9 @@ class Dataset(ABC):
 
     #: Whether the groups are known. Where they are not, each clip is its own group and every table says so.
     groups_known: bool = True
+
+    #: How `read_video` makes a clip like those of the data set from a file: its keyword arguments.
+    decoding: Mapping[str, Any] = MappingProxyType({"color": "grey"})
 
     @abstractmethod
     def read_table(self) -> pd.DataFrame:

@@ -61,7 +61,7 @@ class VideoFiles(Dataset):
 
     def load(self, index: int) -> Clip:
         """Decode the file of row ``index``."""
-        return read_video(self.path(index), **self.decoding)  # type: ignore[arg-type]
+        return read_video(self.path(index), **self.decoding)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content and of how it is decoded."""

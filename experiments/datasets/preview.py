@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,20 +13,29 @@ from ...errors import DataError
 from ...features.clip import Clip
 from .base import Dataset
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def contact_sheet(dataset: Dataset, path: str | Path, per_class: int = 1, frames: int = 8) -> None:
-    """Write a picture with frames of some clips of each class.
+
+def contact_sheet(
+    dataset: Dataset, path: str | Path | None = None, per_class: int = 1, frames: int = 8
+) -> Figure:
+    """Draw frames of some clips of each class.
 
     Parameters
     ----------
     dataset : Dataset
         What to look at.
-    path : str or Path
-        The PNG file to write.
+    path : str or Path, optional
+        A PNG file to write.
     per_class : int
         Rows of each class; its first clips, from different groups as far as there are.
     frames : int
         Frames of each clip, evenly spaced from its first to its last.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
@@ -50,10 +59,12 @@ def contact_sheet(dataset: Dataset, path: str | Path, per_class: int = 1, frames
     for strip, row in zip(strips, rows, strict=True):
         clip = first if row == rows[0] else dataset.load(row)
         _strip(strip, clip, frames, 0.26 / row_height, *_caption(dataset, row, clip))
-    try:
-        figure.savefig(Path(path), format="png", metadata={"Software": None})
-    except OSError as error:
-        raise DataError(f"the contact sheet {path} cannot be written: {error.strerror}") from error
+    if path is not None:
+        try:
+            figure.savefig(Path(path), format="png", metadata={"Software": None})
+        except OSError as error:
+            raise DataError(f"the contact sheet {path} cannot be written: {error.strerror}") from error
+    return figure
 
 
 def _chosen(dataset: Dataset, per_class: int) -> list[int]:

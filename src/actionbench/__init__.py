@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ActionbenchError
 
 if TYPE_CHECKING:
-    from .api import compare, plan, report, run, table
+    from .api import compare, export_onnx, fit, load, plan, predict, report, run, table
     from .baselines.base import Attempt, Explanation
     from .experiments.datasets.base import Dataset
     from .features.clip import Clip, Clips
@@ -16,7 +16,7 @@ DEFAULT_STORE = "actionbench.sqlite"
 
 # Heavy rooms are entered only when a name of theirs is asked for.
 _HOMES = {
-    ".api": ("compare", "plan", "report", "run", "table"),
+    ".api": ("compare", "export_onnx", "fit", "load", "plan", "predict", "report", "run", "table"),
     ".baselines.base": ("Attempt", "Explanation"),
     ".experiments.datasets.base": ("Dataset",),
     ".features.clip": ("Clip", "Clips"),
@@ -31,7 +31,11 @@ __all__ = [
     "Explanation",
     "__version__",
     "compare",
+    "export_onnx",
+    "fit",
+    "load",
     "plan",
+    "predict",
     "report",
     "run",
     "table",

@@ -10,9 +10,12 @@ import pandas as pd
 
 from . import DEFAULT_STORE
 from .baselines._rule_attempt import RuleAttempt
+from .baselines.net import NetAttempt
 from .baselines.registry import attempt_registry
-from .errors import ActionbenchError
+from .errors import ActionbenchError, ModelError
 from .experiments.matrix import read_matrix
+from .experiments.model import Model, fit_model, load_model, model_matrix
+from .experiments.prediction import Windows, predict_video, warm_up
 from .experiments.runner import PlannedCell, make_attempt, plan_cells, run_cells
 from .experiments.store import Store
 from .reports.tables import comparison_table
@@ -173,3 +176,111 @@ def export_rules(
         raise ActionbenchError(f"attempt {name!r}: {reason}")
     attempt.fit(dataset.clips, dataset.labels, dataset.groups).export(path)
     return path
+
+
+def fit(
+    attempt: str | Mapping[str, Any],
+    dataset: str | Mapping[str, Any],
+    folder: str | Path,
+    *,
+    changes: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+    overwrite: bool = False,
+    cache: str | Path | None = None,
+) -> Model:
+    """Train one attempt on all clips of a data set and write it to a folder.
+
+    Nothing is held out, so that there is no accuracy: `run` measures it.
+
+    Parameters
+    ----------
+    attempt : str or mapping
+        Its name, or its entry in a matrix: ``{"name": "hog-svm", "params": {"C": 1.0}}``.
+    dataset : str or mapping
+        Likewise: ``{"name": "folder", "root": "clips", "groups": "none"}``.
+    folder : path
+        Where the model goes; see `experiments.model.fit_model`.
+    changes : iterable of str
+        ``"KEY=VALUE"`` as for ``--set``: of a matrix with these two entries, or a key of the data set alone.
+    plugins : iterable of path
+        Python files with further attempts and data sets.
+    overwrite : bool
+        Whether a model that is there is replaced.
+    cache : path, optional
+        As for `run`.
+
+    Returns
+    -------
+    Model
+        With the fitted ``attempt`` and a ``header`` that says what it learned from.
+    """
+    matrix = model_matrix(attempt, dataset, changes)
+    return fit_model(matrix, folder, plugins=plugins, overwrite=overwrite, cache=cache)
+
+
+def load(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Model:
+    """Read a model that `fit` wrote; what is wrong with it is said in one sentence."""
+    return load_model(folder, plugins=plugins)
+
+
+def predict(
+    model: Model | str | Path,
+    clips: str | Path | Iterable[str | Path],
+    *,
+    window: float | None = None,
+    step: float | None = None,
+    explain: bool = False,
+    plugins: Iterable[str | Path] = (),
+) -> pd.DataFrame:
+    """Say what is done in video files.
+
+    Parameters
+    ----------
+    model : Model or path
+        From `fit` or `load`, or its folder.
+    clips : path or iterable of path
+        Video files; they are decoded as the training clips were.
+    window, step : float, optional
+        Seconds that a window takes, and between the beginnings of two. A video is cut where one of them is given, or
+        where it is several times longer than the training clips: then into windows as long as their median, every
+        half of it.
+    explain : bool
+        Whether a column ``explanation`` says why, where the attempt can.
+    plugins : iterable of path
+        Python files with further attempts.
+
+    Returns
+    -------
+    DataFrame
+        One row per clip or window: ``clip``, ``start``, ``end`` (seconds), ``label``, ``probability``, ``decode_ms``,
+        ``predict_ms``, and the probability of each class as ``p(<label>)``.
+    """
+    loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
+    paths = [clips] if isinstance(clips, str | Path) else list(clips)
+    windows = None if window is None and step is None else Windows.of(loaded, window, step)
+    if paths:
+        warm_up(loaded, paths[0])
+    found = [one for path in paths for one in predict_video(loaded, path, windows, explain=explain)]
+    columns = ["clip", "start", "end", "label", "probability", "decode_ms", "predict_ms"]
+    columns += ["explanation"] if explain else []
+    table = pd.DataFrame({column: [getattr(one, column) for one in found] for column in columns})
+    for label in loaded.classes:
+        table[f"p({label})"] = [one.probabilities[label] for one in found]
+    return table
+
+
+def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterable[str | Path] = ()) -> Path:
+    """Write the net of a model as an ONNX file, from the net's inputs to class probabilities.
+
+    Raises
+    ------
+    ActionbenchError
+        If the model is no net, ONNX cannot express it, or the file cannot be written.
+    """
+    loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
+    if not isinstance(loaded.attempt, NetAttempt):
+        raise ModelError(
+            f"{loaded.folder}: the attempt {loaded.header.attempt!r} is no net; only nets become ONNX"
+        )
+    loaded.attempt.export(path)
+    return Path(path)

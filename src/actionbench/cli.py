@@ -12,11 +12,21 @@ import click
 
 from . import DEFAULT_STORE
 from .errors import ActionbenchError
+from .model_commands import export, fit, predict
+from .terminal import (
+    cache_option,
+    console,
+    in_one_line,
+    json_option,
+    plugin_option,
+    print_rows,
+    say,
+    set_option,
+)
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
     from .experiments.runner import PlannedCell, Progress, RunSummary
 
@@ -30,19 +40,15 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except ActionbenchError as error:
-        _say(f"actionbench: {error}")
+        say(f"actionbench: {error}")
         code = EXIT_BAD_INPUT
     except click.exceptions.Abort:
-        _say("actionbench: interrupted; what has finished is stored, the same command goes on")
+        say("actionbench: interrupted; a run keeps what has finished, and the same command goes on")
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _say(message: str) -> None:
-    click.echo(message, err=True)
 
 
 def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,27 +61,6 @@ def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--plugin",
-        "plugins",
-        multiple=True,
-        type=click.Path(),
-        metavar="FILE",
-        help="A Python file with attempts or data sets of your own; may be repeated.",
-    )(command)
-
-
-def _set_option(what: str) -> Callable[..., Any]:
-    return click.option(
-        "--set",
-        "changes",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help=f"Change a key of the {what}; may be repeated.",
-    )
-
-
 def _only_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--only",
@@ -83,9 +68,6 @@ def _only_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="KEY=VALUE,...",
         help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, split.",
     )(command)
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,9 +79,9 @@ def cli() -> None:
 @cli.command()
 @click.argument("matrix", default="quick")
 @_store_option
-@_set_option("matrix")
+@set_option("matrix")
 @_only_option
-@_plugin_option
+@plugin_option
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Cells at a time; by default one per core.")
 @click.option(
     "--retry",
@@ -107,15 +89,10 @@ def cli() -> None:
     type=click.Choice(["failed", "error", "crash", "timeout", "memory"]),
     help="Run stored failures again, all or those of one kind; may be repeated.",
 )
-@click.option(
-    "--cache",
-    metavar="DIR",
-    help="Folder of features computed once for all cells; by default ACTIONBENCH_CACHE, else one of the user's. "
-    "'none' keeps none.",
-)
+@cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="The trace-back of each cell that fails.")
-@_json_option
+@json_option
 def run(
     matrix: str,
     store: str,
@@ -154,7 +131,7 @@ def run(
             )
         _print_table(table_of(opened, cells), "json" if as_json else "terminal")
         if not quiet:
-            _say(_in_words(summary, store))
+            say(_in_words(summary, store))
         if summary.n_failed:
             _say_failures(opened.cells(), cells, verbose)
     return EXIT_FAILED if summary.n_failed else 0
@@ -183,7 +160,7 @@ def _progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             yield lambda now: bar.update(task, completed=now.done, description=_which(now.cell))
     else:
         width = len(str(total))
-        yield lambda now: _say(f"[{now.done:{width}}/{total}] {now.status:7} {_which(now.cell)}")
+        yield lambda now: say(f"[{now.done:{width}}/{total}] {now.status:7} {_which(now.cell)}")
 
 
 def _which(cell: PlannedCell) -> str:
@@ -203,16 +180,16 @@ def _say_failures(stored: pd.DataFrame, cells: list[PlannedCell], verbose: bool)
     for row in rows.to_dict("records"):
         what = f"{row['error']}: {row['message']}" if row["error"] else row["message"]
         where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
-        _say(f"failed ({row['kind']}): {where} seed {row['seed']}: {what}")
+        say(f"failed ({row['kind']}): {where} seed {row['seed']}: {what}")
         if verbose and row["traceback"]:
-            _say(row["traceback"])
+            say(row["traceback"])
 
 
 def _print_table(table: pd.DataFrame, form: str) -> None:
     from .reports import tables
 
     if form == "terminal":
-        _console().print(tables.terminal(table))
+        console().print(tables.terminal(table))
     else:
         click.echo(tables.render(table, form), nl=False)
 
@@ -220,10 +197,10 @@ def _print_table(table: pd.DataFrame, form: str) -> None:
 @cli.command()
 @click.argument("matrix", default="quick")
 @_store_option
-@_set_option("matrix")
+@set_option("matrix")
 @_only_option
-@_plugin_option
-@_json_option
+@plugin_option
+@json_option
 def plan(
     matrix: str,
     store: str,
@@ -240,11 +217,11 @@ def plan(
         click.echo(cells.to_json(orient="records", indent=1))
         return
     counts = cells.groupby(["dataset", "split", "attempt", "status"], sort=False).size().reset_index()
-    _print_rows(
+    print_rows(
         ["data set", "split", "attempt", "status", "cells"], list(counts.itertuples(index=False, name=None))
     )
     waiting = int((cells["status"] == "to run").sum())
-    _say(f"{len(cells)} cells, {waiting} to run")
+    say(f"{len(cells)} cells, {waiting} to run")
 
 
 @cli.command()
@@ -264,7 +241,7 @@ def show(path: str | None, store: str, form: str) -> None:
     table = api.table(path or store)
     _print_table(table, form)
     if table.empty:
-        _say("the store has no results yet; `actionbench run` makes some")
+        say("the store has no results yet; `actionbench run` makes some")
 
 
 @cli.command()
@@ -285,7 +262,7 @@ def report(path: str | None, store: str, output: str) -> None:
 @click.option(
     "--margin", type=click.FloatRange(0, 1), default=0.0, help="A loss of accuracy that does not matter."
 )
-@_json_option
+@json_option
 def compare(old: str, new: str, margin: float, as_json: bool) -> int:
     """Compare two stores attempt by attempt.
 
@@ -298,7 +275,7 @@ def compare(old: str, new: str, margin: float, as_json: bool) -> int:
         click.echo(table.to_json(orient="records", indent=1))
     else:
         header = ["data set", "split", "attempt", "old %", "new %", "difference", "p", "verdict", "reason"]
-        _print_rows(header, [_compared(row) for row in table.to_dict("records")])
+        print_rows(header, [_compared(row) for row in table.to_dict("records")])
     if (table["verdict"] == "worse").any():
         return 1
     return 3 if (table["verdict"] == "not comparable").all() else 0
@@ -327,8 +304,8 @@ def _compared(row: dict[Any, Any]) -> tuple[str, ...]:
 
 @cli.command("list")
 @click.argument("what", type=click.Choice(["attempts", "datasets", "splits", "matrices"]))
-@_plugin_option
-@_json_option
+@plugin_option
+@json_option
 def list_(what: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """Show what there is, with the reason where something cannot load."""
     from . import listing
@@ -337,7 +314,7 @@ def list_(what: str, plugins: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        _print_rows(list(rows[0]), [tuple(row.values()) for row in rows])
+        print_rows(list(rows[0]), [tuple(row.values()) for row in rows])
 
 
 @cli.group()
@@ -347,8 +324,8 @@ def data() -> None:
 
 def _dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        _plugin_option,
-        _set_option("data set, such as groups or height"),
+        plugin_option,
+        set_option("data set, such as groups or height"),
         click.option("--root", type=click.Path(), help="The folder of the clips."),
         click.argument("name"),
     ):
@@ -358,7 +335,7 @@ def _dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @data.command()
 @_dataset_options
-@_json_option
+@json_option
 def info(
     name: str, root: str | None, changes: tuple[str, ...], plugins: tuple[str, ...], as_json: bool
 ) -> None:
@@ -369,7 +346,7 @@ def info(
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:
-        _print_rows(["", name], [(key, _in_one_line(value)) for key, value in facts.items()])
+        print_rows(["", name], [(key, in_one_line(value)) for key, value in facts.items()])
 
 
 @data.command()
@@ -395,22 +372,12 @@ def _dataset(name: str, root: str | None, changes: tuple[str, ...], plugins: tup
     return make_dataset(dataset_registry(plugins).get(name), name, options)
 
 
-def _in_one_line(value: Any) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_in_one_line(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return "; ".join(map(str, value)) or "none"
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-
-
 @cli.command()
 @click.argument("name")
 @click.option("--dataset", required=True, metavar="NAME", help="The data set to fit it on.")
 @click.option("--root", type=click.Path(), help="The folder of the clips.")
-@_set_option("data set, such as groups or height")
-@_plugin_option
+@set_option("data set, such as groups or height")
+@plugin_option
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The text file to write."
 )
@@ -425,11 +392,11 @@ def rules(
 
     clips = _dataset(dataset, root, changes, plugins)
     click.echo(api.export_rules(name, clips, output, plugins=plugins))
-    _say(f"fitted on all {len(clips)} clips: on the same people the list will look better than it is")
+    say(f"fitted on all {len(clips)} clips: on the same people the list will look better than it is")
 
 
 @cli.command()
-@_json_option
+@json_option
 def doctor(as_json: bool) -> None:
     """Say what actionbench runs on: versions, processor, threads, data folders."""
     from . import listing
@@ -438,24 +405,8 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:
-        _print_rows(["", "actionbench"], [(key, _in_one_line(value)) for key, value in facts.items()])
+        print_rows(["", "actionbench"], [(key, in_one_line(value)) for key, value in facts.items()])
 
 
-def _console() -> Console:
-    """Return standard output, wide enough for a table where it is no terminal."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120)
-
-
-def _print_rows(header: list[str], rows: list[tuple[Any, ...]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, show_header=any(header))
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    _console().print(table)
+for command in (fit, predict, export):
+    cli.add_command(command)

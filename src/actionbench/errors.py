@@ -30,6 +30,10 @@ class PluginError(ActionbenchError):
     """An attempt or a data set that is unknown or cannot be loaded."""
 
 
+class ModelError(ActionbenchError):
+    """A folder that cannot be used as a model, or not written as one."""
+
+
 class StoreError(ActionbenchError):
     """A store that cannot be opened, or was written by another version."""
 

@@ -57,9 +57,12 @@ def test_explanation_accounts_for_all_weights(figures):
         assert len(shares) == 3
         assert sum(shares) == pytest.approx(100, abs=2)
     assert set(explanation.figures) == {"cells"}
-    np.testing.assert_allclose(
-        attempt._maps().sum(axis=(1, 2)), (attempt.machine_["weights"] ** 2).sum(axis=1)
-    )
+    maps = attempt._maps()
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), (attempt.machine_["weights"] ** 2).sum(axis=1))
+    panels = [axes for axes in explanation.figures["cells"].axes if axes.images]
+    assert [axes.get_title() for axes in panels] == attempt.classes_.tolist()
+    for axes, own in zip(panels, maps, strict=True):
+        np.testing.assert_allclose(axes.images[0].get_array(), own / maps.max())
 
 
 @pytest.mark.parametrize(("n_clips", "n_values"), [(30, 400), (90, 7)])

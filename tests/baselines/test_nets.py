@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from actionbench import Clip, Clips
+from actionbench import ActionbenchError, Clip, Clips
 from actionbench.baselines.c3d import C3d
 from actionbench.baselines.convnet_3d import ConvNet3d
 from actionbench.baselines.convnet_flow import ConvNetFlow
@@ -112,6 +112,31 @@ def test_saved_and_read_back(fitted, tmp_path):
     np.testing.assert_array_equal(
         type(fitted).load(tmp_path).predict_proba(clips), fitted.predict_proba(clips)
     )
+
+
+def test_exported_it_gives_the_same_probabilities_to_other_programs(fitted, tmp_path):
+    runtime = pytest.importorskip("onnxruntime", reason="the oracle of the export")
+    path = tmp_path / "net.onnx"
+    fitted.export(path)
+    session = runtime.InferenceSession(path)
+    assert session.get_modelmeta().custom_metadata_map["classes"] == '["across", "up"]'
+    clips, _ = data(3, seed=50)
+    for clip, wanted in zip(clips, fitted.predict_proba(clips), strict=True):
+        inputs = fitted.inputs(clip)
+        inputs = inputs if isinstance(inputs, list) else [inputs]
+        given = {place.name: value for place, value in zip(session.get_inputs(), inputs, strict=True)}
+        (probabilities,) = session.run(None, given)
+        np.testing.assert_allclose(probabilities.mean(axis=0), wanted, atol=1e-5)
+
+
+def test_an_export_that_cannot_be_written(fitted, tmp_path, monkeypatch):
+    with pytest.raises(ActionbenchError, match=r"net\.onnx: the net cannot be written there"):
+        fitted.export(tmp_path / "no" / "net.onnx")
+    monkeypatch.setattr("actionbench.models.export.MAX_BYTES", 10)
+    with pytest.raises(
+        ActionbenchError, match="cannot be written as ONNX: a model of ONNX must have less than"
+    ):
+        fitted.export(tmp_path / "net.onnx")
 
 
 def test_not_fitted(fitted):

@@ -8,6 +8,7 @@ from actionbench import ActionbenchError
 from actionbench.baselines.base import Attempt
 from actionbench.baselines.chance import Chance
 from actionbench.baselines.majority import Majority
+from actionbench.baselines.registry import load_plugin
 from actionbench.baselines.rules import Rules
 from actionbench.features.clip import Clip, Clips
 
@@ -110,3 +111,18 @@ def test_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ActionbenchError, match="cannot be saved there"):
         Chance().fit(CLIPS, LABELS).save(tmp_path / "file")
+
+
+def test_a_plugin_may_lie_elsewhere_when_its_attempt_is_read(tmp_path):
+    source = "from actionbench.baselines.chance import Chance\nclass Lucky(Chance):\n    pass\n"
+    classes = []
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "lucky.py").write_text(source)
+        classes.append(load_plugin(tmp_path / folder / "lucky.py").Lucky)
+    here, there = classes
+    here(random_state=5).fit(CLIPS, LABELS).save(tmp_path / "saved")
+    assert type(there.load(tmp_path / "saved")) is there
+    assert "holds an attempt of the plug-in lucky.py; name that file with --plugin" in refused(
+        tmp_path / "saved", Majority
+    )

@@ -5,8 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from actionbench.errors import DecodeError
-from actionbench.features.video import read_video
+from actionbench.errors import ActionbenchError, DecodeError
+from actionbench.features.video import open_video, read_video, write_video
 
 # Frames by decoding, size (width, height) and frame rate of each real file, as ffprobe -count_frames tells.
 CODECS = {
@@ -208,3 +208,47 @@ def test_every_weizmann_clip_decodes(data_folder):
     paths: list[Path] = sorted((data_folder / "weizmann").glob("*/*.avi"))
     lengths = [len(read_video(path, color="grey")) for path in paths]
     assert (len(paths), min(lengths), max(lengths)) == (90, 36, 146)
+
+
+def test_frames_come_one_at_a_time(write_video):
+    frames = noise((40, 48, 64))
+    path = write_video("a.mkv", frames, fps=30)
+    with open_video(path, color="grey", stride=2) as video:
+        assert video.fps == 15
+        images = iter(video)
+        np.testing.assert_array_equal(next(images), frames[0])
+        np.testing.assert_array_equal(next(images), frames[2])
+        assert video._n_decoded < 10
+        np.testing.assert_array_equal(list(images), frames[4::2])
+
+
+@pytest.mark.parametrize("shape", [(12, 32, 48, 3), (3, 31, 47, 3), (1, 1, 1, 3)])
+def test_what_is_written_looks_the_same(tmp_path, shape):
+    rows, columns = np.mgrid[: shape[1], : shape[2]]
+    smooth = np.stack([np.stack([4 * rows, 4 * columns, 9 * t + 0 * rows], -1) for t in range(shape[0])])
+    write_video(tmp_path / "a.mp4", smooth.astype(np.uint8), 12.5)
+    clip = read_video(tmp_path / "a.mp4")
+    assert (len(clip), clip.fps) == (shape[0], 12.5)
+    assert clip.frames.shape[1:3] == tuple(size + size % 2 for size in shape[1:3])
+    assert np.abs(clip.frames[:, : shape[1], : shape[2]].astype(int) - smooth).mean() < 6
+
+
+def test_a_film_rate_is_kept(tmp_path):
+    write_video(tmp_path / "a.mp4", np.zeros((5, 16, 16, 3), np.uint8), 30000 / 1001)
+    assert read_video(tmp_path / "a.mp4").fps == pytest.approx(30000 / 1001, rel=1e-12)
+
+
+def test_a_video_appears_whole_or_not_at_all(tmp_path):
+    old = tmp_path / "a.mp4"
+    old.write_bytes(b"old")
+
+    def breaking():
+        yield np.zeros((16, 16, 3), np.uint8)
+        raise KeyError("ouch")
+
+    with pytest.raises(KeyError):
+        write_video(old, breaking(), 25)
+    assert old.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    with pytest.raises(ActionbenchError, match=r"a\.mp4: the video cannot be written \(no such file"):
+        write_video(tmp_path / "no" / "a.mp4", np.zeros((2, 16, 16, 3), np.uint8), 25)

@@ -54,6 +54,11 @@ def test_the_same_numbers_give_the_same_bytes(draw):
     assert "<dc:date>" not in first
 
 
+def test_notebooks_show_the_drawing():
+    svg = confusion_figure(np.eye(2, dtype=int), ["box", "clap"])
+    assert ET.fromstring(svg._repr_svg_()).tag == f"{SVG}svg"
+
+
 def test_hostile_names_stay_text():
     name = "</script><b onload='x'>$\\frac{1}$"
     for svg in (
@@ -65,7 +70,7 @@ def test_hostile_names_stay_text():
 
 
 def test_long_names_are_cut():
-    assert "a" * 27 + "…" in words(accuracy_figure(ROWS.assign(attempt=["a" * 60, "b", "c"]), 2))
+    assert "a" * 31 + "…" in words(accuracy_figure(ROWS.assign(attempt=["a" * 60, "b", "c"]), 2))
 
 
 def test_marks_stand_where_the_accuracy_is():

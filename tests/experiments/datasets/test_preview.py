@@ -102,6 +102,13 @@ def test_the_same_sheet_twice_is_the_same_file(tmp_path):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
+def test_without_a_file_the_sheet_is_a_figure(tmp_path):
+    figure = contact_sheet(Uneven(), frames=3)
+    figure.savefig(tmp_path / "own.png", metadata={"Software": None})
+    contact_sheet(Uneven(), tmp_path / "sheet.png", frames=3)
+    assert (tmp_path / "own.png").read_bytes() == (tmp_path / "sheet.png").read_bytes()
+
+
 @pytest.mark.parametrize("wrong", [{"per_class": 0}, {"frames": 0}])
 def test_a_sheet_of_nothing_is_refused(tmp_path, wrong):
     with pytest.raises(DataError, match="at least 1"):

@@ -1,0 +1,229 @@
+"""The commands that take an attempt home: fit, predict, export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import ActionbenchError, DecodeError
+from .terminal import cache_option, in_one_line, json_option, plugin_option, print_rows, say, set_option
+
+# Everything heavy is imported inside the command that needs it.
+if TYPE_CHECKING:
+    from .experiments.model import Model
+    from .experiments.prediction import Prediction, Windows
+
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--dataset", required=True, metavar="NAME", help="The data set to learn from.")
+@click.option("--root", type=click.Path(), help="The folder of the clips.")
+@set_option("matrix, as in attempts.hog-svm.params.C=1.0 or seeds=[1], or of the data set, as in groups=none")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder of the model."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@plugin_option
+@cache_option
+@click.option("-q", "--quiet", is_flag=True, help="No messages.")
+@json_option
+def fit(
+    name: str,
+    dataset: str,
+    root: str | None,
+    changes: tuple[str, ...],
+    output: str,
+    overwrite: bool,
+    plugins: tuple[str, ...],
+    cache: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the attempt NAME on all clips of a data set and write a model, for actionbench predict."""
+    from .experiments.model import fit_model, measuring_command, model_matrix
+
+    matrix = model_matrix(name, {"name": dataset, **({"root": root} if root else {})}, changes)
+    if not quiet:
+        say(f"training {name} on {dataset}")
+    model = fit_model(matrix, output, plugins=plugins, overwrite=overwrite, cache=cache)
+    facts = _summary(model)
+    measure = measuring_command(matrix, plugins)
+    if as_json:
+        click.echo(json.dumps({**facts, "accuracy": None, "measure": measure}, indent=1, ensure_ascii=False))
+        return
+    print_rows(["", output], [(key, in_one_line(value)) for key, value in facts.items()])
+    click.echo("There is no accuracy here: all clips were learned from and none was held out.")
+    if model.header.data.n_groups == 1:
+        click.echo("All are of one group, so that nothing could measure it.")
+    else:
+        click.echo(f"This command measures it on groups that were not learned from:\n  {measure}")
+
+
+def _summary(model: Model) -> dict[str, Any]:
+    header = model.header
+    shortest, median, longest = header.data.seconds
+    return {
+        "attempt": header.attempt,
+        "params": model.attempt.get_params(deep=False),
+        "data set": header.data.dataset,
+        "classes": header.classes,
+        "clips": header.data.n_clips,
+        "groups": header.data.n_groups,
+        "clip seconds": {"min": shortest, "median": median, "max": longest},
+        "fit seconds": header.fit_seconds,
+        "paid, as features were kept": header.fit_paid_seconds,
+        "size KiB": model.n_bytes / 1024,
+    }
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.argument("clips", nargs=-1, required=True, type=click.Path(), metavar="CLIP...")
+@click.option(
+    "--window",
+    type=_SECONDS,
+    metavar="SECONDS",
+    help="Cut each video into windows of this length; by default that of the median training clip, where a video is "
+    "several times longer.",
+)
+@click.option(
+    "--step",
+    type=_SECONDS,
+    metavar="SECONDS",
+    help="How far apart windows begin; by default half a window.",
+)
+@click.option(
+    "--annotate", type=click.Path(), metavar="FILE", help="Write the one clip with what is said of it."
+)
+@click.option(
+    "--explain", is_flag=True, help="Say why, where the attempt can: which rule fired, with which values."
+)
+@plugin_option
+@json_option
+def predict(
+    model: str,
+    clips: tuple[str, ...],
+    window: float | None,
+    step: float | None,
+    annotate: str | None,
+    explain: bool,
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Say what is done in each CLIP, by a MODEL that actionbench fit wrote.
+
+    Clips are decoded as the training clips were. Times are those of each clip by itself, after a first call that does
+    not count; no features are kept. Exit code 1: some clips could not be decoded.
+    """
+    from .experiments.annotation import check_output
+    from .experiments.model import load_model
+    from .experiments.prediction import Windows
+
+    if annotate is not None:
+        if len(clips) != 1:
+            raise ActionbenchError(f"--annotate {annotate}: is for one clip, got {len(clips)}")
+        check_output(clips[0], annotate)
+    loaded = load_model(model, plugins=plugins)
+    for warning in loaded.warnings:
+        say(f"{model}: {warning}")
+    windows = None if window is None and step is None else Windows.of(loaded, window, step)
+    found = list(_predicted(loaded, clips, windows, explain))
+    predictions = [prediction for clip in found for prediction in clip]
+    if as_json:
+        click.echo(json.dumps([_as_json(one) for one in predictions], indent=1, ensure_ascii=False))
+    else:
+        header = ["clip", "seconds", "label", "%", "then", "decode ms", "predict ms"]
+        names = {clip: PurePath(clip).name for clip in clips}
+        short = len(set(names.values())) == len(names)
+        print_rows(header, [_row(one, names[one.clip] if short else one.clip) for one in predictions])
+    if explain and not as_json:
+        _print_explanations(loaded, predictions)
+    if annotate is not None:
+        _annotate(loaded, clips[0], annotate, predictions)
+    return int(len(found) < len(clips))
+
+
+def _predicted(
+    model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool
+) -> Iterator[list[Prediction]]:
+    """Yield what is said of each clip; one that cannot be decoded is left out where there are others."""
+    from .experiments.prediction import predict_video, warm_up
+
+    warm = False
+    for clip in clips:
+        try:
+            if not warm:
+                warm_up(model, clip)
+                warm = True
+            predictions = predict_video(model, clip, windows, explain=explain)
+        except DecodeError as error:
+            if len(clips) == 1:
+                raise
+            say(f"actionbench: {error}")
+            continue
+        if windows is None and len(predictions) > 1:
+            say(_about_windows(model, predictions))
+        yield predictions
+
+
+def _about_windows(model: Model, predictions: list[Prediction]) -> str:
+    first, second, last = predictions[0], predictions[1], predictions[-1]
+    return (
+        f"{first.clip}: {last.end:.1f} s, but training clips took {model.header.data.seconds[1]:.1f} s (median): "
+        f"predicted in windows of {first.end:.1f} s every {second.start:.1f} s; --window and --step set others"
+    )
+
+
+def _row(prediction: Prediction, name: str) -> tuple[str, ...]:
+    others = list(prediction.probabilities.items())[1:5]
+    return (
+        name,
+        f"{prediction.start:.2f}-{prediction.end:.2f}",
+        prediction.label,
+        f"{100 * prediction.probability:.1f}",
+        ", ".join(f"{label} {100 * share:.0f}" for label, share in others),
+        f"{prediction.decode_ms:.1f}",
+        f"{prediction.predict_ms:.1f}",
+    )
+
+
+def _as_json(prediction: Prediction) -> dict[str, Any]:
+    content = {**asdict(prediction), "label": prediction.label, "probability": prediction.probability}
+    if prediction.explanation is None:
+        del content["explanation"]
+    return content
+
+
+def _print_explanations(model: Model, predictions: list[Prediction]) -> None:
+    click.echo(model.attempt.explain())
+    for one in predictions:
+        click.echo(f"\n{one.clip}, {one.start:.2f}-{one.end:.2f} s\n{one.explanation}")
+
+
+def _annotate(model: Model, clip: str, output: str, predictions: list[Prediction]) -> None:
+    from .experiments.annotation import annotate
+
+    annotate(
+        clip, output, predictions, model.classes, on_error=model.header.data.decoding.get("on_error", "error")
+    )
+    say(f"annotated video in {output}")
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The ONNX file to write."
+)
+@plugin_option
+def export(model: str, output: str, plugins: tuple[str, ...]) -> None:
+    """Write the net of a MODEL that actionbench fit wrote as an ONNX model, which other programs run."""
+    from .api import export_onnx
+
+    click.echo(export_onnx(model, output, plugins=plugins))
