@@ -2,7 +2,7 @@
 
 Everything is repeated with other seeds: other initial values, other digits and people left out. Each figure is a mean
 over them with its 95 % interval by Student's t. Nothing here is chosen by what is reported: learning rates and decay
-were set on training images and training groups.
+were set on training images and training groups; docs/structure.md says which.
 """
 
 from __future__ import annotations
@@ -273,6 +273,8 @@ def searches(seed: int) -> Iterator[Row]:
 
 
 SECTIONS = {"digits": digits, "flow": flow, "pixels": pixels, "search": searches}
+# Of those that take long.
+SEEDS = {"digits": 3, "search": 3}
 
 
 def interval(values: list[float | None]) -> tuple[float, float]:
@@ -380,7 +382,9 @@ COMPARED = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"some of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=5, help="repetitions of each")
+    parser.add_argument(
+        "--seeds", type=int, help="repetitions of each; 3 of digits and search, 5 of the others"
+    )
     parser.add_argument(
         "--json", type=Path, help="file to write as well; sections that are not run stay in it"
     )
@@ -397,7 +401,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder, using(FeatureCache(Path(folder), 2**32, lambda _: "")):
         for section in chosen:
-            for seed in range(options.seeds):
+            for seed in range(options.seeds or SEEDS.get(section, 5)):
                 begun = perf_counter()
                 for row in SECTIONS[section](seed):
                     rows.append(asdict(row))
