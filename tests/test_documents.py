@@ -211,8 +211,9 @@ def test_the_nets_page_knows_every_name():
         assert f"`{name}`" in text or f"`nn.{name}`" in text, name
 
 
-def test_python_of_the_nets_page(tmp_path):
-    for code in blocks("docs/nets.md", "python"):
+@pytest.mark.parametrize("document", ["docs/nets.md", "docs/structure.md"])
+def test_python_of_the_pages_on_nets(tmp_path, document):
+    for code in blocks(document, "python"):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
 
 
