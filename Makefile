@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-kernels oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-kernels structure oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -42,6 +42,9 @@ bench-features: $(VENV)/.test
 
 bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+structure: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/structure.py --json docs/structure.json
 
 # The yardstick of the benchmarks and the oracle of the net library; nothing in the package needs it.
 oracle: $(VENV)/.torch

@@ -20,7 +20,7 @@ from ..models.training import Held, Lazy, Training, predict_proba
 from ._training import encode
 from .base import Attempt, Clip, Clips, Explanation
 
-__all__ = ["Control", "NetAttempt", "Reader", "VideoNet"]
+__all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "hold"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,9 +117,7 @@ class NetAttempt(Attempt):
         """Train the net; see `Attempt.fit`."""
         classes, targets = encode(clips, labels)
         reader, net = self._reader(), self._untrained(len(classes))
-        samples = Held(
-            _read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _HELD
-        )
+        samples = hold(reader, clips)
         log = self._training(net).fit(net, samples, targets, reader.draw, self._views, groups)
         self.classes_, self.state_, self.n_clips_ = classes, net.state_dict(), len(clips)
         self.curve_ = {str(name): log[name].to_numpy() for name in log}
@@ -198,6 +196,11 @@ class NetAttempt(Attempt):
 def _read(reader: Reader, clips: Clips) -> Lazy:
     """Return what is kept of each clip, read when it is asked for; a clip whose feature is kept is not decoded."""
     return Lazy(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
+
+
+def hold(reader: Reader, clips: Clips) -> Held:
+    """Return what is kept of each clip for a training: in memory, as far as there is room."""
+    return Held(_read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _HELD)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -401,6 +401,16 @@ def _(module: nn.Concat, graph: Graph, x: Names) -> Names:
 
 
 @emit.register
+def _(module: nn.Graph, graph: Graph, x: Names) -> Names:
+    outputs: list[Names] = []
+    for (name, child), sources in zip(module.children(), module.sources(), strict=True):
+        coming = graph.alike([outputs[source] for source in sources]) if sources else [x]
+        outputs.append(graph.add(child, reduce(partial(graph.node, "Add"), coming), name))
+    ends = graph.alike([outputs[end] for end in module.ends()])
+    return graph.node("Div", reduce(partial(graph.node, "Add"), ends), graph.scalar(len(ends), ends[0]))
+
+
+@emit.register
 def _(module: nn.ParallelTable, graph: Graph, x: Names) -> Names:
     return _each(module, graph, x)
 

@@ -1,4 +1,4 @@
-"""Pictures of nets, as Torch's notebooks showed them: filters, activations, the tree of modules, the loss."""
+"""Pictures of nets, as Torch's notebooks showed them: filters, activations, modules, the loss; and of structure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .nn import Conv1d, Conv2d, Conv3d, Linear, Module
+from .nn import Conv1d, Conv2d, Conv3d, Graph, Linear, Module, Sequential
 from .nn.module import Value
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.floating]
 
+# What begins a new box in a graph, and has weights to draw.
+_WEIGHTED = (Linear, Conv1d, Conv2d, Conv3d)
 # Inches.
 _WIDTH = 7.0
 _TALLEST = 10.0
@@ -128,7 +130,7 @@ def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 
         If no layer has such weights.
     """
     for name, module in net.named_modules():
-        if isinstance(module, Linear | Conv1d | Conv2d | Conv3d):
+        if isinstance(module, _WEIGHTED):
             return filters(
                 module.weight.value, shape, most=most, title=f"weights of {_call_it(name, module)}"
             )
@@ -246,6 +248,181 @@ def loss_curve(log: Mapping[str, Any]) -> Figure:
     axes.set(title="loss of the training", xlabel="epoch", ylabel="loss", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def connectivity(mask: ArrayLike, shape: Sequence[int]) -> Figure:
+    """Draw how many units of a fully connected layer look at each place of its input, frame by frame.
+
+    Parameters
+    ----------
+    mask : array_like of bool, shape (n_units, n_inputs)
+        Which inputs each unit has, see `structure.connections`.
+    shape : sequence of int
+        Of an input before it was flattened, channels last: (T, H, W, C) or (H, W, C).
+    """
+    mask = np.asarray(mask, bool)
+    if len(shape) not in (3, 4) or mask.ndim != 2 or mask.shape[1] != np.prod(shape):
+        raise ValueError(
+            f"shape must be (height, width, channels) or (time, height, width, channels) of together "
+            f"{mask.shape[-1]} numbers, got {tuple(shape)}"
+        )
+    share = mask.mean(axis=0).reshape(-1, *shape[-3:]).mean(axis=-1, keepdims=True)
+    title = f"share of the {len(mask)} units that look at each cell"
+    limits = (0.0, float(share.max()) or 1.0)
+    figure = _mosaic_figure(share, np.arange(len(share)), limits, title, "frame", "share of units")
+    figure.axes[0].set_xlabel("cells to the right and down, as in a frame", fontsize=8)
+    return figure
+
+
+def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
+    """Draw how near to each other the inputs of units lie, the fewer there are.
+
+    Parameters
+    ----------
+    log : DataFrame or mapping
+        With the columns ``density``, ``space``, ``time``, and the same after ``shared`` and ``chance``, a row or more
+        for each density.
+    criterion : str
+        By which weights were kept, for the title.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    density, places = np.unique(np.asarray(log["density"]), return_index=True)
+    styles = {"space": ("0.1", "-"), "time": ("#d55e00", "--")}
+    for name, (color, line) in styles.items():
+        axes.plot(density, np.asarray(log[name])[places], line, marker="o", color=color, label=f"in {name}")
+    for kind, marker, label in (("shared", "v", "drawn by popularity"), ("chance", ".", "drawn at random")):
+        for name, (color, line) in styles.items():
+            drawn = np.asarray(log[f"{kind} {name}"])[places]
+            axes.plot(
+                density, drawn, line, marker=marker, ms=4, lw=0.6, color=color, label=f"in {name}, {label}"
+            )
+    axes.set_xscale("log")
+    axes.set_xticks(density, [f"{share:.2g}" for share in density], rotation=45)
+    axes.minorticks_off()
+    axes.invert_xaxis()
+    axes.legend(frameon=False, fontsize=7, loc="lower left")
+    by = f", kept by {criterion}" if criterion else ""
+    axes.set_title(f"how local the inputs of a unit are{by}", fontsize=10)
+    top = 1.1 * np.nanmax([1.0, *(np.nanmax(line.get_ydata(), initial=1.0) for line in axes.lines)])
+    axes.set(xlabel="share of the weights that stay", ylabel="distance of inputs / by chance", ylim=(0, top))
+    return figure
+
+
+def search_curve(fitness: Sequence[float], parent: Sequence[int]) -> Figure:
+    """Draw the candidates of a search in the order they were tried.
+
+    Parameters
+    ----------
+    fitness : sequence of float
+        The negative loss of each.
+    parent : sequence of int
+        Which candidate each is a mutation of; -1 where it was drawn.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    loss, parents = -np.asarray(fitness, float), np.asarray(parent)
+    number = np.arange(1, len(loss) + 1)
+    for child in np.flatnonzero(parents >= 0):
+        places = [parents[child], child]
+        axes.plot(number[places], loss[places], color="0.8", lw=0.7, zorder=0)
+    for kind, marker, color in (("drawn", "o", "0.5"), ("mutated", "s", "#0072b2")):
+        which = (parents < 0) == (kind == "drawn")
+        if which.any():
+            axes.plot(number[which], loss[which], marker, ms=4, color=color, label=kind)
+    axes.step(number, np.fmin.accumulate(loss), where="post", color="#d55e00", label="best so far")
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("candidates, each joined with its parent", fontsize=10)
+    axes.set(xlabel="candidate, in the order they were tried", ylabel="loss on held-out groups")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def graph(net: Module, x: Value) -> Figure:
+    """Draw which layer of a net feeds which, from top to bottom, with the shapes of what they give for one input.
+
+    Layers that stand one behind the other without branches, up to the next with filters or a matrix, share a box.
+
+    Parameters
+    ----------
+    net : Module
+        Made of `Sequential` and `Graph`; any other module is one box.
+    x : ndarray
+        Its input, with the batch axis.
+    """
+    from matplotlib.figure import Figure
+
+    boxes = _Boxes({id(step.module): step.output for step in net.trace(x)})
+    boxes.add(net, [boxes.place(f"input: {_times(np.shape(x)[1:])}", [])])
+    height = 0.45 * len(boxes.labels) + 0.6
+    figure = Figure(figsize=(_WIDTH, height))
+    axes = figure.add_axes((0.02, 0.1 / height, 0.96, 1 - 0.5 / height))
+    axes.set(xlim=(-1, 7), ylim=(len(boxes.labels) - 0.5, -0.5))
+    axes.set_axis_off()
+    axes.set_title(f"from the input to the scores: {net.count_parameters():,} parameters", fontsize=10)
+    style = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "0.4", "linewidth": 0.8}
+    for place, (label, sources) in enumerate(zip(boxes.labels, boxes.sources, strict=True)):
+        axes.text(0, place, _short(label, 100), va="center", fontsize=8, bbox=style)
+        for source in sources:
+            # An arc passes on the left of what lies between.
+            bend = 0.0 if place == source + 1 else min(0.25 + 0.06 * (place - source), 0.6)
+            start = 0.15 if not bend else -0.05
+            arrow = {"arrowstyle": "->", "color": "0.4", "connectionstyle": f"arc3,rad={bend}", "lw": 0.8}
+            shift = 0.25 if not bend else 0.0
+            axes.annotate("", (start, place - shift), (start, source + shift), arrowprops=arrow)
+    return figure
+
+
+class _Boxes:
+    """The boxes of `graph`, and from which others an arrow leads to each."""
+
+    def __init__(self, outputs: Mapping[int, Value]) -> None:
+        self.outputs = outputs
+        self.labels: list[str] = []
+        self.sources: list[list[int]] = []
+
+    def place(self, label: str, sources: list[int]) -> int:
+        """Append a box."""
+        self.labels.append(label)
+        self.sources.append(sources)
+        return len(self.labels) - 1
+
+    def add(self, module: Module, sources: list[int]) -> list[int]:
+        """Append the boxes of a module and return those that make its output."""
+        if isinstance(module, Graph):
+            ends: list[list[int]] = []
+            for (_, child), before in zip(module.children(), module.sources(), strict=True):
+                coming = [end for node in before for end in ends[node]] if before else sources
+                ends.append([self.place(self._label([child]), coming)])
+            return [end for node in module.ends() for end in ends[node]]
+        if not isinstance(module, Sequential):
+            return [self.place(self._label([module]), sources)]
+        row: list[Module] = []
+        for child in module.modules:
+            branches = isinstance(child, Sequential | Graph)
+            if row and (branches or isinstance(child, _WEIGHTED)):
+                sources, row = [self.place(self._label(row), sources)], []
+            if branches:
+                sources = self.add(child, sources)
+            else:
+                row.append(child)
+        return [self.place(self._label(row), sources)] if row else sources
+
+    def _label(self, row: Sequence[Module]) -> str:
+        """Say what modules do one behind the other, and what comes out."""
+        inside = [
+            part
+            for module in row
+            for part in (module.modules if isinstance(module, Sequential) else [module])
+        ]
+        words = [part.call() if isinstance(part, _WEIGHTED) else type(part).__name__ for part in inside]
+        shape = np.shape(self.outputs[id(row[-1])])[1:] if id(row[-1]) in self.outputs else ()
+        return f"{', '.join(words)}: {_times(shape)}"
 
 
 def _mosaic_figure(

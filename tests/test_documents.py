@@ -98,7 +98,8 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md", "docs/structure.md"],
 )
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -211,8 +212,9 @@ def test_the_nets_page_knows_every_name():
         assert f"`{name}`" in text or f"`nn.{name}`" in text, name
 
 
-def test_python_of_the_nets_page(tmp_path):
-    for code in blocks("docs/nets.md", "python"):
+@pytest.mark.parametrize("document", ["docs/nets.md", "docs/structure.md"])
+def test_python_of_the_pages_on_nets(tmp_path, document):
+    for code in blocks(document, "python"):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
 
 
@@ -268,3 +270,16 @@ def test_the_tables_of_convnets():
         assert interval == f"{row.low:g} to {'never' if row.high == np.inf else format(row.high, 'g')}"
         numbers = (row.difference, row.difference_low, row.difference_high)
         assert points == "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in numbers))
+
+
+def test_the_tables_of_structure():
+    """They are those of the result that lies beside the document."""
+    command = [
+        sys.executable,
+        ROOT / "tests/benchmarks/structure.py",
+        "--markdown",
+        ROOT / "docs/structure.json",
+    ]
+    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert tables.count("### ") == 4
+    assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(tables)

@@ -1,4 +1,7 @@
-"""Connection tables for `ConvMap2d`: pairs (channel of the input, channel of the output), as Torch's ``nn.tables``."""
+"""Which is connected with which: tables for `ConvMap2d`, as Torch's ``nn.tables``, and edges for `Graph`.
+
+A table has pairs (channel of the input, channel of the output).
+"""
 
 from __future__ import annotations
 
@@ -44,3 +47,53 @@ def random(n_in: int, n_out: int, n_each: int, rng: np.random.Generator | int | 
         used[chosen] += 1
         pairs += [(source, channel) for source in np.sort(chosen)]
     return np.array(pairs, np.intp)
+
+
+def small_world(
+    n: int, n_neighbours: int, p: float, rng: np.random.Generator | int | None = None
+) -> list[tuple[int, int]]:
+    """Return edges of a random graph after Watts and Strogatz (1998), each from the lower node to the higher.
+
+    Nodes stand in a ring, each connected with its nearest; then, round after round, each edge to the right is led to
+    a random other node with probability ``p``. Made a graph without cycles as by Xie et al. (2019).
+
+    Parameters
+    ----------
+    n : int
+        Nodes.
+    n_neighbours : int
+        Neighbours of each node before edges are moved: an even number below ``n``.
+    p : float
+        From 0, the ring, to 1.
+    rng : numpy.random.Generator or int, optional
+        Source of chance.
+
+    Returns
+    -------
+    list of (int, int)
+        ``n * n_neighbours / 2`` edges, sorted.
+
+    Raises
+    ------
+    ValueError
+        If a number makes no sense.
+
+    Examples
+    --------
+    >>> small_world(5, 2, 0.0)
+    [(0, 1), (0, 4), (1, 2), (2, 3), (3, 4)]
+    """
+    if not (2 <= n_neighbours < n and n_neighbours % 2 == 0 and 0 <= p <= 1):
+        raise ValueError(
+            f"a small world needs an even number of neighbours from 2 to below its nodes, and p from 0 to 1, got "
+            f"{n_neighbours}, {n} nodes and {p}"
+        )
+    generator = np.random.default_rng(rng)
+    rings = [(node, step) for step in range(1, n_neighbours // 2 + 1) for node in range(n)]
+    edges = {frozenset((node, (node + step) % n)) for node, step in rings}
+    for node, step in rings:
+        free = [other for other in range(n) if other != node and frozenset((node, other)) not in edges]
+        if generator.random() < p and free:
+            edges.remove(frozenset((node, (node + step) % n)))
+            edges.add(frozenset((node, free[generator.integers(len(free))])))
+    return sorted((min(edge), max(edge)) for edge in edges)

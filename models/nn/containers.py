@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -285,6 +286,78 @@ class Parallel(Container):
         parts = np.split(grad_output, np.cumsum(sizes)[:-1], axis=self.output_dim)
         grads = self._each_back(contexts, parts, scale, input_grad, param_grad)
         return np.stack(grads, axis=self.input_dim) if input_grad else None
+
+
+class Graph(Container):
+    """Modules at the nodes of a graph without cycles; what comes to a node is added.
+
+    Nodes to which no edge leads get the input; the output is the mean of those from which none leads (Xie et al. 2019,
+    whose sums have learnt weights).
+
+    Parameters
+    ----------
+    edges : sequence of (int, int)
+        From which node to which; to a later one always.
+    *modules : Module
+        One for each node.
+
+    Raises
+    ------
+    ValueError
+        If there is no node, or an edge does not lead from a node to a later one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Graph([(0, 1)], nn.Identity(), nn.Identity(), nn.ReLU()).evaluate().forward(np.array([[-2.0, 4.0]]))
+    array([[-1.,  4.]])
+    """
+
+    def __init__(self, edges: Sequence[tuple[int, int]], *modules: Module) -> None:
+        super().__init__(*modules)
+        self.edges = tuple((int(source), int(target)) for source, target in edges)
+        wrong = [edge for edge in self.edges if not 0 <= edge[0] < edge[1] < len(modules)]
+        if wrong or not modules:
+            raise ValueError(
+                f"the edges of a Graph must lead to later ones of its {len(modules)} modules"
+                + (f", got {wrong[0]}" if wrong else ", of which there must be one or more")
+            )
+
+    def sources(self) -> list[list[int]]:
+        """Return the nodes from which an edge leads to each node."""
+        return [
+            sorted({source for source, target in self.edges if target == node}) for node in range(len(self))
+        ]
+
+    def ends(self) -> list[int]:
+        """Return the nodes from which no edge leads."""
+        return sorted(set(range(len(self))) - {source for source, _ in self.edges})
+
+    def _forward(self, x: Array) -> tuple[Array, Any]:
+        outputs: list[Array] = []
+        contexts: list[Any] = []
+        for node, sources in enumerate(self.sources()):
+            y, context = self._step(node, add_values([outputs[s] for s in sources]) if sources else x)
+            outputs.append(y)
+            contexts.append(context)
+        ends = self.ends()
+        return add_values([outputs[end] for end in ends]) / len(ends), contexts
+
+    def _backward(
+        self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool
+    ) -> Array | None:
+        ends = self.ends()
+        arrived: list[Value] = []
+        coming: list[list[Value]] = [[grad_output / len(ends)] if n in ends else [] for n in range(len(self))]
+        for node, sources in reversed(list(enumerate(self.sources()))):
+            grad = add_values(coming[node])
+            grad = self._step_back(node, context[node], grad, scale, input_grad or bool(sources), param_grad)
+            for source in sources:
+                coming[source].append(grad)
+            if not sources:
+                arrived.append(grad)
+        return add_values(arrived) if input_grad else None
 
 
 class Bottle(Container):

@@ -13,7 +13,7 @@ A weight decay is added to the gradient, but for `adamw`. Methods of one step re
 from .adaptive import adadelta, adagrad, adam, adamax, adamw, rmsprop, rprop
 from .check import checkgrad
 from .conjugate import cg
-from .descent import asgd, nag, sgd
+from .descent import asgd, beta_lasso, nag, sgd
 from .evolution import cmaes, de
 from .line_search import polyinterp
 from .quasi_newton import lbfgs
@@ -26,6 +26,7 @@ __all__ = [
     "adamax",
     "adamw",
     "asgd",
+    "beta_lasso",
     "cg",
     "checkgrad",
     "cmaes",

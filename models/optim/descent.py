@@ -1,4 +1,4 @@
-"""Gradient descent: one rate for all parameters, with momentum or an average."""
+"""Gradient descent: one rate for all parameters, with momentum, an average, or weights that become zero."""
 
 from __future__ import annotations
 
@@ -154,4 +154,47 @@ def asgd(
     x -= eta * gradient
     average = memory(state, "average", x)
     average += (x - average) / max(1, done - t0)
+    return x, [loss]
+
+
+@method("velocity")
+def beta_lasso(
+    opfunc: OpFunc,
+    x: Array,
+    state: State,
+    *,
+    learning_rate: float | Array = 0.1,
+    learning_rate_decay: float = 0.0,
+    momentum: float = 0.0,
+    lambda_: float | Array = 1e-4,
+    beta: float = 50.0,
+) -> Result:
+    """Take one step of β-LASSO, after which small numbers are exactly zero (Neyshabur 2020, arXiv 2007.13657).
+
+    A step down the gradient of the loss and of λ Σ ∣x∣, then all that is smaller than βλ becomes zero. A zero comes
+    back when one step makes it as large as that.
+
+    Parameters
+    ----------
+    opfunc, x
+        As of `sgd`.
+    state : dict
+        Options ``learning_rate`` (0.1; a number, or one per parameter), ``learning_rate_decay`` (0), ``momentum``
+        (0, as in the paper), ``lambda`` (1e-4; a number, or one per parameter: 0 for what shall not become zero),
+        ``beta`` (50; 1 is hardly more than LASSO). Remembers ``velocity``.
+
+    Returns
+    -------
+    x, losses
+        As of `sgd`.
+    """
+    loss, gradient = evaluate(opfunc, x, state)
+    step: Array = gradient + lambda_ * np.sign(x)
+    if momentum:
+        velocity = memory(state, "velocity", x)
+        velocity *= momentum
+        velocity += step
+        step = velocity
+    x -= decayed(state, learning_rate, learning_rate_decay) * step
+    x[np.abs(x) < beta * lambda_] = 0
     return x, [loss]

@@ -27,7 +27,7 @@ def target():
     return np.random.default_rng(0).standard_normal(SIZE).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", [*PAIRS, "nag"])
+@pytest.mark.parametrize("name", [*PAIRS, "beta_lasso", "nag"])
 def test_step(benchmark, name):
     gradient, x, state = target(), np.zeros(SIZE, np.float32), dict(PAIRS.get(name, ("", {}))[1])
     benchmark(getattr(optim, name), lambda _: (0.0, gradient), x, state)

@@ -163,6 +163,10 @@ CASES = {
     "ReplicationPad3d": (lambda: nn.ReplicationPad3d(1), (2, 1, 2, 1)),
     "Sequential": (lambda: nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)), (2,)),
     "ConcatTable": (lambda: nn.ConcatTable(nn.Linear(2, 3), nn.Identity()), (2,)),
+    "Graph": (
+        lambda: nn.Graph([(0, 2), (1, 2), (0, 3)], *(nn.Linear(2, 2) for _ in range(4)), nn.Tanh()),
+        (2,),
+    ),
     "Concat": (lambda: nn.Concat(-1, nn.Linear(2, 3), nn.Tanh()), (2,)),
     "Parallel": (lambda: nn.Parallel(1, -1, nn.Linear(3, 2), nn.Linear(3, 4)), (2, 3)),
     "ParallelTable": (lambda: nn.ParallelTable(nn.Linear(2, 3), nn.Tanh()), [(2,), (4,)]),

@@ -287,3 +287,58 @@ def test_no_state_is_shared():
         "looking.loss_curve({'epoch': [1], 'loss': [2]}); assert 'matplotlib.pyplot' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_connectivity_counts_the_units_that_look_at_a_cell():
+    mask = np.zeros((4, 2, 3, 5, 2), bool)
+    mask[:, 1, 2, 3] = True  # all units, both channels
+    mask[0, 0, 1, 4, 1] = True
+    figure = draw(looking.connectivity(mask.reshape(4, -1), (2, 3, 5, 2)))
+    share = mask.mean(axis=(0, 4))
+    for frame in share:
+        assert find(image(figure), frame.astype(np.float64)) == 1
+    assert figure.axes[0].images[0].get_clim() == (0, 1)
+    assert figure.axes[0].get_title() == "share of the 4 units that look at each cell"
+    with pytest.raises(ValueError, match="of together 60 numbers, got"):
+        looking.connectivity(mask.reshape(4, -1), (3, 5, 2))
+
+
+def test_locality_is_drawn_against_density():
+    log = {"density": [1.0, 1.0, 0.1], "space": [1.0, 1.0, 0.7], "time": [1.0, 1.0, np.nan]}
+    log |= {f"{kind} {name}": [1.0, 1.0, 0.9] for kind in ("shared", "chance") for name in ("space", "time")}
+    (axes,) = draw(looking.locality_curve(log, "obd")).axes
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[0.1, 0.7], [1.0, 1.0]])
+    assert axes.get_title() == "how local the inputs of a unit are, kept by obd"
+    assert axes.get_xlabel() == "share of the weights that stay"
+    assert [text.get_text() for text in axes.get_legend().get_texts()][:2] == ["in space", "in time"]
+
+
+def test_a_search_is_drawn_with_its_best():
+    (axes,) = draw(looking.search_curve([-2.0, -1.5, -1.8, np.nan, -1.2], [-1, -1, 1, 1, 2])).axes
+    np.testing.assert_array_equal(axes.lines[-1].get_ydata(), [2.0, 1.5, 1.5, 1.5, 1.2])
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words == ["drawn", "mutated", "best so far"]
+
+
+def test_a_graph_shows_which_layer_feeds_which():
+    node = [nn.Sequential(nn.ReLU(), nn.Linear(4, 4)) for _ in range(3)]
+    net = nn.Sequential(
+        nn.Linear(6, 4),
+        nn.ReLU(),
+        nn.Graph([(0, 2), (1, 2)], *node),
+        nn.Sequential(nn.Linear(4, 2), nn.Tanh()),
+    ).reset(0)
+    figure = draw(looking.graph(net, np.zeros((1, 6), np.float32)))
+    assert [text for text in texts(figure) if text] == [
+        "input: 6",
+        "Linear(6, 4), ReLU: 4",
+        "ReLU, Linear(4, 4): 4",
+        "ReLU, Linear(4, 4): 4",
+        "ReLU, Linear(4, 4): 4",
+        "Linear(4, 2), Tanh: 2",
+    ]
+    arrows = [(round(a.xyann[1]), round(a.xy[1])) for a in figure.axes[0].texts if hasattr(a, "xyann")]
+    assert sorted(arrows) == [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)]
+    assert (
+        figure.axes[0].get_title() == f"from the input to the scores: {net.count_parameters():,} parameters"
+    )

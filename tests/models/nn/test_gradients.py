@@ -145,6 +145,10 @@ CASES = {
     "ConcatTable": (lambda: nn.ConcatTable(nn.Linear(3, 2), nn.Tanh()), (3,)),
     "Parallel": (lambda: nn.Parallel(1, 2, nn.Linear(3, 2), nn.Linear(3, 4)), (2, 5, 3)),
     "ParallelTable": (lambda: nn.ParallelTable(nn.Linear(3, 2), nn.Tanh()), [(3,), (2, 2)]),
+    "Graph": (
+        lambda: nn.Graph([(0, 2), (1, 2), (0, 3)], *(nn.Linear(3, 3) for _ in range(4)), nn.Tanh()),
+        (3,),
+    ),
     "Bottle": (lambda: nn.Bottle(nn.Conv2d(2, 3, 2), n_dims=4), (2, 3, 3, 2)),
     "JoinTable": (lambda: nn.JoinTable(1), [(2, 3), (4, 3)]),
     "SplitTable": (lambda: nn.SplitTable(1), (3, 2)),

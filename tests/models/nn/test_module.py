@@ -366,6 +366,16 @@ def test_a_table_of_wrong_length():
         (lambda: nn.Embedding(3, 2, 3), None, "padding_idx must be"),
         (lambda: nn.Embedding(3, 2), (2, 2), "integers"),
         (lambda: nn.connections.random(2, 3, 4), None, "1 to 2 connections"),
+        (lambda: nn.connections.small_world(4, 3, 0.5), None, "even number of neighbours .* got 3, 4 nodes"),
+        (lambda: nn.connections.small_world(4, 4, 0.5), None, "got 4, 4 nodes"),
+        (lambda: nn.connections.small_world(5, 2, 1.5), None, "p from 0 to 1, got 2, 5 nodes and 1.5"),
+        (lambda: nn.Graph([]), None, "one or more"),
+        (
+            lambda: nn.Graph([(1, 0)], nn.Tanh(), nn.Tanh()),
+            None,
+            r"later ones of its 2 modules, got \(1, 0\)",
+        ),
+        (lambda: nn.Graph([(0, 2)], nn.Tanh(), nn.Tanh()), None, r"got \(0, 2\)"),
     ],
 )
 def test_what_is_refused(make, x, message):
@@ -501,3 +511,30 @@ def test_a_found_list_of_parameters_is_not_the_callers():
     net = nn.Sequential(nn.Linear(3, 2, rng=0))
     net.parameters().clear()
     assert list(net.parameters()) == ["0.weight", "0.bias"]
+
+
+def test_a_graph_adds_what_comes_and_takes_the_mean_of_its_ends():
+    double = nn.Linear(1, 1, bias=False)
+    double.weight.fill(2)
+    graph = nn.Graph([(0, 1), (0, 2), (1, 2)], *[double] * 4).evaluate()
+    # 2x; 4x; 2 (2x + 4x); from the input again 2x: the mean of 12x and 2x.
+    np.testing.assert_array_equal(graph.forward(np.array([[1.0], [3.0]])), [[7.0], [21.0]])
+
+
+@pytest.mark.parametrize(("n", "k"), [(5, 2), (8, 4), (9, 6)])
+def test_a_small_world_without_chance_is_a_ring(n, k):
+    networkx = pytest.importorskip("networkx", reason="the oracle comes with scikit-image")
+    ring = networkx.watts_strogatz_graph(n, k, 0.0)
+    assert nn.connections.small_world(n, k, 0.0) == sorted(tuple(sorted(edge)) for edge in ring.edges)
+
+
+def test_a_small_world_moves_as_many_edges_as_asked():
+    ring, moved = set(nn.connections.small_world(40, 4, 0.0)), []
+    for seed in range(50):
+        edges = nn.connections.small_world(40, 4, 0.3, seed)
+        assert edges == nn.connections.small_world(40, 4, 0.3, seed)
+        assert len(set(edges)) == 80
+        assert all(0 <= source < target < 40 for source, target in edges)
+        moved.append(len(set(edges) - ring))
+    # Of a mean of 50 x 80 trials with p = 0.3; few come back to a place of the ring.
+    assert abs(np.mean(moved) / 80 - 0.3) < 0.03

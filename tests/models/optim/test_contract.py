@@ -5,12 +5,25 @@ from threadpoolctl import threadpool_limits
 
 from actionbench.models import optim
 
-STEPS = ["adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "nag", "rmsprop", "rprop", "sgd"]
+STEPS = [
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "asgd",
+    "beta_lasso",
+    "nag",
+    "rmsprop",
+    "rprop",
+    "sgd",
+]
 RUNS = ["cg", "cmaes", "de", "lbfgs"]
 # One more than the defaults where that makes the method remember more.
 OPTIONS = {
     "adam": {"amsgrad": True},
     "adamw": {"weight_decay": [1, 0, 1]},
+    "beta_lasso": {"momentum": 0.9, "lambda": [1e-4, 0, 1e-4]},
     "cmaes": {"max_eval": 40},
     "de": {"max_eval": 90},
     "lbfgs": {"line_search": "strong_wolfe", "max_iter": 4},
