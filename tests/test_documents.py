@@ -70,6 +70,7 @@ def test_python_of_the_guide(tmp_path, write_video):
     assert (tmp_path / "out/index.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_winner_of_the_guide_is_taken_home(class_folders, write_video):
     folder = class_folders.parent
     shutil.move(class_folders, folder / "clips")
@@ -116,6 +117,7 @@ def test_the_guide_knows_every_split_and_data_set():
         assert name in text or name == "official"
 
 
+@pytest.mark.slow
 def test_a_list_of_rules_is_exported_edited_and_run(tmp_path):
     export, run = (shlex.split(block)[1:] for block in blocks("docs/rules.md", "sh"))
     assert actionbench(tmp_path, *export) == "rules.txt\n"
