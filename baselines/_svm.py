@@ -199,10 +199,11 @@ def _train_chi2(
     """
     starts = np.cumsum([0, *channels[:-1]])
     parts = np.split(vectors, starts[1:], axis=1)
+    distances = [_distances(part, part) for part in parts]
     # The mean over all pairs; of a channel that never differs any number will do.
-    widths = np.array([max(_distances(part, part).mean(), 1e-12) for part in parts])
+    widths = np.array([max(distance.mean(), 1e-12) for distance in distances])
     machine = {"examples": vectors, "starts": starts.astype(np.float64), "widths": widths}
-    kernel = _kernel(vectors, machine)
+    kernel = _similarities(distances, widths)
     alphas, intercepts = np.zeros((n_classes, len(vectors))), np.full(n_classes, -1.0)
     present = np.unique(codes)
     for label in present:
@@ -223,8 +224,11 @@ def _distances(one: Array, other: Array) -> Array:
 def _kernel(vectors: Array, machine: Machine) -> Array:
     starts = machine["starts"].astype(np.intp)[1:]
     pairs = zip(np.split(vectors, starts, axis=1), np.split(machine["examples"], starts, axis=1), strict=True)
-    distances = (_distances(*pair) / width for pair, width in zip(pairs, machine["widths"], strict=True))
-    return np.exp(-np.sum(list(distances), axis=0))
+    return _similarities([_distances(*pair) for pair in pairs], machine["widths"])
+
+
+def _similarities(distances: list[Array], widths: Array) -> Array:
+    return np.exp(-np.sum([one / width for one, width in zip(distances, widths, strict=True)], axis=0))
 
 
 def _decide(vectors: Array, machine: Machine) -> Array:

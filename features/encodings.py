@@ -247,7 +247,7 @@ def _posteriors(x: Rows, weights: Rows, means: Rows, variances: Rows) -> tuple[R
 def _first_centres(sample: Rows, n: int, random_state: int) -> Rows:
     """Choose rows to begin with, more likely those far from the others (k-means++: Arthur and Vassilvitskii 2007)."""
     # Some rows for each centre tell where to begin as well as all do.
-    few = sample[:: max(len(sample) // max(10 * n, 1000), 1)]
+    few = sample[:: max(len(sample) // max(5 * n, 1000), 1)]
     few = few if _n_distinct(few) >= n else sample
     centres, _ = kmeans_plusplus(few.astype(np.float64), n, random_state=random_state)
     return np.asarray(centres, sample.dtype)
