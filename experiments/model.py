@@ -264,7 +264,7 @@ def _code(attempt: Attempt) -> str:
 
 
 def _versions(attempt: Attempt) -> dict[str, str]:
-    packages = provenance.library_versions(*_deciding(attempt))
+    packages = provenance.versions_imported(*_deciding(attempt))
     return {"actionbench": version("actionbench"), "python": platform.python_version(), **packages}
 
 

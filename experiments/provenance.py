@@ -30,7 +30,7 @@ def code_fingerprint(*classes: type) -> str:
     return _fingerprint(_files_of(classes))
 
 
-def library_versions(*classes: type) -> dict[str, str]:
+def versions_imported(*classes: type) -> dict[str, str]:
     """Return the version of each distribution that the code of some classes imports, directly or not."""
     return {name: _version(name) for name in sorted(_reached(_files_of(classes))[1])}
 
