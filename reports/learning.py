@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,35 +102,36 @@ def crossings(results: list[Result], level: float = 0.95) -> pd.DataFrame:
     Test groups are drawn with replacement, the same for both attempts and all numbers of training groups, as by
     `statistics.bootstrap_interval`. Training groups are not drawn anew: run several seeds, each of which draws others.
     """
-    rows = []
-    for one, other in permutations(_curves(results).values(), 2):
-        first, second = next(iter(one.values())), next(iter(other.values()))
-        shared = sorted(set(one) & set(other))
-        if (first.dataset, first.split) != (second.dataset, second.split) or len(shared) < 2:
-            continue
-        differences = _differences([(one[n], other[n]) for n in shared])
-        if differences is None or differences[0, -1] <= 0:
-            continue
-        numbers = np.array([*shared, np.inf])
-        points = numbers[_first_of_the_better(differences)]
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        low, high = np.quantile(points[1:], tails, method="inverted_cdf")
-        difference_low, difference_high = np.quantile(differences[1:, -1], tails)
-        rows.append(
-            {
-                "dataset": first.dataset,
-                "split": first.split,
-                "attempt": first.base,
-                "against": second.base,
-                "train_groups": points[0],
-                "low": low,
-                "high": high,
-                "difference": differences[0, -1],
-                "difference_low": difference_low,
-                "difference_high": difference_high,
-            }
-        )
+    curves = _curves(results).values()
+    rows = [row for one, other in permutations(curves, 2) if (row := _crossing(one, other, level))]
     return pd.DataFrame(rows, columns=CROSSING_COLUMNS)
+
+
+def _crossing(one: dict[float, Result], other: dict[float, Result], level: float) -> dict[str, Any] | None:
+    """Return the row of two curves, None where the first is not better in the end or the two are not comparable."""
+    first, second = next(iter(one.values())), next(iter(other.values()))
+    shared = sorted(set(one) & set(other))
+    if (first.dataset, first.split) != (second.dataset, second.split) or len(shared) < 2:
+        return None
+    differences = _differences([(one[n], other[n]) for n in shared])
+    if differences is None or differences[0, -1] <= 0:
+        return None
+    points = np.array([*shared, np.inf])[_first_of_the_better(differences)]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(points[1:], tails, method="inverted_cdf")
+    difference_low, difference_high = np.quantile(differences[1:, -1], tails)
+    return {
+        "dataset": first.dataset,
+        "split": first.split,
+        "attempt": first.base,
+        "against": second.base,
+        "train_groups": points[0],
+        "low": low,
+        "high": high,
+        "difference": differences[0, -1],
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+    }
 
 
 def _curves(results: list[Result]) -> dict[tuple[str, str, str], dict[float, Result]]:
