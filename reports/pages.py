@@ -122,8 +122,10 @@ def verdict(results: list[Result]) -> str:
     ----------
     results : list of Result
         On one data set under one split, the most accurate first. Those that did not finish all cells are
-        passed over where there are others.
+        passed over where there are others, those that learned from fewer groups likewise: to compare them too would
+        take power from the comparisons that are asked for.
     """
+    results = [result for result in results if result.attempt == result.base] or results
     ranked = [result for result in results if result.complete] or [
         result for result in results if len(result.seeds)
     ]

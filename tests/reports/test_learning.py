@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from actionbench.reports.learning import CROSSING_COLUMNS, CURVE_COLUMNS, crossings, learning_curves
-from actionbench.reports.pages import write_report
+from actionbench.reports.pages import verdict, write_report
 from actionbench.reports.results import gather
 
 
@@ -99,3 +99,13 @@ def test_a_report_holds_curves_and_crossings(grown, tmp_path):
         .splitlines()[1]
         .startswith("toy,leave-one-group-out,net,features,11.0,")
     )
+
+
+def test_the_verdict_compares_what_learned_from_all_groups(grown):
+    results = sorted(gather(grown), key=lambda result: -result.correct.mean())
+    words = verdict(results)
+    assert "other is right most often" in words
+    assert "and all others are worse" in words
+    assert "train_groups" not in words
+    limited = [result for result in results if result.attempt != result.base]
+    assert "train_groups" in verdict(limited)
