@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import skops.io
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
-from .registry import PLUGINS
+from .registry import PLUGINS, declared
 
 if TYPE_CHECKING:
     from .base import Attempt
 
-__all__ = ["load", "pack", "save", "unpack"]
+__all__ = ["load", "pack", "save", "state_bytes", "unpack"]
 
 A = TypeVar("A", bound="Attempt")
 
@@ -48,6 +47,9 @@ def save(attempt: Attempt, folder: Path) -> None:
     sklearn.exceptions.NotFittedError
         If the attempt is not fitted.
     """
+    # Takes a second to import, and is needed here and to read only.
+    import skops.io
+
     check_is_fitted(attempt)
     description = {"format": _FORMAT, "class": _name(type(attempt)), "params": attempt.get_params(deep=False)}
     try:
@@ -112,6 +114,28 @@ def unpack(cls: type[A], packed: dict[str, Any]) -> A:
     return attempt
 
 
+def state_bytes(attempt: Attempt) -> int:
+    """Return the bytes of all numbers and texts that a fitted attempt consists of, without how they are packed."""
+    return _bytes(_state(attempt), set())
+
+
+def _bytes(value: Any, seen: set[int]) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if value is None or isinstance(value, bool | int | float | complex):
+        return 8
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
+        return int(value.nbytes)
+    if isinstance(value, dict):
+        return sum(_bytes(part, seen) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return sum(_bytes(part, seen) for part in list(value))
+    return _bytes(getattr(value, "__dict__", {}), seen)
+
+
 def _name(cls: type) -> str:
     module = cls.__module__
     if module.startswith(PLUGINS):
@@ -149,7 +173,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 def _find(cls: type[A], name: str) -> type[A]:
     """Return the class of that name, of those that are imported or declared by an installed package."""
-    for entry in entry_points(group="actionbench.attempts"):
+    for entry in declared("actionbench.attempts"):
         # Only what a package declares is ever imported, whatever the file says.
         if entry.value == name:
             entry.load()
@@ -169,6 +193,8 @@ def _descendants(cls: type[A]) -> Iterator[type[A]]:
 
 
 def _restore(attempt: Attempt, folder: Path) -> None:
+    import skops.io
+
     path = folder / _STATE
     try:
         # Nothing beyond what skops itself trusts: numbers, arrays, containers, scikit-learn's estimators.

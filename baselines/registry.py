@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,7 @@ class Found:
     """A name in a registry, where it comes from, and how to load it."""
 
     name: str
-    origin: str
+    origin: Callable[[], str]
     load: Callable[[], Any]
 
 
@@ -70,16 +70,16 @@ class Registry(Generic[T]):
         self._base = base
         self._required = required
         self._found: dict[str, Found] = {}
-        for point in entry_points(group=group):
-            self._found.setdefault(point.name, Found(point.name, _origin(point), point.load))
+        for point in declared(group):
+            self._found.setdefault(point.name, Found(point.name, partial(_origin, point), point.load))
         for path in plugins:
             for name, found_class in _classes_of(load_plugin(Path(path)), base):
                 if name in self._found:
                     raise PluginError(
-                        f"{path}: the {what} {name!r} is there already, from {self._found[name].origin}; "
+                        f"{path}: the {what} {name!r} is there already, from {self.origin(name)}; "
                         "give the class another `name`"
                     )
-                self._found[name] = Found(name, str(path), partial(_itself, found_class))
+                self._found[name] = Found(name, partial(str, path), partial(_itself, found_class))
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -87,7 +87,7 @@ class Registry(Generic[T]):
 
     def origin(self, name: str) -> str:
         """Return where a name comes from: a distribution with its version, or a file."""
-        return self._found[name].origin
+        return self._found[name].origin()
 
     def get(self, name: str) -> type[T]:
         """Return the class of a name.
@@ -104,18 +104,24 @@ class Registry(Generic[T]):
             loaded = found.load()
         except Exception as error:  # a plug-in may fail in any way
             raise PluginError(
-                f"the {self.what} {name!r} from {found.origin} cannot be loaded: {_why(error)}"
+                f"the {self.what} {name!r} from {found.origin()} cannot be loaded: {_why(error)}"
             ) from error
         if not (inspect.isclass(loaded) and issubclass(loaded, self._base)):
             raise PluginError(
-                f"the {self.what} {name!r} from {found.origin} must be a class derived from {self._base.__name__}"
+                f"the {self.what} {name!r} from {found.origin()} must be a class derived from {self._base.__name__}"
             )
         for attribute in self._required:
             if not isinstance(getattr(loaded, attribute, None), str):
                 raise PluginError(
-                    f"the {self.what} {name!r} from {found.origin} must have a class attribute {attribute!r}, a word"
+                    f"the {self.what} {name!r} from {found.origin()} must have a class attribute {attribute!r}, a word"
                 )
         return loaded
+
+
+@cache
+def declared(group: str) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group in all installed packages, looked up once in a process."""
+    return tuple(entry_points(group=group))
 
 
 def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:

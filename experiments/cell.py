@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..baselines.base import Attempt
+from ..baselines.persistence import state_bytes
 from ..features.cache import saved_seconds
+from ..features.clip import Clips
 from .cost import Stopwatch, peak_memory_bytes
 from .datasets.base import Dataset
 from .splits import Fold
+
+# Test clips that are predicted one at a time, at most, and for how many seconds at least; probabilities that differ
+# by no more are the same, since a product of matrices may sum in another order.
+_MOST_LATENCIES = 32
+_LEAST_PATIENCE = 1.0
+_SAME = 1e-3
 
 
 class ContractError(Exception):
@@ -23,7 +32,8 @@ class ContractError(Exception):
 class Outcome:
     """What a finished cell gives; the names are those of `CellRecord`.
 
-    What features from the cache cost when they were computed is not in the seconds, but in the saved ones.
+    What features from the cache cost when they were computed is not in the seconds, but in the saved ones; in the
+    latencies (milliseconds, one clip at a time) it is.
     """
 
     probabilities: NDArray[np.float64]
@@ -34,14 +44,24 @@ class Outcome:
     peak_memory_bytes: int
     fit_saved_seconds: float = 0.0
     predict_saved_seconds: float = 0.0
+    warm_up_seconds: float | None = None
+    latencies: NDArray[np.float32] | None = None
+    fit_joules: float | None = None
+    predict_joules: float | None = None
+    size_bytes: int | None = None
     n_parameters: int | None = None
     operations: int | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    tuning: dict[str, Any] | None = None
+    cautions: dict[str, str] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
 def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> Outcome:
     """Fit an attempt and predict, with the costs of both.
+
+    The first prediction, of a training clip, is a warm-up and counts apart. The test clips are then predicted all
+    together, which are the predictions that are kept, and some of them one at a time.
 
     Parameters
     ----------
@@ -65,15 +85,17 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     ContractError
         If the attempt gives anything but probabilities.
     """
-    clips, saved = dataset.clips, [saved_seconds()]
-    with Stopwatch() as fit:
+    clips = dataset.clips
+    with _Charged() as fit:
         attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
-    saved.append(saved_seconds())
-    with Stopwatch() as predict:
-        probabilities = attempt.predict_proba(clips[fold.test])
-    saved.append(saved_seconds())
+    with _Charged() as warm_up:
+        attempt.predict_proba(clips[fold.train[:1]])
+    with _Charged() as predict:
+        predicted = attempt.predict_proba(clips[fold.test])
     peak = peak_memory_bytes()
-    probabilities = check_probabilities(attempt, probabilities, len(fold.test))
+    probabilities = check_probabilities(attempt, predicted, len(fold.test))
+    patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
+    latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
     # What a plug-in counts may be NumPy's integers; the store keeps JSON.
     counts = {name: int(number) for name, number in attempt.count().items()}
     return Outcome(
@@ -83,13 +105,59 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         predict_seconds=predict.seconds,
         predict_cpu_seconds=predict.cpu_seconds,
         peak_memory_bytes=peak,
-        fit_saved_seconds=saved[1] - saved[0],
-        predict_saved_seconds=saved[2] - saved[1],
+        fit_saved_seconds=fit.saved_seconds,
+        predict_saved_seconds=predict.saved_seconds,
+        warm_up_seconds=warm_up.seconds,
+        latencies=latencies,
+        fit_joules=fit.joules,
+        predict_joules=predict.joules,
+        size_bytes=state_bytes(attempt),
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
         counts=counts,
+        cautions=_depends_on_others(probabilities, alone),
         artifacts=_artifacts(attempt) if explain else {},
     )
+
+
+class _Charged(Stopwatch):
+    """A stopwatch that also says what the cache of features has saved."""
+
+    saved_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._saved = saved_seconds()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self.saved_seconds = saved_seconds() - self._saved
+
+
+def _one_by_one(
+    attempt: Attempt, clips: Clips, patience: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
+    milliseconds, rows, start = [], [], time.perf_counter()
+    for index in range(min(len(clips), _MOST_LATENCIES)):
+        with _Charged() as one:
+            row = attempt.predict_proba(clips[index : index + 1])
+        milliseconds.append(1000 * (one.seconds + one.saved_seconds))
+        rows.append(check_probabilities(attempt, row, 1)[0])
+        if time.perf_counter() - start > patience:
+            break
+    return np.array(milliseconds, np.float32), np.array(rows)
+
+
+def _depends_on_others(together: NDArray[np.float64], alone: NDArray[np.float64]) -> dict[str, str]:
+    """Return a caution where what is predicted for a clip depends on the clips that are asked about with it."""
+    change = np.abs(together[: len(alone)] - alone).max() if len(alone) else 0.0
+    if change <= _SAME:
+        return {}
+    return {
+        "batch-dependent": f"A clip's probabilities change by up to {change:.2g} with the clips that are predicted "
+        "together with it: the attempt learns from test clips."
+    }
 
 
 def check_probabilities(attempt: Attempt, probabilities: Any, n_clips: int) -> NDArray[np.float64]:

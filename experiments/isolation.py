@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import math
-import multiprocessing
+import atexit
+import faulthandler
 import os
+import pickle
+import selectors
+import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
-from .cell import Outcome
+from ..errors import ActionbenchError
+from .nursery import THREAD_VARIABLES, Nursery, NurseryDied
 
-# How often running cells are looked at, in seconds, and how much of what they print is kept, in bytes.
-_TICK = 0.1
+# How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
+# what it prints is kept, and read at once, in bytes.
+_TICK = 0.05
+_GRACE = 2.0
 _LOG_TAIL = 8192
+_PIECE = 1 << 18
 
-# The first word of a process: its time counts from here, not from the loading of libraries before it.
-_STARTED = "started"
+# The first word of a process: its time counts from here.
+_STARTED = b"started"
+_LENGTH = 8
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+#: The module that every process finds imported.
+WARM = f"{__package__}.warm"
 
 
 @dataclass(frozen=True)
@@ -46,32 +55,57 @@ class Task:
     """
 
     key: str
-    call: Callable[..., Outcome]
+    call: Callable[..., Any]
     arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What one task may use; None where there is no limit.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        Wall time. A task that takes longer is asked to end and, if it does not, killed.
+    memory_bytes : int, optional
+        Resident memory of the process with its children.
+    output_bytes : int, optional
+        What it prints, what it gives back, and what lies in its temporary folder, each by itself.
+    threads : int
+        Threads of the numerical libraries.
+    """
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    output_bytes: int | None = None
+    threads: int = 1
 
 
 @dataclass(frozen=True)
 class Ending:
     """How a task ended: with an outcome, or with a kind of failure and what is known of it."""
 
-    outcome: Outcome | None = None
+    outcome: Any = None
     kind: str | None = None
     error: str | None = None
     message: str | None = None
     traceback: str | None = None
     log: str | None = None
-    peak_memory_bytes: int | None = None
+    tree_memory_bytes: int | None = None
+    #: How often it was begun, and on which machine, where there are several.
+    n_starts: int = 1
+    machine: dict[str, Any] | None = None
 
 
 def run_isolated(
     tasks: Iterable[Task],
     *,
     workers: int = 1,
-    threads: int = 1,
-    seconds: float | None = None,
-    memory_bytes: int | None = None,
+    ceilings: Ceilings = Ceilings(),
     preload: Iterable[str] = (),
-) -> Iterator[tuple[Task, Ending]]:
+    nursery: Nursery | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Generator[tuple[Task, Ending], None, None]:
     """Run tasks, each in a process of its own, and yield them as they end.
 
     Parameters
@@ -80,231 +114,430 @@ def run_isolated(
         Taken one by one, as a process becomes free.
     workers : int
         How many run at a time.
-    threads : int
-        How many threads the numerical libraries of each may use.
-    seconds, memory_bytes : optional
-        Limits of each: wall time, and resident memory of the process with its children. A task that goes beyond
-        one is killed.
+    ceilings : Ceilings
+        What each may use.
     preload : iterable of str
         Modules worth importing once, before the processes are forked.
+    nursery : Nursery, optional
+        What forks the processes; by default one that each thread starts once and keeps.
+    stopping : callable
+        Asked before each task is taken: once it says yes, those that run are the last.
 
     Yields
     ------
     (Task, Ending)
-        In the order in which they end. The kind of a failure is ``"error"``, ``"crash"``, ``"timeout"`` or
-        ``"memory"``.
+        In the order in which they end. The kind of a failure is ``"error"``, ``"crash"``, ``"timeout"``,
+        ``"memory"`` or ``"output"``.
     """
-    context = _context(preload)
-    waiting = iter(tasks)
-    running: list[_Process] = []
-    with tempfile.TemporaryDirectory(prefix="actionbench-") as folder:
-        try:
-            while True:
-                while len(running) < workers and (task := next(waiting, None)) is not None:
-                    running.append(_Process(context, task, Path(folder), threads, seconds, memory_bytes))
-                    running[-1].start()
-                if not running:
+    try:
+        folder = tempfile.mkdtemp(prefix="actionbench-")
+    except OSError as error:
+        raise ActionbenchError(
+            f"there is no folder for temporary files that can be written: {error}"
+        ) from error
+    runner = _Runner(iter(tasks), workers, ceilings, [WARM, *preload], nursery, Path(folder), stopping)
+    try:
+        yield from runner.endings()
+    finally:
+        runner.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Runner:
+    """Keeps processes running, and starts a new nursery where one has died."""
+
+    def __init__(
+        self,
+        tasks: Iterator[Task],
+        workers: int,
+        ceilings: Ceilings,
+        preload: list[str],
+        nursery: Nursery | None,
+        folder: Path,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._tasks, self._workers, self._ceilings = tasks, workers, ceilings
+        self._preload, self._folder, self._stopping = preload, folder, stopping
+        self._nursery = nursery or _own_nursery()
+        self._nursery.preload(preload)
+        self._running: dict[int, _Process] = {}
+        #: Tasks that ran when a nursery died, one of which may have killed it: they run again, one at a time.
+        self._suspects: deque[Task] = deque()
+        self._kernel_kills = _kernel_kills()
+
+    def endings(self) -> Iterator[tuple[Task, Ending]]:
+        while True:
+            try:
+                self._fill()
+                if not self._running:
                     return
-                wait([process.receiver for process in running], timeout=_TICK)
-                for process in list(running):
-                    ending = process.poll()
-                    if ending is not None:
-                        running.remove(process)
-                        yield process.task, ending
-        finally:
-            for process in running:
-                process.kill()
+                self._look()
+                ended = self._nursery.ended()
+            except NurseryDied:
+                yield from self._recover()
+                continue
+            for pid, code in ended:
+                process = self._running.pop(pid)
+                kills, self._kernel_kills = self._kernel_kills, _kernel_kills()
+                yield process.task, process.end(code, by_kernel=self._kernel_kills > kills)
+
+    def _fill(self) -> None:
+        while len(self._running) < (1 if self._suspects else self._workers) and not self._stopping():
+            task = self._suspects.popleft() if self._suspects else next(self._tasks, None)
+            if task is None:
+                return
+            try:
+                process = _Process(self._nursery, task, self._ceilings, self._folder)
+            except NurseryDied:
+                self._suspects.append(task)
+                raise
+            self._running[process.pid] = process
+
+    def _look(self) -> None:
+        """Wait for something to happen, and hear what processes say."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._nursery, selectors.EVENT_READ)
+            for process in self._running.values():
+                for stream in process.open_streams():
+                    selector.register(stream, selectors.EVENT_READ, process)
+            for key, _ in selector.select(_TICK):
+                if key.data is not None:
+                    key.data.hear(key.fileobj)
+        for process in self._running.values():
+            process.watch()
+
+    def _recover(self) -> Iterator[tuple[Task, Ending]]:
+        """Begin again after the nursery has died, with all that ran in it."""
+        processes, self._running = list(self._running.values()), {}
+        self._nursery.revive(self._preload)
+        if len(processes) == 1:
+            yield (
+                processes[0].task,
+                processes[0].end(None, why="the process and the one that had started it were killed"),
+            )
+            return
+        for process in processes:
+            process.abandon()
+            self._suspects.append(process.task)
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.abandon()
+        if self._running:
+            # Whatever has just begun to end is gone before anything else begins.
+            self._nursery.revive()
+
+
+_OWN = threading.local()
+
+
+def _own_nursery() -> Nursery:
+    if not hasattr(_OWN, "nursery"):
+        _OWN.nursery = Nursery()
+        atexit.register(_OWN.nursery.close)
+    return _OWN.nursery
 
 
 class _Process:
     """A running task, seen from outside."""
 
-    def __init__(
-        self,
-        context: Any,
-        task: Task,
-        folder: Path,
-        threads: int,
-        seconds: float | None,
-        memory_bytes: int | None,
-    ) -> None:
-        self.task = task
-        self._log = folder / f"{task.key}.log"
-        self._seconds, self._memory_bytes, self._peak = seconds, memory_bytes, 0
-        self.receiver, self._sender = context.Pipe(duplex=False)
-        self._threads, self._started = threads, math.inf
-        arguments = (task.call, task.arguments, self._sender, str(self._log), threads)
-        self._process = context.Process(target=_inside, args=arguments, daemon=False)
-
-    def start(self) -> None:
-        """Let it run."""
-        with _thread_variables(self._threads), _without_main(), _without_interrupt():
-            self._process.start()
-        self._sender.close()
-
-    def poll(self) -> Ending | None:
-        """Return how the task ended, None while it runs."""
-        if self.receiver.poll():
-            message = self._receive()
-            if message != _STARTED:
-                return self._end(message)
-            self._started = time.monotonic()
-        if self._seconds is not None and time.monotonic() - self._started > self._seconds:
-            self.kill()
-            return self._failure("timeout", f"took longer than the limit of {self._seconds:g} s")
-        if self._memory_bytes is not None and self._resident() > self._memory_bytes:
-            self.kill()
-            limit = self._memory_bytes / 2**20
-            return self._failure("memory", f"used more than the limit of {limit:.0f} MiB of memory")
-        return None
-
-    def _receive(self) -> object:
+    def __init__(self, nursery: Nursery, task: Task, ceilings: Ceilings, folder: Path) -> None:
+        self.task, self._nursery, self._ceilings = task, nursery, ceilings
+        self._folder = Path(tempfile.mkdtemp(dir=folder))
+        self._talk, theirs = socket.socketpair()
+        self._output: int | None
+        self._output, output = os.pipe()
         try:
-            return self.receiver.recv()
-        except (EOFError, OSError):
-            return None
+            self.pid = nursery.fork(theirs, output)
+        except NurseryDied:
+            self.abandon()
+            raise
+        finally:
+            theirs.close()
+            os.close(output)
+        self._talk.setblocking(False)
+        os.set_blocking(self._output, False)
+        # The nursery may have been started elsewhere and before. The path comes first: the call is found on it.
+        place = (sys.path, os.getcwd(), dict(os.environ), ceilings, str(self._folder))
+        call = pickle.dumps((task.call, task.arguments))
+        self._unsent = memoryview(_framed(pickle.dumps(place)) + _framed(call))
+        self._heard, self._listening = bytearray(), True
+        self._log, self._printed = bytearray(), 0
+        self._started: float | None = None
+        self._looked = self._asked = time.monotonic()
+        self._peak = 0
+        self._outcome: Any = None
+        #: Why it is being ended: kind and message.
+        self._verdict: tuple[str, str] | None = None
+        self._send()
 
-    def _end(self, message: object) -> Ending:
-        self._process.join()
-        code = self._process.exitcode
-        self.kill()
-        if isinstance(message, Outcome):
-            return Ending(outcome=message)
-        if isinstance(message, dict):
-            kind = "memory" if message["error"] == "MemoryError" else "error"
-            return self._failure(kind, **message)
-        how = (
-            f"was killed by {signal.Signals(-code).name}"
-            if code and code < 0
-            else f"ended with exit code {code}"
-        )
-        return self._failure("crash", f"the process {how}")
+    def open_streams(self) -> list[Any]:
+        """Return what may be read."""
+        return [*([self._talk] if self._listening else []), *([] if self._output is None else [self._output])]
+
+    def hear(self, stream: Any) -> None:
+        """Read what can be read."""
+        if stream is self._talk:
+            self._hear_words()
+        else:
+            self._hear_output()
+
+    def _hear_words(self) -> None:
+        limit = self._ceilings.output_bytes
+        try:
+            more = self._talk.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        self._listening = bool(more)
+        self._heard += more
+        while len(self._heard) >= _LENGTH and self._listening:
+            length = int.from_bytes(self._heard[:_LENGTH], "big")
+            if limit is not None and length > limit:
+                self._end_as(
+                    "output", f"gave back {_mib(length)} MiB, more than the limit of {_mib(limit)} MiB"
+                )
+                self._listening = False
+                return
+            if len(self._heard) < _LENGTH + length:
+                return
+            word = bytes(self._heard[_LENGTH : _LENGTH + length])
+            del self._heard[: _LENGTH + length]
+            if word == _STARTED:
+                self._started = time.monotonic()
+            else:
+                # Nobody but the task speaks here; what it sends may still be no message.
+                with suppress(Exception):
+                    self._outcome = pickle.loads(word)
+
+    def _hear_output(self) -> None:
+        assert self._output is not None
+        try:
+            more = os.read(self._output, _PIECE)
+        except BlockingIOError:
+            return
+        if not more:
+            os.close(self._output)
+            self._output = None
+            return
+        self._printed += len(more)
+        self._log += more
+        del self._log[:-_LOG_TAIL]
+        self._compare_output(self._printed, "printed")
+
+    def watch(self) -> None:
+        """Say the rest of the task, and end what goes beyond a limit."""
+        self._send()
+        now = time.monotonic()
+        if self._verdict is not None:
+            if self._verdict[0] == "timeout" and now - self._asked > _GRACE:
+                self._nursery.kill(self.pid)
+            return
+        limit = self._ceilings.seconds
+        if limit is not None and self._started is not None and now - self._started > limit:
+            self._verdict = "timeout", f"took longer than the limit of {limit:g} s"
+            self._asked = now
+            self._nursery.terminate(self.pid)
+            return
+        if now - self._looked >= _TICK:
+            self._looked = now
+            self._compare_memory(tree_bytes(self.pid))
+            self._compare_output(_size(self._folder), "keeps temporary files of")
+
+    def _compare_memory(self, now: int) -> None:
+        self._peak = max(self._peak, now)
+        limit = self._ceilings.memory_bytes
+        # Pages that processes share count once: they are divided only where it matters, which takes longer.
+        if limit is not None and now > limit and tree_bytes(self.pid, shared=True) > limit:
+            self._end_as("memory", f"used more than the limit of {limit / 2**20:.0f} MiB of memory")
+
+    def _compare_output(self, size: int, what: str) -> None:
+        limit = self._ceilings.output_bytes
+        if limit is not None and size > limit:
+            self._end_as("output", f"{what} more than the limit of {_mib(limit)} MiB")
+
+    def _end_as(self, kind: str, message: str) -> None:
+        if self._verdict is None:
+            self._verdict = kind, message
+            self._nursery.kill(self.pid)
+
+    def _send(self) -> None:
+        while self._unsent:
+            try:
+                self._unsent = self._unsent[self._talk.send(self._unsent) :]
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent = memoryview(b"")
+
+    def end(self, code: int | None, *, by_kernel: bool = False, why: str | None = None) -> Ending:
+        """Return how the task has ended, the process being gone."""
+        while self._listening and self._wait_for(self._talk):
+            self._hear_words()
+        while self._output is not None and self._wait_for(self._output):
+            self._hear_output()
+        try:
+            return self._ending(code, by_kernel, why)
+        finally:
+            self.abandon()
+
+    def _wait_for(self, stream: Any) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def _ending(self, code: int | None, by_kernel: bool, why: str | None) -> Ending:
+        if self._verdict is not None:
+            return self._failure(*self._verdict)
+        if isinstance(self._outcome, dict):
+            kind = "memory" if self._outcome["error"] == "MemoryError" else "error"
+            return self._failure(kind, **self._outcome)
+        if self._outcome is not None:
+            return Ending(outcome=self._outcome[0], tree_memory_bytes=self._peak or None)
+        if code == -signal.SIGKILL and by_kernel:
+            return self._failure("memory", "was killed by the kernel, which had no memory left")
+        if why is None:
+            why = (
+                f"the process was killed by {signal.Signals(-code).name}"
+                if code is not None and code < 0
+                else f"the process ended with exit code {code}"
+            )
+        return self._failure("crash", why)
 
     def _failure(self, kind: str, message: str, **more: Any) -> Ending:
         return Ending(
-            kind=kind, message=message, log=self._tail(), peak_memory_bytes=self._peak or None, **more
+            kind=kind,
+            message=message,
+            log=self._log.decode(errors="replace"),
+            tree_memory_bytes=self._peak or None,
+            **{"traceback": _read(self._folder / _TRACE), **more},
         )
 
-    def _resident(self) -> int:
-        import psutil
-
-        with suppress(psutil.Error):
-            process = psutil.Process(self._process.pid)
-            family = [process, *process.children(recursive=True)]
-            now = 0
-            for member in family:
-                with suppress(psutil.Error):
-                    now += member.memory_info().rss
-            self._peak = max(self._peak, now)
-            return now
-        return 0
-
-    def _tail(self) -> str:
-        with suppress(OSError), self._log.open("rb") as file:
-            file.seek(max(0, self._log.stat().st_size - _LOG_TAIL))
-            return file.read().decode(errors="replace")
-        return ""
-
-    def kill(self) -> None:
-        """End the process and all that it started."""
-        self.receiver.close()
-        if self._process.pid is None:
-            return
-        # The group is the child's own as soon as it runs; before that there is only the child.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
+    def abandon(self) -> None:
+        """Forget the process."""
+        self._talk.close()
+        if self._output is not None:
+            os.close(self._output)
+            self._output = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _inside(
-    call: Callable[..., Outcome], arguments: tuple[Any, ...], sender: Connection, log: str, threads: int
-) -> None:
-    """Make the call and send what comes of it; runs in the process of a task."""
-    os.setpgid(0, 0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+#: Where a process that is ended from outside writes where it was.
+_TRACE = ".trace"
+
+
+def inside(talk: socket.socket) -> None:
+    """Hear of a task, do it and say what comes of it; runs in the process of the task."""
+    with talk.makefile("rb") as file:
+        sys.path[:], here, environment, ceilings, folder = pickle.loads(_unframed(file))
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(environment)
+        word = _unframed(file)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    # What was printed before a crash is the last that is known.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with open(os.path.join(folder, _TRACE), "w") as trace:
+        faulthandler.enable(trace)
+        faulthandler.register(signal.SIGTERM, trace, chain=True)
+        talk.sendall(_framed(_STARTED))
+        try:
+            call, arguments = pickle.loads(word)
+            with _threads(ceilings.threads):
+                message: Any = (call(*arguments),)
+        except BaseException as error:  # whatever it is, it belongs into the row of the cell
+            message = {
+                "error": type(error).__name__,
+                "message": _said(error),
+                "traceback": traceback.format_exc(),
+            }
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        talk.sendall(_framed(pickle.dumps(message, protocol=5)))
+
+
+def _said(error: BaseException) -> str:
     try:
-        with open(log, "wb", buffering=0) as file:
-            for stream in (1, 2):
-                os.dup2(file.fileno(), stream)
-    except FileNotFoundError:
-        # The run was stopped, and its folder removed, while this process was being made.
-        return
-    sender.send(_STARTED)
-    try:
-        message: Outcome | dict[str, str] = _call_with_threads(call, arguments, threads)
-    except BaseException as error:  # whatever it is, it belongs into the row of the cell
-        message = {
-            "error": type(error).__name__,
-            "message": str(error) or type(error).__name__,
-            "traceback": traceback.format_exc(),
-        }
-    sys.stdout.flush()
-    sys.stderr.flush()
-    sender.send(message)
-    sender.close()
+        return str(error) or type(error).__name__
+    except Exception:  # a class of a plug-in may not even say what it is
+        return type(error).__name__
 
 
-def _call_with_threads(call: Callable[..., Outcome], arguments: tuple[Any, ...], threads: int) -> Outcome:
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
     import cv2
-    from threadpoolctl import threadpool_limits
 
-    cv2.setNumThreads(threads)
-    for variable in _THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
+    from .warm import THREAD_POOLS
+
+    cv2.setNumThreads(number)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))
     # A BLAS may split its sums by the number of threads; a limit must not change a result.
-    with threadpool_limits(limits={"openmp": threads, "blas": 1}):
-        return call(*arguments)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.killpg(0, signal.SIGKILL)
-
-
-def _context(preload: Iterable[str]) -> Any:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *preload])
-    return context
-
-
-@contextmanager
-def _thread_variables(threads: int) -> Iterator[None]:
-    """Set the variables that libraries read as they are loaded."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-    try:
+    with THREAD_POOLS.limit(limits={"openmp": number, "blas": 1}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
-@contextmanager
-def _without_interrupt() -> Iterator[None]:
-    """Let an interrupt wait: a process that is half made would complain on its own."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def tree_bytes(pid: int, *, shared: bool = False) -> int:
+    """Return the memory of a process with its descendants, in bytes; 0 where it is gone.
+
+    Parameters
+    ----------
+    pid : int
+        The process.
+    shared : bool
+        Whether a page of several processes is divided among them (Linux) instead of counted for each.
+    """
+    import psutil
+
+    total = 0
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                memory = member.memory_full_info() if shared else member.memory_info()
+                total += getattr(memory, "pss", memory.rss)
+    return total
 
 
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the main module, which a new process would otherwise run again: a script needs no guard this way."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def _framed(word: bytes) -> bytes:
+    return len(word).to_bytes(_LENGTH, "big") + word
+
+
+def _unframed(file: BinaryIO) -> bytes:
+    return file.read(int.from_bytes(file.read(_LENGTH), "big"))
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.3g}"
+
+
+def _read(path: Path) -> str | None:
+    with suppress(OSError):
+        return path.read_text(errors="replace") or None
+    return None
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of the files below a folder."""
+    total, waiting = 0, [str(folder)]
+    while waiting:
+        # Whatever goes while it is looked at takes no room.
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def _kernel_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory, since it was started."""
+    with suppress(OSError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

@@ -8,9 +8,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 from ..errors import MatrixError, did_you_mean
 from .splits import SPLITS, AnySplit
@@ -58,14 +67,62 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Limits(_Checked):
-    """What one cell may use, and the features kept for all."""
+#: Limits by name, for machines of a size.
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "laptop": {"time": "30 min", "memory": "4 GiB", "threads": 1, "output": "100 MiB"},
+    "workstation": {"time": "4 h", "memory": "16 GiB", "threads": 4, "output": "1 GiB"},
+    "server": {"time": "24 h", "memory": "64 GiB", "threads": 8, "output": "1 GiB"},
+}
 
-    time: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] | None = None
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+
+
+class Limits(_Checked):
+    """What one cell may use, and the features kept for all; keys beside a profile override it."""
+
+    profile: str | None = None
+    time: Duration | None = None
     memory: Annotated[ByteSize, Field(gt=0)] | None = None
     threads: Annotated[int, Field(ge=1, strict=True)] = 1
+    #: What one cell may print, give back, and keep in temporary files, each by itself.
+    output: Annotated[ByteSize, Field(gt=0)] = ByteSize(100 * 2**20)
     #: What the features kept for all cells may take on the disk.
     cache: Annotated[ByteSize, Field(gt=0)] = ByteSize(10 * 2**30)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_profile(cls, content: Any) -> Any:
+        name = content.get("profile") if isinstance(content, dict) else None
+        if name is None:
+            return content
+        if name not in PROFILES:
+            raise ValueError(f"there is no profile {name!r}; {did_you_mean(str(name), PROFILES)}")
+        return {**PROFILES[name], **content}
+
+
+class Tune(_Checked):
+    """What a search over an attempt's own space may spend; see `tuning.Budget`."""
+
+    trials: Annotated[int, Field(ge=1, strict=True)] | None = None
+    seconds: Duration | None = None
+    folds: Annotated[int, Field(ge=2, strict=True)] = 3
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, content: Any) -> Any:
+        return {"trials": content} if isinstance(content, int) and not isinstance(content, bool) else content
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.trials is None and self.seconds is None:
+            raise ValueError("a search must have a number of trials or of seconds")
+        return self
+
+    def label(self) -> str:
+        """Return the budget in a word: ``20`` trials, ``60 s``, or ``20, 60 s``."""
+        said = [] if self.trials is None else [str(self.trials)]
+        said += [] if self.seconds is None else [f"{self.seconds:g} s"]
+        return ", ".join(said)
 
 
 class DatasetEntry(_Checked):
@@ -91,6 +148,8 @@ class AttemptEntry(_Checked):
     title: str | None = None
     #: Whether each point is run with each of the attempt's controls too.
     controls: StrictBool = False
+    #: Whether the parameters are searched for on the training side of each fold, and for how long.
+    tune: Tune | None = None
 
     def points(self, controls: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Return the parameter points: every combination of the values that are lists, then those with a control."""
@@ -102,6 +161,8 @@ class AttemptEntry(_Checked):
         """Return the name of a parameter point in tables, with the number of training groups where it is limited."""
         told_apart = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
         given = [f"{key}={_plain(point[key])}" for key in sorted(told_apart)]
+        if self.tune is not None and self.title is None:
+            given.append(f"tune={self.tune.label()}")
         if train_groups is not None:
             given.append(f"train_groups={train_groups}")
         name = self.title or self.name
@@ -334,6 +395,8 @@ def _sentence(error: ValidationError) -> str:
 def _known_keys(parts: list[int | str]) -> list[str]:
     """Return the keys that may stand where an unknown one was found."""
     tables: dict[str, type[BaseModel]] = {"limits": Limits, "attempts": AttemptEntry}
+    if "tune" in parts:
+        return list(Tune.model_fields)
     if "split" in parts:
         fields = [split.model_fields for split in SPLITS.values()]
         return sorted({field.alias or name for table in fields for name, field in table.items()})

@@ -33,7 +33,8 @@ from .datasets.base import Dataset
 from .datasets.files import VideoFiles
 from .datasets.registry import dataset_registry, make_dataset
 from .matrix import DatasetEntry, Limits, Matrix, read_matrix
-from .runner import ask, data_fingerprint, features_in, make_attempt, usable_cache
+from .planning import ask, data_fingerprint, make_attempt
+from .runner import features_in, usable_cache
 
 __all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command", "model_matrix"]
 

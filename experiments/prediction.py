@@ -18,7 +18,7 @@ from ..features.clip import Clip, Clips
 from ..features.video import Video, open_video
 from .cell import ContractError, check_probabilities
 from .model import Model
-from .runner import ask
+from .planning import ask
 
 __all__ = ["Prediction", "Windows", "can_explain", "predict_video", "warm_up"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, version
@@ -20,14 +21,24 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def code_fingerprint(*classes: type) -> str:
-    """Return a hash of all code that can change what some classes do.
+    """Return a hash of all code that can change what some classes do, see `code_parts`."""
+    return hashlib.sha256(json.dumps(code_parts(*classes)).encode()).hexdigest()
 
-    It covers the files that define them, every project module and every helper beside a plug-in that these import,
-    directly or not, the compiled kernels and their instruction set where any is used, the interpreter's minor
-    version and the versions of all other distributions imported on the way. Imports for type checkers only do not
-    count.
+
+def code_parts(*classes: type) -> dict[str, str]:
+    """Return a hash or version of each piece of code that can change what some classes do, by its name.
+
+    It covers the files that define them, every project module, every module of their own package and every helper
+    beside a plug-in that these import, directly or not, the compiled kernels and their instruction set where any is
+    used, the interpreter's minor version and the versions of all other distributions imported on the way. Imports
+    for type checkers only do not count.
     """
-    return _fingerprint(_files_of(classes))
+    return dict(_parts(_files_of(classes)))
+
+
+def files_read(*classes: type) -> list[Path]:
+    """Return the files whose content is in the fingerprint of some classes."""
+    return sorted(_reached(_files_of(classes))[0])
 
 
 def versions_imported(*classes: type) -> dict[str, str]:
@@ -59,21 +70,31 @@ def _reached(roots: tuple[str, ...]) -> tuple[set[Path], set[str]]:
 
 
 @cache
-def _fingerprint(roots: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(f"python {sys.version_info[0]}.{sys.version_info[1]}\n".encode())
+def _parts(roots: tuple[str, ...]) -> Mapping[str, str]:
+    parts = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
     files, libraries = _reached(roots)
     if any(path.parent.name == "_ext" for path in files):
         from ..models.kernels import INSTRUCTION_SET
 
-        digest.update(f"instruction set {INSTRUCTION_SET}\n".encode())
-    contents = sorted((_short(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
-    for entry in (*contents, *sorted((name, _version(name)) for name in libraries)):
-        digest.update(repr(entry).encode())
-    return digest.hexdigest()
+        parts["instruction set"] = INSTRUCTION_SET
+    hashes = sorted((_short(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
+    for name, digest in hashes:
+        # Two helpers beside two plug-ins may have the same name.
+        parts[name] = f"{parts[name]} {digest}" if name in parts else digest
+    return parts | {f"{name} (version)": _version(name) for name in sorted(libraries)}
 
 
 def _short(path: Path) -> str:
-    return path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else path.name
+    root = _PACKAGE if path.is_relative_to(_PACKAGE) else _root(path)
+    return path.relative_to(root).as_posix()
+
+
+def _root(path: Path) -> Path:
+    """Return the folder from which the modules of a file's package have their names; of a single file its own."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -102,20 +123,22 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _dotted(path: Path) -> str:
-    """Return the module name of a project file; of a plug-in its stem."""
-    if not path.is_relative_to(_PACKAGE):
-        return path.stem
-    parts = path.relative_to(_PACKAGE).with_suffix("").parts
-    return ".".join(["actionbench", *(part for part in parts if part != "__init__")])
+    """Return the module name of a file of the project or of a plug-in."""
+    inside = path.is_relative_to(_PACKAGE)
+    parts = path.relative_to(_PACKAGE if inside else _root(path)).with_suffix("").parts
+    return ".".join([*(["actionbench"] if inside else []), *(part for part in parts if part != "__init__")])
 
 
 def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
     """Return the project or helper files behind an imported name, or the distribution that it comes from."""
     top, _, rest = name.partition(".")
     if top == "actionbench":
-        return _project_files(rest), None
+        return _modules(_PACKAGE, rest), None
     if top in sys.stdlib_module_names or not top:
         return [], None
+    root = _root(importer)
+    if root != importer.parent and (root / top).is_dir() and importer.is_relative_to(root / top):
+        return _modules(root, name), None
     if not importer.is_relative_to(_PACKAGE):
         helper = importer.parent / f"{top}.py"
         package = importer.parent / top
@@ -130,18 +153,18 @@ def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
     return ([Path(spec.origin)] if spec and spec.origin and Path(spec.origin).is_file() else []), None
 
 
-def _project_files(dotted: str) -> list[Path]:
-    """Return the module behind a name below the package, with the ``__init__`` of each folder on the way."""
+def _modules(root: Path, dotted: str) -> list[Path]:
+    """Return the module behind a name below a folder, with the ``__init__`` of each folder on the way."""
     files = []
-    place = _PACKAGE
+    place = root
     for part in filter(None, dotted.split(".")):
-        files += [place / "__init__.py"] if place != _PACKAGE else []
+        files += [place / "__init__.py"] if place != root else []
         place = place / part
     if place.with_suffix(".py").is_file():
         files.append(place.with_suffix(".py"))
-    if (place / "__init__.py").is_file() and place != _PACKAGE:
+    if (place / "__init__.py").is_file() and place != root:
         files.append(place / "__init__.py")
-    if dotted.split(".")[0] == "_ext":
+    if root == _PACKAGE and dotted.split(".")[0] == "_ext":
         files += [
             path for path in (_PACKAGE / "_ext").iterdir() if path.name.endswith(tuple(EXTENSION_SUFFIXES))
         ]
@@ -159,6 +182,30 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "unknown"
+
+
+#: What times depend on beside the machine: the libraries that do most of the work.
+_WORKERS_OF_TIME = ("av", "numpy", "opencv-python-headless", "scikit-learn", "scipy")
+
+
+def machine(**more: Any) -> dict[str, Any]:
+    """Return what times depend on: machine, processor, instruction set, libraries.
+
+    Parameters
+    ----------
+    **more
+        Put in as they are, such as the number of threads.
+    """
+    from ..models.kernels import INSTRUCTION_SET
+
+    return {
+        "machine": platform.node(),
+        "processor": _processor(),
+        "instruction set": INSTRUCTION_SET,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _WORKERS_OF_TIME},
+        **more,
+    }
 
 
 def collect(**more: Any) -> dict[str, Any]:

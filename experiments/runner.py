@@ -1,301 +1,60 @@
-"""From a matrix to its cells, and from the cells to the store."""
+"""From planned cells to the store."""
 
 from __future__ import annotations
 
-import fnmatch
-import hashlib
-import json
+import contextlib
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError
-
-from ..baselines.base import Attempt
 from ..baselines.registry import attempt_registry, naming
-from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
+from ..errors import DataError
 from ..features.cache import FeatureCache, using
 from . import provenance
 from .cell import Outcome, run_cell
-from .datasets.base import Dataset
-from .datasets.registry import dataset_registry, make_dataset, option_names
-from .isolation import Ending, Task, run_isolated
-from .matrix import AttemptEntry, DatasetEntry, Matrix
-from .splits import Fold, with_fewer_groups
+from .datasets.registry import dataset_registry, make_dataset
+from .estimate import Estimate
+from .isolation import Ceilings, Ending, Task, run_isolated
+from .matrix import Limits, Matrix
+from .nursery import Nursery
+from .planning import PlannedCell, PlannedDataset, make_attempt, table_fingerprint
+from .splits import Fold
 from .store import CellRecord, Store
+from .tuning import Budget, tune
 
 _NO_CACHE = "none"
-_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
 
-
-def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
-    """Make an attempt from its parameters in a matrix.
-
-    Raises
-    ------
-    MatrixError
-        If a parameter is unknown or, where the attempt declares it, of a wrong kind.
-    """
-    known = option_names(cls)
-    for key in params:
-        if key not in known:
-            raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
-    seeded = {"random_state": seed} if "random_state" in known else {}
-    try:
-        attempt = cls(**params, **seeded)
-        if hasattr(cls, "_parameter_constraints"):
-            attempt._validate_params()
-    except (InvalidParameterError, TypeError) as error:
-        raise MatrixError(f"attempt {name!r}: {error}") from error
-    return attempt
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedDataset:
-    """A data set of the matrix, read and divided."""
-
-    entry: DatasetEntry
-    dataset: Dataset
-    folds: list[Fold]
-    fingerprint: str
-    table_fingerprint: str
-
-    @property
-    def title(self) -> str:
-        """The name in tables."""
-        return self.entry.title or self.entry.name
-
-    @property
-    def warnings(self) -> list[str]:
-        """What every table made from it must say."""
-        return [*self.dataset.warnings, *filter(None, [self.entry.split.warning])]
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedCell:
-    """A cell of the matrix, before it runs."""
-
-    key: str
-    code: str
-    data: PlannedDataset
-    entry: AttemptEntry
-    cls: type[Attempt]
-    params: dict[str, Any]
-    seed: int
-    fold: int
-    train_groups: int | None
-    #: What is learned from and tested on; `fold` is its number.
-    sides: Fold
-    skip: str | None
-
-    @property
-    def title(self) -> str:
-        """The name of the attempt in tables."""
-        return self.entry.label(self.params, self.train_groups)
-
-    def axes(self) -> dict[str, list[str]]:
-        """Return what ``--only`` may ask for, and the words by which this cell answers."""
-        return {
-            "attempt": [self.entry.name, self.title],
-            "dataset": [self.data.entry.name, self.data.title],
-            "family": [self.cls.family],
-            "fold": [str(self.fold), self.sides.name],
-            "seed": [str(self.seed)],
-            "split": [self.data.entry.split.name, self.data.entry.split.label()],
-            "train_groups": [str(self.train_groups or "all")],
-        }
-
-    def record(self, dataset_id: int) -> CellRecord:
-        """Return the row of this cell, without a result."""
-        return CellRecord(
-            key=self.key,
-            dataset_id=dataset_id,
-            attempt=self.title,
-            family=self.cls.family,
-            params=self.params,
-            seed=self.seed,
-            fold=self.fold,
-            fold_name=self.sides.name,
-            code=self.code,
-            n_train=len(self.sides.train),
-            n_test=len(self.sides.test),
-            n_train_groups=len(np.unique(self.data.dataset.groups[self.sides.train])),
-            base=self.entry.label(self.params),
-        )
-
-
-def plan_cells(
-    matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()
-) -> list[PlannedCell]:
-    """Return the cells of a matrix in the order in which they run.
-
-    Data sets are read and divided, attempts are made once, so that whatever is wrong is said before a cell runs.
-    The order goes through the attempts within each fold, so that a drift of the machine favours none.
-
-    Parameters
-    ----------
-    matrix : Matrix
-        What to run.
-    plugins : iterable of path
-        Python files with further attempts and data sets.
-    only : iterable of str
-        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
-        may hold ``*`` and ``?``.
-
-    Raises
-    ------
-    ActionbenchError
-        If anything in the matrix does not fit together.
-    """
-    plugins = list(plugins)
-    wanted = _parse_only(only)
-    attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
-    classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
-    for entry in matrix.attempts:
-        for point in _points(entry, classes[entry.name]):
-            make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
-    data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
-    with naming(attempts):
-        cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
-    chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
-    if not chosen:
-        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
-    return chosen
-
-
-def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
-    dataset = make_dataset(cls, entry.name, entry.options)
-    try:
-        folds = entry.split.folds(dataset)
-        fingerprint = data_fingerprint(dataset)
-    except ActionbenchError as error:
-        raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
-    except OSError as error:
-        raise DataError(f"data set {entry.name!r}: {error}") from error
-    return PlannedDataset(entry, dataset, folds, fingerprint, _table_fingerprint(dataset))
-
-
-def data_fingerprint(dataset: Dataset) -> str:
-    """Return a hash of clips, labels and groups."""
-    digest = hashlib.sha256(_table_fingerprint(dataset).encode())
-    digest.update(dataset.clips.fingerprint.encode())
-    return digest.hexdigest()
-
-
-def _table_fingerprint(dataset: Dataset) -> str:
-    rows = dataset.table[["clip", "label", "group"]].to_numpy().tolist()
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _cells_of(
-    data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
-) -> Iterator[PlannedCell]:
-    points = []
-    for entry in matrix.attempts:
-        cls = classes[entry.name]
-        for point in _points(entry, cls):
-            attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
-            used = ask(attempt.uses, entry.name)
-            code = provenance.code_fingerprint(cls, *used, type(data.dataset), Outcome)
-            skip = ask(attempt.skip, entry.name, data.dataset)
-            points.append((entry, cls, code, point, _file_fingerprints(attempt, entry.name), skip))
-    for seed, (number, fold), n_groups in product(matrix.seeds, enumerate(data.folds), matrix.train_groups):
-        train_groups, sides = None, fold
-        if n_groups != "all":
-            train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
-        for entry, cls, code, point, files, skip in points:
-            parts = (
-                cls.__qualname__,
-                code,
-                data.fingerprint,
-                sides.fingerprint(),
-                sorted(point.items()),
-                seed,
-                *files,
-            )
-            # Where all groups are wanted by their number, the cell is another row of the table.
-            parts = (*parts, train_groups) if train_groups else parts
-            key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
-            yield PlannedCell(key, code, data, entry, cls, point, seed, number, train_groups, sides, skip)
-
-
-def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
-    if entry.controls and not cls.controls:
-        raise MatrixError(f"attempt {entry.name!r} has no controls; take controls = true away")
-    return entry.points(cls.controls if entry.controls else ())
-
-
-def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
-    sides = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
-    data.entry.split.check(sides, data.dataset)
-    return sides
-
-
-def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
-    """Call a method of an attempt, whose failure, of whatever kind, is said in one sentence that has its name."""
-    try:
-        return method(*args)
-    except ActionbenchError as error:
-        raise type(error)(f"attempt {name!r}: {error}") from error
-    except Exception as error:  # a plug-in may fail in any way
-        raise PluginError(
-            f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
-        ) from error
-
-
-def _file_fingerprints(attempt: Attempt, name: str) -> list[str]:
-    """Return a hash of each file that the parameters of an attempt name."""
-    try:
-        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in attempt.files()]
-    except OSError as error:
-        raise MatrixError(
-            f"attempt {name!r}: {error.filename}: the file cannot be read ({error.strerror})"
-        ) from error
-
-
-def _parse_only(only: Iterable[str]) -> dict[str, list[str]]:
-    wanted: dict[str, list[str]] = {}
-    for condition in (part for text in only for part in text.split(",")):
-        key, equals, word = (piece.strip() for piece in condition.partition("="))
-        if not (equals and word):
-            raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
-        if key not in _ONLY_KEYS:
-            raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
-        wanted.setdefault(key, []).append(word)
-    return wanted
-
-
-def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
-    axes = cell.axes()
-    return all(
-        any(fnmatch.fnmatchcase(name, word) or name == word for name in axes[key] for word in words)
-        for key, words in wanted.items()
-    )
-
-
-def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
-    said = []
-    for key in wanted:
-        names = list(dict.fromkeys(cell.axes()[key][-1] for cell in cells))
-        said.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
-    return "; ".join(said)
+#: Kinds of failure; ``cancelled`` ones are always run again.
+KINDS = ("error", "crash", "timeout", "memory", "output", "skipped", "cancelled")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Told after each cell: how far the run is."""
+    """How far a run is; told when a cell begins and when it has ended.
+
+    Attributes
+    ----------
+    status : str
+        Of the cell: ``"running"``, ``"stored"`` by another process, ``"done"``, ``"failed"`` or ``"skipped"``.
+    done, failed, total : int
+        Cells that have ended, in this run or before, those among them that failed in this run, and all.
+    seconds_left : float or None
+        By what such cells took before; None where nothing is known.
+    """
 
     cell: PlannedCell
     status: str
     message: str | None
     done: int
+    failed: int
     total: int
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)
@@ -307,6 +66,8 @@ class RunSummary:
     n_run: int
     n_failed: int
     n_skipped: int
+    #: Whether it was asked to stop before its end.
+    stopped: bool = False
 
 
 def usable_cache(cache: str | Path | None, limit: int) -> str:
@@ -343,10 +104,16 @@ def run_cells(
     workers: int | None = None,
     plugins: Iterable[str | Path] = (),
     retry: Iterable[str] = (),
+    fresh: bool = False,
+    on: str | None = None,
     cache: str | Path | None = None,
+    nursery: Nursery | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> RunSummary:
     """Run the cells that are not in the store yet, and write each as it ends.
+
+    An interrupt (SIGINT) lets the cells that run come to their end; a second one ends them, and they are written as
+    cancelled.
 
     Parameters
     ----------
@@ -362,44 +129,103 @@ def run_cells(
         As for `plan_cells`.
     retry : iterable of str
         Stored failures to run again: ``"failed"`` for all, or kinds such as ``"timeout"``.
+    fresh : bool
+        Whether all cells run again, stored or not.
+    on : str, optional
+        Other machines that cells run on, see `cluster.run_on`.
     cache : path, optional
         Folder of features that are computed once for all cells; by default ``ACTIONBENCH_CACHE``, else `user_cache`.
         ``"none"`` keeps none.
+    nursery : Nursery, optional
+        Where processes are forked; by default one is started.
     progress : callable
-        Called with a `Progress` after each cell.
+        Called with a `Progress` as each cell begins and ends.
     """
     files = [str(Path(path).resolve()) for path in plugins]
     limits = matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
-    waiting = _not_stored(cells, store.status_of(), set(retry))
+    waiting = _not_stored(cells, store.status_of(), {*retry, "cancelled"}, fresh)
     facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
-    writer = _Writer(store, run_id, cells, len(waiting), progress)
+    here = provenance.machine(threads=limits.threads, workers=workers)
+    estimate = Estimate(store, waiting.values(), workers)
+    writer = _Writer(store, run_id, cells, len(waiting), here, estimate, progress)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
         if cell.skip is not None:
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
-    to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
-    endings = run_isolated(
-        _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)),
-        workers=workers,
-        threads=limits.threads,
-        seconds=limits.time,
-        memory_bytes=limits.memory,
-        preload=_modules(waiting.values()),
-    )
-    for task, ending in endings:
-        writer.end(waiting[task.key], ending)
-    store.end_run(run_id)
-    return _summary(cells, store.status_of(), len(waiting))
+    to_run = (cell for cell in waiting.values() if cell.skip is None and (fresh or not writer.was_done(cell)))
+    tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
+    with _Interrupts() as interrupts:
+        if on is None:
+            endings = run_isolated(
+                tasks,
+                workers=workers,
+                ceilings=ceilings_of(limits),
+                preload=_modules(waiting.values()),
+                nursery=nursery,
+                stopping=lambda: interrupts.asked,
+            )
+        else:
+            from .cluster import run_on
+
+            endings = run_on(
+                on,
+                tasks,
+                workers=workers,
+                ceilings=ceilings_of(limits),
+                preload=_modules(waiting.values()),
+                stopping=lambda: interrupts.asked,
+            )
+        with contextlib.closing(endings):
+            try:
+                for task, ending in endings:
+                    writer.end(waiting[task.key], ending)
+            except KeyboardInterrupt:
+                endings.close()
+                writer.cancel()
+                raise
+    if not interrupts.asked:
+        store.end_run(run_id)
+    return _summary(cells, store.status_of(), len(waiting), stopped=interrupts.asked)
+
+
+class _Interrupts:
+    """Notes the first interrupt, and lets the second through; only the main thread hears any."""
+
+    asked = False
+
+    def __enter__(self) -> _Interrupts:
+        self._here = threading.current_thread() is threading.main_thread()
+        if self._here:
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def _hear(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._here:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def ceilings_of(limits: Limits) -> Ceilings:
+    """Return what each cell may use."""
+    return Ceilings(limits.time, limits.memory, int(limits.output), limits.threads)
 
 
 def _not_stored(
-    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], retry: set[str]
+    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], retry: set[str], fresh: bool
 ) -> dict[str, PlannedCell]:
     """Return the cells that must run, by key: those without a row, or with one that is to be tried again."""
-    return {cell.key: cell for cell in cells if cell.key not in stored or retry & set(stored[cell.key])}
+    return {
+        cell.key: cell
+        for cell in cells
+        if fresh or cell.key not in stored or not retry.isdisjoint(stored[cell.key])
+    }
 
 
 def _modules(cells: Iterable[PlannedCell]) -> list[str]:
@@ -409,15 +235,17 @@ def _modules(cells: Iterable[PlannedCell]) -> list[str]:
 
 
 def _summary(
-    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], n_run: int
+    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], n_waiting: int, *, stopped: bool
 ) -> RunSummary:
-    statuses = [stored[cell.key][0] for cell in cells]
+    statuses = [stored[cell.key][0] for cell in cells if cell.key in stored]
+    missing = len(cells) - len(statuses)
     return RunSummary(
         n_cells=len(cells),
-        n_stored=len(cells) - n_run,
-        n_run=n_run,
+        n_stored=len(cells) - n_waiting,
+        n_run=n_waiting - missing,
         n_failed=statuses.count("failed"),
         n_skipped=statuses.count("skipped"),
+        stopped=stopped,
     )
 
 
@@ -442,41 +270,70 @@ class _Writer:
         run_id: int,
         cells: list[PlannedCell],
         n_waiting: int,
+        here: Mapping[str, Any],
+        estimate: Estimate,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.store, self.run_id, self.progress = store, run_id, progress
-        self.done, self.total = len(cells) - n_waiting, len(cells)
+        self.store, self.run_id, self._tell, self._estimate = store, run_id, progress, estimate
+        self.done, self.failed, self.total = len(cells) - n_waiting, 0, len(cells)
+        self._running: dict[str, PlannedCell] = {}
+        self._machine_id = store.add_machine(here)
         data = {id(cell.data): cell.data for cell in cells}
         self.dataset_ids = {key: _add_dataset(store, planned) for key, planned in data.items()}
+        for code, deciding in {cell.code: cell.deciding for cell in cells}.items():
+            store.add_code(code, provenance.code_parts(*deciding))
+
+    def begun(self, waiting: Mapping[str, PlannedCell], tasks: Iterator[Task]) -> Iterator[Task]:
+        """Tell of each task as it is taken."""
+        for task in tasks:
+            cell = self._running[task.key] = waiting[task.key]
+            self._say(cell, "running", None)
+            yield task
 
     def end(self, cell: PlannedCell, ending: Ending) -> None:
         """Write a cell that ran."""
+        known: dict[str, Any] = {"n_starts": ending.n_starts}
+        if ending.machine is not None:
+            known["machine_id"] = self.store.add_machine(ending.machine)
+        peak = ending.tree_memory_bytes
         if ending.outcome is None:
-            self.write(
-                cell,
-                status="failed",
-                **{key: value for key, value in vars(ending).items() if key != "outcome"},
-            )
-        else:
-            positions = cell.sides.test
-            self.write(cell, status="done", positions=positions, **vars(ending.outcome))
+            said = {name: getattr(ending, name) for name in ("kind", "error", "message", "traceback", "log")}
+            self.write(cell, status="failed", peak_memory_bytes=peak, **said, **known)
+            return
+        found = vars(ending.outcome)
+        # The process knows its own peak, who watches it that of the tree.
+        found["peak_memory_bytes"] = max(found["peak_memory_bytes"], peak or 0)
+        self.write(cell, status="done", positions=cell.sides.test, **found, **known)
 
     def was_done(self, cell: PlannedCell) -> bool:
         """Say whether another process has finished a cell meanwhile, and count it."""
         if not self.store.is_done(cell.key):
             return False
         self.done += 1
-        self.progress(Progress(cell, "stored", None, self.done, self.total))
+        self._say(cell, "stored", None)
         return True
+
+    def cancel(self) -> None:
+        """Write the cells that were ended by an interrupt."""
+        for cell in list(self._running.values()):
+            self.write(cell, status="failed", kind="cancelled", message="the run was interrupted")
 
     def write(self, cell: PlannedCell, *, status: str, **values: Any) -> None:
         """Write a row of the store."""
-        record = cell.record(self.dataset_ids[id(cell.data)])
-        for name, value in {"status": status, **values}.items():
+        record: CellRecord = cell.record(self.dataset_ids[id(cell.data)])
+        for name, value in {"status": status, "machine_id": self._machine_id, **values}.items():
             setattr(record, name, value)
         self.store.add_cell(self.run_id, record)
+        self._running.pop(cell.key, None)
         self.done += 1
-        self.progress(Progress(cell, status, record.message, self.done, self.total))
+        self.failed += status == "failed"
+        self._say(cell, status, record.message)
+
+    def _say(self, cell: PlannedCell, status: str, message: str | None) -> None:
+        if status != "running":
+            self._estimate.ended(cell)
+        left = self._estimate.seconds_left()
+        self._tell(Progress(cell, status, message, self.done, self.failed, self.total, left))
 
 
 def _tasks(
@@ -486,6 +343,9 @@ def _tasks(
         data = cell.data
         # One explanation per attempt is enough for a report; it would be most of a large store.
         explain = cell.fold == 0 and cell.seed == first_seed and cell.train_groups is None
+        budget = None
+        if cell.entry.tune is not None:
+            budget = Budget(cell.entry.tune.trials, cell.entry.tune.seconds, cell.entry.tune.folds)
         yield Task(
             cell.key,
             call_cell,
@@ -496,6 +356,7 @@ def _tasks(
                 data.table_fingerprint,
                 cell.entry.name,
                 cell.params,
+                budget,
                 cell.seed,
                 cell.sides,
                 explain,
@@ -509,9 +370,10 @@ def call_cell(
     plugins: list[str],
     dataset_name: str,
     options: Mapping[str, Any],
-    table_fingerprint: str,
+    data_fingerprint: str,
     attempt_name: str,
     params: Mapping[str, Any],
+    budget: Budget | None,
     seed: int,
     fold: Fold,
     explain: bool,
@@ -520,12 +382,28 @@ def call_cell(
 ) -> Outcome:
     """Make data set and attempt and run the cell; called in a process of its own."""
     dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
-    if _table_fingerprint(dataset) != table_fingerprint:
+    if table_fingerprint(dataset) != data_fingerprint:
         raise DataError(f"data set {dataset_name!r} changed while it was in use")
     attempts = attempt_registry(plugins)
-    attempt = make_attempt(attempts.get(attempt_name), attempt_name, params, seed)
+    cls = attempts.get(attempt_name)
     with naming(attempts), features_in(cache, cache_bytes):
-        return run_cell(attempt, dataset, fold, explain=explain)
+        if budget is None:
+            return run_cell(make_attempt(cls, attempt_name, params, seed), dataset, fold, explain=explain)
+        space = make_attempt(cls, attempt_name, params, seed).search_space()
+        found = tune(
+            lambda point: make_attempt(cls, attempt_name, {**params, **point}, seed),
+            # What the matrix sets is not searched for.
+            {key: values for key, values in space.items() if key not in params},
+            dataset.clips[fold.train],
+            dataset.labels[fold.train],
+            dataset.groups[fold.train],
+            budget,
+            seed,
+        )
+        attempt = make_attempt(cls, attempt_name, {**params, **found.params}, seed)
+        outcome = run_cell(attempt, dataset, fold, explain=explain)
+        outcome.tuning = asdict(found)
+        return outcome
 
 
 def features_in(cache: str, limit: int) -> AbstractContextManager[None]:

@@ -81,6 +81,10 @@ class Split(BaseModel):
         """Return the name under which the split stands in tables."""
         return str(getattr(self, "name"))  # noqa: B009 (each subclass has its own literal type)
 
+    def files(self) -> list[Path]:
+        """Return the files that the folds are read from."""
+        return []
+
     @abstractmethod
     def divide(self, dataset: Dataset) -> list[Fold]:
         """Return the folds, unchecked."""
@@ -211,6 +215,10 @@ class Official(Split):
     def label(self) -> str:
         """Return the name with those of the test lists."""
         return f"official({', '.join(path.stem for path in _as_list(self.test))})"
+
+    def files(self) -> list[Path]:
+        """Return all lists."""
+        return [*_as_list(self.train), *_as_list(self.test)]
 
     def divide(self, dataset: Dataset) -> list[Fold]:
         """Return one fold per pair of lists."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import StoreError
+
+# To say that nothing has changed takes neither.
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 # "abst" in the header of the file says whose it is.
 _APPLICATION_ID = 0x61627374
@@ -63,13 +65,31 @@ _MIGRATIONS = [
     ALTER TABLE cells ADD COLUMN base TEXT NOT NULL DEFAULT '';
     UPDATE cells SET base = attempt;
     """,
+    """
+    ALTER TABLE cells ADD COLUMN warm_up_seconds REAL;
+    ALTER TABLE cells ADD COLUMN latencies BLOB;
+    ALTER TABLE cells ADD COLUMN fit_joules REAL;
+    ALTER TABLE cells ADD COLUMN predict_joules REAL;
+    ALTER TABLE cells ADD COLUMN size_bytes INTEGER;
+    ALTER TABLE cells ADD COLUMN tuning TEXT;
+    ALTER TABLE cells ADD COLUMN cautions TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE cells ADD COLUMN sides TEXT;
+    ALTER TABLE cells ADD COLUMN machine_id INTEGER;
+    ALTER TABLE cells ADD COLUMN n_starts INTEGER NOT NULL DEFAULT 1;
+    CREATE TABLE codes (code TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE machines (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE);
+    ALTER TABLE runs ADD COLUMN question TEXT;
+    ALTER TABLE runs ADD COLUMN witnesses TEXT;
+    ALTER TABLE runs ADD COLUMN answer TEXT;
+    """,
 ]
 
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
     "peak_memory_bytes n_parameters operations counts finished fit_saved_seconds predict_saved_seconds "
-    "n_train_groups base"
+    "n_train_groups base warm_up_seconds latencies fit_joules predict_joules size_bytes tuning cautions sides "
+    "machine_id n_starts"
 ).split()
 
 
@@ -108,6 +128,21 @@ class CellRecord:
     fit_saved_seconds: float | None = None
     predict_saved_seconds: float | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    warm_up_seconds: float | None = None
+    #: Milliseconds of single clips.
+    latencies: NDArray[np.float32] | None = None
+    fit_joules: float | None = None
+    predict_joules: float | None = None
+    size_bytes: int | None = None
+    #: What the search for parameters has found and spent, see `tuning.Tuning`.
+    tuning: dict[str, Any] | None = None
+    #: Sentences that every table must say, by their codes.
+    cautions: dict[str, str] = field(default_factory=dict)
+    #: Fingerprint of the fold.
+    sides: str | None = None
+    machine_id: int | None = None
+    #: How often it was begun, where machines may die.
+    n_starts: int = 1
     positions: NDArray[np.int32] | None = None
     probabilities: NDArray[np.float64] | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -277,12 +312,17 @@ class Store:
 
     def add_cell(self, run_id: int, cell: CellRecord) -> None:
         """Write one cell, whole or not at all; a cell of the same key is replaced."""
+        import numpy as np
+
         values = vars(cell) | {
             "run_id": run_id,
             "last_run_id": run_id,
             "params": json.dumps(cell.params, sort_keys=True),
             "base": cell.base or cell.attempt,
             "counts": json.dumps(cell.counts, sort_keys=True),
+            "tuning": None if cell.tuning is None else json.dumps(cell.tuning),
+            "cautions": json.dumps(cell.cautions, sort_keys=True),
+            "latencies": None if cell.latencies is None else np.asarray(cell.latencies, "<f4").tobytes(),
             "finished": _now(),
         }
         marks = ", ".join("?" * len(_CELL_COLUMNS))
@@ -306,6 +346,28 @@ class Store:
                 [(cell.key, name, content) for name, content in cell.artifacts.items()],
             )
 
+    def add_code(self, code: str, parts: Mapping[str, str]) -> None:
+        """Record what a hash of code stands for."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (code, json.dumps(parts)))
+
+    def add_machine(self, facts: Mapping[str, Any]) -> int:
+        """Record a machine with its set-up, once, and return its number."""
+        text = json.dumps(facts, sort_keys=True)
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO machines (facts) VALUES (?)", (text,))
+            return int(
+                self._connection.execute("SELECT id FROM machines WHERE facts = ?", (text,)).fetchone()[0]
+            )
+
+    def remember(self, run_id: int, question: str, witnesses: str, answer: str) -> None:
+        """Keep the answer of a run, for as long as nothing has changed that it depends on."""
+        with self._transaction():
+            self._connection.execute(
+                "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
+                (question, witnesses, answer, run_id),
+            )
+
     def touch(self, run_id: int, keys: Iterable[str]) -> None:
         """Record that a run asked for these stored cells, so that reports show them and not older ones."""
         with self._transaction():
@@ -325,6 +387,60 @@ class Store:
         """Say whether a cell has finished, in this process or another."""
         return bool(self._read("SELECT 1 FROM cells WHERE key = ? AND status = 'done'", key))
 
+    def last_run(self) -> tuple[str | None, str | None, str | None]:
+        """Return question, witnesses and answer of the last run, None where they were not kept."""
+        rows = self._read(
+            "SELECT question, witnesses, answer FROM runs "
+            "WHERE finished IS NOT NULL AND id = (SELECT max(id) FROM runs)"
+        )
+        return rows[0] if rows else (None, None, None)
+
+    def past_costs(self) -> list[tuple[str, str, int, float]]:
+        """Return data set, attempt, number of finished cells and the sum of their seconds."""
+        return self._read(
+            "SELECT dataset, attempt, count(*), sum(fit_seconds + predict_seconds + ifnull(warm_up_seconds, 0) "
+            "+ ifnull(json_extract(tuning, '$.seconds'), 0)) FROM cells JOIN datasets ON datasets.id = dataset_id "
+            "WHERE status = 'done' GROUP BY dataset, attempt"
+        )
+
+    def room(self) -> tuple[int, int]:
+        """Return the number of cells and the bytes that the store takes."""
+        ((n_cells,),) = self._read("SELECT count(*) FROM cells")
+        return n_cells, self.path.stat().st_size
+
+    def last_run_id(self) -> int:
+        """Return the number of the last run, 0 where there was none."""
+        ((number,),) = self._read("SELECT ifnull(max(id), 0) FROM runs")
+        return number
+
+    def code_parts(self, code: str) -> dict[str, str] | None:
+        """Return what a hash of code stands for, None where it was not kept."""
+        rows = self._read("SELECT parts FROM codes WHERE code = ?", code)
+        return json.loads(rows[0][0]) if rows else None
+
+    def machines(self) -> dict[int, dict[str, Any]]:
+        """Return machines with their set-ups, by number."""
+        return {number: json.loads(facts) for number, facts in self._read("SELECT id, facts FROM machines")}
+
+    def likenesses(self, **columns: Any) -> list[dict[str, Any]]:
+        """Return the cells that agree in some columns, of data of any age, the latest first.
+
+        Returns
+        -------
+        list of dict
+            ``key``, ``status``, ``kind``, ``code``, ``params``, ``sides``, ``fingerprint`` (of the data) and
+            ``finished``.
+        """
+        names = ["key", "status", "kind", "code", "params", "sides", "fingerprint", "finished"]
+        where = " AND ".join(f"{column} = ?" for column in columns)
+        rows = self._read(
+            f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
+            f"WHERE {where} ORDER BY last_run_id DESC, finished DESC",
+            *columns.values(),
+        )
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        return [row | {"params": json.loads(row["params"])} for row in found]
+
     def datasets(self) -> pd.DataFrame:
         """Return one row per data set and split, the newest fingerprint that has cells.
 
@@ -334,6 +450,8 @@ class Store:
             Columns ``id``, ``dataset``, ``split``, ``fingerprint``, ``groups_known`` (bool), ``classes`` and
             ``warnings`` (lists of str).
         """
+        import pandas as pd
+
         rows = self._read(
             "SELECT id, dataset, split, fingerprint, groups_known, classes, warnings FROM "
             "(SELECT *, row_number() OVER (PARTITION BY dataset, split ORDER BY last DESC, id DESC) AS age FROM "
@@ -349,6 +467,8 @@ class Store:
 
     def clips(self, dataset_id: int) -> pd.DataFrame:
         """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position."""
+        import pandas as pd
+
         rows = self._read(
             'SELECT clip, label, "group" FROM clips WHERE dataset_id = ? ORDER BY position', int(dataset_id)
         )
@@ -363,8 +483,11 @@ class Store:
         -------
         DataFrame
             The columns of `CellRecord` but the arrays and artifacts, and ``dataset``, ``split``, ``run_id``.
-            What is not known is missing (None or NaN).
+            What is not known is missing (None or NaN); ``latencies`` are arrays.
         """
+        import numpy as np
+        import pandas as pd
+
         current = ", ".join(str(number) for number in self.datasets()["id"])
         columns = ["dataset", "split", *_CELL_COLUMNS]
         rows = self._read(
@@ -374,8 +497,11 @@ class Store:
             "ORDER BY dataset, split, attempt, seed, fold"
         )
         table = pd.DataFrame(rows, columns=columns)
-        for column in ("params", "counts"):
-            table[column] = [json.loads(text) for text in table[column]]
+        for column in ("params", "counts", "cautions"):
+            table[column] = _each_once(table[column], json.loads)
+        table["tuning"] = [None if text is None else json.loads(text) for text in table["tuning"]]
+        latencies = [np.frombuffer(content or b"", "<f4") for content in table["latencies"]]
+        table["latencies"] = pd.Series(latencies, dtype=object)
         for column in ("kind", "error", "message", "traceback", "log"):
             table[column] = table[column].astype(object).where(table[column].notna(), None)
         return table
@@ -390,6 +516,8 @@ class Store:
         probabilities : ndarray of float64, shape (n_test, n_classes)
             In the order of the data set's ``classes``.
         """
+        import numpy as np
+
         rows = self._read("SELECT positions, probabilities FROM predictions WHERE key = ?", key)
         if not rows:
             raise StoreError(f"{self.path}: cell {key} has no predictions")
@@ -402,6 +530,8 @@ class Store:
 
     def runs(self) -> pd.DataFrame:
         """Return one row per run: ``id``, ``name``, ``started``, ``finished``, ``matrix``, ``provenance`` (dicts)."""
+        import pandas as pd
+
         columns = ["id", "name", "started", "finished", "matrix", "provenance"]
         table = pd.DataFrame(
             self._read(f"SELECT {', '.join(columns)} FROM runs ORDER BY id"), columns=columns
@@ -409,6 +539,15 @@ class Store:
         for column in ("matrix", "provenance"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+
+def _each_once(texts: Iterable[str], read: Callable[[str], Any]) -> list[Any]:
+    """Read texts, most of which are the same, each once."""
+    known: dict[str, Any] = {}
+    for text in texts:
+        if text not in known:
+            known[text] = read(text)
+    return [known[text] for text in texts]
 
 
 def _now() -> str:

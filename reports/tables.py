@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from ..errors import ActionbenchError, did_you_mean
 from .results import Reader, Result, gather
 from .statistics import accuracy, bootstrap_interval, macro_f1
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
-    from rich.table import Table
 
 COLUMNS = [
     "dataset",
@@ -328,58 +324,21 @@ def _tex(table: pd.DataFrame) -> str:
     return "% needs \\usepackage{booktabs}\n" + "\n".join(parts)
 
 
-def terminal(table: pd.DataFrame) -> ConsoleRenderable:
-    """Return the comparison table for ``rich.console.Console.print``.
-
-    Nothing is left out at 100 columns; a narrower terminal loses whole columns, the least important first.
-    """
-    return _Terminal(table)
-
-
-class _Terminal:
-    # What is left out first, where there is no room.
-    EXPENDABLE = ("family", "MiB", "params", "F1", "fit s", "ms/clip", "failed")
-
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.text import Text
-
-        for number, (dataset, split, rows) in enumerate(sections(self.table)):
-            if number:
-                yield Text()
-            yield Text.assemble((dataset, "bold"), f", {split}: {extent(rows)}")
-            yield self._fitting(rows, console, options)
-            yield from (Text(size, style="dim") for size in sizes(rows))
-            yield from (Text(f"! {note}", style="yellow") for note in notes(rows))
-
-    def _fitting(self, rows: pd.DataFrame, console: Console, options: ConsoleOptions) -> Table:
-        from rich.measure import Measurement
-
-        # The line above the table says these of all rows at once.
-        left_out = {"clips", "groups", "folds"}
-        for head in self.EXPENDABLE:
-            grid = _grid(rows, left_out)
-            if Measurement.get(console, options.update(max_width=500), grid).maximum <= options.max_width:
-                return grid
-            left_out.add(head)
-        return _grid(rows, left_out)
-
-
-def _grid(rows: pd.DataFrame, left_out: set[str]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    shown = [column for column in SHOWN if column[0] not in left_out]
-    for head, number, _ in shown:
-        head = "accuracy % [95 %]" if head == "accuracy" else head
-        grid.add_column(head, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in rows.itertuples():
-        grid.add_row(*(Text(show(row)) for _, _, show in shown))
-    return grid
+def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the comparison table for `terminal.Tables`, as values of JSON: one part for each data set and split."""
+    return [
+        {
+            "dataset": dataset,
+            "split": split,
+            "extent": extent(rows),
+            "heads": ["accuracy % [95 %]" if head == "accuracy" else head for head, _, _ in SHOWN],
+            "numbers": [number for _, number, _ in SHOWN],
+            "rows": _cells(rows),
+            "sizes": sizes(rows),
+            "notes": notes(rows),
+        }
+        for dataset, split, rows in sections(table)
+    ]
 
 
 def extent(rows: pd.DataFrame) -> str:

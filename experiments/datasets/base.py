@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -51,6 +52,13 @@ class Dataset(ABC):
     def fingerprint(self, index: int) -> str:
         """Return a hash that changes whenever clip ``index`` would; by default of the decoded frames."""
         return self.load(index).fingerprint()
+
+    def files(self) -> list[Path] | None:
+        """Return the files and folders without a change of which table and clips stay as they are.
+
+        None, as by default, where that is not known: then it is looked up each time.
+        """
+        return None
 
     @cached_property
     def table(self) -> pd.DataFrame:

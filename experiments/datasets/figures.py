@@ -204,6 +204,10 @@ class Figures(Dataset):
         self.noise = _number("noise", noise, 0.0, 100.0)
         self.distractors = _whole("distractors", distractors, 0)
 
+    def files(self) -> list[Path]:
+        """Return none: all is drawn."""
+        return []
+
     def read_table(self) -> pd.DataFrame:
         """Return one row per clip.
 

@@ -59,6 +59,10 @@ class VideoFiles(Dataset):
         """Return the file of row ``index``."""
         return self.root / self.table["clip"].iloc[index]
 
+    def files(self) -> list[Path]:
+        """Return all that lies below the folder, and the folder."""
+        return [self.root, *sorted(self.root.rglob("*"))]
+
     def load(self, index: int) -> Clip:
         """Decode the file of row ``index``."""
         return read_video(self.path(index), **self.decoding)

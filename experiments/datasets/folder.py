@@ -54,6 +54,11 @@ class Folder(VideoFiles):
         table["group"] = self._find_groups(table)
         return table
 
+    def files(self) -> list[Path]:
+        """Return all that lies below the folder, the folder, and the file of groups."""
+        csv_file = [self.root / self.source] if self.source.lower().endswith(".csv") else []
+        return [*super().files(), *csv_file]
+
     def _find_groups(self, table: pd.DataFrame) -> list[str]:
         if not self.groups_known:
             return list(table["clip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,18 @@ from . import DEFAULT_STORE
 from .baselines._rule_attempt import RuleAttempt
 from .baselines.net import NetAttempt
 from .baselines.registry import attempt_registry
-from .errors import ActionbenchError, ModelError
+from .errors import ActionbenchError, MatrixError, ModelError
+from .experiments.estimate import Estimate
 from .experiments.matrix import read_matrix
 from .experiments.model import Model, fit_model, load_model, model_matrix
+from .experiments.planning import PlannedCell, make_attempt, plan_cells
 from .experiments.prediction import Windows, predict_video, warm_up
-from .experiments.runner import PlannedCell, make_attempt, plan_cells, run_cells
+from .experiments.provenance import files_read
+from .experiments.reasons import reasons
+from .experiments.remembered import witnesses
+from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
-from .reports.tables import comparison_table
+from .reports.tables import comparison_table, layout
 
 if TYPE_CHECKING:
     from .experiments.datasets.base import Dataset
@@ -34,7 +40,9 @@ def run(
     only: Iterable[str] = (),
     plugins: Iterable[str | Path] = (),
     workers: int | None = None,
+    on: str | None = None,
     retry: Iterable[str] = (),
+    fresh: bool = False,
     cache: str | Path | None = None,
 ) -> pd.DataFrame:
     """Run what a matrix asks for and the store does not hold yet.
@@ -53,8 +61,12 @@ def run(
         Python files with further attempts and data sets.
     workers : int, optional
         How many cells run at a time; by default one per core, divided by the threads of a cell.
+    on : str, optional
+        Other machines: ``"dask"``, ``"tcp://host:8786"`` or ``"slurm"``.
     retry : iterable of str
         Stored failures to run again: ``"failed"``, or kinds such as ``"timeout"``.
+    fresh : bool
+        Whether all cells run again, stored or not.
     cache : path, optional
         Folder of features that are computed once for all cells; by default ``ACTIONBENCH_CACHE``, else one for caches
         of this user. ``"none"`` keeps none.
@@ -63,21 +75,119 @@ def run(
     -------
     DataFrame
         The comparison table of the matrix, one row per attempt and data set.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After the cells that ran have ended, where the run was interrupted; a second interrupt ends them at once.
     """
     plugins = list(plugins)
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
     with Store.open(store) as opened:
-        run_cells(checked, cells, opened, workers=workers, plugins=plugins, retry=retry, cache=cache)
-        return table_of(opened, cells)
+        summary = run_cells(
+            checked,
+            cells,
+            opened,
+            workers=workers,
+            plugins=plugins,
+            retry=retry,
+            fresh=fresh,
+            on=on,
+            cache=cache,
+        )
+        if summary.stopped:
+            raise KeyboardInterrupt
+        return rows_of(comparison_table(opened), _rows_asked(cells))
 
 
-def table_of(store: Store, cells: Iterable[PlannedCell]) -> pd.DataFrame:
-    """Return the rows of the comparison table that belong to some cells."""
-    asked = {(cell.data.title, cell.data.entry.split.label(), cell.title) for cell in cells}
-    whole = comparison_table(store)
-    rows = [row in asked for row in zip(whole["dataset"], whole["split"], whole["attempt"], strict=True)]
-    return whole[rows].reset_index(drop=True)
+def _rows_asked(cells: Iterable[PlannedCell]) -> list[list[str]]:
+    """Return data set, split and attempt of the rows that some cells belong to."""
+    rows = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in cells)
+    return [list(row) for row in dict.fromkeys(rows)]
+
+
+def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
+    """Return some rows of a comparison table, by data set, split and attempt."""
+    asked = set(map(tuple, rows))
+    wanted = [row in asked for row in zip(whole["dataset"], whole["split"], whole["attempt"], strict=True)]
+    return whole[wanted].reset_index(drop=True)
+
+
+def answer(
+    store: Store,
+    matrix: Source,
+    cells: list[PlannedCell],
+    summary: RunSummary,
+    question: str,
+    plugins: Iterable[str | Path],
+    begun: int,
+) -> dict[str, Any]:
+    """Return what is to be said after a run, and keep it in the store for as long as nothing changes.
+
+    Parameters
+    ----------
+    begun : int
+        When planning began, in nanoseconds since the epoch: files that changed later are not vouched for.
+
+    Returns
+    -------
+    dict
+        Values of JSON: ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``rows``,
+        ``summary`` (in words), ``failures`` (sentence and trace-back of each) and ``stopped``.
+    """
+    whole, rows = comparison_table(store), _rows_asked(cells)
+    said = {
+        "run": layout(rows_of(whole, rows)),
+        "show": layout(whole),
+        "rows": rows,
+        "summary": _in_words(summary),
+        "failures": _failures(store.cells(), cells) if summary.n_failed else [],
+        "stopped": summary.stopped,
+    }
+    files = _files_behind(matrix, cells, plugins)
+    if files is not None and not summary.stopped:
+        states = witnesses(files)
+        if all(state is None or state[2] < begun for state in json.loads(states).values()):
+            again = RunSummary(summary.n_cells, summary.n_cells, 0, summary.n_failed, summary.n_skipped)
+            store.remember(
+                store.last_run_id(), question, states, json.dumps(said | {"summary": _in_words(again)})
+            )
+    return said
+
+
+def _files_behind(
+    matrix: Source, cells: Iterable[PlannedCell], plugins: Iterable[str | Path]
+) -> set[Path] | None:
+    """Return the files without a change of which a plan stays as it is, None where they are not all known."""
+    files = {Path(plugin).absolute() for plugin in plugins}
+    for data in {id(cell.data): cell.data for cell in cells}.values():
+        if data.files is None:
+            return None
+        files.update(path.absolute() for path in data.files)
+        files.update(Path(path).absolute() for path in data.entry.split.files())
+    for deciding in {cell.code: cell.deciding for cell in cells}.values():
+        files.update(files_read(*deciding))
+    return files.union(*(map(Path.absolute, map(Path, cell.files)) for cell in cells))
+
+
+def _in_words(summary: RunSummary) -> str:
+    skipped = f", {summary.n_skipped} skipped" if summary.n_skipped else ""
+    return (
+        f"{summary.n_cells} cells: {summary.n_stored} were stored, {summary.n_run} run now, "
+        f"{summary.n_failed} failed{skipped}"
+    )
+
+
+def _failures(stored: pd.DataFrame, cells: Iterable[PlannedCell]) -> list[tuple[str, str | None]]:
+    """Return a sentence and the trace-back of each failed cell."""
+    rows = stored[(stored["status"] == "failed") & stored["key"].isin([cell.key for cell in cells])]
+    found = []
+    for row in rows.to_dict("records"):
+        what = f"{row['error']}: {row['message']}" if row["error"] else row["message"]
+        where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
+        found.append((f"failed ({row['kind']}): {where} seed {row['seed']}: {what}", row["traceback"]))
+    return found
 
 
 def plan(
@@ -87,6 +197,7 @@ def plan(
     changes: Iterable[str] = (),
     only: Iterable[str] = (),
     plugins: Iterable[str | Path] = (),
+    workers: int | None = None,
 ) -> pd.DataFrame:
     """Return the cells of a matrix and what the store knows of them, without running any.
 
@@ -94,13 +205,20 @@ def plan(
     -------
     DataFrame
         One row per cell: ``dataset``, ``split``, ``attempt``, ``family``, ``seed``, ``fold``, ``fold_name``,
-        ``n_train``, ``n_test``, ``status`` (``done``, ``failed``, ``skipped`` or ``to run``) and ``key``.
+        ``n_train``, ``n_test``, ``status`` (``done``, ``failed``, ``skipped`` or ``to run``) and ``key``. Its
+        ``attrs`` hold ``seconds`` and ``bytes``, what is left to run will take by what such cells took before, None
+        where nothing is known.
     """
-    cells = plan_cells(read_matrix(matrix, changes), plugins=plugins, only=only)
+    checked = read_matrix(matrix, changes)
+    cells = plan_cells(checked, plugins=plugins, only=only)
     stored = {}
+    left: dict[str, float | None] = {"seconds": None, "bytes": None}
     if Path(store).is_file():
         with Store.open(store) as opened:
             stored = opened.status_of()
+            waiting = [cell for cell in cells if stored.get(cell.key, ("", "cancelled"))[1] == "cancelled"]
+            estimate = Estimate(opened, waiting, workers or default_workers(checked.limits.threads))
+            left = {"seconds": estimate.seconds_left(), "bytes": estimate.bytes_left()}
     rows = []
     for cell in cells:
         rows.append(
@@ -118,7 +236,45 @@ def plan(
                 "key": cell.key,
             }
         )
-    return pd.DataFrame(rows)
+    planned = pd.DataFrame(rows)
+    planned.attrs.update(left)
+    return planned
+
+
+def why(
+    cell: str,
+    matrix: Source,
+    *,
+    store: str | Path = DEFAULT_STORE,
+    changes: Iterable[str] = (),
+    only: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+) -> dict[str, list[str]]:
+    """Say why cells of a matrix are or are not in the store.
+
+    Parameters
+    ----------
+    cell : str
+        The beginning of a key, or conditions as for ``only``.
+
+    Returns
+    -------
+    dict of str to list of str
+        Sentences for each cell, by data set, attempt, fold and seed.
+    """
+    conditions = [*only, cell] if "=" in cell else only
+    cells = plan_cells(read_matrix(matrix, changes), plugins=plugins, only=conditions)
+    if "=" not in cell:
+        cells = [found for found in cells if found.key.startswith(cell)]
+        if not cells:
+            raise MatrixError(
+                f"--why {cell}: no key of this matrix begins so; `actionbench plan --json` shows all"
+            )
+    with Store.open(store, must_exist=True) as opened:
+        return {
+            f"{found.data.title} {found.title} {found.sides.name} seed {found.seed}": reasons(found, opened)
+            for found in cells
+        }
 
 
 def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -16,19 +17,20 @@ from .model_commands import export, fit, predict
 from .terminal import (
     cache_option,
     console,
+    duration,
     in_one_line,
     json_option,
     plugin_option,
     print_rows,
     say,
     set_option,
+    show_progress,
 )
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .experiments.runner import PlannedCell, Progress, RunSummary
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -66,7 +68,8 @@ def _only_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--only",
         multiple=True,
         metavar="KEY=VALUE,...",
-        help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, split.",
+        help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, "
+        "split, train_groups.",
     )(command)
 
 
@@ -84,11 +87,17 @@ def cli() -> None:
 @plugin_option
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Cells at a time; by default one per core.")
 @click.option(
+    "--on",
+    metavar="WHERE",
+    help="Other machines: dask (a cluster of this one), tcp://HOST:PORT (a scheduler that is there), slurm.",
+)
+@click.option(
     "--retry",
     multiple=True,
-    type=click.Choice(["failed", "error", "crash", "timeout", "memory"]),
+    type=click.Choice(["failed", "error", "crash", "timeout", "memory", "output", "skipped"]),
     help="Run stored failures again, all or those of one kind; may be repeated.",
 )
+@click.option("--fresh", is_flag=True, help="Run all again, stored or not.")
 @cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="The trace-back of each cell that fails.")
@@ -100,7 +109,9 @@ def run(
     only: tuple[str, ...],
     plugins: tuple[str, ...],
     workers: int | None,
+    on: str | None,
     retry: tuple[str, ...],
+    fresh: bool,
     cache: str | None,
     quiet: bool,
     verbose: bool,
@@ -110,88 +121,106 @@ def run(
 
     MATRIX is a TOML file or the name of a built-in matrix; without it, the quick one on the built-in data set.
     """
-    from .api import table_of
-    from .experiments.matrix import read_matrix
-    from .experiments.runner import plan_cells, run_cells
+    from .experiments import remembered
+
+    asked = remembered.question(matrix, changes, only, plugins)
+    known = None if fresh or retry or as_json else _known(store, asked)
+    if known is None:
+        known = _run(matrix, store, changes, only, plugins, workers, on, retry, fresh, cache, quiet, asked)
+    if as_json:
+        from . import api
+
+        _print_table(api.rows_of(api.table(store), known["rows"]), "json")
+    else:
+        _print_layout(known["run"])
+    if not quiet:
+        say(f"{known['summary']}; results in {store}")
+    for sentence, trace in known["failures"]:
+        say(sentence)
+        if verbose and trace:
+            say(trace)
+    if known["stopped"]:
+        raise click.exceptions.Abort
+    return EXIT_FAILED if known["failures"] else 0
+
+
+def _known(store: str, asked: str) -> dict[str, Any] | None:
+    """Return the answer of the last run, if it was the same question and nothing has changed."""
+    from .experiments import remembered
     from .experiments.store import Store
 
-    checked = read_matrix(matrix, changes)
-    cells = plan_cells(checked, plugins=plugins, only=only)
+    if not os.path.isfile(store):
+        return None
     with Store.open(store) as opened:
-        with _progress(len(cells), quiet) as progress:
-            summary = run_cells(
-                checked,
-                cells,
-                opened,
-                workers=workers,
-                plugins=plugins,
-                retry=retry,
-                cache=cache,
-                progress=progress,
-            )
-        _print_table(table_of(opened, cells), "json" if as_json else "terminal")
-        if not quiet:
-            say(_in_words(summary, store))
-        if summary.n_failed:
-            _say_failures(opened.cells(), cells, verbose)
-    return EXIT_FAILED if summary.n_failed else 0
+        question, witnesses, answer = opened.last_run()
+    if question != asked or not witnesses or not answer or not remembered.unchanged(witnesses):
+        return None
+    return json.loads(answer)
 
 
-@contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Show progress on standard error: a bar on a terminal, a line per cell elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import (
-            Progress as Bar,
-        )
+def _run(
+    matrix: str,
+    store: str,
+    changes: tuple[str, ...],
+    only: tuple[str, ...],
+    plugins: tuple[str, ...],
+    workers: int | None,
+    on: str | None,
+    retry: tuple[str, ...],
+    fresh: bool,
+    cache: str | None,
+    quiet: bool,
+    asked: str,
+) -> dict[str, Any]:
+    """Run a matrix and return what is to be said, which the store keeps for the next time."""
+    from .experiments.isolation import WARM
+    from .experiments.nursery import Nursery
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("running", total=total)
-            yield lambda now: bar.update(task, completed=now.done, description=_which(now.cell))
-    else:
-        width = len(str(total))
-        yield lambda now: say(f"[{now.done:{width}}/{total}] {now.status:7} {_which(now.cell)}")
+    # It imports what cells need while the same is imported here to plan them.
+    nursery = Nursery([WARM])
+    try:
+        from . import api
+        from .experiments.matrix import read_matrix
+        from .experiments.planning import plan_cells
+        from .experiments.runner import run_cells
+        from .experiments.store import Store
 
-
-def _which(cell: PlannedCell) -> str:
-    return f"{cell.data.title} {cell.title} {cell.data.folds[cell.fold].name} seed {cell.seed}"
-
-
-def _in_words(summary: RunSummary, store: str) -> str:
-    skipped = f", {summary.n_skipped} skipped" if summary.n_skipped else ""
-    return (
-        f"{summary.n_cells} cells: {summary.n_stored} were stored, {summary.n_run} run now, "
-        f"{summary.n_failed} failed{skipped}; results in {store}"
-    )
-
-
-def _say_failures(stored: pd.DataFrame, cells: list[PlannedCell], verbose: bool) -> None:
-    rows = stored[(stored["status"] == "failed") & stored["key"].isin([cell.key for cell in cells])]
-    for row in rows.to_dict("records"):
-        what = f"{row['error']}: {row['message']}" if row["error"] else row["message"]
-        where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
-        say(f"failed ({row['kind']}): {where} seed {row['seed']}: {what}")
-        if verbose and row["traceback"]:
-            say(row["traceback"])
+        begun = time.time_ns()
+        checked = read_matrix(matrix, changes)
+        cells = plan_cells(checked, plugins=plugins, only=only)
+        with Store.open(store) as opened:
+            with show_progress(len(cells), quiet) as progress:
+                summary = run_cells(
+                    checked,
+                    cells,
+                    opened,
+                    workers=workers,
+                    plugins=plugins,
+                    retry=retry,
+                    fresh=fresh,
+                    on=on,
+                    cache=cache,
+                    nursery=nursery,
+                    progress=progress,
+                )
+            return api.answer(opened, matrix, cells, summary, asked, plugins, begun)
+    finally:
+        nursery.close()
 
 
 def _print_table(table: pd.DataFrame, form: str) -> None:
     from .reports import tables
 
     if form == "terminal":
-        console().print(tables.terminal(table))
+        _print_layout(tables.layout(table))
     else:
         click.echo(tables.render(table, form), nl=False)
+
+
+def _print_layout(parts: list[dict[str, Any]]) -> None:
+    from .reports.terminal import Tables
+
+    console().print(Tables(parts))
 
 
 @cli.command()
@@ -200,6 +229,15 @@ def _print_table(table: pd.DataFrame, form: str) -> None:
 @set_option("matrix")
 @_only_option
 @plugin_option
+@click.option(
+    "-j", "--workers", type=click.IntRange(min=1), help="Cells at a time, for the time that is left."
+)
+@click.option(
+    "--why",
+    metavar="CELL",
+    help="Say why a cell is to run, what has changed since its like was stored: a key, or KEY=VALUE,... as for "
+    "--only.",
+)
 @json_option
 def plan(
     matrix: str,
@@ -207,12 +245,18 @@ def plan(
     changes: tuple[str, ...],
     only: tuple[str, ...],
     plugins: tuple[str, ...],
+    workers: int | None,
+    why: str | None,
     as_json: bool,
 ) -> None:
     """Show the cells of MATRIX and which of them are stored, without running any."""
     from . import api
 
-    cells = api.plan(matrix, store=store, changes=changes, only=only, plugins=plugins)
+    if why is not None:
+        said = api.why(why, matrix, store=store, changes=changes, only=only, plugins=plugins)
+        click.echo(json.dumps(said, indent=1) if as_json else _reasons(said))
+        return
+    cells = api.plan(matrix, store=store, changes=changes, only=only, plugins=plugins, workers=workers)
     if as_json:
         click.echo(cells.to_json(orient="records", indent=1))
         return
@@ -221,7 +265,14 @@ def plan(
         ["data set", "split", "attempt", "status", "cells"], list(counts.itertuples(index=False, name=None))
     )
     waiting = int((cells["status"] == "to run").sum())
-    say(f"{len(cells)} cells, {waiting} to run")
+    seconds, size = cells.attrs["seconds"], cells.attrs["bytes"]
+    left = "" if seconds is None or not waiting else f", about {duration(seconds)}"
+    room = "" if size is None or not waiting else f" and {size / 2**20:.2g} MiB of disk"
+    say(f"{len(cells)} cells, {waiting} to run{left}{room}")
+
+
+def _reasons(said: dict[str, list[str]]) -> str:
+    return "\n".join("\n  ".join([cell, *found]) for cell, found in said.items())
 
 
 @cli.command()
@@ -236,6 +287,16 @@ def plan(
 )
 def show(path: str | None, store: str, form: str) -> None:
     """Print the comparison table of a store."""
+    from .experiments import remembered
+    from .experiments.store import Store
+
+    if form == "terminal":
+        with Store.open(path or store, must_exist=True) as opened:
+            _, witnesses, answer = opened.last_run()
+        if witnesses and answer and remembered.unchanged(witnesses, data=False):
+            _print_layout(json.loads(answer)["show"])
+            return
+
     from . import api
 
     table = api.table(path or store)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
+
+    from .experiments.planning import PlannedCell
+    from .experiments.runner import Progress
 
 
 def say(message: str) -> None:
@@ -82,3 +87,84 @@ def print_rows(header: list[str], rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console().print(table)
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people say them: ``40 s``, ``12 min``, ``3 h 20 min``.
+
+    Examples
+    --------
+    >>> duration(7.2), duration(725), duration(12_000), duration(200_000)
+    ('7 s', '12 min', '3 h 20 min', '2 d 8 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+@contextmanager
+def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Show progress on standard error: a live view on a terminal, a line per cell elsewhere."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.live import Live
+
+        view = _View(total)
+        with Live(
+            console=Console(stderr=True), transient=True, get_renderable=view.render, refresh_per_second=4
+        ):
+            yield view.hear
+    else:
+        width = len(str(total))
+
+        def tell(now: Progress) -> None:
+            if now.status != "running":
+                say(f"[{now.done:{width}}/{now.total}] {now.status:7} {_which(now.cell)}")
+
+        yield tell
+
+
+class _View:
+    """Cells done, running and failed, and the time that is left."""
+
+    def __init__(self, total: int) -> None:
+        self._running: dict[str, tuple[str, float]] = {}
+        self._done, self._failed, self._total = 0, 0, total
+        self._left: float | None = None
+        self._heard = time.monotonic()
+
+    def hear(self, now: Progress) -> None:
+        if now.status == "running":
+            self._running[now.cell.key] = _which(now.cell), time.monotonic()
+        else:
+            self._running.pop(now.cell.key, None)
+        self._done, self._failed, self._total = now.done, now.failed, now.total
+        self._left, self._heard = now.seconds_left, time.monotonic()
+
+    def render(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        now = time.monotonic()
+        left = ""
+        if self._left is not None:
+            left = f", about {duration(max(0.0, self._left - (now - self._heard)))} left"
+        failed = f", {self._failed} failed" if self._failed else ""
+        head = Text(f"{self._done} of {self._total} cells done{failed}, {len(self._running)} running{left}")
+        lines = [
+            Text(f"  {duration(now - since):>7}  {which}", style="dim")
+            for which, since in list(self._running.values())
+        ]
+        return Group(head, ProgressBar(total=max(1, self._total), completed=self._done, width=60), *lines)
+
+
+def _which(cell: PlannedCell) -> str:
+    return f"{cell.data.title} {cell.title} {cell.sides.name} seed {cell.seed}"

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from actionbench.experiments.cell import Outcome
-from actionbench.experiments.isolation import Task, run_isolated
+from actionbench.experiments.isolation import Ceilings, Task, run_isolated
 
 # The functions live in a module of their own, so that the other process can import them.
 CALLS = """
@@ -69,7 +69,11 @@ def calls(tmp_path, monkeypatch):
 
 
 def run(*tasks, **options):
-    return {task.key: ending for task, ending in run_isolated(tasks, **options)}
+    workers = options.pop("workers", 1)
+    return {
+        task.key: ending
+        for task, ending in run_isolated(tasks, workers=workers, ceilings=Ceilings(**options))
+    }
 
 
 def test_outcomes_come_back_from_other_processes(calls):
@@ -107,7 +111,7 @@ def test_limits_hold(calls):
     assert (late.kind, late.message) == ("timeout", "took longer than the limit of 0.5 s")
     large = run(Task("large", calls.grow, (1500,)), memory_bytes=2**30)["large"]
     assert (large.kind, large.message) == ("memory", "used more than the limit of 1024 MiB of memory")
-    assert large.peak_memory_bytes > 2**30
+    assert large.tree_memory_bytes > 2**30
 
 
 def gone(pid, seconds=10.0):

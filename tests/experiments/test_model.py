@@ -16,7 +16,7 @@ from actionbench.experiments import model as models
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.model import fit_model, load_model, measuring_command, model_matrix
-from actionbench.experiments.runner import plan_cells
+from actionbench.experiments.planning import plan_cells
 from actionbench.features.clip import Clips
 from actionbench.features.video import read_video
 
@@ -235,7 +235,7 @@ def test_an_attempt_of_a_plugin_needs_it_wherever_it_lies(tmp_path, plugin):
     Path(moved).write_text(PLUGIN.replace("1 + np", "2 + np"))
     sys.modules.pop(type(again.attempt).__module__)
     models.provenance._reached.cache_clear()
-    models.provenance._fingerprint.cache_clear()
+    models.provenance._parts.cache_clear()
     (warning,) = load_model(tmp_path / "model", plugins=[moved]).warnings
     assert "fitted with other code (of the same versions)" in warning
 

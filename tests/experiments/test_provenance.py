@@ -49,7 +49,7 @@ def plugin(tmp_path, monkeypatch):
 
 
 def fingerprint(plugin):
-    provenance._fingerprint.cache_clear()
+    provenance._parts.cache_clear()
     return provenance.code_fingerprint(load_plugin(plugin / "key_main.py").Keyed)
 
 
@@ -82,7 +82,7 @@ def test_the_instruction_set_counts_where_kernels_run(monkeypatch):
     from actionbench.models import kernels
 
     def both():
-        provenance._fingerprint.cache_clear()
+        provenance._parts.cache_clear()
         return provenance.code_fingerprint(ConvNet3d), provenance.code_fingerprint(Chance)
 
     before = both()

@@ -12,7 +12,8 @@ from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginE
 from actionbench.experiments import provenance
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.runner import default_workers, plan_cells, run_cells, user_cache
+from actionbench.experiments.planning import plan_cells
+from actionbench.experiments.runner import default_workers, run_cells, user_cache
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.experiments.store import Store
 
@@ -227,7 +228,7 @@ def test_a_fusion_is_computed_again_when_a_member_changes(plugin, tmp_path):
     member.write_text("from actionbench.baselines.chance import Chance\nclass Coin(Chance): pass\n")
 
     def keys():
-        provenance._fingerprint.cache_clear()
+        provenance._parts.cache_clear()
         checked = matrix(fusion("coin + chance"), {"name": "chance"})
         return {cell.entry.name: cell.key for cell in plan_cells(checked, plugins=[plugin, member])}
 
@@ -363,13 +364,13 @@ def test_the_same_predictions_with_any_number_of_threads(tmp_path):
     assert predictions(tmp_path / "1.sqlite") == predictions(tmp_path / "2.sqlite")
 
 
-def test_order_goes_through_the_attempts_within_a_fold(plugin):
+def test_order_goes_through_the_attempts_within_a_fold_from_another_one_in_each(plugin):
     cells = plan_cells(matrix({"name": "nearest"}, {"name": "chance"}), plugins=[plugin])
     assert [(cell.fold, cell.title) for cell in cells[:4]] == [
         (0, "nearest"),
         (0, "chance"),
-        (1, "nearest"),
         (1, "chance"),
+        (1, "nearest"),
     ]
 
 

@@ -16,7 +16,8 @@ from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports import tables
 from actionbench.reports.statistics import bootstrap_interval
-from actionbench.reports.tables import comparison_table, render, terminal
+from actionbench.reports.tables import comparison_table, layout, render
+from actionbench.reports.terminal import Tables
 
 FIRST = (
     "dataset,split,attempt,family,accuracy,accuracy_low,accuracy_high,macro_f1,n_clips,n_groups,n_folds,n_cells,"
@@ -131,7 +132,7 @@ def test_warnings_stand_in_every_format(bench, facts, sentence, format):
 
 def shown(table, width=100):
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(terminal(table))
+    console.print(Tables(layout(table)))
     return console.file.getvalue()
 
 

@@ -1,0 +1,312 @@
+"""A process that has loaded what cells need, and forks one process for each of them.
+
+It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import NoReturn
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+# How long what a killed process has left behind may take to be gone, in seconds.
+_PATIENCE = 5.0
+
+# The exit code of a cell that has run to its end and has no children left, so that nobody needs to look for any.
+_CLEAN = 86
+
+# From <linux/prctl.h>.
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+_SERVE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; serve(int(sys.argv[2]))"
+
+
+class NurseryDied(Exception):
+    """The nursery has ended by itself, and every process of it with it."""
+
+
+class Nursery:
+    """The nursery, seen from the program that starts it.
+
+    Parameters
+    ----------
+    preload : iterable of str
+        Modules that are imported once, before processes are forked; one that cannot be imported is left out.
+
+    Notes
+    -----
+    Not to be shared between threads.
+    """
+
+    def __init__(self, preload: Iterable[str] = ()) -> None:
+        self._start()
+        self.preload(preload)
+
+    def _start(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._words, self._ended = b"", list[tuple[int, int]]()
+        self._modules: set[str] = set()
+        command = [sys.executable, "-c", _SERVE.format(module=__name__), json.dumps(sys.path)]
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        with theirs:
+            # A session of its own: an interrupt of the terminal is for the program, which decides what ends.
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def revive(self, preload: Iterable[str] = ()) -> None:
+        """Begin again, with no process left."""
+        self.close()
+        self._start()
+        self.preload(preload)
+
+    def preload(self, modules: Iterable[str]) -> None:
+        """Import further modules before the next process is forked."""
+        names = sorted(set(modules) - self._modules)
+        self._modules.update(names)
+        if names:
+            self._say(f"import {' '.join(names)}\n".encode())
+
+    def fork(self, channel: socket.socket, output: int) -> int:
+        """Start a process that runs `isolation.inside` and return its number.
+
+        Parameters
+        ----------
+        channel : socket
+            What the process is given to talk through.
+        output : int
+            File descriptor that becomes its standard output and standard error.
+        """
+        try:
+            socket.send_fds(self._control, [b"fork\n"], [channel.fileno(), output])
+        except OSError as error:
+            raise NurseryDied from error
+        while True:
+            word, *numbers = self._line().split()
+            if word == "forked":
+                return int(numbers[0])
+            self._ended.append((int(numbers[0]), int(numbers[1])))
+
+    def terminate(self, pid: int) -> None:
+        """Ask a process and its group to end."""
+        self._say(f"terminate {pid}\n".encode())
+
+    def kill(self, pid: int) -> None:
+        """End a process and all that it started."""
+        self._say(f"kill {pid}\n".encode())
+
+    def ended(self) -> list[tuple[int, int]]:
+        """Return the processes that have ended since last asked, with their exit codes, negative for a signal."""
+        while not self._ended and self._has_words():
+            _, pid, code = self._line().split()
+            self._ended.append((int(pid), int(code)))
+        ended, self._ended = self._ended, []
+        return ended
+
+    def fileno(self) -> int:
+        """Return what to wait for: it can be read when a process has ended."""
+        return self._control.fileno()
+
+    def close(self) -> None:
+        """End the nursery and all processes of it."""
+        self._control.close()
+        self._process.wait()
+
+    def _has_words(self) -> bool:
+        if b"\n" in self._words:
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def _line(self) -> str:
+        while b"\n" not in self._words:
+            more = b""
+            with suppress(OSError):
+                more = self._control.recv(4096)
+            if not more:
+                raise NurseryDied
+            self._words += more
+        line, _, self._words = self._words.partition(b"\n")
+        return line.decode()
+
+    def _say(self, words: bytes) -> None:
+        # Whoever waits for an answer learns that there is none.
+        with suppress(OSError):
+            self._control.sendall(words)
+
+
+def serve(control_fd: int) -> NoReturn:
+    """Fork processes as they are asked for, until nobody can ask any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    wake, woken = os.pipe()
+    for end in (wake, woken):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    with socket.socket(fileno=control_fd) as control, suppress(ConnectionError):
+        _serve(control, wake, woken)
+    _end_all(set())
+    os._exit(0)
+
+
+def _serve(control: socket.socket, wake: int, woken: int) -> None:
+    from . import isolation
+
+    cells: set[int] = set()
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    selector.register(wake, selectors.EVENT_READ)
+    words, handles = b"", list[int]()
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is control:
+                more, received, *_ = socket.recv_fds(control, 65536, 2)
+                if not more:
+                    return
+                words, handles = words + more, handles + received
+            else:
+                with suppress(BlockingIOError):
+                    os.read(wake, 4096)
+        while b"\n" in words:
+            line, _, words = words.partition(b"\n")
+            command, *arguments = line.decode().split()
+            if command == "import":
+                _import(arguments)
+            elif command == "fork":
+                channel, output = handles
+                handles = []
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    selector.close()
+                    control.close()
+                    for end in (wake, woken):
+                        os.close(end)
+                    _become(isolation.inside, channel, output)
+                os.close(channel)
+                os.close(output)
+                cells.add(pid)
+                control.sendall(f"forked {pid}\n".encode())
+            elif (pid := int(arguments[0])) in cells:
+                if command == "kill":
+                    _kill_tree(pid)
+                else:
+                    # Before the process leads a group there is no such group.
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.killpg(pid, signal.SIGTERM)
+        for pid, code in _reap():
+            if pid in cells:
+                cells.discard(pid)
+                if code != _CLEAN:
+                    _end_all(cells)
+                control.sendall(f"ended {pid} {code}\n".encode())
+
+
+def _become(inside: Callable[[socket.socket], None], channel: int, output: int) -> NoReturn:
+    """Make the forked process one of its own and run it."""
+    code = 1
+    try:
+        nursery = os.getppid()
+        os.setsid()
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != nursery:
+            os._exit(code)
+        for number in (signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        with socket.socket(fileno=channel) as talk:
+            inside(talk)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        code = _CLEAN
+    finally:
+        # Threads that a cell has left running, and what libraries do at exit, could keep the process for ever.
+        os._exit(code)
+
+
+def _import(modules: Iterable[str]) -> None:
+    for name in modules:
+        # It fails again, and is then said, in the cell that needs it.
+        with suppress(Exception):
+            importlib.import_module(name)
+    # What is there now is never looked at by a collection, which would copy it into every process.
+    gc.collect()
+    gc.freeze()
+
+
+def _reap() -> Iterator[tuple[int, int]]:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            yield pid, os.waitstatus_to_exitcode(status)
+
+
+def _kill_tree(pid: int) -> None:
+    """Kill a process and its descendants; what slips through is adopted and found by `_end_all`."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    for member in (*_descendants(pid), pid):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(member, signal.SIGKILL)
+
+
+def _end_all(spared: set[int]) -> None:
+    """End all children but some: what ended cells have left behind."""
+    patience = time.monotonic() + _PATIENCE
+    while orphans := _children(os.getpid()) - spared:
+        for pid in orphans:
+            _kill_tree(pid)
+        for pid in orphans:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > patience:
+            return
+        time.sleep(0.001)
+
+
+def _children(pid: int) -> set[int]:
+    import psutil
+
+    with suppress(psutil.Error):
+        return {child.pid for child in psutil.Process(pid).children()}
+    return set()
+
+
+def _descendants(pid: int) -> list[int]:
+    found, waiting = list[int](), [pid]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

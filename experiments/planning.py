@@ -1,0 +1,299 @@
+"""From a matrix to its cells."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError
+
+from ..baselines.base import Attempt
+from ..baselines.registry import attempt_registry, naming
+from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
+from . import provenance
+from .cell import Outcome
+from .datasets.base import Dataset
+from .datasets.registry import dataset_registry, make_dataset, option_names
+from .matrix import AttemptEntry, DatasetEntry, Matrix
+from .splits import Fold, with_fewer_groups
+from .store import CellRecord
+from .tuning import tune
+
+_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
+
+
+def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
+    """Make an attempt from its parameters in a matrix.
+
+    Raises
+    ------
+    MatrixError
+        If a parameter is unknown or, where the attempt declares it, of a wrong kind.
+    """
+    known = option_names(cls)
+    for key in params:
+        if key not in known:
+            raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
+    seeded = {"random_state": seed} if "random_state" in known else {}
+    try:
+        attempt = cls(**params, **seeded)
+        if hasattr(cls, "_parameter_constraints"):
+            attempt._validate_params()
+    except (InvalidParameterError, TypeError) as error:
+        raise MatrixError(f"attempt {name!r}: {error}") from error
+    return attempt
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedDataset:
+    """A data set of the matrix, read and divided."""
+
+    entry: DatasetEntry
+    dataset: Dataset
+    folds: list[Fold]
+    fingerprint: str
+    table_fingerprint: str
+    #: What may change it, None where that is not known.
+    files: list[Path] | None
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return self.entry.title or self.entry.name
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every table made from it must say."""
+        return [*self.dataset.warnings, *filter(None, [self.entry.split.warning])]
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedCell:
+    """A cell of the matrix, before it runs."""
+
+    key: str
+    code: str
+    data: PlannedDataset
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    train_groups: int | None
+    #: What is learned from and tested on; `fold` is its number.
+    sides: Fold
+    skip: str | None
+    #: Classes and functions whose code decides, and the files that parameters name.
+    deciding: tuple[Any, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        """The name of the attempt in tables."""
+        return self.entry.label(self.params, self.train_groups)
+
+    def axes(self) -> dict[str, list[str]]:
+        """Return what ``--only`` may ask for, and the words by which this cell answers."""
+        return {
+            "attempt": [self.entry.name, self.title],
+            "dataset": [self.data.entry.name, self.data.title],
+            "family": [self.cls.family],
+            "fold": [str(self.fold), self.sides.name],
+            "seed": [str(self.seed)],
+            "split": [self.data.entry.split.name, self.data.entry.split.label()],
+            "train_groups": [str(self.train_groups or "all")],
+        }
+
+    def record(self, dataset_id: int) -> CellRecord:
+        """Return the row of this cell, without a result."""
+        return CellRecord(
+            key=self.key,
+            dataset_id=dataset_id,
+            attempt=self.title,
+            family=self.cls.family,
+            params=self.params,
+            seed=self.seed,
+            fold=self.fold,
+            fold_name=self.sides.name,
+            code=self.code,
+            n_train=len(self.sides.train),
+            n_test=len(self.sides.test),
+            n_train_groups=len(np.unique(self.data.dataset.groups[self.sides.train])),
+            sides=self.sides.fingerprint(),
+            base=self.entry.label(self.params),
+        )
+
+
+def plan_cells(
+    matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()
+) -> list[PlannedCell]:
+    """Return the cells of a matrix in the order in which they run.
+
+    Data sets are read and divided, attempts are made once, so that whatever is wrong is said before a cell runs.
+    The order goes through the attempts within each fold, from another one in each, so that a drift of the machine
+    favours none.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What to run.
+    plugins : iterable of path
+        Python files with further attempts and data sets.
+    only : iterable of str
+        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
+        may hold ``*`` and ``?``.
+
+    Raises
+    ------
+    ActionbenchError
+        If anything in the matrix does not fit together.
+    """
+    plugins = list(plugins)
+    wanted = _parse_only(only)
+    attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
+    classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
+    for entry in matrix.attempts:
+        for point in _points(entry, classes[entry.name]):
+            make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
+    data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
+    with naming(attempts):
+        cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
+    chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
+    if not chosen:
+        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
+    return chosen
+
+
+def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
+    dataset = make_dataset(cls, entry.name, entry.options)
+    try:
+        folds = entry.split.folds(dataset)
+        fingerprint = data_fingerprint(dataset)
+    except ActionbenchError as error:
+        raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
+    except OSError as error:
+        raise DataError(f"data set {entry.name!r}: {error}") from error
+    return PlannedDataset(entry, dataset, folds, fingerprint, table_fingerprint(dataset), dataset.files())
+
+
+def data_fingerprint(dataset: Dataset) -> str:
+    """Return a hash of clips, labels and groups."""
+    digest = hashlib.sha256(table_fingerprint(dataset).encode())
+    digest.update(dataset.clips.fingerprint.encode())
+    return digest.hexdigest()
+
+
+def table_fingerprint(dataset: Dataset) -> str:
+    """Return a hash of names, labels and groups."""
+    rows = dataset.table[["clip", "label", "group"]].to_numpy().tolist()
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _cells_of(
+    data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
+) -> Iterator[PlannedCell]:
+    points = []
+    for entry in matrix.attempts:
+        cls = classes[entry.name]
+        for point in _points(entry, cls):
+            attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
+            used = ask(attempt.uses, entry.name)
+            deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
+            code = provenance.code_fingerprint(*deciding)
+            skip = ask(attempt.skip, entry.name, data.dataset)
+            files = tuple(ask(attempt.files, entry.name))
+            hashes = _file_fingerprints(files, entry.name)
+            points.append((entry, cls, code, deciding, point, files, hashes, skip))
+    places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
+    for turn, (seed, (number, fold), n_groups) in enumerate(places):
+        train_groups, sides = None, fold
+        if n_groups != "all":
+            train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
+        turned = turn % len(points)
+        fold_fingerprint = sides.fingerprint()
+        for entry, cls, code, deciding, point, files, hashes, skip in points[turned:] + points[:turned]:
+            parts = (
+                cls.__qualname__,
+                code,
+                data.fingerprint,
+                fold_fingerprint,
+                sorted(point.items()),
+                seed,
+                *hashes,
+                *([entry.tune.model_dump()] if entry.tune else []),
+            )
+            # Where all groups are wanted by their number, the cell is another row of the table.
+            parts = (*parts, train_groups) if train_groups else parts
+            key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+            yield PlannedCell(
+                key, code, data, entry, cls, point, seed, number, train_groups, sides, skip, deciding, files
+            )
+
+
+def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
+    if entry.controls and not cls.controls:
+        raise MatrixError(f"attempt {entry.name!r} has no controls; take controls = true away")
+    return entry.points(cls.controls if entry.controls else ())
+
+
+def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
+    sides = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
+    data.entry.split.check(sides, data.dataset)
+    return sides
+
+
+def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
+    """Call a method of an attempt, whose failure, of whatever kind, is said in one sentence that has its name."""
+    try:
+        return method(*args)
+    except ActionbenchError as error:
+        raise type(error)(f"attempt {name!r}: {error}") from error
+    except Exception as error:  # a plug-in may fail in any way
+        raise PluginError(
+            f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
+    """Return a hash of each file that the parameters of an attempt name."""
+    try:
+        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files]
+    except OSError as error:
+        raise MatrixError(
+            f"attempt {name!r}: {error.filename}: the file cannot be read ({error.strerror})"
+        ) from error
+
+
+def _parse_only(only: Iterable[str]) -> dict[str, list[str]]:
+    wanted: dict[str, list[str]] = {}
+    for condition in (part for text in only for part in text.split(",")):
+        key, equals, word = (piece.strip() for piece in condition.partition("="))
+        if not (equals and word):
+            raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
+        if key not in _ONLY_KEYS:
+            raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
+        wanted.setdefault(key, []).append(word)
+    return wanted
+
+
+def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
+    axes = cell.axes()
+    return all(
+        any(fnmatch.fnmatchcase(name, word) or name == word for name in axes[key] for word in words)
+        for key, words in wanted.items()
+    )
+
+
+def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
+    said = []
+    for key in wanted:
+        names = list(dict.fromkeys(cell.axes()[key][-1] for cell in cells))
+        said.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
+    return "; ".join(said)
