@@ -79,7 +79,7 @@ def _run(
     from distributed import as_completed
 
     running: dict[str, Task] = {}
-    completed = as_completed()
+    completed = as_completed(loop=client.loop)
     while True:
         places = max(1, sum(client.nthreads().values()))
         while len(running) < places and not stopping() and (task := next(tasks, None)) is not None:
