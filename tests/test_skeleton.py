@@ -1,4 +1,6 @@
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -10,6 +12,8 @@ import pytest
 from actionbench import ActionbenchError, new_attempt
 from actionbench.baselines.registry import attempt_registry
 from actionbench.experiments.matrix import read_matrix
+
+OFFLINE = ("--no-deps", "--no-build-isolation")
 
 
 def test_what_is_written(tmp_path):
@@ -85,24 +89,30 @@ def fresh(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_is_installed_tested_checked_and_seen_in_a_table(tmp_path, fresh):
+def test_the_five_commands_of_the_document(tmp_path, fresh):
     (folder := tmp_path / "work").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    text = (Path(__file__).parents[1] / "docs/plugins.md").read_text(encoding="utf-8")
+    commands = re.search(r"```sh\n(.*?)```", text, flags=re.DOTALL)[1].splitlines()
+    assert len(commands) == 5
 
-    def call(*words):
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    def call(line):
+        program, *words = shlex.split(line)
+        # What a registry is needed for is there already.
+        pip = [sys.executable, "-m", "pip", "--python", fresh]
+        command = [fresh, "-m", program, *words] if program != "pip" else [*pip, *words, *OFFLINE]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    call(fresh, "-m", "actionbench", "new", "attempt", "my-attempt")
-    install = [sys.executable, "-m", "pip", "--python", fresh, "install", "--no-deps", "--no-build-isolation"]
-    call(*install, "./my-attempt")
-    assert " 2 skipped" in call(fresh, "-m", "pytest", "-q", "my-attempt")
-    assert "passed  saved" in call(fresh, "-m", "actionbench", "check", "my-attempt")
-    table = call(fresh, "-m", "actionbench", "run", "my-attempt/compare.toml")
+    _, _, tested, checked, table = [call(line) for line in commands]
+    assert " 2 skipped" in tested
+    assert "passed  saved" in checked
     assert {line.split()[0] for line in table.splitlines() if "[" in line} >= {
         "my-attempt",
         "rules",
         "chance",
     }
-    assert "my-attempt 0.1.0" in call(fresh, "-m", "actionbench", "list", "attempts")
+    assert "my-attempt 0.1.0" in call("actionbench list attempts")
