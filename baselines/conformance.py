@@ -126,6 +126,7 @@ class Trial:
         self.mebibytes = mebibytes
         #: Whether it hung or died in a process of its own, so that it should not be tried in this one.
         self.ended = False
+        self._unfit = False
 
     def make(self, **params: Any) -> Attempt:
         """Return a new attempt, not fitted."""
@@ -139,7 +140,12 @@ class Trial:
     @cached_property
     def fitted(self) -> Attempt:
         """The attempt, fitted on `examples`; must not be fitted again."""
-        return self.make().fit(*examples())
+        if self._unfit:
+            raise _Inapplicable("not tried, as fit fails")
+        self._unfit = True
+        attempt = self.make().fit(*examples())
+        self._unfit = False
+        return attempt
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
