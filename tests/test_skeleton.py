@@ -39,8 +39,8 @@ def test_what_is_written(tmp_path):
 
 def test_an_empty_folder_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine").mkdir()
-    assert Path("mine/pyproject.toml") in new_attempt("mine")
+    Path("first-try").mkdir()
+    assert Path("first-try/pyproject.toml") in new_attempt("first-try")
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_folder_that_is_in_use(tmp_path):
     (tmp_path / "full/a.txt").write_text("mine")
     for folder in (tmp_path / "full", tmp_path / "full/a.txt"):
         with pytest.raises(ActionbenchError, match="is there already; the folder must be empty or not exist"):
-            new_attempt("mine", folder)
+            new_attempt("first-try", folder)
     with pytest.raises(ActionbenchError, match="the package cannot be written there"):
-        new_attempt("mine", tmp_path / "full/a.txt/below")
+        new_attempt("first-try", tmp_path / "full/a.txt/below")
     assert [file.name for file in tmp_path.rglob("*")] == ["full", "a.txt"]
 
 
