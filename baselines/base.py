@@ -85,7 +85,8 @@ class Attempt(ClassifierMixin, BaseEstimator, ABC):
 
     def predict(self, clips: Clips) -> np.ndarray:
         """Return the most probable label of each clip, shape (n_clips,)."""
-        return self.classes_[np.argmax(self.predict_proba(clips), axis=1)]
+        best = np.argmax(self.predict_proba(clips), axis=1)
+        return self.classes_[best]
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying for each parameter; none by default."""

@@ -82,6 +82,11 @@ class TwoStream(ConvNet3d):
         """Return the mean of the streams' probabilities."""
         return np.mean([stream.predict_proba(clips) for stream in self._fitted().values()], axis=0)
 
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying; flow is what the other stream sees."""
+        space = super().search_space()
+        return space | {"input": [name for name in space["input"] if name != "flow"]}
+
     def count(self) -> dict[str, int]:
         """Return the number of parameters, of operations for one clip and of epochs of both nets."""
         counts = [stream.count() for stream in self._fitted().values()]

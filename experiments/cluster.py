@@ -162,6 +162,8 @@ def _client(where: str, workers: int, ceilings: Ceilings) -> Iterator[Client]:
 
 
 def _slurm(ceilings: Ceilings) -> Any:
+    import dask
+
     try:
         from dask_jobqueue.slurm import SLURMCluster
     except ImportError as error:
@@ -171,9 +173,9 @@ def _slurm(ceilings: Ceilings) -> Any:
     asked: dict[str, Any] = {"processes": 1, "cores": ceilings.threads}
     if ceilings.memory_bytes is not None:
         asked["memory"] = f"{ceilings.memory_bytes} B"
-    try:
-        return SLURMCluster(**asked)
-    except (ValueError, TypeError) as error:
+    elif dask.config.get("jobqueue.slurm.memory", None) is None:
         raise ActionbenchError(
-            f"--on slurm: {error}; set it below jobqueue.slurm in the configuration of dask"
-        ) from error
+            "--on slurm: the memory of a job is not known; set limits.memory in the matrix, or jobqueue.slurm.memory "
+            "in the configuration of dask"
+        )
+    return SLURMCluster(**asked)

@@ -100,7 +100,15 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/nets.md", "docs/rules.md", "docs/structure.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/guide.md",
+        "docs/nets.md",
+        "docs/plugins.md",
+        "docs/rules.md",
+        "docs/structure.md",
+    ],
 )
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -128,6 +136,22 @@ def test_a_list_of_rules_is_exported_edited_and_run(tmp_path):
     n_rules = 1 + sum(not line.startswith("#") for line in text.splitlines())
     assert f"mine: {n_rules} rules, " in shown
     assert "rules-hand: 6 rules, 8 conditions, 4 quantities" in shown
+
+
+def test_the_page_of_plug_ins_knows_every_check():
+    from actionbench.baselines.conformance import CHECKS
+
+    lines = (ROOT / "docs/plugins.md").read_text(encoding="utf-8").splitlines()
+    for check in CHECKS.values():
+        demand = check.demand.replace("``", "`")
+        assert f"| `{check.name}` | {demand} | {'yes' if check.may_refuse else ''} |" in lines
+
+
+def test_python_of_the_page_of_plug_ins(tmp_path):
+    actionbench(tmp_path, "new", "attempt", "my-attempt")
+    code = "\n".join(blocks("docs/plugins.md", "python")) + "\nassert callable(test_conformance)\n"
+    (tmp_path / "my-attempt/src/use.py").write_text(code)
+    subprocess.run([sys.executable, tmp_path / "my-attempt/src/use.py"], check=True)
 
 
 def test_python_of_the_rules_page(tmp_path):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ActionbenchError
 
 if TYPE_CHECKING:
-    from .api import compare, export_onnx, fit, load, plan, predict, report, run, table
+    from .api import check, compare, export_onnx, fit, load, new_attempt, plan, predict, report, run, table
     from .baselines.base import Attempt, Explanation
     from .experiments.datasets.base import Dataset
     from .features.clip import Clip, Clips
@@ -16,7 +16,19 @@ DEFAULT_STORE = "actionbench.sqlite"
 
 # Heavy rooms are entered only when a name of theirs is asked for.
 _HOMES = {
-    ".api": ("compare", "export_onnx", "fit", "load", "plan", "predict", "report", "run", "table"),
+    ".api": (
+        "check",
+        "compare",
+        "export_onnx",
+        "fit",
+        "load",
+        "new_attempt",
+        "plan",
+        "predict",
+        "report",
+        "run",
+        "table",
+    ),
     ".baselines.base": ("Attempt", "Explanation"),
     ".experiments.datasets.base": ("Dataset",),
     ".features.clip": ("Clip", "Clips"),
@@ -30,10 +42,12 @@ __all__ = [
     "Dataset",
     "Explanation",
     "__version__",
+    "check",
     "compare",
     "export_onnx",
     "fit",
     "load",
+    "new_attempt",
     "plan",
     "predict",
     "report",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import pandas as pd
 
 from . import DEFAULT_STORE
 from .baselines._rule_attempt import RuleAttempt
+from .baselines.conformance import MEBIBYTES, SECONDS, Report, check_attempt
 from .baselines.net import NetAttempt
-from .baselines.registry import attempt_registry
+from .baselines.registry import attempt_registry, naming
 from .errors import ActionbenchError, MatrixError, ModelError
 from .experiments.estimate import Estimate
 from .experiments.matrix import read_matrix
@@ -25,6 +26,7 @@ from .experiments.remembered import witnesses
 from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
 from .reports.tables import comparison_table, layout
+from .skeleton import write_attempt
 
 if TYPE_CHECKING:
     from .experiments.datasets.base import Dataset
@@ -440,3 +442,40 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
         )
     loaded.attempt.export(path)
     return Path(path)
+
+
+def new_attempt(name: str, folder: str | Path | None = None) -> list[Path]:
+    """Write a small package with one attempt and return its files; see `skeleton.write_attempt`."""
+    return write_attempt(name, folder)
+
+
+def check(
+    name: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    skip: Mapping[str, str] | None = None,
+    plugins: Iterable[str | Path] = (),
+    seconds: float = SECONDS,
+    mebibytes: float = MEBIBYTES,
+) -> Iterator[Report]:
+    """Put an attempt to the checks that every attempt must pass.
+
+    Parameters
+    ----------
+    name : str
+        The attempt.
+    params, skip, seconds, mebibytes
+        As for `baselines.conformance.check_attempt`.
+    plugins : iterable of path
+        Python files with further attempts.
+
+    Yields
+    ------
+    Report
+        One per check, as it ends.
+    """
+    registry = attempt_registry(plugins)
+    cls = registry.get(name)
+    make_attempt(cls, name, params or {}, seed=0)
+    with naming(registry):
+        yield from check_attempt(cls, params, skip=skip, seconds=seconds, mebibytes=mebibytes)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import DEFAULT_STORE
+from .author_commands import check, new
 from .errors import ActionbenchError
 from .model_commands import export, fit, predict
 from .terminal import (
@@ -469,5 +470,5 @@ def doctor(as_json: bool) -> None:
         print_rows(["", "actionbench"], [(key, in_one_line(value)) for key, value in facts.items()])
 
 
-for command in (fit, predict, export):
+for command in (fit, predict, export, new, check):
     cli.add_command(command)

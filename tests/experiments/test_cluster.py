@@ -129,7 +129,7 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
     [
         ("tcp://127.0.0.1:1", r"--on tcp://127.0.0.1:1: no scheduler answers there"),
         ("moon", r"--on moon: must be dask, slurm or the address of a scheduler"),
-        ("slurm", r"--on slurm: .*set it below jobqueue.slurm"),
+        ("slurm", r"--on slurm: the memory of a job is not known; set limits.memory"),
     ],
 )
 def test_what_cannot_be_reached_is_said(where, says, monkeypatch):

@@ -1,0 +1,99 @@
+"""Small clips that attempts are checked on: easy ones, and ones as odd as they come."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..features.clip import Clip, Clips
+
+__all__ = ["ACTIONS", "Labelled", "blank", "colours", "examples", "mixed", "odd_sizes", "one_frame"]
+
+#: Clips, labels and groups.
+Labelled = tuple[Clips, NDArray[np.str_], NDArray[np.str_]]
+
+#: Three of KTH's, for attempts that are written for these alone; not in the order of the alphabet.
+ACTIONS = ("handwaving", "boxing", "walking")
+
+_N_PEOPLE = 4
+
+
+@lru_cache(maxsize=1)
+def examples() -> Labelled:
+    """Return three actions of four people, one clip each, not sorted by label."""
+    rows = [(action, person) for person in range(_N_PEOPLE) for action in ACTIONS]
+    clips = Clips.of([_clip(_act(action, person)) for action, person in rows])
+    labels = np.array([action for action, _ in rows])
+    groups = np.array([f"person {person}" for _, person in rows])
+    for table in (labels, groups):
+        table.setflags(write=False)
+    return clips, labels, groups
+
+
+def one_frame() -> Clips:
+    """Return clips of one frame."""
+    return Clips.of([_clip(_act(action, 0)[:1]) for action in ("handwaving", "walking")])
+
+
+def odd_sizes() -> Clips:
+    """Return clips of a single pixel, of a line, narrow, wide, and with odd numbers of pixels."""
+    rng = np.random.default_rng(0)
+    shapes = [(8, 1, 1), (8, 1, 40), (9, 37, 3), (7, 5, 61), (9, 33, 47)]
+    return Clips.of([_clip(rng.integers(0, 256, shape)) for shape in shapes])
+
+
+def mixed() -> Clips:
+    """Return clips that differ in size, length and frame rate."""
+    return Clips.of(
+        [
+            _clip(_act("walking", 1, n_frames=24, shape=(48, 64)), fps=50.0),
+            _clip(_act("handwaving", 2, n_frames=9, shape=(36, 80)), fps=12.5),
+            _clip(_act("boxing", 3, n_frames=17, shape=(60, 44)), fps=30000 / 1001),
+        ]
+    )
+
+
+def colours() -> Clips:
+    """Return clips in colour beside a grey one."""
+    grey = _act("walking", 1)
+    tint = np.array([1.0, 0.8, 0.5])
+    return Clips.of([_clip(grey[..., np.newaxis] * tint), _clip(np.stack([grey] * 3, axis=-1)), _clip(grey)])
+
+
+def blank() -> Clips:
+    """Return clips in which nothing is to be seen or nothing moves."""
+    still = np.repeat(_act("walking", 1)[:1], 12, axis=0)
+    return Clips.of([_clip(np.zeros((12, 40, 56))), _clip(np.full((12, 40, 56), 255.0)), _clip(still)])
+
+
+def _clip(frames: NDArray[np.generic], fps: float = 25.0) -> Clip:
+    pixels = frames.astype(np.uint8)
+    # The view that a clip gives is read-only by itself; here what lies behind it is, too.
+    pixels.setflags(write=False)
+    return Clip(pixels, fps)
+
+
+def _act(
+    action: str, person: int, n_frames: int = 18, shape: tuple[int, int] = (40, 56)
+) -> NDArray[np.float64]:
+    """Draw somebody who walks through the picture, boxes or moves an arm; people differ in size and tempo."""
+    rng = np.random.default_rng([17, person])
+    height, width = shape
+    tall, wide, tempo = height * 2 // 5 + person, width // 8 + person % 2, rng.uniform(0.9, 1.1)
+    body, ground = rng.uniform(130, 250, (tall, wide)), rng.uniform(40, 70, shape)
+    frames = np.repeat(ground[np.newaxis], n_frames, axis=0)
+    for time, frame in enumerate(frames):
+        swing = np.sin(0.5 * tempo * time)
+        left = round(3 + 1.6 * tempo * time) if action == "walking" else width // 2 - wide
+        top = height // 4
+        frame[top : top + tall, left : left + wide] = body[:, : max(width - left, 0)]
+        if action == "handwaving":
+            hand = round(height * (0.3 + 0.2 * swing))
+            frame[hand : hand + 4, left + wide : left + 3 * wide] = 235
+        if action == "boxing":
+            reach = round(wide * (1 + swing))
+            frame[top + 4 : top + 8, left + wide : left + wide + reach] = 235
+    noisy = frames + rng.normal(0, 1.5, frames.shape)
+    return np.clip(noisy, 0, 255)

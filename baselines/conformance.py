@@ -1,0 +1,845 @@
+"""What every attempt promises, as checks that anybody's attempt can be put to.
+
+`check_attempt` returns a report per check; `conformance_tests` makes them tests of pytest, in one line of a plug-in::
+
+    test_conformance = conformance_tests(MyAttempt)
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import pickletools
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from ..errors import ActionbenchError, PluginError, did_you_mean
+from ._examples import Labelled, blank, colours, examples, mixed, odd_sizes, one_frame
+from .base import Attempt, Clips
+from .registry import PLUGINS, load_plugin
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Nonconformity",
+    "Report",
+    "Trial",
+    "check_attempt",
+    "conformance_tests",
+    "run_check",
+]
+
+#: Generous for clips as small as those of the checks.
+SECONDS = 60.0
+MEBIBYTES = 2048.0
+
+# A process may take this long to load libraries before its time counts, in seconds.
+_STARTING = 60.0
+
+
+class Nonconformity(AssertionError):
+    """A promise that an attempt does not keep, in one sentence."""
+
+
+class _Inapplicable(Exception):
+    """Why a check does not apply to an attempt."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a check.
+
+    Parameters
+    ----------
+    check : str
+        Its name.
+    outcome : {"passed", "failed", "refused", "skipped"}
+        ``"refused"``: the attempt does not take such clips and says so in a sentence, which is its right.
+    reason : str
+        Why, unless it passed.
+    seconds : float
+        How long it took.
+    error : Exception, optional
+        What was raised where it failed.
+    """
+
+    check: str
+    outcome: Literal["passed", "failed", "refused", "skipped"]
+    reason: str
+    seconds: float
+    error: Exception | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """What fit and predict_proba gave and took in a process of their own."""
+
+    probabilities: NDArray[np.float64]
+    seconds: float
+    mebibytes: float
+
+
+class Trial:
+    """An attempt under examination: makes it, and keeps what several checks look at.
+
+    Parameters
+    ----------
+    cls : type
+        The attempt's class.
+    params : mapping, optional
+        Parameters that it is made with; ``random_state`` is 0 where it has one and none is given.
+    seconds, mebibytes : float
+        What fitting and predicting a dozen tiny clips may take, in a process of its own.
+    """
+
+    def __init__(
+        self,
+        cls: type[Attempt],
+        params: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = SECONDS,
+        mebibytes: float = MEBIBYTES,
+    ) -> None:
+        self.cls = cls
+        self.params = dict(params or {})
+        self.seconds = seconds
+        self.mebibytes = mebibytes
+        #: Whether it hung or died in a process of its own, so that it should not be tried in this one.
+        self.ended = False
+        self._unfit = False
+
+    def make(self, **params: Any) -> Attempt:
+        """Return a new attempt, not fitted."""
+        seeded = {"random_state": 0} if "random_state" in self.names() else {}
+        return self.cls(**seeded | self.params | params)
+
+    def names(self) -> list[str]:
+        """Return the names of its parameters."""
+        return self.cls._get_param_names()
+
+    @cached_property
+    def fitted(self) -> Attempt:
+        """The attempt, fitted on `examples`; must not be fitted again."""
+        if self._unfit:
+            raise _Inapplicable("not tried, as fit fails")
+        self._unfit = True
+        attempt = self.make().fit(*examples())
+        self._unfit = False
+        return attempt
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """What it says of the clips that it learned from."""
+        return self.fitted.predict_proba(examples()[0])
+
+    @cached_property
+    def elsewhere(self) -> _Elsewhere:
+        """The same from another process."""
+        return _in_another_process(self)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise and how it is tried.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    demand : str
+        What is promised, in one sentence.
+    function : callable
+        Takes a `Trial` and raises where the promise is not kept.
+    may_refuse : bool
+        Whether an attempt may answer with an `ActionbenchError` instead.
+    """
+
+    name: str
+    demand: str
+    function: Callable[[Trial], None]
+    may_refuse: bool = False
+
+
+#: All checks by name, in the order in which they run.
+CHECKS: dict[str, Check] = {}
+
+
+def _check(*, may_refuse: bool = False) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
+    def register(function: Callable[[Trial], None]) -> Callable[[Trial], None]:
+        name = function.__name__.removeprefix("check_")
+        demand = " ".join((function.__doc__ or "").split())
+        CHECKS[name] = Check(name, demand, function, may_refuse)
+        return function
+
+    return register
+
+
+def check_attempt(
+    cls: type[Attempt],
+    params: Mapping[str, Any] | None = None,
+    *,
+    skip: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+    mebibytes: float = MEBIBYTES,
+) -> Iterator[Report]:
+    """Put an attempt to all checks.
+
+    Parameters
+    ----------
+    cls : type
+        Its class.
+    params : mapping, optional
+        Parameters that it is made with, such as few epochs.
+    skip : mapping of str to str, optional
+        Checks that do not run, and why.
+    seconds, mebibytes : float
+        What fitting and predicting a dozen tiny clips may take.
+
+    Yields
+    ------
+    Report
+        One per check, as it ends.
+
+    Raises
+    ------
+    PluginError
+        If ``skip`` names a check that is none, or gives no reason.
+    """
+    skip = _reasons(skip)
+    trial = Trial(cls, params, seconds=seconds, mebibytes=mebibytes)
+    return (run_check(trial, check, skip) for check in CHECKS.values())
+
+
+def conformance_tests(
+    cls: type[Attempt],
+    params: Mapping[str, Any] | None = None,
+    *,
+    skip: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+    mebibytes: float = MEBIBYTES,
+) -> Callable[..., None]:
+    """Return a test for pytest, one case per check; parameters are those of `check_attempt`."""
+    import pytest
+
+    skip = _reasons(skip)
+    trial = Trial(cls, params, seconds=seconds, mebibytes=mebibytes)
+
+    @pytest.mark.parametrize("check", list(CHECKS.values()), ids=list(CHECKS))
+    def test(check: Check) -> None:
+        report = run_check(trial, check, skip)
+        if report.error is not None:
+            raise report.error
+        if report.outcome != "passed":
+            pytest.skip(f"{report.outcome}: {report.reason}")
+
+    return test
+
+
+def run_check(trial: Trial, check: Check, skip: Mapping[str, str] | None = None) -> Report:
+    """Put an attempt to one check; parameters are those of `check_attempt`."""
+    started, error = time.perf_counter(), None
+    outcome: Literal["passed", "failed", "refused", "skipped"] = "passed"
+    reason = ""
+    try:
+        if skip and check.name in skip:
+            raise _Inapplicable(skip[check.name])
+        if trial.ended:
+            raise _Inapplicable("not tried, as it did not come to an end in a process of its own")
+        check.function(trial)
+    except _Inapplicable as why:
+        outcome, reason = "skipped", str(why)
+    except Exception as raised:  # an attempt may fail in any way
+        if check.may_refuse and isinstance(raised, ActionbenchError):
+            outcome, reason = "refused", str(raised)
+        else:
+            outcome, reason, error = "failed", _sentence(raised, trial.cls), raised
+    return Report(check.name, outcome, reason, time.perf_counter() - started, error)
+
+
+def _reasons(skip: Mapping[str, str] | None) -> dict[str, str]:
+    for name, reason in (skip or {}).items():
+        if name not in CHECKS:
+            raise PluginError(f"skip: there is no check {name!r}; {did_you_mean(name, CHECKS)}")
+        if not (isinstance(reason, str) and reason.strip()):
+            raise PluginError(f"skip: the check {name!r} needs a reason in words, got {reason!r}")
+    return dict(skip or {})
+
+
+def _sentence(error: Exception, cls: type) -> str:
+    """Return what went wrong, and where in the attempt's file where it was no promise of ours."""
+    if isinstance(error, Nonconformity):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == inspect.getsourcefile(cls)]
+    place = (own or frames)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
+    return f"{type(error).__name__}: {error} ({where})"
+
+
+def _demand(holds: bool | np.bool_, sentence: str) -> None:
+    if not holds:
+        raise Nonconformity(sentence)
+
+
+def _check_probabilities(probabilities: Any, attempt: Attempt, n_clips: int) -> None:
+    expected = (n_clips, len(attempt.classes_))
+    _demand(
+        isinstance(probabilities, np.ndarray) and probabilities.dtype == np.float64,
+        f"predict_proba must return an array of float64, got {getattr(probabilities, 'dtype', type(probabilities))}",
+    )
+    _demand(
+        probabilities.shape == expected,
+        f"predict_proba must return shape {expected} (clips, classes_), got {probabilities.shape}",
+    )
+    _demand(np.isfinite(probabilities).all(), "predict_proba must return finite numbers")
+    sums = probabilities.sum(axis=1)
+    _demand(
+        (probabilities >= 0).all() and np.allclose(sums, 1, atol=1e-6),
+        f"rows of predict_proba must be positive and sum to 1, got sums of {sums} and a least value of "
+        f"{probabilities.min(initial=0)}",
+    )
+
+
+def _predict(attempt: Attempt, clips: Clips) -> NDArray[np.float64]:
+    probabilities = attempt.predict_proba(clips)
+    _check_probabilities(probabilities, attempt, len(clips))
+    return probabilities
+
+
+def _check_same(first: NDArray[np.float64], second: NDArray[np.float64], when: str) -> None:
+    _demand(
+        first.shape == second.shape and np.array_equal(first, second),
+        f"probabilities must be the same, bit by bit, {when}; they differ by up to {_largest(first, second)}",
+    )
+
+
+def _largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
+    return f"{np.abs(first - second).max():.2g}" if first.shape == second.shape else "their shape"
+
+
+@_check()
+def check_declarations(trial: Trial) -> None:
+    """Declare a word as ``family``, and ``controls``, ``uses()`` and ``files()`` as they should be."""
+    cls = trial.cls
+    _demand(isinstance(getattr(cls, "family", None), str), "the class must have an attribute family, a word")
+    words = isinstance(cls.controls, tuple) and all(isinstance(word, str) for word in cls.controls)
+    _demand(words, f"controls must be a tuple of words, got {cls.controls!r}")
+    _demand(
+        not cls.controls or "control" in trial.names(),
+        "a class with controls must have a parameter named control",
+    )
+    attempt = trial.make()
+    used = attempt.uses()
+    _demand(
+        all(inspect.isclass(one) and issubclass(one, Attempt) for one in used),
+        f"uses() must return classes of attempts, got {used!r}",
+    )
+    files = attempt.files()
+    _demand(all(isinstance(file, Path) for file in files), f"files() must return paths, got {files!r}")
+
+
+@_check()
+def check_constructor(trial: Trial) -> None:
+    """Name parameters with defaults in the constructor, and only store them there, unchecked and unchanged."""
+    for parameter in list(inspect.signature(trial.cls.__init__).parameters.values())[1:]:
+        _demand(
+            parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            or trial.cls.__init__ is object.__init__,
+            f"the constructor must name its parameters, got *{parameter.name}",
+        )
+        _demand(
+            parameter.default is not parameter.empty
+            or parameter.name in trial.params
+            or trial.cls.__init__ is object.__init__,
+            f"the parameter {parameter.name!r} must have a default",
+        )
+    attempt = trial.make()
+    surplus = set(vars(attempt)) - set(trial.names())
+    _demand(not surplus, f"the constructor must only store its parameters, it sets {sorted(surplus)} too")
+    for name in trial.names():
+        given = object()
+        try:
+            stored = getattr(trial.make(**{name: given}), name, None)
+        except Exception as error:  # a check of the value may fail in any way
+            raise Nonconformity(
+                f"the constructor must leave checks of {name!r} to fit, it raised {type(error).__name__}: {error}"
+            ) from error
+        _demand(stored is given, f"the constructor must store the parameter {name!r} as it was given")
+
+
+@_check()
+def check_parameters(trial: Trial) -> None:
+    """Give back by ``get_params`` and ``clone`` what was set; refuse an unknown parameter; have a ``repr``."""
+    attempt = trial.make()
+    params = attempt.get_params(deep=False)
+    _demand(attempt.set_params(**params) is attempt, "set_params must return the attempt itself")
+    copied = clone(attempt).get_params(deep=False)
+    _demand(repr(copied) == repr(params), f"clone must keep the parameters, {params} became {copied}")
+    _demand(
+        repr(attempt).startswith(trial.cls.__name__), f"repr must begin with the class, got {attempt!r:.80}"
+    )
+    _demand(
+        _raises(TypeError, lambda: trial.make(no_such_parameter=1)),
+        "the constructor must refuse what it does not know",
+    )
+    _demand(
+        _raises(ValueError, lambda: attempt.set_params(no_such_parameter=1)),
+        "set_params must refuse a parameter that it does not know",
+    )
+
+
+def _raises(kind: type[Exception], call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except kind:
+        return True
+    return False
+
+
+@_check()
+def check_not_fitted(trial: Trial) -> None:
+    """Raise scikit-learn's NotFittedError from ``predict_proba``, ``predict`` and ``save`` before ``fit``."""
+    clips, _, _ = examples()
+    with tempfile.TemporaryDirectory(prefix="actionbench-") as folder:
+        calls = {
+            "predict_proba": lambda: trial.make().predict_proba(clips[:1]),
+            "predict": lambda: trial.make().predict(clips[:1]),
+            "save": lambda: trial.make().save(folder),
+        }
+        for name, call in calls.items():
+            try:
+                refused = _raises(NotFittedError, call)
+            except Exception as error:  # anything but the error that was asked for
+                raise Nonconformity(
+                    f"{name} before fit must raise NotFittedError, it raised {type(error).__name__}: {error}; "
+                    "begin with sklearn.utils.validation.check_is_fitted(self)"
+                ) from error
+            _demand(refused, f"{name} before fit must raise NotFittedError, it did not")
+
+
+@_check()
+def check_cost(trial: Trial) -> None:
+    """End within bounds of time and memory in a process of its own, for a dozen tiny clips."""
+    cost = trial.elsewhere
+    _demand(
+        cost.seconds <= trial.seconds,
+        f"fitting and predicting a dozen tiny clips took {cost.seconds:.1f} s, more than {trial.seconds:g}",
+    )
+    _demand(
+        cost.mebibytes <= trial.mebibytes,
+        f"fitting and predicting a dozen tiny clips took {cost.mebibytes:.0f} MiB, more than {trial.mebibytes:g}",
+    )
+
+
+@_check()
+def check_fit(trial: Trial) -> None:
+    """Return the attempt itself, set sorted ``classes_``, leave parameters alone, end in ``_`` what is set."""
+    clips, labels, groups = examples()
+    attempt = trial.make()
+    before = attempt.get_params(deep=False)
+    _demand(attempt.fit(clips, labels, groups) is attempt, "fit must return the attempt itself")
+    classes = getattr(attempt, "classes_", None)
+    _demand(
+        isinstance(classes, np.ndarray) and classes.tolist() == sorted(set(labels.tolist())),
+        f"fit must set classes_ to the labels, sorted, as an array, got {classes!r}",
+    )
+    after = attempt.get_params(deep=False)
+    changed = [name for name in before if after[name] is not before[name]]
+    _demand(not changed, f"fit must not change parameters, it changed {changed}")
+    badly_named = [
+        name
+        for name in vars(attempt)
+        if name not in before and not (name.endswith("_") or name.startswith("_"))
+    ]
+    _demand(not badly_named, f"what fit sets must end in _, got {badly_named}")
+
+
+@_check()
+def check_probabilities(trial: Trial) -> None:
+    """Return float64 of shape (clips, classes), rows of sum 1, none for no clip; from ``predict``, labels."""
+    clips, _, _ = examples()
+    attempt = trial.fitted
+    _check_probabilities(trial.probabilities, attempt, len(clips))
+    _predict(attempt, clips[:0])
+    predicted = np.asarray(attempt.predict(clips))
+    _demand(
+        predicted.shape == (len(clips),) and set(predicted.tolist()) <= set(attempt.classes_.tolist()),
+        f"predict must return one of classes_ for each clip, got {predicted!r}",
+    )
+
+
+@_check()
+def check_same_twice(trial: Trial) -> None:
+    """Predict the same, bit by bit, after another ``fit``, whatever the global random numbers are."""
+    with _global_seed(1):
+        first = trial.probabilities
+    with _global_seed(2):
+        second = clone(trial.make()).fit(*examples()).predict_proba(examples()[0])
+    _check_same(first, second, "after another fit on the same clips")
+
+
+@contextmanager
+def _global_seed(seed: int) -> Iterator[None]:
+    """Seed the generators that an attempt must not use, and put them back."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+@_check()
+def check_same_in_another_process(trial: Trial) -> None:
+    """Predict the same, bit by bit, in another process, where strings have other hashes."""
+    _check_same(trial.probabilities, trial.elsewhere.probabilities, "in another process")
+
+
+@_check()
+def check_seeds(trial: Trial) -> None:
+    """Take any whole number as ``random_state``, and give the same result for the same one."""
+    if "random_state" not in trial.names():
+        raise _Inapplicable("it has no random_state")
+    clips, labels, groups = _few()
+    first, second = (
+        trial.make(random_state=20).fit(clips, labels, groups).predict_proba(clips) for _ in range(2)
+    )
+    _check_same(first, second, "with the same random_state")
+
+
+@_check()
+def check_threads(trial: Trial) -> None:
+    """Give the same result for any value of a parameter ``n_jobs`` or ``threads``."""
+    names = [name for name in ("n_jobs", "threads") if name in trial.names()]
+    if not names:
+        raise _Inapplicable("it has no parameter n_jobs or threads")
+    clips, labels, groups = _few()
+    for name in names:
+        one, two = (
+            trial.make(**{name: number}).fit(clips, labels, groups).predict_proba(clips) for number in (1, 2)
+        )
+        _check_same(one, two, f"with {name} of 1 and 2")
+
+
+def _few() -> Labelled:
+    clips, labels, groups = examples()
+    return clips[:6], labels[:6], groups[:6]
+
+
+def _without_a_class() -> Labelled:
+    clips, labels, groups = examples()
+    rows = labels != labels[0]
+    return clips[rows], labels[rows], groups[rows]
+
+
+@_check()
+def check_refit(trial: Trial) -> None:
+    """Forget the first ``fit`` in a second one."""
+    attempt = trial.make().fit(*_without_a_class()).fit(*examples())
+    _check_same(trial.probabilities, attempt.predict_proba(examples()[0]), "whatever was fitted before")
+
+
+@_check()
+def check_missing_class(trial: Trial) -> None:
+    """Have those labels only in ``classes_`` that a fold teaches."""
+    clips, labels, groups = _without_a_class()
+    attempt = trial.make().fit(clips, labels, groups)
+    _demand(
+        attempt.classes_.tolist() == sorted(set(labels.tolist())),
+        f"classes_ must hold the labels seen in fit only, got {attempt.classes_}",
+    )
+    _predict(attempt, examples()[0])
+
+
+@_check(may_refuse=True)
+def check_one_class(trial: Trial) -> None:
+    """Learn from clips of a single class, or refuse."""
+    clips, labels, groups = examples()
+    rows = labels == labels[0]
+    _predict(trial.make().fit(clips[rows], labels[rows], groups[rows]), clips[:2])
+
+
+@_check(may_refuse=True)
+def check_few_clips(trial: Trial) -> None:
+    """Learn from one clip of each class without groups, or refuse."""
+    clips, labels, _ = examples()
+    _predict(trial.make().fit(clips[:3], labels[:3]), clips[:2])
+
+
+def _take(trial: Trial, clips: Clips) -> None:
+    """Ask about clips, and learn from them beside others."""
+    _predict(trial.fitted, clips)
+    others, labels, groups = examples()
+    everything = Clips.of([*others[:6], *clips])
+    n_clips = len(clips)
+    attempt = trial.make().fit(
+        everything, np.r_[labels[:6], labels[:n_clips]], np.r_[groups[:6], groups[-n_clips:]]
+    )
+    _predict(attempt, clips)
+
+
+@_check(may_refuse=True)
+def check_repeated_clips(trial: Trial) -> None:
+    """Learn from the same clip under two labels, or refuse."""
+    clips, labels, groups = examples()
+    rows = [0, 0, 0, 0]
+    _predict(trial.make().fit(clips[rows], labels[[0, 1, 0, 1]], groups[[0, 0, 3, 3]]), clips[:2])
+
+
+@_check(may_refuse=True)
+def check_one_frame(trial: Trial) -> None:
+    """Take clips of one frame, or refuse them."""
+    _take(trial, one_frame())
+
+
+@_check(may_refuse=True)
+def check_odd_sizes(trial: Trial) -> None:
+    """Take clips of one pixel, one line, narrow, wide, and of odd numbers of pixels, or refuse them."""
+    _take(trial, odd_sizes())
+
+
+@_check(may_refuse=True)
+def check_blank(trial: Trial) -> None:
+    """Take clips that are black, white or without motion, or refuse them."""
+    _take(trial, blank())
+
+
+@_check(may_refuse=True)
+def check_colour(trial: Trial) -> None:
+    """Take clips in colour beside grey ones, or refuse them."""
+    _take(trial, colours())
+
+
+@_check()
+def check_mixed_clips(trial: Trial) -> None:
+    """Take clips of different sizes, lengths and frame rates in one call."""
+    _take(trial, mixed())
+
+
+@_check()
+def check_input_untouched(trial: Trial) -> None:
+    """Leave clips, labels and groups, all read-only, as they are."""
+    clips, labels, groups = _few()
+    labels, groups = labels.copy(), groups.copy()
+    for table in (labels, groups):
+        table.setflags(write=False)
+    before = [clip.fingerprint() for clip in clips], labels.tolist(), groups.tolist()
+    trial.make().fit(clips, labels, groups).predict_proba(clips)
+    after = [clip.fingerprint() for clip in clips], labels.tolist(), groups.tolist()
+    for what, old, new in zip(("clips", "labels", "groups"), before, after, strict=True):
+        _demand(old == new, f"fit and predict_proba must not change the {what}")
+
+
+@_check()
+def check_clips_alone(trial: Trial) -> None:
+    """Say the same of a clip whatever clips stand beside it in the call, in whatever order."""
+    clips, _, _ = examples()
+    whole = trial.probabilities
+    backwards = _predict(trial.fitted, clips[::-1])[::-1]
+    alone = np.concatenate([_predict(trial.fitted, clips[[row]]) for row in range(3)])
+    # Products of matrices round otherwise for another number of rows.
+    for found, when in ((backwards, "the order of the clips"), (alone, "the clips beside it in the call")):
+        wanted = whole[: len(found)]
+        _demand(
+            np.allclose(found, wanted, rtol=0, atol=1e-6),
+            f"probabilities of a clip must not depend on {when}; they differ by up to {_largest(found, wanted)}",
+        )
+
+
+@_check()
+def check_saved(trial: Trial) -> None:
+    """Write a folder without pickle by ``save``, and predict the same, bit by bit, after ``load``."""
+    clips, _, _ = examples()
+    with tempfile.TemporaryDirectory(prefix="actionbench-") as parent:
+        folder = Path(parent) / "deep" / "model"
+        trial.fitted.save(folder)
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            _check_no_pickle(file.relative_to(folder).as_posix(), file)
+        for cls in (trial.cls, Attempt):
+            loaded = cls.load(folder)
+            _demand(type(loaded) is trial.cls, f"load must return a {trial.cls.__name__}, got {loaded!r}")
+            kept = json.dumps(trial.fitted.get_params(deep=False))
+            read = json.dumps(loaded.get_params(deep=False))
+            _demand(read == kept, f"load must keep the parameters, {kept} became {read}")
+            _check_same(trial.probabilities, loaded.predict_proba(clips), "after save and load")
+            _demand(loaded.explain() == trial.fitted.explain(), "explain() must say the same after load")
+
+
+def _check_no_pickle(name: str, file: Path) -> None:
+    if not zipfile.is_zipfile(file):
+        return _demand(not _is_pickle(file.read_bytes()), f"save must not write a pickle, {name} is one")
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.namelist():
+            _demand(
+                not _is_pickle(archive.read(member)),
+                f"save must not write a pickle, {member} in {name} is one",
+            )
+    return None
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Say whether bytes are a pickle to their end, or NumPy's file of one."""
+    if content.startswith(b"\x93NUMPY"):
+        return b"'descr': '|O'" in content[:128]
+    try:
+        *_, (_, _, end) = pickletools.genops(content)
+    except Exception:  # what is no pickle fails in many ways
+        return False
+    return end == len(content) - 1
+
+
+@_check()
+def check_counts(trial: Trial) -> None:
+    """Give whole numbers of 0 or more by name from ``count``."""
+    for name, number in trial.fitted.count().items():
+        _demand(isinstance(name, str), f"names of count() must be words, got {name!r}")
+        whole = isinstance(number, Integral) and not isinstance(number, bool) and number >= 0
+        _demand(whole, f"count()[{name!r}] must be a whole number of 0 or more, got {number!r}")
+
+
+@_check()
+def check_explanation(trial: Trial) -> None:
+    """Give a text from ``explain``, pictures of matplotlib beside it, and so of a clip where it takes one."""
+    if type(trial.fitted).explain is Attempt.explain:
+        raise _Inapplicable("it does not explain itself")
+    explain: Callable[..., Any] = trial.fitted.explain
+    said = [explain()]
+    if "clip" in inspect.signature(explain).parameters:
+        said.append(explain(clip=examples()[0][0]))
+    for text in said:
+        _demand(isinstance(text, str) and bool(text.strip()), f"explain() must return a text, got {text!r}")
+        pictures = getattr(text, "figures", {})
+        _demand(
+            all(hasattr(picture, "savefig") for picture in pictures.values()),
+            f"figures of explain() must be those of matplotlib, got {pictures!r}",
+        )
+
+
+@_check()
+def check_search_space(trial: Trial) -> None:
+    """Offer parameters in ``search_space``, and values for them that JSON can hold and ``fit`` takes."""
+    space = trial.make().search_space()
+    if not space:
+        raise _Inapplicable("it has no search space")
+    clips, labels, groups = _few()
+    for name, values in space.items():
+        _demand(
+            name in trial.names(),
+            f"search_space() names {name!r}, which is no parameter; {did_you_mean(name, trial.names())}",
+        )
+        _demand(bool(values), f"search_space() has no values for {name!r}")
+        for value in values:
+            try:
+                json.dumps(value)
+                _predict(trial.make(**{name: value}).fit(clips, labels, groups), clips)
+            except Exception as error:  # an attempt may fail in any way
+                raise Nonconformity(
+                    f"search_space() offers {value!r} for {name!r}, which cannot be used: {_sentence(error, trial.cls)}"
+                ) from error
+
+
+def _in_another_process(trial: Trial) -> _Elsewhere:
+    module, file = trial.cls.__module__, inspect.getsourcefile(trial.cls)
+    try:
+        task = json.dumps(
+            {"module": module, "file": file, "class": trial.cls.__qualname__, "params": trial.params}
+        )
+    except TypeError as error:
+        raise _Inapplicable(f"its parameters are no JSON values ({error})") from error
+    command = [sys.executable, "-c", f"from {__name__} import _serve; _serve()"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONHASHSEED": "12",
+    }
+    try:
+        done = subprocess.run(
+            command,
+            input=task,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_STARTING + trial.seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        trial.ended = True
+        raise Nonconformity(
+            f"fitting and predicting a dozen tiny clips did not end within {trial.seconds:g} s"
+        ) from None
+    return _read_answer(trial, done)
+
+
+def _read_answer(trial: Trial, done: subprocess.CompletedProcess[str]) -> _Elsewhere:
+    if done.returncode < 0:
+        trial.ended = True
+        raise Nonconformity(f"the process in which it was fitted was killed by signal {-done.returncode}")
+    lines = done.stdout.splitlines()
+    answer = json.loads(lines[-1]) if lines and lines[-1].startswith('{"conformance"') else None
+    if answer is None:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Nonconformity(f"it fails in a process of its own: {last}")
+    if answer["conformance"] == "not found":
+        raise _Inapplicable(f"another process cannot import {trial.cls.__module__}.{trial.cls.__qualname__}")
+    probabilities = np.array(answer["probabilities"], dtype=np.float64)
+    return _Elsewhere(probabilities, answer["seconds"], answer["mebibytes"])
+
+
+def _serve() -> None:
+    """Fit and predict as standard input says, and print what came of it as one line."""
+    task = json.load(sys.stdin)
+    try:
+        if task["module"].startswith(PLUGINS):
+            found: Any = load_plugin(Path(task["file"]))
+        else:
+            found = importlib.import_module(task["module"])
+        for name in task["class"].split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError):
+        print(json.dumps({"conformance": "not found"}))
+        return
+    clips, labels, groups = examples()
+    attempt = Trial(found, task["params"]).make()
+    started = time.perf_counter()
+    probabilities = attempt.fit(clips, labels, groups).predict_proba(clips)
+    answer = {
+        "conformance": "done",
+        "probabilities": np.asarray(probabilities).tolist(),
+        "seconds": time.perf_counter() - started,
+        "mebibytes": _peak_mebibytes(),
+    }
+    print("\n" + json.dumps(answer))
+
+
+def _peak_mebibytes() -> float:
+    """Return the largest resident set of this process."""
+    status = Path("/proc/self/status")
+    # What getrusage says on Linux may be the peak of the parent.
+    if status.is_file() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(peak[1]) / 1024
+    import resource
+
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_bytes / 2**20 if sys.platform == "darwin" else peak_bytes / 2**10
