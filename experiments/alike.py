@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -82,6 +81,8 @@ class Signature:
 
 def _shrunk(frames: NDArray[np.uint8]) -> Floats:
     """Return small frames as rows; the mean of many pixels is finer than a grey level."""
+    import cv2
+
     size = (_SIDE, _SIDE)
     return np.stack(
         [

@@ -12,6 +12,7 @@ from .alike import Pairs, Signature, identical_pairs, near_pairs
 from .cautions import Caution
 from .datasets.base import GROUPS_UNKNOWN, Dataset
 from .splits import Fold, Split
+from .store import Store
 
 # Counts the changes of what an audit says, so that older ones are made again.
 _VERSION = 1
@@ -27,12 +28,17 @@ def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def protocol_cautions(dataset: Dataset, split: Split) -> list[Caution]:
-    """Return what data set and split say of themselves."""
-    found = [
+def dataset_cautions(dataset: Dataset) -> list[Caution]:
+    """Return what a data set says of itself."""
+    return [
         Caution("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text) for text in dataset.warnings
     ]
-    return found + ([Caution("leaky-split", split.warning)] if split.warning else [])
+
+
+def protocol_cautions(dataset: Dataset, split: Split) -> list[Caution]:
+    """Return what data set and split say of themselves."""
+    leaks = [Caution("leaky-split", split.warning)] if split.warning else []
+    return dataset_cautions(dataset) + leaks
 
 
 def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
@@ -50,14 +56,62 @@ def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
     list of Caution
         One alone, ``not-audited``, where a clip cannot be decoded.
     """
+    try:
+        signatures = _look(dataset)
+    except _NotAudited as error:
+        return [error.caution]
+    return _judge(dataset, signatures, folds)
+
+
+class _NotAudited(Exception):
+    """A clip cannot be decoded."""
+
+    def __init__(self, caution: Caution) -> None:
+        self.caution = caution
+
+
+def _look(dataset: Dataset) -> list[Signature]:
     signatures = []
     for index, name in enumerate(dataset.table["clip"]):
         try:
             signatures.append(Signature.of(dataset.load(index)))
         except Exception as error:  # what a plug-in or a decoder raises must not end a run
             text = f"The data set could not be audited: clip {name!r} cannot be read ({error})."
-            return [Caution("not-audited", " ".join(text.split()))]
+            raise _NotAudited(Caution("not-audited", " ".join(text.split()))) from error
+    return signatures
+
+
+def _judge(dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]) -> list[Caution]:
     return [*pair_cautions(dataset, signatures, folds), *metadata_cautions(dataset, signatures, folds)]
+
+
+class Auditor:
+    """Audits data sets once for each store, and decodes each once for all its splits.
+
+    Parameters
+    ----------
+    store : Store
+        Where audits are kept; one that could not be made is made again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._looks: dict[str, list[Signature]] = {}
+
+    def audit(self, dataset: Dataset, fingerprint: str, folds: Sequence[Fold]) -> list[Caution]:
+        """Return what `audit` would, for data of a fingerprint."""
+        key = audit_key(fingerprint, folds)
+        kept = self._store.audit(key)
+        if kept is not None:
+            return [Caution(code, text) for code, text in kept]
+        try:
+            if fingerprint not in self._looks:
+                self._looks[fingerprint] = _look(dataset)
+        except _NotAudited as error:
+            return [error.caution]
+        found = _judge(dataset, self._looks[fingerprint], folds)
+        self._store.keep_audit(key, [(one.code, one.text) for one in found])
+        return found
 
 
 def pair_cautions(

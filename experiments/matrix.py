@@ -10,9 +10,19 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+)
 
 from ..errors import MatrixError, did_you_mean
+from .cautions import CODES
 from .splits import SPLITS, AnySplit
 
 _SECONDS = {
@@ -51,6 +61,12 @@ def _split_from_name(value: object) -> object:
         raise ValueError(
             f"there is no split {value.get('name')!r}; {did_you_mean(str(value.get('name')), SPLITS)}"
         )
+    return value
+
+
+def _known_code(value: str) -> str:
+    if value not in CODES:
+        raise ValueError(f"there is no warning {value!r}; {did_you_mean(value, CODES)}")
     return value
 
 
@@ -120,6 +136,8 @@ class Matrix(_Checked):
         ["all"], min_length=1
     )
     limits: Limits = Limits()
+    #: Codes of warnings that tables need not say.
+    silence: list[Annotated[str, AfterValidator(_known_code)]] = Field(default_factory=list)
     datasets: list[DatasetEntry] = Field(min_length=1)
     attempts: list[AttemptEntry] = Field(min_length=1)
 

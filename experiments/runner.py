@@ -22,6 +22,8 @@ from ..baselines.registry import attempt_registry, naming
 from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
 from ..features.cache import FeatureCache, using
 from . import provenance
+from .audit import Auditor, protocol_cautions
+from .cautions import said
 from .cell import Outcome, run_cell
 from .datasets.base import Dataset
 from .datasets.registry import dataset_registry, make_dataset, option_names
@@ -70,11 +72,6 @@ class PlannedDataset:
     def title(self) -> str:
         """The name in tables."""
         return self.entry.title or self.entry.name
-
-    @property
-    def warnings(self) -> list[str]:
-        """What every table made from it must say."""
-        return [*self.dataset.warnings, *filter(None, [self.entry.split.warning])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,7 +372,7 @@ def run_cells(
     waiting = _not_stored(cells, store.status_of(), set(retry))
     facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
-    writer = _Writer(store, run_id, cells, len(waiting), progress)
+    writer = _Writer(store, run_id, cells, len(waiting), progress, matrix.silence)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
         if cell.skip is not None:
@@ -421,14 +418,16 @@ def _summary(
     )
 
 
-def _add_dataset(store: Store, data: PlannedDataset) -> int:
+def _add_dataset(store: Store, data: PlannedDataset, auditor: Auditor, silence: list[str]) -> int:
+    found = protocol_cautions(data.dataset, data.entry.split)
+    found += auditor.audit(data.dataset, data.fingerprint, data.folds)
     return store.add_dataset(
         dataset=data.title,
         split=data.entry.split.label(),
         fingerprint=data.fingerprint,
         groups_known=data.dataset.groups_known,
         classes=data.dataset.classes,
-        warnings=data.warnings,
+        warnings=said(found, silence),
         table=data.dataset.table,
     )
 
@@ -443,11 +442,15 @@ class _Writer:
         cells: list[PlannedCell],
         n_waiting: int,
         progress: Callable[[Progress], None],
+        silence: list[str],
     ) -> None:
         self.store, self.run_id, self.progress = store, run_id, progress
         self.done, self.total = len(cells) - n_waiting, len(cells)
         data = {id(cell.data): cell.data for cell in cells}
-        self.dataset_ids = {key: _add_dataset(store, planned) for key, planned in data.items()}
+        auditor = Auditor(store)
+        self.dataset_ids = {
+            key: _add_dataset(store, planned, auditor, silence) for key, planned in data.items()
+        }
 
     def end(self, cell: PlannedCell, ending: Ending) -> None:
         """Write a cell that ran."""
