@@ -24,7 +24,7 @@ _FAR = 1.5
 
 def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
     """Return a hash of all that an audit depends on."""
-    parts = (_VERSION, fingerprint, [fold.fingerprint() for fold in folds])
+    parts = (_VERSION, fingerprint, [(fold.name, fold.fingerprint()) for fold in folds])
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
