@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 
 from ..errors import MatrixError, did_you_mean
+from .cautions import CODES
 from .splits import SPLITS, AnySplit
 
 _SECONDS = {
@@ -60,6 +62,12 @@ def _split_from_name(value: object) -> object:
         raise ValueError(
             f"there is no split {value.get('name')!r}; {did_you_mean(str(value.get('name')), SPLITS)}"
         )
+    return value
+
+
+def _known_code(value: str) -> str:
+    if value not in CODES:
+        raise ValueError(f"there is no warning {value!r}; {did_you_mean(value, CODES)}")
     return value
 
 
@@ -181,6 +189,8 @@ class Matrix(_Checked):
         ["all"], min_length=1
     )
     limits: Limits = Limits()
+    #: Codes of warnings that tables need not say.
+    silence: list[Annotated[str, AfterValidator(_known_code)]] = Field(default_factory=list)
     datasets: list[DatasetEntry] = Field(min_length=1)
     attempts: list[AttemptEntry] = Field(min_length=1)
 

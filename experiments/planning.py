@@ -68,11 +68,6 @@ class PlannedDataset:
         """The name in tables."""
         return self.entry.title or self.entry.name
 
-    @property
-    def warnings(self) -> list[str]:
-        """What every table made from it must say."""
-        return [*self.dataset.warnings, *filter(None, [self.entry.split.warning])]
-
 
 @dataclass(frozen=True, eq=False)
 class PlannedCell:

@@ -17,6 +17,8 @@ from ..baselines.registry import attempt_registry, naming
 from ..errors import DataError
 from ..features.cache import FeatureCache, using
 from . import provenance
+from .audit import audit_key, audits, protocol_cautions
+from .cautions import Caution, said
 from .cell import Outcome, run_cell
 from .datasets.registry import dataset_registry, make_dataset
 from .estimate import Estimate
@@ -150,7 +152,13 @@ def run_cells(
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
-    writer = _Writer(store, run_id, cells, len(waiting), here, estimate, progress)
+    data = list({id(cell.data): cell.data for cell in cells}.values())
+    found = _audits(store, data, files, workers, nursery)
+    dataset_ids = {
+        id(planned): _add_dataset(store, planned, cautions, matrix.silence)
+        for planned, cautions in zip(data, found, strict=True)
+    }
+    writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
         if cell.skip is not None:
@@ -249,14 +257,57 @@ def _summary(
     )
 
 
-def _add_dataset(store: Store, data: PlannedDataset) -> int:
+def _audits(
+    store: Store, data: Iterable[PlannedDataset], plugins: list[str], workers: int, nursery: Nursery | None
+) -> list[list[Caution]]:
+    """Return what audits find, each made once for a store, in a process of its own."""
+    data = list(data)
+    kept = {key: store.audit(key) for key in map(_audit_key, data)}
+    # Under several splits the same clips are decoded once.
+    waiting: dict[str, list[PlannedDataset]] = {}
+    for planned in data:
+        if kept[_audit_key(planned)] is None:
+            waiting.setdefault(planned.fingerprint, []).append(planned)
+    tasks = [
+        Task(
+            fingerprint,
+            _audit,
+            (plugins, same[0].entry.name, same[0].entry.options, [one.folds for one in same]),
+        )
+        for fingerprint, same in waiting.items()
+    ]
+    for task, ending in run_isolated(tasks, workers=workers, nursery=nursery):
+        same = waiting[task.key]
+        found = ending.outcome
+        if found is None:
+            text = f"The data set could not be audited: {ending.error or ending.kind}: {ending.message}"
+            found = [[Caution("not-audited", " ".join(text.split()))]] * len(same)
+        for planned, cautions in zip(same, found, strict=True):
+            pairs = kept[_audit_key(planned)] = [(one.code, one.text) for one in cautions]
+            # One that could not be made is tried again the next time.
+            if all(code != "not-audited" for code, _ in pairs):
+                store.keep_audit(_audit_key(planned), pairs)
+    return [[Caution(code, text) for code, text in kept[_audit_key(planned)] or []] for planned in data]
+
+
+def _audit_key(data: PlannedDataset) -> str:
+    return audit_key(data.fingerprint, data.folds)
+
+
+def _audit(
+    plugins: list[str], name: str, options: Mapping[str, Any], splits: list[list[Fold]]
+) -> list[list[Caution]]:
+    return audits(make_dataset(dataset_registry(plugins).get(name), name, options), splits)
+
+
+def _add_dataset(store: Store, data: PlannedDataset, found: list[Caution], silence: list[str]) -> int:
     return store.add_dataset(
         dataset=data.title,
         split=data.entry.split.label(),
         fingerprint=data.fingerprint,
         groups_known=data.dataset.groups_known,
         classes=data.dataset.classes,
-        warnings=data.warnings,
+        warnings=said([*protocol_cautions(data.dataset, data.entry.split), *found], silence),
         table=data.dataset.table,
     )
 
@@ -269,6 +320,7 @@ class _Writer:
         store: Store,
         run_id: int,
         cells: list[PlannedCell],
+        dataset_ids: Mapping[int, int],
         n_waiting: int,
         here: Mapping[str, Any],
         estimate: Estimate,
@@ -278,8 +330,7 @@ class _Writer:
         self.done, self.failed, self.total = len(cells) - n_waiting, 0, len(cells)
         self._running: dict[str, PlannedCell] = {}
         self._machine_id = store.add_machine(here)
-        data = {id(cell.data): cell.data for cell in cells}
-        self.dataset_ids = {key: _add_dataset(store, planned) for key, planned in data.items()}
+        self._dataset_ids = dataset_ids
         for code, deciding in {cell.code: cell.deciding for cell in cells}.items():
             store.add_code(code, provenance.code_parts(*deciding))
 
@@ -320,7 +371,7 @@ class _Writer:
 
     def write(self, cell: PlannedCell, *, status: str, **values: Any) -> None:
         """Write a row of the store."""
-        record: CellRecord = cell.record(self.dataset_ids[id(cell.data)])
+        record: CellRecord = cell.record(self._dataset_ids[id(cell.data)])
         for name, value in {"status": status, "machine_id": self._machine_id, **values}.items():
             setattr(record, name, value)
         self.store.add_cell(self.run_id, record)

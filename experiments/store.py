@@ -82,6 +82,7 @@ _MIGRATIONS = [
     ALTER TABLE runs ADD COLUMN witnesses TEXT;
     ALTER TABLE runs ADD COLUMN answer TEXT;
     """,
+    "CREATE TABLE audits (key TEXT PRIMARY KEY, cautions TEXT NOT NULL) WITHOUT ROWID",
 ]
 
 _CELL_COLUMNS = (
@@ -289,13 +290,16 @@ class Store:
         warnings: list[str],
         table: pd.DataFrame,
     ) -> int:
-        """Record a data set under a split, once per fingerprint, and return its number."""
+        """Record a data set under a split, once per fingerprint but with these warnings, and return its number."""
         with self._transaction():
             row = self._connection.execute(
                 "SELECT id FROM datasets WHERE (dataset, split, fingerprint) = (?, ?, ?)",
                 (dataset, split, fingerprint),
             ).fetchone()
             if row:
+                self._connection.execute(
+                    "UPDATE datasets SET warnings = ? WHERE id = ?", (json.dumps(warnings), row[0])
+                )
                 return int(row[0])
             cursor = self._connection.execute(
                 "INSERT INTO datasets (dataset, split, fingerprint, groups_known, classes, warnings) "
@@ -309,6 +313,13 @@ class Store:
                 ((cursor.lastrowid, position, *clip) for position, clip in enumerate(clips)),
             )
             return cursor.lastrowid
+
+    def keep_audit(self, key: str, cautions: list[tuple[str, str]]) -> None:
+        """Keep what an audit found, as pairs of code and text."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO audits VALUES (?, ?)", (key, json.dumps(cautions))
+            )
 
     def add_cell(self, run_id: int, cell: CellRecord) -> None:
         """Write one cell, whole or not at all; a cell of the same key is replaced."""
@@ -382,6 +393,11 @@ class Store:
         """Return (status, kind of failure) of every stored cell by its key."""
         rows = self._read("SELECT key, status, kind FROM cells")
         return {key: (status, kind) for key, status, kind in rows}
+
+    def audit(self, key: str) -> list[tuple[str, str]] | None:
+        """Return what an audit found, None where there was none."""
+        rows = self._read("SELECT cautions FROM audits WHERE key = ?", key)
+        return [(code, text) for code, text in json.loads(rows[0][0])] if rows else None
 
     def is_done(self, key: str) -> bool:
         """Say whether a cell has finished, in this process or another."""

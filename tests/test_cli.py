@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -491,3 +492,36 @@ def test_every_command_explains_itself(name):
     result = CliRunner().invoke(cli, [*([name] if name else []), "--help"])
     assert result.exit_code == 0
     assert result.output.count("\n") > 5
+
+
+def test_what_an_audit_finds_is_shown_until_it_is_silenced(call, folder):
+    shutil.copy("my clips/dark/ann_1.mkv", "my clips/dark/bob_3.mkv")
+    words = "dark/bob_3.mkv (train) and dark/ann_1.mkv (test) in fold ann. [identical-clips]"
+    assert call("run", "m.toml", "-q")[0] == 0
+    shown = call("show", "--format", "md")[1]
+    assert words in shown.replace("\\", "")
+    assert call("report", "-o", "page")[0] == 0
+    assert words in Path("page/index.html").read_text(encoding="utf-8")
+
+    assert call("run", "m.toml", "-q", "--set", 'silence=["identical-clips"]')[0] == 0
+    shown = call("show", "--format", "md")[1]
+    assert "bob" not in shown
+    assert shown.count("Silenced by the matrix: identical-clips.") == 1
+    assert call("report", "-o", "page")[0] == 0
+    page = Path("page/index.html").read_text(encoding="utf-8")
+    assert words not in page
+    assert page.count("Silenced by the matrix: identical-clips.") == 1
+
+
+def test_an_unknown_code_is_bad_input(call, folder):
+    code, _, err = call("run", "m.toml", "--set", 'silence=["identical"]')
+    assert (code, "did you mean 'identical-clips'?" in err) == (2, True)
+
+
+def test_info_names_copies(call, folder):
+    shutil.copy("my clips/dark/ann_1.mkv", "my clips/dark/bob_3.mkv")
+    words = ("data", "info", "folder", "--root", "my clips", "--set", "groups=^(?P<group>[a-z]+)_", "--json")
+    facts = json.loads(call(*words)[1])
+    assert facts["warnings"] == [
+        "Clips of different groups have the same frames: dark/ann_1.mkv and dark/bob_3.mkv. [identical-clips]"
+    ]

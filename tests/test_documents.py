@@ -125,6 +125,15 @@ def test_the_guide_knows_every_split_and_data_set():
         assert name in text or name == "official"
 
 
+def test_the_guide_knows_every_code_of_a_warning():
+    from actionbench.experiments.cautions import CODES
+
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+    assert set(
+        re.findall(r"^\| `([a-z-]+)` \|", text.split("## What every table says")[1].split("\n## ")[0], re.M)
+    ) == set(CODES)
+
+
 @pytest.mark.slow
 def test_a_list_of_rules_is_exported_edited_and_run(tmp_path):
     export, run = (shlex.split(block)[1:] for block in blocks("docs/rules.md", "sh"))

@@ -11,6 +11,9 @@ import numpy as np
 
 from ...errors import DataError
 from ...features.clip import Clip
+from ..alike import Signature
+from ..audit import dataset_cautions, pair_cautions
+from ..cautions import said
 from .base import Dataset
 
 if TYPE_CHECKING:
@@ -124,12 +127,14 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         ``fingerprint``: the hash of the data; ``warnings``: sentences.
     """
     lengths, seconds, sizes, rates, total = [], [], Counter[str](), Counter[float](), 0
+    signatures = []
     for clip in dataset.clips:
         lengths.append(len(clip))
         seconds.append(clip.seconds)
         sizes[f"{clip.width}x{clip.height}"] += 1
         rates[clip.fps] += 1
         total += clip.frames.nbytes
+        signatures.append(Signature.of(clip))
     groups = dataset.table["group"].value_counts()
     return {
         "clips": len(dataset),
@@ -145,7 +150,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fps": {f"{rate:g}": count for rate, count in rates.most_common()},
         "decoded_mib": total / 2**20,
         "fingerprint": dataset.clips.fingerprint,
-        "warnings": _warnings(dataset),
+        "warnings": _warnings(dataset, signatures),
     }
 
 
@@ -153,8 +158,8 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"min": float(min(values)), "median": float(np.median(values)), "max": float(max(values))}
 
 
-def _warnings(dataset: Dataset) -> list[str]:
-    found = dataset.warnings
+def _warnings(dataset: Dataset, signatures: Sequence[Signature]) -> list[str]:
+    found = said([*dataset_cautions(dataset), *pair_cautions(dataset, signatures)])
     table = dataset.table
     groups = table.groupby("label")["group"].nunique()
     if dataset.groups_known:

@@ -233,6 +233,26 @@ def test_changes_that_do_not_fit(write, change, says):
         read_matrix(write(GOOD), [change])
 
 
+def test_codes_of_warnings_may_be_silenced(write):
+    assert read_matrix(write(GOOD)).silence == []
+    assert read_matrix(write(GOOD), ['silence=["metadata-tells"]']).silence == ["metadata-tells"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            'silence=["near-identical"]',
+            r"silence\[0\]: there is no warning 'near-identical'; did you mean 'near-id",
+        ),
+        ("silence=metadata-tells", "silence: .*list"),
+    ],
+)
+def test_what_cannot_be_silenced_is_refused(write, change, says):
+    with pytest.raises(MatrixError, match=says):
+        read_matrix(write(GOOD), [change])
+
+
 def test_a_dictionary_will_do():
     content = {
         "name": "x",

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
-from actionbench.experiments import provenance
+from actionbench.experiments import provenance, runner
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
+from actionbench.experiments.isolation import Task
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.planning import plan_cells
 from actionbench.experiments.runner import default_workers, run_cells, user_cache
@@ -457,7 +459,83 @@ def test_warnings_of_the_protocol_are_stored(path, class_folders):
         run_cells(checked, plan_cells(checked), store)
         (dataset,) = store.datasets().to_dict("records")
     assert not dataset["groups_known"]
-    assert dataset["warnings"] == [GROUPS_UNKNOWN, LeakyRandom.warning]
+    assert dataset["warnings"] == [
+        f"{GROUPS_UNKNOWN} [groups-unknown]",
+        f"{LeakyRandom.warning} [leaky-split]",
+    ]
+
+
+@pytest.fixture
+def copied(class_folders):
+    """Run on class folders where a file of one person is copied to another and to the other class."""
+
+    def run(path, *changes, only=()):
+        content = {
+            "name": "x",
+            "datasets": [
+                {
+                    "name": "folder",
+                    "root": str(class_folders),
+                    "groups": "^(?P<group>[a-z]+)_",
+                    "split": "leave-one-group-out",
+                }
+            ],
+            "attempts": [{"name": "majority"}],
+        }
+        checked = read_matrix(content, changes)
+        with Store.open(path) as store:
+            run_cells(checked, plan_cells(checked, only=only), store)
+            (dataset,) = store.datasets().to_dict("records")
+        return dataset["warnings"]
+
+    for copy in ("dark/bob_3.mkv", "light/ann_3.mkv"):
+        shutil.copy(class_folders / "dark/ann_1.mkv", class_folders / copy)
+    return run
+
+
+IDENTICAL = (
+    "Clips of different groups stand on both sides of a fold and have the same frames: "
+    "dark/bob_3.mkv (train) and dark/ann_1.mkv (test) in fold ann; "
+    "dark/bob_3.mkv (train) and light/ann_3.mkv (test) in fold ann. [identical-clips]"
+)
+DISAGREE = (
+    "Clips with the same frames have different labels: dark/ann_1.mkv (dark) and light/ann_3.mkv (light); "
+    "dark/bob_3.mkv (dark) and light/ann_3.mkv (light). [labels-disagree]"
+)
+
+
+def test_copies_on_both_sides_are_stored_also_where_one_fold_runs(path, copied):
+    assert copied(path, only=["fold=2"]) == [IDENTICAL, DISAGREE]
+
+
+def test_silence_changes_what_is_stored_and_leaves_a_trace(path, copied):
+    copied(path)
+    silenced = "Silenced by the matrix: identical-clips."
+    assert copied(path, 'silence=["identical-clips", "leaky-split"]') == [DISAGREE, silenced]
+    assert copied(path) == [IDENTICAL, DISAGREE]
+
+
+def test_what_was_audited_is_not_looked_at_again(path, copied, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        runner, "Task", lambda key, call, arguments: made.append(call) or Task(key, call, arguments)
+    )
+    first = copied(path)
+    assert runner._audit in made
+    made.clear()
+    assert copied(path) == first
+    assert runner._audit not in made
+
+
+def test_what_could_not_be_audited_is_said_and_tried_again(path, copied, class_folders):
+    broken = class_folders / "dark/ann_2.mkv"
+    good = broken.read_bytes()
+    broken.write_bytes(b"no video")
+    (warning,) = copied(path)
+    assert warning.startswith("The data set could not be audited: clip 'dark/ann_2.mkv' cannot be read (")
+    assert warning.endswith("[not-audited]")
+    broken.write_bytes(good)
+    assert copied(path) == [IDENTICAL, DISAGREE]
 
 
 def test_a_file_that_cannot_be_decoded_fails_its_cells_by_name(path, class_folders):

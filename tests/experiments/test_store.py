@@ -19,14 +19,14 @@ TABLE = pd.DataFrame(
 )
 
 
-def add_dataset(store, fingerprint="f", dataset="toy", split="halves"):
+def add_dataset(store, fingerprint="f", dataset="toy", split="halves", warnings=("careful",)):
     return store.add_dataset(
         dataset=dataset,
         split=split,
         fingerprint=fingerprint,
         groups_known=True,
         classes=["x", "y"],
-        warnings=["careful"],
+        warnings=list(warnings),
         table=TABLE,
     )
 
@@ -175,6 +175,21 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         assert (cells["counts"]["k"], cells["counts"]["k2"]) == ({}, {"rules": 3})
         assert cells["base"]["k"] == cells["attempt"]["k"]
         assert pd.isna(cells["n_train_groups"]["k"])
+
+
+def test_an_audit_is_kept_by_its_key(store):
+    assert store.audit("k") is None
+    store.keep_audit("k", [])
+    assert store.audit("k") == []
+    store.keep_audit("k", [("code", "text")])
+    with Store.open(store.path) as again:
+        assert again.audit("k") == [("code", "text")]
+
+
+def test_a_data_set_has_the_warnings_of_when_it_was_last_added(store):
+    store.add_cell(begin(store), record(add_dataset(store)))
+    add_dataset(store, warnings=["calm"])
+    assert store.datasets()["warnings"].tolist() == [["calm"]]
 
 
 def test_a_store_of_a_newer_version_is_refused(store):

@@ -58,7 +58,7 @@ def test_warnings_are_sentences():
     known, unknown = describe(Uneven())["warnings"], describe(Uneven(groups_known=False))["warnings"]
     assert any("'jump' come from one group" in warning for warning in known)
     assert any("6 clips of 'a$b$', 1 of 'jump'" in warning for warning in known)
-    assert GROUPS_UNKNOWN in unknown
+    assert f"{GROUPS_UNKNOWN} [groups-unknown]" in unknown
     assert not any("come from one group" in warning for warning in unknown)
     assert describe(Uneven(groups_known=False))["groups"] is None
     assert describe(Figures(subjects=2, clips_per_subject=1, frames=2))["warnings"] == []
