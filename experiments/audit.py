@@ -175,11 +175,11 @@ def _try_metadata(
     dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
 ) -> tuple[NDArray[np.bool_], NDArray[np.str_], float]:
     """Return which tested clips the tree names rightly, their groups, and the share of the commonest label."""
-    from sklearn.tree import DecisionTreeClassifier
-
     known = np.array([[one.n_frames, one.height, one.width, one.fps] for one in signatures], float)
     if (known == known[0]).all():
         return np.zeros(0, bool), np.zeros(0, str), 1.0
+    from sklearn.tree import DecisionTreeClassifier
+
     labels, right, tested = dataset.labels, [], []
     chosen = np.unique(np.linspace(0, len(folds) - 1, _FOLDS).round().astype(int))
     for fold in (folds[number] for number in chosen):

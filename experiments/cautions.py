@@ -14,6 +14,8 @@ CODES: Mapping[str, str] = {
     "labels-disagree": "clips with the same frames have different labels",
     "metadata-tells": "length, size and frame rate alone tell the class far more often than chance",
     "not-audited": "the clips could not be looked at",
+    "batch-dependent": "what an attempt predicts of a clip depends on the clips that are asked about with it",
+    "mixed-machines": "times come from machines, threads or libraries that differ",
     "data-set": "what the data set says of itself",
 }
 

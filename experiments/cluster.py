@@ -121,7 +121,7 @@ def _on_worker(task: Task, ceilings: Ceilings, preload: list[str]) -> Ending:
     with suppress(ValueError):
         worker.log_event(_BEGUN.format(worker.get_current_task()), {"worker": worker.address})
     ((_, ending),) = run_isolated([task], ceilings=ceilings, preload=preload)
-    return replace(ending, machine=provenance.machine(threads=ceilings.threads, workers=worker.address))
+    return replace(ending, machine=provenance.machine(threads=ceilings.threads, workers="of a cluster"))
 
 
 @contextmanager

@@ -474,6 +474,10 @@ def _threads(number: int) -> Iterator[None]:
 
     cv2.setNumThreads(number)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))
+    if number == 1:
+        # So it was in the process that this one was forked from.
+        yield
+        return
     # A BLAS may split its sums by the number of threads; a limit must not change a result.
     with THREAD_POOLS.limit(limits={"openmp": number, "blas": 1}):
         yield

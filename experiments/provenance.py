@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -224,9 +224,7 @@ def collect(**more: Any) -> dict[str, Any]:
         "actionbench": version("actionbench"),
         "git": _git(),
         "python": platform.python_version(),
-        "packages": {
-            item.name: item.version for item in sorted(distributions(), key=lambda item: item.name.lower())
-        },
+        "packages": _packages(),
         "platform": platform.platform(),
         "machine": platform.node(),
         "processor": _processor(),
@@ -235,6 +233,16 @@ def collect(**more: Any) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         **more,
     }
+
+
+def _packages() -> dict[str, str]:
+    """Return the version of each installed package; the names of their folders say it, which is quick to read."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for place in sorted(Path(folder or ".").glob("*.dist-info")):
+            name, _, number = place.stem.rpartition("-")
+            found.setdefault(name.replace("_", "-"), number)
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def _git() -> dict[str, Any] | None:

@@ -93,6 +93,12 @@ _CELL_COLUMNS = (
     "machine_id n_starts"
 ).split()
 
+_NUMBERS = (
+    "fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds peak_memory_bytes n_parameters operations "
+    "fit_saved_seconds predict_saved_seconds n_train_groups warm_up_seconds fit_joules predict_joules size_bytes "
+    "machine_id"
+).split()
+
 
 @dataclass
 class CellRecord:
@@ -515,6 +521,8 @@ class Store:
         table = pd.DataFrame(rows, columns=columns)
         for column in ("params", "counts", "cautions"):
             table[column] = _each_once(table[column], json.loads)
+        # Once for all readers: what is not known becomes NaN.
+        table = table.astype(dict.fromkeys(_NUMBERS, float))
         table["tuning"] = [None if text is None else json.loads(text) for text in table["tuning"]]
         latencies = [np.frombuffer(content or b"", "<f4") for content in table["latencies"]]
         table["latencies"] = pd.Series(latencies, dtype=object)
@@ -539,6 +547,24 @@ class Store:
             raise StoreError(f"{self.path}: cell {key} has no predictions")
         positions = np.frombuffer(rows[0][0], "<i4")
         return positions, np.frombuffer(rows[0][1], "<f8").reshape(len(positions), -1)
+
+    def predictions_of(
+        self, dataset_id: int, attempt: str
+    ) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
+        """Return `predictions` of all finished cells of an attempt on a data set, by key."""
+        import numpy as np
+
+        rows = self._read(
+            "SELECT key, positions, probabilities FROM cells JOIN predictions USING (key) "
+            "WHERE dataset_id = ? AND attempt = ?",
+            int(dataset_id),
+            attempt,
+        )
+        found = {}
+        for key, where, content in rows:
+            positions = np.frombuffer(where, "<i4")
+            found[key] = positions, np.frombuffer(content, "<f8").reshape(len(positions), -1)
+        return found
 
     def artifacts(self, key: str) -> dict[str, bytes]:
         """Return what a cell left behind, by name: ``explain.txt`` in UTF-8, pictures as ``NAME.png``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .results import Reader, Result, gather
+from .results import Reader, Result, differences, gather
 from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
 
 COLUMNS = [
@@ -22,8 +22,11 @@ COLUMNS = [
     "p_value",
     "n_clips",
     "n_groups",
+    "fit_ratio",
+    "predict_ratio",
     "verdict",
     "reason",
+    "times",
 ]
 LEVEL = 0.05
 
@@ -106,8 +109,9 @@ def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.Dat
     DataFrame
         One row for each data set, split and attempt of either store: ``accuracy_old``, ``accuracy_new``,
         ``difference`` with its 95 % interval ``difference_low`` to ``difference_high``, ``p_value``, ``n_clips``,
-        ``n_groups``, ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``) and ``reason``, a
-        sentence where there is something to say.
+        ``n_groups``, ``fit_ratio`` and ``predict_ratio`` (median time of a cell, new over old; NaN where times cannot
+        be compared), ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``), ``reason``, a
+        sentence where there is something to say, and ``times``, one that says why times cannot be compared.
 
     Notes
     -----
@@ -124,7 +128,10 @@ def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.Dat
 def _judge(
     name: tuple[str, str, str], old: Result | None, new: Result | None, margin: float
 ) -> dict[str, object]:
-    row: dict[str, object] = dict(zip(COLUMNS, [*name, *[float("nan")] * 6, 0, 0], strict=False))
+    row: dict[str, object] = dict(
+        zip(COLUMNS, [*name, *[float("nan")] * 6, 0, 0, *[float("nan")] * 2], strict=False)
+    )
+    row["times"] = ""
     if old is None or new is None:
         return row | {
             "verdict": "not comparable",
@@ -145,7 +152,28 @@ def _judge(
         "n_groups": found.n_groups,
         "verdict": _verdict(found, margin),
         "reason": _reason(found),
+        **_times(old, new),
     }
+
+
+def _times(old: Result, new: Result) -> dict[str, object]:
+    """Return the ratios of times, or why there are none."""
+    machines = [*old.machines, *new.machines]
+    unlike = differences(machines)
+    if unlike:
+        return {"times": f"Times are not compared: the set-ups differ in {'; '.join(unlike)}."}
+    if not (old.machines and new.machines):
+        return {"times": "Times are not compared: it is not known on which machine they were taken."}
+    return {
+        f"{part}_ratio": float(_seconds(new, part).median() / _seconds(old, part).median())
+        for part in ("fit", "predict")
+    }
+
+
+def _seconds(result: Result, part: str) -> pd.Series:
+    """Return what each cell took, with what features from the cache had cost."""
+    done = result.done
+    return done[f"{part}_seconds"].astype(float) + done[f"{part}_saved_seconds"].astype(float).fillna(0.0)
 
 
 def _obstacle(old: Result, new: Result) -> str:

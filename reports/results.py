@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+#: The code of the warning that times cannot be compared.
+MIXED = "mixed-machines"
 
 
 class Reader(Protocol):
@@ -24,6 +29,14 @@ class Reader(Protocol):
 
     def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
         """Return positions and class probabilities of a finished cell."""
+
+    def predictions_of(
+        self, dataset_id: int, attempt: str
+    ) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
+        """Return predictions of all finished cells of an attempt on a data set, by key."""
+
+    def machines(self) -> dict[int, dict[str, Any]]:
+        """Return machines with their set-ups, by number."""
 
     def artifacts(self, key: str) -> dict[str, bytes]:
         """Return what a cell left behind, by name."""
@@ -56,6 +69,10 @@ class Result:
         Most groups that it learned from in any fold; NaN in stores of before they were counted.
     n_expected : int
         Clips predicted by the attempt that has come furthest on this data set under this split.
+    machines : tuple of dict
+        Machines, each with its set-up, that its finished cells ran on.
+    silenced : frozenset of str
+        Codes of warnings that the matrix of the last run does not want to hear.
     """
 
     dataset: str
@@ -74,47 +91,54 @@ class Result:
     base: str
     n_train_groups: float = np.nan
     n_expected: int = 0
+    machines: tuple[dict[str, Any], ...] = ()
+    silenced: frozenset[str] = frozenset()
 
     @property
     def name(self) -> tuple[str, str, str]:
         """Data set, split and attempt."""
         return self.dataset, self.split, self.attempt
 
-    @property
+    @cached_property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each prediction is right, shape (n,)."""
         return self.truth == self.predicted
 
-    @property
+    @cached_property
     def weights(self) -> NDArray[np.float64]:
         """One over the number of predictions of the same clip, shape (n,): each clip counts once."""
         _, inverse, counts = np.unique(self.positions, return_inverse=True, return_counts=True)
         return 1.0 / counts[inverse]
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """Whether every cell finished, and none is still to come that another attempt has finished."""
         return bool((self.cells["status"] == "done").all()) and self.n_clips >= self.n_expected
 
-    @property
+    @cached_property
     def n_clips(self) -> int:
         """Number of clips predicted."""
         return len(np.unique(self.positions))
 
-    @property
+    @cached_property
     def done(self) -> pd.DataFrame:
         """The cells that finished."""
-        return self.cells[self.cells["status"] == "done"]
+        return self._with("done")
 
-    @property
+    @cached_property
     def failed(self) -> pd.DataFrame:
         """The cells that failed."""
-        return self.cells[self.cells["status"] == "failed"]
+        return self._with("failed")
 
-    @property
+    @cached_property
     def skipped(self) -> pd.DataFrame:
         """The cells that were skipped for a reason of the attempt's own."""
-        return self.cells[self.cells["status"] == "skipped"]
+        return self._with("skipped")
+
+    def _with(self, status: str) -> pd.DataFrame:
+        chosen = (self.cells["status"] == status).to_numpy()
+        # Most often all or none, which needs no copy of a wide table.
+        return self.cells if chosen.all() else self.cells[chosen] if chosen.any() else self.cells[:0]
 
 
 def gather(store: Reader) -> list[Result]:
@@ -130,21 +154,38 @@ def gather(store: Reader) -> list[Result]:
     list of Result
         One for each data set, split and attempt that has cells, in this order.
     """
-    cells = store.cells()
+    # Sorted once for all attempts: a wide table is slow to sort.
+    cells, machines, runs = store.cells(), store.machines(), store.runs()
+    cells = cells.sort_values(["seed", "fold"], kind="stable")
+    silenced = frozenset(runs["matrix"].iloc[-1].get("silence", []) if len(runs) else [])
     results = []
     for row in store.datasets().sort_values(["dataset", "split"]).to_dict("records"):
         clips = store.clips(row["id"])
         dataset = {str(name): value for name, value in row.items()}
         attempts = cells[cells["dataset_id"] == row["id"]].groupby("attempt", sort=True)
-        found = [_result(store, dataset, clips, own) for _, own in attempts]
+        found = [_result(store, dataset, clips, own, machines) for _, own in attempts]
         most = max((result.n_clips for result in found), default=0)
-        results += [replace(result, n_expected=most) for result in found]
+        said = list(dataset["warnings"])
+        unlike = differences(facts for result in found for facts in result.machines)
+        if unlike and MIXED not in silenced:
+            said.append(
+                f"Times come from set-ups that differ and must not be compared: {'; '.join(unlike)}. [{MIXED}]"
+            )
+        results += [
+            replace(result, n_expected=most, dataset_warnings=said, silenced=silenced) for result in found
+        ]
     return results
 
 
-def _result(store: Reader, dataset: dict[str, Any], clips: pd.DataFrame, cells: pd.DataFrame) -> Result:
-    cells = cells.sort_values(["seed", "fold"], kind="stable").reset_index(drop=True)
-    positions, seeds, predicted = _predictions(store, cells)
+def _result(
+    store: Reader,
+    dataset: dict[str, Any],
+    clips: pd.DataFrame,
+    cells: pd.DataFrame,
+    machines: dict[int, dict[str, Any]],
+) -> Result:
+    cells = cells.reset_index(drop=True)
+    positions, seeds, predicted = _predictions(store, dataset["id"], cells)
     labels = pd.Index(dataset["classes"]).get_indexer(clips["label"].iloc[positions].to_list())
     return Result(
         dataset=dataset["dataset"],
@@ -161,18 +202,32 @@ def _result(store: Reader, dataset: dict[str, Any], clips: pd.DataFrame, cells: 
         predicted=predicted,
         groups=clips["group"].to_numpy(dtype=str)[positions],
         base=str(cells["base"].iloc[0]),
-        n_train_groups=float(cells["n_train_groups"].astype(float).max()),
+        n_train_groups=float(cells["n_train_groups"].max()),
+        machines=tuple(machines[int(number)] for number in sorted(_machines_of(cells)) if number in machines),
     )
 
 
+def _machines_of(cells: pd.DataFrame) -> set[float]:
+    return set(cells["machine_id"][(cells["status"] == "done").to_numpy()].dropna())
+
+
+def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
+    """Return in what machines and their set-ups differ: ``threads 1, 2``."""
+    machines = list(machines)
+    names = dict.fromkeys(name for facts in machines for name in facts)
+    values = {name: sorted({str(facts.get(name, "not known")) for facts in machines}) for name in names}
+    return [f"{name} {', '.join(found)}" for name, found in values.items() if len(found) > 1]
+
+
 def _predictions(
-    store: Reader, cells: pd.DataFrame
+    store: Reader, dataset_id: int, cells: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     done = cells[cells["status"] == "done"]
     if done.empty:
         empty = np.empty(0, np.intp)
         return empty, empty, empty
-    positions, probabilities = zip(*map(store.predictions, done["key"]), strict=True)
+    known = store.predictions_of(dataset_id, str(done["attempt"].iloc[0]))
+    positions, probabilities = zip(*(known[key] for key in done["key"]), strict=True)
     seeds = np.repeat(done["seed"].to_numpy(dtype=np.intp), list(map(len, positions)))
     predicted = np.argmax(np.concatenate(probabilities), axis=1)
     return np.concatenate(positions).astype(np.intp), seeds, predicted

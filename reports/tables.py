@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError, did_you_mean
 from .results import Reader, Result, gather
@@ -39,6 +41,18 @@ COLUMNS = [
     "n_conditions",
     "n_quantities",
     "n_epochs",
+    "fit_cpu_seconds",
+    "predict_cpu_ms_per_clip",
+    "warm_up_seconds",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "clips_per_second",
+    "size_mib",
+    "fit_joules",
+    "predict_joules_per_clip",
+    "n_trials",
+    "tune_seconds",
     "warnings",
 ]
 MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
@@ -61,7 +75,11 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
         computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
         ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
-        nets ``n_epochs`` medians; ``warnings`` sentences, empty where there is nothing to say.
+        nets ``n_epochs`` medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted alone,
+    with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
+    ``warm_up_seconds`` the mean of the first prediction, counted nowhere else; ``size_mib`` of the fitted attempt,
+    ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search for
+    parameters spent in each cell, on average; ``warnings`` sentences, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -92,33 +110,77 @@ def _row(result: Result) -> dict[str, Any]:
         "n_folds": done["fold"].nunique(),
         "n_cells": len(result.cells),
         "n_failed": len(result.failed),
-        "fit_seconds": _charged(done, "fit").mean(),
+        "fit_seconds": _mean(_charged(done, "fit")),
         "predict_ms_per_clip": _per_clip(done, _charged(done, "predict")),
-        "peak_memory_mib": done["peak_memory_bytes"].astype(float).max() / 2**20,
-        "n_parameters": done["n_parameters"].astype(float).median(),
+        "peak_memory_mib": _most(done["peak_memory_bytes"]) / 2**20,
+        "n_parameters": _median(done["n_parameters"]),
         "n_skipped": len(result.skipped),
-        "operations": done["operations"].astype(float).median(),
-        "fit_paid_seconds": done["fit_seconds"].astype(float).mean(),
-        "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].astype(float)),
+        "operations": _median(done["operations"]),
+        "fit_paid_seconds": _mean(done["fit_seconds"]),
+        "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].to_numpy()),
         **{
             f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities", "epochs")
         },
+        **_costs(done),
         "warnings": " ".join(warnings_of(result)),
     }
 
 
+def _costs(done: pd.DataFrame) -> dict[str, float]:
+    together = _per_clip(done, _charged(done, "predict"))
+    # Nobody can say 99 % of what where there is nothing.
+    clips = [alone for alone in done["latencies"] if len(alone)]
+    p50, p95, p99 = np.percentile(np.concatenate(clips), [50, 95, 99]) if clips else [np.nan] * 3
+    spent = [tuning or {} for tuning in done["tuning"]]
+    return {
+        "fit_cpu_seconds": _mean(done["fit_cpu_seconds"]),
+        "predict_cpu_ms_per_clip": _per_clip(done, done["predict_cpu_seconds"].to_numpy()),
+        "warm_up_seconds": _mean(done["warm_up_seconds"]),
+        "latency_p50_ms": float(p50),
+        "latency_p95_ms": float(p95),
+        "latency_p99_ms": float(p99),
+        "clips_per_second": 1000 / together if together > 0 else float("nan"),
+        "size_mib": _mean(done["size_bytes"]) / 2**20,
+        "fit_joules": _mean(done["fit_joules"]),
+        "predict_joules_per_clip": _per_clip(done, done["predict_joules"].to_numpy()) / 1000,
+        "n_trials": _mean([len(found["trials"]) for found in spent if found]),
+        "tune_seconds": _mean([found["seconds"] for found in spent if found]),
+    }
+
+
+def _mean(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _median(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _most(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(known.max()) if len(known) else float("nan")
+
+
+def _known(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    return array[~np.isnan(array)]
+
+
 def _median_count(done: pd.DataFrame, what: str) -> float:
-    return float(pd.Series([counts.get(what) for counts in done["counts"]], dtype=float).median())
+    return _median([counts[what] for counts in done["counts"] if what in counts])
 
 
-def _charged(done: pd.DataFrame, part: str) -> pd.Series:
+def _charged(done: pd.DataFrame, part: str) -> NDArray[np.float64]:
     """Return the seconds of each cell, had it computed all features itself."""
-    return done[f"{part}_seconds"].astype(float) + done[f"{part}_saved_seconds"].astype(float).fillna(0.0)
+    return done[f"{part}_seconds"].to_numpy() + np.nan_to_num(done[f"{part}_saved_seconds"].to_numpy())
 
 
-def _per_clip(done: pd.DataFrame, seconds: pd.Series) -> float:
-    clips = done["n_test"][seconds.notna()].sum()
-    return 1000 * float(seconds.sum()) / clips if clips else float("nan")
+def _per_clip(done: pd.DataFrame, seconds: NDArray[np.float64]) -> float:
+    known = ~np.isnan(seconds)
+    clips = done["n_test"].to_numpy()[known].sum()
+    return 1000 * float(seconds[known].sum()) / clips if clips else float("nan")
 
 
 def warnings_of(result: Result) -> list[str]:
@@ -131,6 +193,8 @@ def warnings_of(result: Result) -> list[str]:
         found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
+    said = {code: text for cautions in result.done["cautions"] for code, text in cautions.items()}
+    found += [f"{text} [{code}]" for code, text in sorted(said.items()) if code not in result.silenced]
     return found
 
 
