@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-kernels structure oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels structure oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -39,6 +39,15 @@ bench: $(VENV)/.test $(VENV)/.torch
 
 bench-features: $(VENV)/.test
 	$(BIN)/python tests/benchmarks/stages.py --json build/stages.json
+
+# Beside benchopt, which is installed into an environment of its own.
+bench-harness: $(VENV)/.test build/benchopt/.done
+	$(BIN)/python tests/benchmarks/harness.py --benchopt build/benchopt/bin/benchopt --json build/harness.json
+
+build/benchopt/.done:
+	$(PYTHON) -m venv build/benchopt
+	build/benchopt/bin/python -m pip install --quiet --disable-pip-version-check benchopt==1.10.0
+	touch $@
 
 bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
