@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(7.2), duration(725), duration(12_000), duration(200_000)
-    ('7 s', '12 min', '3 h 20 min', '2 d 8 h')
+    ('7 s', '12 min', '3 h 20 min', '2 d 7 h')
     """
     if seconds < 90:
         return f"{seconds:.0f} s"
