@@ -51,6 +51,11 @@ def place_of(path: Path) -> tuple[Path, str]:
     return _root(path), _short(path)
 
 
+def is_own(path: Path) -> bool:
+    """Say whether a file is one of actionbench."""
+    return path.is_relative_to(_PACKAGE)
+
+
 def versions_imported(*classes: type) -> dict[str, str]:
     """Return the version of each distribution that the code of some classes imports, directly or not."""
     return {name: _version(name) for name in sorted(_reached(_files_of(classes))[1])}
@@ -219,7 +224,7 @@ def machine(**more: Any) -> dict[str, Any]:
 
 
 def collect(**more: Any) -> dict[str, Any]:
-    """Return what should be known of a run: code, packages, machine, BLAS and other libraries with threads of their own.
+    """Return what should be known of a run: code, packages, machine, BLAS and others with threads of their own.
 
     Parameters
     ----------
