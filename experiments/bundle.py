@@ -160,7 +160,7 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
 
 
 def _members(
-    store: Store, run: Mapping[str, Any], cells: list[dict[str, Any]]
+    store: Store, run: Mapping[Any, Any], cells: list[dict[str, Any]]
 ) -> dict[str, Callable[[], bytes]]:
     """Return what makes the content of each member; predictions are not all held at once."""
     facts = run["provenance"]
@@ -229,7 +229,8 @@ def _plugin_members(
         for name, digests in (parts or {}).items():
             known.setdefault(name, set()).update(digests.split())
     folders: dict[Path, str] = {}
-    names, sources = [], {}
+    names: list[str] = []
+    sources: dict[str, bytes] = {}
     for path in map(Path, plugins):
         if not path.is_file():
             raise BundleError(

@@ -101,7 +101,9 @@ def reproduce(
     if as_json:
         click.echo(found.cells.to_json(orient="records", indent=1, double_precision=15))
     elif verbose:
-        print_rows(list(found.cells), list(found.cells.astype(object).itertuples(index=False, name=None)))
+        print_rows(
+            list(map(str, found.cells)), list(found.cells.astype(object).itertuples(index=False, name=None))
+        )
     else:
         print_rows(*_counts(found.cells))
     if found.stopped:
