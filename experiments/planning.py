@@ -151,7 +151,7 @@ def plan_cells(
         If anything in the matrix does not fit together.
     """
     plugins = list(plugins)
-    wanted = _parse_only(only)
+    wanted = parse_only(only)
     attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
     classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
     for entry in matrix.attempts:
@@ -266,7 +266,8 @@ def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
         ) from error
 
 
-def _parse_only(only: Iterable[str]) -> dict[str, list[str]]:
+def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key."""
     wanted: dict[str, list[str]] = {}
     for condition in (part for text in only for part in text.split(",")):
         key, equals, word = (piece.strip() for piece in condition.partition("="))

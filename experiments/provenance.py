@@ -41,6 +41,21 @@ def files_read(*classes: type) -> list[Path]:
     return sorted(_reached(_files_of(classes))[0])
 
 
+def files_imported(path: Path) -> list[Path]:
+    """Return a plug-in file with the files of the project and the helpers that it imports, directly or not."""
+    return sorted(_reached((str(path.resolve()),))[0])
+
+
+def place_of(path: Path) -> tuple[Path, str]:
+    """Return the folder from which a file is imported, and its name below that."""
+    return _root(path), _short(path)
+
+
+def is_own(path: Path) -> bool:
+    """Say whether a file is one of actionbench."""
+    return path.is_relative_to(_PACKAGE)
+
+
 def versions_imported(*classes: type) -> dict[str, str]:
     """Return the version of each distribution that the code of some classes imports, directly or not."""
     return {name: _version(name) for name in sorted(_reached(_files_of(classes))[1])}
@@ -209,7 +224,7 @@ def machine(**more: Any) -> dict[str, Any]:
 
 
 def collect(**more: Any) -> dict[str, Any]:
-    """Return what should be known of a run: code, packages, machine.
+    """Return what should be known of a run: code, packages, machine, BLAS and others with threads of their own.
 
     Parameters
     ----------
@@ -217,6 +232,7 @@ def collect(**more: Any) -> dict[str, Any]:
         Put in as they are, such as the number of workers.
     """
     import psutil
+    from threadpoolctl import threadpool_info
 
     from ..models.kernels import INSTRUCTION_SET
 
@@ -231,6 +247,9 @@ def collect(**more: Any) -> dict[str, Any]:
         "instruction_set": INSTRUCTION_SET,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
+        "thread_pools": [
+            {key: value for key, value in pool.items() if key != "filepath"} for pool in threadpool_info()
+        ],
         **more,
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..baselines.registry import attempt_registry, naming
@@ -110,6 +111,7 @@ def run_cells(
     on: str | None = None,
     cache: str | Path | None = None,
     nursery: Nursery | None = None,
+    about: Mapping[str, Any] = MappingProxyType({}),
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> RunSummary:
     """Run the cells that are not in the store yet, and write each as it ends.
@@ -140,6 +142,8 @@ def run_cells(
         ``"none"`` keeps none.
     nursery : Nursery, optional
         Where processes are forked; by default one is started.
+    about : mapping
+        What else should be known of the run, such as which bundle it reproduces.
     progress : callable
         Called with a `Progress` as each cell begins and ends.
     """
@@ -148,7 +152,9 @@ def run_cells(
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     waiting = _not_stored(cells, store.status_of(), {*retry, "cancelled"}, fresh)
-    facts = provenance.collect(workers=workers, threads=limits.threads, plugins=files)
+    facts = provenance.collect(
+        workers=workers, threads=limits.threads, plugins=files, schema=store.schema, **about
+    )
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)

@@ -233,6 +233,11 @@ class Store:
                     raise
                 time.sleep(0.01)
 
+    @property
+    def schema(self) -> int:
+        """The version of the tables in the file."""
+        return self._version()
+
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
@@ -486,6 +491,43 @@ class Store:
         for column in ("classes", "warnings"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+    def dataset(self, dataset_id: int) -> dict[str, Any]:
+        """Return a data set under a split, of any age: as a row of `datasets`, without its number."""
+        columns = ["dataset", "split", "fingerprint", "groups_known", "classes", "warnings"]
+        rows = self._read(f"SELECT {', '.join(columns)} FROM datasets WHERE id = ?", dataset_id)
+        found = dict(zip(columns, rows[0], strict=True))
+        read = {column: json.loads(found[column]) for column in ("classes", "warnings")}
+        return found | read | {"groups_known": bool(found["groups_known"])}
+
+    def cells_of(self, run_id: int) -> list[dict[str, Any]]:
+        """Return the cells that a run asked for, one per place in the matrix, without arrays and artifacts.
+
+        For the last run these are exactly its cells. For an earlier one they are those that were made by its end and
+        asked for then or later, unless a later run has replaced them.
+
+        Returns
+        -------
+        list of dict
+            The columns of `cells` but the latencies, and ``fingerprint`` (of the data), by data set, attempt, seed and
+            fold.
+        """
+        columns = [column for column in _CELL_COLUMNS if column != "latencies"]
+        names = ["dataset", "split", "fingerprint", *columns]
+        rows = self._read(
+            f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
+            "WHERE run_id <= ? AND last_run_id >= ? ORDER BY dataset, split, attempt, seed, fold, run_id, key",
+            run_id,
+            run_id,
+        )
+        found = {}
+        for row in rows:
+            cell = dict(zip(names, row, strict=True))
+            for column in ("params", "counts", "cautions", "tuning"):
+                cell[column] = None if cell[column] is None else json.loads(cell[column])
+            # The latest of a place is the one that the run had.
+            found[tuple(cell[name] for name in ("dataset", "split", "attempt", "seed", "fold"))] = cell
+        return list(found.values())
 
     def clips(self, dataset_id: int) -> pd.DataFrame:
         """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position."""

@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Any
 from .errors import ActionbenchError
 
 if TYPE_CHECKING:
-    from .api import check, compare, export_onnx, fit, load, new_attempt, plan, predict, report, run, table
+    from .api import (
+        bundle,
+        check,
+        compare,
+        export_onnx,
+        fit,
+        load,
+        new_attempt,
+        plan,
+        predict,
+        report,
+        reproduce,
+        run,
+        table,
+    )
     from .baselines.base import Attempt, Explanation
     from .experiments.datasets.base import Dataset
     from .features.clip import Clip, Clips
@@ -17,6 +31,7 @@ DEFAULT_STORE = "actionbench.sqlite"
 # Heavy rooms are entered only when a name of theirs is asked for.
 _HOMES = {
     ".api": (
+        "bundle",
         "check",
         "compare",
         "export_onnx",
@@ -26,6 +41,7 @@ _HOMES = {
         "plan",
         "predict",
         "report",
+        "reproduce",
         "run",
         "table",
     ),
@@ -42,6 +58,7 @@ __all__ = [
     "Dataset",
     "Explanation",
     "__version__",
+    "bundle",
     "check",
     "compare",
     "export_onnx",
@@ -51,6 +68,7 @@ __all__ = [
     "plan",
     "predict",
     "report",
+    "reproduce",
     "run",
     "table",
 ]

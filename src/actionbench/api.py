@@ -15,6 +15,7 @@ from .baselines.conformance import MEBIBYTES, SECONDS, Report, check_attempt
 from .baselines.net import NetAttempt
 from .baselines.registry import attempt_registry, naming
 from .errors import ActionbenchError, MatrixError, ModelError
+from .experiments.bundle import Bundle, write_bundle
 from .experiments.estimate import Estimate
 from .experiments.matrix import read_matrix
 from .experiments.model import Model, fit_model, load_model, model_matrix
@@ -23,6 +24,8 @@ from .experiments.prediction import Windows, predict_video, warm_up
 from .experiments.provenance import files_read
 from .experiments.reasons import reasons
 from .experiments.remembered import witnesses
+from .experiments.reproduction import TOLERANCE
+from .experiments.reproduction import reproduce as run_again
 from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
 from .reports.tables import comparison_table, layout
@@ -299,6 +302,74 @@ def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.Data
 
     with Store.open(old, must_exist=True) as before, Store.open(new, must_exist=True) as after:
         return compare_stores(before, after, margin=margin)
+
+
+def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Path:
+    """Pack a run of a store, by default the last, into one file that `reproduce` runs again.
+
+    Raises
+    ------
+    ActionbenchError
+        If there is no such run, or a plug-in of it has changed; see `experiments.bundle.write_bundle`.
+    """
+    with Store.open(store, must_exist=True) as opened:
+        return write_bundle(opened, path, run=run).path
+
+
+def reproduce(
+    bundle: str | Path,
+    *,
+    store: str | Path | None = None,
+    changes: Iterable[str] = (),
+    only: Iterable[str] = (),
+    workers: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> pd.DataFrame:
+    """Run the cells of a bundle again and compare their predictions.
+
+    Parameters
+    ----------
+    bundle : path
+        A file from `bundle`.
+    store : path, optional
+        The SQLite file that new results go to; by default in the working directory, named after the bundle. One with a
+        part of them is gone on with.
+    changes, only, workers
+        As for `run`; ``"datasets.NAME.root=DIR"`` says where clips are on this machine.
+    tolerance : float
+        How far a probability may be from what it was.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell with its ``verdict``, see `experiments.reproduction.Reproduction`. Its ``attrs`` hold
+        ``notes``, sentences on what of the environment differs.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where it was interrupted, as by `run`.
+    """
+    notes: list[str] = []
+    with Bundle.open(bundle) as opened:
+        found = run_again(
+            opened,
+            store or reproduction_store(bundle),
+            changes=changes,
+            only=only,
+            workers=workers,
+            tolerance=tolerance,
+            tell=notes.append,
+        )
+    if found.stopped:
+        raise KeyboardInterrupt
+    found.cells.attrs["notes"] = notes
+    return found.cells
+
+
+def reproduction_store(bundle: str | Path) -> str:
+    """Return the name of the store that a bundle is run again in."""
+    return f"{Path(bundle).stem}.reproduced.sqlite"
 
 
 def export_rules(

@@ -13,6 +13,7 @@ import click
 
 from . import DEFAULT_STORE
 from .author_commands import check, new
+from .bundle_commands import bundle, reproduce
 from .errors import ActionbenchError
 from .model_commands import export, fit, predict
 from .terminal import (
@@ -21,6 +22,7 @@ from .terminal import (
     duration,
     in_one_line,
     json_option,
+    only_option,
     plugin_option,
     print_rows,
     say,
@@ -64,16 +66,6 @@ def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _only_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--only",
-        multiple=True,
-        metavar="KEY=VALUE,...",
-        help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, "
-        "split, train_groups.",
-    )(command)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="actionbench", prog_name="actionbench")
 def cli() -> None:
@@ -84,7 +76,7 @@ def cli() -> None:
 @click.argument("matrix", default="quick")
 @_store_option
 @set_option("matrix")
-@_only_option
+@only_option
 @plugin_option
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Cells at a time; by default one per core.")
 @click.option(
@@ -228,7 +220,7 @@ def _print_layout(parts: list[dict[str, Any]]) -> None:
 @click.argument("matrix", default="quick")
 @_store_option
 @set_option("matrix")
-@_only_option
+@only_option
 @plugin_option
 @click.option(
     "-j", "--workers", type=click.IntRange(min=1), help="Cells at a time, for the time that is left."
@@ -470,5 +462,5 @@ def doctor(as_json: bool) -> None:
         print_rows(["", "actionbench"], [(key, in_one_line(value)) for key, value in facts.items()])
 
 
-for command in (fit, predict, export, new, check):
+for command in (fit, predict, export, new, check, bundle, reproduce):
     cli.add_command(command)

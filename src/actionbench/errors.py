@@ -38,6 +38,10 @@ class StoreError(ActionbenchError):
     """A store that cannot be opened, or was written by another version."""
 
 
+class BundleError(ActionbenchError):
+    """A bundle that is damaged, foreign, or cannot be written or run again."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Say which names exist and which was probably meant, for the end of an error sentence."""
     known = sorted(known)

@@ -53,6 +53,15 @@ cache_option = click.option(
     "'none' keeps none.",
 )
 
+#: Adds ``--only``.
+only_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, split, "
+    "train_groups.",
+)
+
 #: Adds ``--json``.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 

@@ -135,6 +135,9 @@ def test_what_is_known_of_a_run(tmp_path, monkeypatch):
     assert facts["workers"] == 2
     assert facts["cores"] >= 1
     assert facts["memory_bytes"] > 2**20
+    blas = [pool for pool in facts["thread_pools"] if pool["user_api"] == "blas"]
+    assert all(pool["num_threads"] >= 1 and "filepath" not in pool for pool in blas)
+    assert blas
 
 
 def test_commit_and_changes_of_the_working_folder(tmp_path, monkeypatch):

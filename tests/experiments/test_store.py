@@ -301,3 +301,22 @@ def test_a_cell_is_done_when_it_is(store):
     store.add_cell(run_id, record(dataset_id, key="good"))
     store.add_cell(run_id, record(dataset_id, key="bad", status="failed"))
     assert [store.is_done(key) for key in ("good", "bad", "none")] == [True, False, False]
+
+
+def test_the_cells_of_each_run_and_their_data(store):
+    dataset_id = add_dataset(store)
+    first = begin(store)
+    store.add_cell(first, record(dataset_id, "old"))
+    store.add_cell(first, record(dataset_id, "other", fold=1))
+    second = begin(store)
+    store.add_cell(second, record(dataset_id, "new", code="v2"))
+    store.touch(second, ["other"])
+    assert [cell["key"] for cell in store.cells_of(first)] == ["old", "other"]
+    assert [cell["key"] for cell in store.cells_of(second)] == ["new", "other"]
+    assert store.cells_of(second)[0]["params"] == {"C": 1.0}
+    assert store.cells_of(second)[0]["fingerprint"] == store.dataset(dataset_id)["fingerprint"] == "f"
+    assert store.dataset(dataset_id)["classes"] == ["x", "y"]
+
+
+def test_the_version_of_the_tables_is_that_of_the_newest(store):
+    assert store.schema == len(store_module._MIGRATIONS)

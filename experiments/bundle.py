@@ -1,0 +1,409 @@
+"""A bundle: one zip file with all that is needed to run a matrix again and to compare what comes out.
+
+Its members are JSON, plug-in files, and predictions as safetensors; no pickle. The same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ..errors import BundleError, StoreError
+from . import provenance
+from .store import Store
+
+_CHECKSUMS = "checksums.json"
+_FILES = ("bundle.json", "cells.json", "data.json", "matrix.json", "provenance.json", "requirements.txt")
+_MEMBER = re.compile(r"predictions/[0-9a-f]+\.safetensors|plugins/\d+/.+")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_LARGEST = 2**30
+_LARGEST_ALL = 2**36
+
+T = TypeVar("T")
+
+#: Columns of the store that say what a cell cost.
+_COSTS = (
+    "fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds peak_memory_bytes n_parameters operations "
+    "fit_saved_seconds predict_saved_seconds warm_up_seconds fit_joules predict_joules size_bytes"
+).split()
+_FACTS = (
+    "key dataset split fingerprint attempt family params seed fold fold_name status kind error message code n_train "
+    "n_test tuning"
+).split()
+
+
+class Header(BaseModel):
+    """What a bundle is of."""
+
+    format: Literal[1]
+    run: int
+    name: str
+    schema_version: int
+    #: Whether the run came to its end.
+    finished: bool
+    #: Members that are plug-ins, in the order in which they were named.
+    plugins: list[str]
+
+
+class BundledData(BaseModel):
+    """A data set under a split."""
+
+    dataset: str
+    split: str
+    fingerprint: str
+    groups_known: bool
+    classes: list[str]
+    warnings: list[str]
+    #: Clip, label and group of each.
+    clips: list[tuple[str, str, str]]
+
+
+class BundledCell(BaseModel):
+    """A cell as the store had it, without its predictions."""
+
+    key: str
+    dataset: str
+    split: str
+    fingerprint: str
+    attempt: str
+    family: str
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    fold_name: str
+    status: str
+    kind: str | None
+    error: str | None
+    message: str | None
+    code: str
+    n_train: int
+    n_test: int
+    tuning: dict[str, Any] | None
+    costs: dict[str, float | None]
+
+    @property
+    def place(self) -> tuple[str, str, str, int, int]:
+        """Where it stands in the matrix."""
+        return self.dataset, self.split, self.attempt, self.seed, self.fold
+
+
+class _Cells(BaseModel):
+    codes: dict[str, dict[str, str] | None]
+    cells: list[BundledCell]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A bundle that was written: cells of the run by status, and whether it had come to its end."""
+
+    path: Path
+    statuses: Mapping[str, int]
+    finished: bool
+
+
+def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> Written:
+    """Pack a run of a store.
+
+    Parameters
+    ----------
+    store : Store
+        Where the results are.
+    path : path
+        The zip file to write; one that is there is replaced.
+    run : int, optional
+        Number of the run; by default the last.
+
+    Raises
+    ------
+    ActionbenchError
+        If there is no such run or none of its cells is done, a plug-in is gone or has changed since, or the file
+        cannot be written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise BundleError(f"{path}: the folder {path.parent} does not exist")
+    runs = {row["id"]: row for row in store.runs().to_dict("records")}
+    number = run or max(runs, default=0)
+    if number not in runs:
+        known = ", ".join(map(str, runs)) or "none"
+        raise StoreError(f"{store.path}: there is no run {number}; there are {known}")
+    cells = store.cells_of(number)
+    if all(cell["status"] != "done" for cell in cells):
+        raise StoreError(
+            f"{store.path}: run {number} has no finished cells to bundle; actionbench run makes some"
+        )
+    members = _members(store, runs[number], cells)
+    try:
+        _write(path, members)
+    except OSError as error:
+        raise BundleError(f"{path}: the bundle cannot be written ({error.strerror})") from error
+    statuses = [cell["status"] for cell in cells]
+    return Written(
+        path,
+        {status: statuses.count(status) for status in sorted(set(statuses))},
+        bool(runs[number]["finished"]),
+    )
+
+
+def _members(
+    store: Store, run: Mapping[Any, Any], cells: list[dict[str, Any]]
+) -> dict[str, Callable[[], bytes]]:
+    """Return what makes the content of each member; predictions are not all held at once."""
+    facts = run["provenance"]
+    codes = {cell["code"]: store.code_parts(cell["code"]) for cell in cells}
+    plugins, sources = _plugin_members(facts.get("plugins", []), codes.values())
+    data = []
+    for number in sorted({cell["dataset_id"] for cell in cells}):
+        data.append(store.dataset(number) | {"clips": store.clips(number).to_numpy().tolist()})
+    header = Header(
+        format=1,
+        run=run["id"],
+        name=run["name"],
+        schema_version=store.schema,
+        finished=bool(run["finished"]),
+        plugins=plugins,
+    )
+    rows = [
+        {name: cell[name] for name in _FACTS} | {"costs": {name: cell[name] for name in _COSTS}}
+        for cell in cells
+    ]
+    packages = facts.get("packages", {})
+    contents = {
+        "bundle.json": _json(header.model_dump()),
+        "cells.json": _json({"codes": codes, "cells": rows}),
+        "data.json": _json(data),
+        "matrix.json": _json(run["matrix"]),
+        "provenance.json": _json(facts),
+        "requirements.txt": "".join(f"{name}=={packages[name]}\n" for name in sorted(packages)).encode(),
+        **sources,
+    }
+    members: dict[str, Callable[[], bytes]] = {name: _always(content) for name, content in contents.items()}
+    for cell in cells:
+        if cell["status"] == "done":
+            members[f"predictions/{cell['key']}.safetensors"] = _predictions(store, cell["key"])
+    return members
+
+
+def _always(content: bytes) -> Callable[[], bytes]:
+    return lambda: content
+
+
+def _predictions(store: Store, key: str) -> Callable[[], bytes]:
+    def pack() -> bytes:
+        positions, probabilities = store.predictions(key)
+        return pack_predictions(positions, probabilities)
+
+    return pack
+
+
+def pack_predictions(positions: NDArray[np.int32], probabilities: NDArray[np.float64]) -> bytes:
+    """Return the member with the predictions of a cell."""
+    return save(
+        {
+            "positions": np.array(positions, np.int32, order="C"),
+            "probabilities": np.array(probabilities, np.float64, order="C"),
+        }
+    )
+
+
+def _plugin_members(
+    plugins: Iterable[str], codes: Iterable[Mapping[str, str] | None]
+) -> tuple[list[str], dict[str, bytes]]:
+    """Return the names of plug-ins as members, and the content of their files and of those that they import."""
+    known: dict[str, set[str]] = {}
+    for parts in codes:
+        for name, digests in (parts or {}).items():
+            known.setdefault(name, set()).update(digests.split())
+    folders: dict[Path, str] = {}
+    names: list[str] = []
+    sources: dict[str, bytes] = {}
+    for path in map(Path, plugins):
+        if not path.is_file():
+            raise BundleError(
+                f"{path}: the plug-in of the run is gone; it must be where it was, to be bundled"
+            )
+        root, _ = provenance.place_of(path)
+        folder = folders.setdefault(root, f"plugins/{len(folders)}")
+        names.append(f"{folder}/{path.relative_to(root).as_posix()}")
+        for file in provenance.files_imported(path):
+            if provenance.is_own(file):
+                continue
+            # What lies elsewhere on the import path is found beside the plug-in too.
+            _, short = provenance.place_of(file)
+            content = file.read_bytes()
+            if short in known and hashlib.sha256(content).hexdigest() not in known[short]:
+                raise BundleError(
+                    f"{file}: has changed since the run; run the matrix again, or bring back what it was"
+                )
+            if sources.setdefault(f"{folder}/{short}", content) != content:
+                raise BundleError(f"{file}: another file is imported under the same name; rename one of them")
+    return names, sources
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _write(path: Path, members: Mapping[str, Callable[[], bytes]]) -> None:
+    """Write a zip file, whole or not at all; its times are fixed and its names sorted."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+            checksums = {}
+            for name in sorted(members):
+                content = members[name]()
+                checksums[name] = hashlib.sha256(content).hexdigest()
+                _add(archive, name, content)
+            _add(archive, _CHECKSUMS, _json(checksums))
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system, info.external_attr = 3, 0o100644 << 16
+    archive.writestr(info, content, zipfile.ZIP_DEFLATED, 6)
+
+
+class Bundle:
+    """A bundle that was opened and whose members are what their checksums say.
+
+    Make one with `Bundle.open`. It is a context manager that closes itself.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path, self._archive = path, archive
+        self.digest = hashlib.sha256(self._archive.read(_CHECKSUMS)).hexdigest()
+        self.header = self._parsed("bundle.json", Header)
+        self.matrix = self._parsed("matrix.json", dict[str, Any])
+        self.provenance = self._parsed("provenance.json", dict[str, Any])
+        self.cells = self._parsed("cells.json", _Cells).cells
+        self.data = self._parsed("data.json", list[BundledData])
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a bundle and hold every member against its checksum.
+
+        Raises
+        ------
+        BundleError
+            If it is missing, damaged or no bundle; the message names the member.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise BundleError(f"{path}: there is no bundle; `actionbench bundle` makes one")
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise BundleError(f"{path}: is damaged or no bundle of actionbench ({error})") from error
+        try:
+            _check(path, archive)
+            return cls(path, archive)
+        except BaseException:
+            archive.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def _parsed(self, name: str, kind: Any) -> Any:
+        try:
+            return TypeAdapter(kind).validate_json(self._archive.read(name))
+        except (ValidationError, UnicodeDecodeError) as error:
+            first = (
+                error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+            )
+            where = ".".join(map(str, first["loc"]))
+            raise BundleError(
+                f"{self.path}: {name} is not as this actionbench writes it ({where}: {first['msg']})"
+            ) from error
+
+    def predictions(self, key: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return positions and probabilities of a cell, as `Store.predictions` does."""
+        name = f"predictions/{key}.safetensors"
+        try:
+            arrays = load(self._archive.read(name))
+            positions, probabilities = arrays["positions"], arrays["probabilities"]
+            if probabilities.shape[:1] != positions.shape or probabilities.ndim != 2:
+                raise ValueError("the shapes do not fit")
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise BundleError(f"{self.path}: {name} holds no predictions ({error})") from error
+        return positions, probabilities
+
+    def unpack_plugins(self, folder: Path) -> list[Path]:
+        """Write the plug-ins with their helpers into a folder and return the plug-ins."""
+        for name in self._archive.namelist():
+            if name.startswith("plugins/"):
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self._archive.read(name))
+        return [folder / name for name in self.header.plugins]
+
+
+def _check(path: Path, archive: zipfile.ZipFile) -> None:
+    names = [info.filename for info in archive.infolist()]
+    for name in names:
+        if _leaves(name):
+            raise BundleError(f"{path}: the member {name!r} would be written outside of its folder; not used")
+    if _CHECKSUMS not in names:
+        raise BundleError(f"{path}: no bundle of actionbench, {_CHECKSUMS} is missing")
+    for info in archive.infolist():
+        if info.file_size > _LARGEST:
+            raise BundleError(f"{path}: the member {info.filename} is too large, it must be below 1 GiB")
+    if sum(info.file_size for info in archive.infolist()) > _LARGEST_ALL:
+        raise BundleError(f"{path}: its members are too large together, they must be below 64 GiB")
+    try:
+        checksums = TypeAdapter(dict[str, str]).validate_json(_content(path, archive, _CHECKSUMS))
+    except ValidationError as error:
+        raise BundleError(f"{path}: {_CHECKSUMS} is damaged") from error
+    for name in sorted({*_FILES, *checksums} - set(names)):
+        raise BundleError(f"{path}: the member {name} is missing")
+    for name in _foreign(names, checksums):
+        raise BundleError(f"{path}: the member {name} does not belong there")
+    for name, expected in checksums.items():
+        if hashlib.sha256(_content(path, archive, name)).hexdigest() != expected:
+            raise BundleError(
+                f"{path}: the member {name} is damaged, its checksum differs; get the bundle anew"
+            )
+
+
+def _leaves(name: str) -> bool:
+    """Say whether a name leads out of the folder that it is unpacked into."""
+    parts = PurePosixPath(name).parts
+    return name.startswith("/") or ".." in parts or "\\" in name or ":" in name
+
+
+def _foreign(names: list[str], checksums: Mapping[str, str]) -> Iterator[str]:
+    for name in names:
+        known = name in _FILES or _MEMBER.fullmatch(name)
+        if name != _CHECKSUMS and (name not in checksums or not known):
+            yield name
+    if len(set(names)) < len(names):
+        yield next(name for name in names if names.count(name) > 1)
+
+
+def _content(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except Exception as error:  # each compression has errors of its own
+        raise BundleError(f"{path}: the member {name} is damaged ({error}); get the bundle anew") from error

@@ -1,0 +1,270 @@
+import hashlib
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from actionbench.errors import BundleError, StoreError
+from actionbench.experiments import bundle as bundle_module
+from actionbench.experiments.bundle import Bundle, pack_predictions, write_bundle
+from actionbench.experiments.matrix import read_matrix
+from actionbench.experiments.planning import plan_cells
+from actionbench.experiments.reproduction import differences, reproduce
+from actionbench.experiments.runner import run_cells
+from actionbench.experiments.store import Store
+
+FIGURES = {"name": "figures", "subjects": 2, "clips_per_subject": 1}
+
+
+def run(path, plugin, *, only=(), end=True, **content):
+    content = {
+        "name": "m",
+        "datasets": [{"name": "toy-data", "people": 2}],
+        "attempts": [{"name": "nearest"}],
+    } | content
+    for entry in content["datasets"]:
+        entry.setdefault("split", "leave-one-group-out")
+    checked = read_matrix(content)
+    with Store.open(path) as store:
+        cells = plan_cells(checked, plugins=[plugin], only=only)
+        run_cells(checked, cells, store, plugins=[plugin], workers=1)
+        if not end:
+            store._connection.execute("UPDATE runs SET finished = NULL")
+    return path
+
+
+def packed(store, path):
+    with Store.open(store) as opened:
+        return write_bundle(opened, path)
+
+
+def again(path, store, **options):
+    with Bundle.open(path) as opened:
+        return reproduce(opened, store, workers=1, **options).cells
+
+
+def rewritten(path, change, *, checked=True):
+    """Change members of a bundle by a function of a dictionary, with checksums that fit or without."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    if checked:
+        sums = {
+            name: hashlib.sha256(content).hexdigest()
+            for name, content in members.items()
+            if name != "checksums.json"
+        }
+        members["checksums.json"] = json.dumps(sums).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.fixture
+def store(tmp_path, plugin):
+    return run(tmp_path / "s.sqlite", plugin)
+
+
+@pytest.fixture
+def made(store, tmp_path):
+    return packed(store, tmp_path / "b.zip").path
+
+
+@pytest.fixture
+def new(tmp_path):
+    return tmp_path / "new.sqlite"
+
+
+def test_a_plug_in_and_the_figures_come_out_exactly(tmp_path, plugin, new):
+    old = run(
+        tmp_path / "both.sqlite",
+        plugin,
+        datasets=[{"name": "toy-data", "people": 2}, dict(FIGURES)],
+        attempts=[{"name": "nearest"}, {"name": "chance"}],
+        seeds=[0, 1],
+    )
+    path = packed(old, tmp_path / "b.zip").path
+    cells = again(path, new)
+    assert len(cells) == 16
+    assert set(cells["verdict"]) == {"exact"}
+    assert set(cells["difference"]) == {0.0}
+    with Store.open(new) as opened:
+        assert len(opened.runs()) == 1
+
+
+def test_what_a_bundle_holds(made):
+    with zipfile.ZipFile(made) as archive:
+        names = archive.namelist()
+        assert names[:-1] == sorted(names[:-1])
+        assert "plugins/0/toy_plugin.py" in names
+        assert sum(name.startswith("predictions/") for name in names) == 2
+        assert f"numpy=={np.__version__}\n" in archive.read("requirements.txt").decode()
+        (data,) = json.loads(archive.read("data.json"))
+        assert (data["dataset"], data["classes"], len(data["clips"])) == ("toy-data", ["dark", "light"], 8)
+        cells = json.loads(archive.read("cells.json"))
+        assert {cell["code"] for cell in cells["cells"]} == set(cells["codes"])
+        assert cells["cells"][0]["costs"]["fit_seconds"] > 0
+
+
+def test_the_same_store_gives_the_same_bytes(store, tmp_path):
+    first, second = (packed(store, tmp_path / name).path.read_bytes() for name in ("1.zip", "2.zip"))
+    assert first == second
+
+
+def test_a_run_that_has_not_ended_is_bundled_as_such(tmp_path, plugin, new):
+    old = run(tmp_path / "part.sqlite", plugin, only=["fold=0"], end=False)
+    written = packed(old, tmp_path / "b.zip")
+    assert (written.finished, dict(written.statuses)) == (False, {"done": 1})
+    assert again(written.path, new)["verdict"].tolist() == ["exact"]
+
+
+def test_an_earlier_run_is_bundled_by_its_number(tmp_path, plugin, new):
+    old = run(tmp_path / "two.sqlite", plugin)
+    run(old, plugin, attempts=[{"name": "chance"}])
+    with Store.open(old) as opened:
+        write_bundle(opened, tmp_path / "b.zip", run=1)
+    assert set(again(tmp_path / "b.zip", new)["attempt"]) == {"nearest"}
+
+
+def test_failures_are_neither_run_again_nor_held_against_it(tmp_path, plugin, new):
+    old = run(
+        tmp_path / "f.sqlite",
+        plugin,
+        attempts=[{"name": "nearest", "params": {"mode": ["good", "raising"]}}],
+    )
+    cells = again(packed(old, tmp_path / "b.zip").path, new)
+    assert sorted(cells["verdict"]) == ["exact", "exact", "not bundled", "not bundled"]
+
+
+def moved(members, by):
+    name = next(name for name in members if name.startswith("predictions/"))
+    arrays = bundle_module.load(members[name])
+    probabilities = arrays["probabilities"] + np.array([by, -by])
+    members[name] = pack_predictions(arrays["positions"], probabilities)
+
+
+@pytest.mark.parametrize(("by", "verdict"), [(1e-9, "within tolerance"), (0.01, "differs"), (0.9, "differs")])
+def test_other_probabilities_are_found(made, new, by, verdict):
+    rewritten(made, lambda members: moved(members, by))
+    cells = again(made, new)
+    assert sorted(cells["verdict"]) == sorted(["exact", verdict])
+    (other,) = cells[cells["verdict"] == verdict].to_dict("records")
+    assert other["difference"] == pytest.approx(by)
+    assert (other["n_labels"] > 0) == (by > 0.5)
+
+
+def test_it_goes_on_where_it_was(made, new):
+    again(made, new, only=["fold=0"])
+    assert len(again(made, new)) == 2
+    with Store.open(new) as opened:
+        assert opened.cells()["run_id"].tolist() == [1, 2]
+
+
+def test_a_store_of_other_runs_is_refused(made, store):
+    with pytest.raises(BundleError, match="holds runs other than of this bundle; --store must name a new"):
+        again(made, store)
+
+
+def test_the_bundled_plug_in_and_its_helper_run(tmp_path, plugin, new):
+    helper = tmp_path / "bundle_helper.py"
+    helper.write_text("SHARE = 1.0\n")
+    good = plugin.read_text()
+    plugin.write_text(
+        good.replace("weight = 1 /", "weight = SHARE /") + "\nfrom bundle_helper import SHARE\n"
+    )
+    path = packed(run(tmp_path / "h.sqlite", plugin), tmp_path / "b.zip").path
+    helper.write_text("SHARE = 'other'\n")
+    plugin.write_text("raise SystemExit\n")
+    assert set(again(path, new)["verdict"]) == {"exact"}
+
+
+def test_a_plug_in_that_has_changed_since_is_not_bundled(store, plugin, tmp_path):
+    plugin.write_text(plugin.read_text() + "# changed\n")
+    with pytest.raises(BundleError, match=r"toy_plugin\.py: has changed since the run; run the matrix again"):
+        packed(store, tmp_path / "b.zip")
+    plugin.unlink()
+    with pytest.raises(BundleError, match=r"toy_plugin\.py: the plug-in of the run is gone"):
+        packed(store, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_other_data_are_refused_by_name(made, new):
+    with pytest.raises(BundleError, match="the data set 'toy-data' is not what was bundled"):
+        again(made, new, changes=["datasets.toy-data.salt=1"])
+    assert not new.exists()
+
+
+def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new, monkeypatch):
+    data = {"name": "folder", "root": str(class_folders), "groups": "(?P<group>[a-z]+)_"}
+    old = run(tmp_path / "c.sqlite", plugin, datasets=[data], attempts=[{"name": "majority"}])
+    path = packed(old, tmp_path / "b.zip").path
+    class_folders.rename(tmp_path / "folder")
+    monkeypatch.setenv("ACTIONBENCH_DATA", str(tmp_path))
+    told = []
+    assert set(again(path, new, tell=told.append)["verdict"]) == {"exact"}
+    assert told == [f"data set 'folder': {class_folders} is not there, {tmp_path / 'folder'} is used"]
+
+
+@pytest.mark.parametrize(
+    ("change", "checked", "says"),
+    [
+        (lambda m: m.update({"../evil.py": b""}), True, "the member '../evil.py' would be written outside"),
+        (lambda m: m.update({"/evil.py": b""}), True, "the member '/evil.py' would be written outside"),
+        (lambda m: m.update({"cells.json": b"{}"}), False, r"the member cells\.json is damaged"),
+        (
+            lambda m: m.update({"cells.json": b"{}"}),
+            True,
+            r"cells\.json is not as .* \(codes: Field required",
+        ),
+        (lambda m: m.update({"more.txt": b""}), True, r"the member more\.txt does not belong there"),
+        (lambda m: m.pop("matrix.json"), True, r"the member matrix\.json is missing"),
+        (lambda m: m.pop("checksums.json"), False, r"no bundle of actionbench, checksums\.json is missing"),
+    ],
+)
+def test_what_is_damaged_or_foreign_is_named(made, new, change, checked, says):
+    rewritten(made, change, checked=checked)
+    with pytest.raises(BundleError, match=says):
+        again(made, new)
+    assert not new.exists()
+
+
+def test_damaged_bytes_and_other_files(made, tmp_path):
+    content = bytearray(made.read_bytes())
+    place = content.index(b"plugins/0/toy_plugin.py") + 200
+    content[place] ^= 0xFF
+    made.write_bytes(content)
+    with pytest.raises(BundleError, match=r"the member plugins/0/toy_plugin\.py is damaged"):
+        Bundle.open(made)
+    made.write_bytes(b"no zip")
+    with pytest.raises(BundleError, match=r"b\.zip: is damaged or no bundle"):
+        Bundle.open(made)
+    with pytest.raises(BundleError, match="there is no bundle"):
+        Bundle.open(tmp_path / "gone.zip")
+
+
+def test_what_is_too_large_is_not_unpacked(made, monkeypatch):
+    monkeypatch.setattr(bundle_module, "_LARGEST", 100)
+    with pytest.raises(BundleError, match="is too large"):
+        Bundle.open(made)
+
+
+def test_runs_that_are_not_there_and_stores_without_results(store, tmp_path, plugin):
+    with Store.open(store) as opened, pytest.raises(StoreError, match="there is no run 7; there are 1"):
+        write_bundle(opened, tmp_path / "b.zip", run=7)
+    with Store.open(store) as opened, pytest.raises(BundleError, match="the folder .* does not exist"):
+        write_bundle(opened, tmp_path / "gone" / "b.zip")
+    failed = run(tmp_path / "f.sqlite", plugin, attempts=[{"name": "nearest", "params": {"mode": "raising"}}])
+    with pytest.raises(StoreError, match="run 1 has no finished cells to bundle"):
+        packed(failed, tmp_path / "b.zip")
+
+
+def test_differences_of_the_environment():
+    before = {"python": "3.11.1", "instruction_set": "avx2", "packages": {"numpy": "1", "av": "2"}}
+    now = {"python": "3.12.0", "instruction_set": "avx2", "packages": {"numpy": "2"}}
+    assert differences(before, now) == [
+        "Python: was 3.11.1, is 3.12.0",
+        "numpy: was 1, is 2",
+        "av: was 2, is not installed",
+    ]
+    assert differences(before, before) == []
