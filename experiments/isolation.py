@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import faulthandler
 import os
-import pickle
 import selectors
 import shutil
 import signal
@@ -19,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -259,8 +259,8 @@ class _Process:
         os.set_blocking(self._output, False)
         # The nursery may have been started elsewhere and before. The path comes first: the call is found on it.
         place = (sys.path, os.getcwd(), dict(os.environ), ceilings, str(self._folder))
-        call = pickle.dumps((task.call, task.arguments))
-        self._unsent = memoryview(_framed(pickle.dumps(place)) + _framed(call))
+        call = bytes(ForkingPickler.dumps((task.call, task.arguments)))
+        self._unsent = memoryview(_framed(bytes(ForkingPickler.dumps(place))) + _framed(call))
         self._heard, self._listening = bytearray(), True
         self._log, self._printed = bytearray(), 0
         self._started: float | None = None
@@ -309,7 +309,7 @@ class _Process:
             else:
                 # Nobody but the task speaks here; what it sends may still be no message.
                 with suppress(Exception):
-                    self._outcome = pickle.loads(word)
+                    self._outcome = ForkingPickler.loads(word)
 
     def _hear_output(self) -> None:
         assert self._output is not None
@@ -430,7 +430,7 @@ _TRACE = ".trace"
 def inside(talk: socket.socket) -> None:
     """Hear of a task, do it and say what comes of it; runs in the process of the task."""
     with talk.makefile("rb") as file:
-        sys.path[:], here, environment, ceilings, folder = pickle.loads(_unframed(file))
+        sys.path[:], here, environment, ceilings, folder = ForkingPickler.loads(_unframed(file))
         os.chdir(here)
         os.environ.clear()
         os.environ.update(environment)
@@ -444,7 +444,7 @@ def inside(talk: socket.socket) -> None:
         faulthandler.register(signal.SIGTERM, trace, chain=True)
         talk.sendall(_framed(_STARTED))
         try:
-            call, arguments = pickle.loads(word)
+            call, arguments = ForkingPickler.loads(word)
             with _threads(ceilings.threads):
                 message: Any = (call(*arguments),)
         except BaseException as error:  # whatever it is, it belongs into the row of the cell
@@ -456,7 +456,7 @@ def inside(talk: socket.socket) -> None:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()
-        talk.sendall(_framed(pickle.dumps(message, protocol=5)))
+        talk.sendall(_framed(bytes(ForkingPickler.dumps(message))))
 
 
 def _said(error: BaseException) -> str:

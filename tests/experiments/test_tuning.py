@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ class Threshold(Attempt):
     """Bright clips are light; one threshold is right, some fail."""
 
     family = "floor"
-    seen: list = []
+    seen: ClassVar[list] = []
 
     def __init__(self, *, threshold=0):
         self.threshold = threshold
