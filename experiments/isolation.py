@@ -431,15 +431,13 @@ class _Process:
         return self._failure("crash", why)
 
     def _failure(self, kind: str, message: str, **more: Any) -> Ending:
+        known: dict[str, Any] = {"traceback": _read(self._folder / _TRACE), **more}
         return Ending(
             kind=kind,
             message=_writable(message),
             log=self._log.decode(errors="replace"),
             tree_memory_bytes=self._peak or None,
-            **{
-                name: text and _writable(text)
-                for name, text in {"traceback": _read(self._folder / _TRACE), **more}.items()
-            },
+            **{name: text and _writable(text) for name, text in known.items()},
         )
 
     def abandon(self) -> None:

@@ -75,7 +75,7 @@ class Faulty(Chance):
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _grows(self):
-        self.memory_ = np.ones(2**27)
+        self.memory_ = np.ones(2**26)
         time.sleep(600)
 
     def _leaves(self):
@@ -133,7 +133,7 @@ KINDS = {
     "babbles": "crash",
 }
 
-LIMITS = {"time": "1.5 s", "memory": "700 MiB", "output": "20 MiB"}
+LIMITS = {"time": "3 s", "memory": "500 MiB", "output": "20 MiB"}
 
 
 @pytest.fixture
