@@ -432,12 +432,13 @@ class _Process:
 
     def _failure(self, kind: str, message: str, **more: Any) -> Ending:
         known: dict[str, Any] = {"traceback": _read(self._folder / _TRACE), **more}
+        known = {name: text and _writable(text) for name, text in known.items()}
         return Ending(
             kind=kind,
             message=_writable(message),
             log=self._log.decode(errors="replace"),
             tree_memory_bytes=self._peak or None,
-            **{name: text and _writable(text) for name, text in known.items()},
+            **known,
         )
 
     def abandon(self) -> None:

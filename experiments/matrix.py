@@ -69,7 +69,7 @@ def _split_from_name(value: object) -> object:
         value = {"name": "official", **value}
     if not isinstance(value, dict):
         raise ValueError("a split must be a name or a table")
-    if value.get("name") not in SPLITS:
+    if not isinstance(value.get("name"), str) or value["name"] not in SPLITS:
         raise ValueError(
             f"there is no split {value.get('name')!r}; {did_you_mean(str(value.get('name')), SPLITS)}"
         )
@@ -123,7 +123,7 @@ class Limits(_Checked):
         name = content.get("profile") if isinstance(content, dict) else None
         if name is None:
             return content
-        if name not in PROFILES:
+        if not isinstance(name, str) or name not in PROFILES:
             raise ValueError(f"there is no profile {name!r}; {did_you_mean(str(name), PROFILES)}")
         return {**PROFILES[name], **content}
 

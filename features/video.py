@@ -224,6 +224,8 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not container.streams.video:
         raise DecodeError(f"{path}: there is no video stream in this file")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise DecodeError(f"{path}: there is no decoder for the video stream in this file")
     stream.codec_context.thread_count = 1
     return stream
 

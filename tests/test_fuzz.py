@@ -263,6 +263,8 @@ def matrices(folder, content):
 @example(content=MATRIX.replace("output = 1000000", "output = nan").encode())
 @example(content=MATRIX.replace("seeds = [0, 1]", "seeds = [" + "9" * 5000 + "]").encode())
 @example(content=MATRIX.replace("seeds = [0, 1]", "seeds = " + "[" * 5000).encode())
+@example(content=MATRIX.replace('"laptop"', "[]").encode())
+@example(content=MATRIX.replace('name = "group-k-fold"', "name = []").encode())
 @example(content=MATRIX.replace('"my clips"', "5").encode())
 @example(content=MATRIX.replace('"my clips"', '"\\u0000"').encode())
 @example(content=MATRIX.replace("[1.0, 10.0]", "2020-01-01").encode())
@@ -368,6 +370,14 @@ def videos(folder, data, suffix):
         assert clip.fps > 0
     assert "damaged" in said
     assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_video_of_an_unknown_codec(folder):
+    good = next((folder / "my clips").rglob("*.mkv")).read_bytes()
+    assert good.count(b"V_FFV1") == 1
+    (folder / "unknown.mkv").write_bytes(good.replace(b"V_FFV1", b"V_XXXX"))
+    with pytest.raises(DecodeError, match=r"unknown\.mkv: there is no decoder for the video stream"):
+        read_video(folder / "unknown.mkv")
 
 
 @given(data=st.data(), suffix=st.sampled_from([".mkv", ".mp4", ".gif", ".avi"]))
