@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -154,10 +156,12 @@ def load_plugin(path: Path) -> ModuleType:
     The folder of the file is put last on the import path, so that it may import helpers beside it.
     """
     path = path.resolve()
-    name = PLUGINS + re.sub(r"\W", "_", str(path))
+    # The hash tells "a-b.py" from "a_b.py".
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    name = f"{PLUGINS}{re.sub(r'[^0-9A-Za-z]', '_', str(path))}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise PluginError(f"{path}: there is no such plug-in; it must be a Python file")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -168,7 +172,7 @@ def load_plugin(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a plug-in may fail in any way
+    except (Exception, SystemExit) as error:  # a plug-in may fail in any way
         del sys.modules[name]
         raise PluginError(f"{path}: the plug-in cannot be loaded: {_why(error)}") from error
     return module
@@ -200,5 +204,5 @@ def _origin(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

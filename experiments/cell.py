@@ -23,6 +23,9 @@ _MOST_LATENCIES = 32
 _LEAST_PATIENCE = 1.0
 _SAME = 1e-3
 
+# What SQLite can hold no more.
+_TOO_MANY = 2**63
+
 
 class ContractError(Exception):
     """An attempt that does not keep to the contract of `Attempt`."""
@@ -96,8 +99,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     probabilities = check_probabilities(attempt, predicted, len(fold.test))
     patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
     latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
-    # What a plug-in counts may be NumPy's integers; the store keeps JSON.
-    counts = {name: int(number) for name, number in attempt.count().items()}
+    counts = _counts(attempt)
     return Outcome(
         probabilities=spread(probabilities, attempt.classes_, dataset.classes),
         fit_seconds=fit.seconds,
@@ -118,6 +120,17 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         cautions=_depends_on_others(probabilities, alone),
         artifacts=_artifacts(attempt) if explain else {},
     )
+
+
+def _counts(attempt: Attempt) -> dict[str, int]:
+    # What a plug-in counts may be NumPy's integers; the store keeps JSON, and numbers of 64 bits.
+    counts = {str(name): int(number) for name, number in attempt.count().items()}
+    for name, number in counts.items():
+        if abs(number) >= _TOO_MANY:
+            raise ContractError(
+                f"{type(attempt).__name__}.count must give numbers below 2**63, got {name} {number}"
+            )
+    return counts
 
 
 class _Charged(Stopwatch):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ActionbenchError
-from .nursery import THREAD_VARIABLES, Nursery, NurseryDied
+from .nursery import CLEAN, THREAD_VARIABLES, Nursery, NurseryDied
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
 # what it prints is kept, and read at once, in bytes.
@@ -34,7 +34,14 @@ _PIECE = 1 << 18
 
 # The first word of a process: its time counts from here.
 _STARTED = b"started"
+
+# What each word begins with, so that anything else in the channel is known for what it is, and with its length.
+_MARK = b"\xffactionbench"
 _LENGTH = 8
+_HEAD = len(_MARK) + _LENGTH
+
+#: How often a nursery may die one after the other while no task runs.
+_MOST_DEATHS = 3
 
 #: The module that every process finds imported.
 WARM = f"{__package__}.warm"
@@ -164,6 +171,7 @@ class _Runner:
         #: Tasks that ran when a nursery died, one of which may have killed it: they run again, one at a time.
         self._suspects: deque[Task] = deque()
         self._kernel_kills = _kernel_kills()
+        self._n_deaths = 0
 
     def endings(self) -> Iterator[tuple[Task, Ending]]:
         while True:
@@ -191,7 +199,10 @@ class _Runner:
             except NurseryDied:
                 self._suspects.append(task)
                 raise
+            except OSError as error:
+                raise ActionbenchError(f"no process can be started for a cell: {error}") from error
             self._running[process.pid] = process
+            self._n_deaths = 0
 
     def _look(self) -> None:
         """Wait for something to happen, and hear what processes say."""
@@ -209,6 +220,12 @@ class _Runner:
     def _recover(self) -> Iterator[tuple[Task, Ending]]:
         """Begin again after the nursery has died, with all that ran in it."""
         processes, self._running = list(self._running.values()), {}
+        self._n_deaths += not processes
+        if self._n_deaths == _MOST_DEATHS:
+            raise ActionbenchError(
+                "no process can be started for a cell: the process that starts them ends each time; "
+                "there must be memory and processes left"
+            )
         self._nursery.revive(self._preload)
         if len(processes) == 1:
             yield (
@@ -244,6 +261,8 @@ class _Process:
     def __init__(self, nursery: Nursery, task: Task, ceilings: Ceilings, folder: Path) -> None:
         self.task, self._nursery, self._ceilings = task, nursery, ceilings
         self._folder = Path(tempfile.mkdtemp(dir=folder))
+        # Made here, where a full disk is no failure of the task.
+        (self._folder / _TRACE).touch()
         self._talk, theirs = socket.socketpair()
         self._output: int | None
         self._output, output = os.pipe()
@@ -292,24 +311,28 @@ class _Process:
             more = b""
         self._listening = bool(more)
         self._heard += more
-        while len(self._heard) >= _LENGTH and self._listening:
-            length = int.from_bytes(self._heard[:_LENGTH], "big")
+        while len(self._heard) >= _HEAD and self._listening:
+            if not self._heard.startswith(_MARK):
+                self._end_as("crash", "wrote into the channel that its result comes through")
+                self._listening = False
+                return
+            length = int.from_bytes(self._heard[len(_MARK) : _HEAD], "big")
             if limit is not None and length > limit:
                 self._end_as(
                     "output", f"gave back {_mib(length)} MiB, more than the limit of {_mib(limit)} MiB"
                 )
                 self._listening = False
                 return
-            if len(self._heard) < _LENGTH + length:
+            if len(self._heard) < _HEAD + length:
                 return
-            word = bytes(self._heard[_LENGTH : _LENGTH + length])
-            del self._heard[: _LENGTH + length]
+            word = bytes(self._heard[_HEAD : _HEAD + length])
+            del self._heard[: _HEAD + length]
             if word == _STARTED:
                 self._started = time.monotonic()
             else:
                 # Nobody but the task speaks here; what it sends may still be no message.
                 with suppress(Exception):
-                    self._outcome = ForkingPickler.loads(word)
+                    self._outcome = _checked(ForkingPickler.loads(word))
 
     def _hear_output(self) -> None:
         assert self._output is not None
@@ -401,17 +424,21 @@ class _Process:
             why = (
                 f"the process was killed by {signal.Signals(-code).name}"
                 if code is not None and code < 0
+                else "the process ended without a result"
+                if code == CLEAN
                 else f"the process ended with exit code {code}"
             )
         return self._failure("crash", why)
 
     def _failure(self, kind: str, message: str, **more: Any) -> Ending:
+        known: dict[str, Any] = {"traceback": _read(self._folder / _TRACE), **more}
+        known = {name: text and _writable(text) for name, text in known.items()}
         return Ending(
             kind=kind,
-            message=message,
+            message=_writable(message),
             log=self._log.decode(errors="replace"),
             tree_memory_bytes=self._peak or None,
-            **{"traceback": _read(self._folder / _TRACE), **more},
+            **known,
         )
 
     def abandon(self) -> None:
@@ -446,17 +473,32 @@ def inside(talk: socket.socket) -> None:
         try:
             call, arguments = ForkingPickler.loads(word)
             with _threads(ceilings.threads):
-                message: Any = (call(*arguments),)
+                message = bytes(ForkingPickler.dumps((call(*arguments),)))
         except BaseException as error:  # whatever it is, it belongs into the row of the cell
-            message = {
+            failure = {
                 "error": type(error).__name__,
                 "message": _said(error),
                 "traceback": traceback.format_exc(),
             }
+            message = bytes(ForkingPickler.dumps(failure))
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()
-        talk.sendall(_framed(bytes(ForkingPickler.dumps(message))))
+        talk.sendall(_framed(message))
+
+
+def _checked(said: Any) -> Any:
+    """Return what a task gave back, or how it failed; raise ValueError where it is neither."""
+    if isinstance(said, tuple) and len(said) == 1:
+        return said
+    if isinstance(said, dict) and said.keys() == {"error", "message", "traceback"}:
+        return said
+    raise ValueError("neither an outcome nor a failure")
+
+
+def _writable(text: str) -> str:
+    """Return a text that UTF-8 can express: the bytes of a file's name may be none of its."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _said(error: BaseException) -> str:
@@ -506,11 +548,11 @@ def tree_bytes(pid: int, *, shared: bool = False) -> int:
 
 
 def _framed(word: bytes) -> bytes:
-    return len(word).to_bytes(_LENGTH, "big") + word
+    return _MARK + len(word).to_bytes(_LENGTH, "big") + word
 
 
 def _unframed(file: BinaryIO) -> bytes:
-    return file.read(int.from_bytes(file.read(_LENGTH), "big"))
+    return file.read(int.from_bytes(file.read(_HEAD)[len(_MARK) :], "big"))
 
 
 def _mib(size: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import tomllib
@@ -26,6 +28,13 @@ from ..errors import MatrixError, did_you_mean
 from .cautions import CODES
 from .splits import SPLITS, AnySplit
 
+# How many points the lists of an attempt's parameters may make, and how much of a wrong value is said.
+_MOST_POINTS = 100_000
+_MOST_SHOWN = 200
+
+# A thousand years, in seconds.
+_LONGEST = 1000 * 366 * 86400
+
 _SECONDS = {
     "s": 1,
     "sec": 1,
@@ -41,6 +50,8 @@ _SECONDS = {
 
 def parse_duration(value: object) -> object:
     """Return seconds for ``"90 s"``, ``"10 min"``, ``"2 h"`` or a number of seconds; else the value as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LONGEST:
+        raise ValueError(f"a time must be at most {_LONGEST:g} s")
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*?)s?\s*", value, re.IGNORECASE)
         unit = (match[2].lower() or "s") if match else ""
@@ -58,7 +69,7 @@ def _split_from_name(value: object) -> object:
         value = {"name": "official", **value}
     if not isinstance(value, dict):
         raise ValueError("a split must be a name or a table")
-    if value.get("name") not in SPLITS:
+    if not isinstance(value.get("name"), str) or value["name"] not in SPLITS:
         raise ValueError(
             f"there is no split {value.get('name')!r}; {did_you_mean(str(value.get('name')), SPLITS)}"
         )
@@ -82,7 +93,16 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "server": {"time": "24 h", "memory": "64 GiB", "threads": 8, "output": "1 GiB"},
 }
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_LONGEST)]
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a number of bytes must be finite, got {value}")
+    return value
+
+
+Bytes = Annotated[ByteSize, BeforeValidator(_finite), Field(gt=0, lt=2**63)]
 
 
 class Limits(_Checked):
@@ -90,12 +110,12 @@ class Limits(_Checked):
 
     profile: str | None = None
     time: Duration | None = None
-    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    memory: Bytes | None = None
     threads: Annotated[int, Field(ge=1, strict=True)] = 1
     #: What one cell may print, give back, and keep in temporary files, each by itself.
-    output: Annotated[ByteSize, Field(gt=0)] = ByteSize(100 * 2**20)
+    output: Bytes = ByteSize(100 * 2**20)
     #: What the features kept for all cells may take on the disk.
-    cache: Annotated[ByteSize, Field(gt=0)] = ByteSize(10 * 2**30)
+    cache: Bytes = ByteSize(10 * 2**30)
 
     @model_validator(mode="before")
     @classmethod
@@ -103,7 +123,7 @@ class Limits(_Checked):
         name = content.get("profile") if isinstance(content, dict) else None
         if name is None:
             return content
-        if name not in PROFILES:
+        if not isinstance(name, str) or name not in PROFILES:
             raise ValueError(f"there is no profile {name!r}; {did_you_mean(str(name), PROFILES)}")
         return {**PROFILES[name], **content}
 
@@ -236,7 +256,8 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
 
 def _read_toml(source: str | Path) -> tuple[str, Path, dict[str, Any]]:
     path = Path(source)
-    if not path.is_file():
+    # Unlike that of a path, it is no error where a name is too long to be one.
+    if not os.path.isfile(path):
         builtin = builtin_matrices()
         if str(source) not in builtin:
             raise MatrixError(
@@ -246,7 +267,7 @@ def _read_toml(source: str | Path) -> tuple[str, Path, dict[str, Any]]:
         return str(source), Path.cwd(), tomllib.loads(builtin[str(source)].read_text(encoding="utf-8"))
     try:
         return str(path), path.parent, tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MatrixError(f"{path}: not a TOML file in UTF-8 ({error})") from error
 
 
@@ -315,6 +336,8 @@ def parse_change(change: str) -> tuple[str, Any]:
     >>> parse_change("limits.threads=2"), parse_change("split=leaky-random")
     (('limits.threads', 2), ('split', 'leaky-random'))
     """
+    if not _is_utf8(change):
+        raise MatrixError(f"--set {change}: must be UTF-8")
     key, equals, text = change.partition("=")
     if not (equals and key.strip()):
         raise MatrixError(f"--set {change}: must be KEY=VALUE, as in limits.threads=2")
@@ -322,6 +345,8 @@ def parse_change(change: str) -> tuple[str, Any]:
         return key.strip(), tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), text
+    except (ValueError, RecursionError) as error:
+        raise MatrixError(f"--set {change}: {error}") from error
 
 
 def _set(content: dict[str, Any], change: str) -> None:
@@ -352,23 +377,27 @@ def _position(entries: list[Any], part: str, change: str) -> int:
     names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
     if part in names:
         return names.index(part)
-    if part.isdecimal() and int(part) < len(entries):
+    if part.isdecimal() and len(part) < 10 and int(part) < len(entries):
         return int(part)
     known = ", ".join(str(name) for name in names)
     raise MatrixError(f"--set {change}: there is no entry {part!r}; there are {known}")
 
 
 def _check_unique(matrix: Matrix) -> None:
-    """Refuse two entries that could not be told apart in a table."""
+    """Refuse two entries that could not be told apart in a table, and what is no point."""
+    for entry in matrix.attempts:
+        _check_params(entry)
     datasets = [(entry.title or entry.name, entry.split.label()) for entry in matrix.datasets]
     attempts = [entry.label(point) for entry in matrix.attempts for point in entry.points()]
     for kind, names in (("datasets", datasets), ("attempts", attempts)):
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        seen = set[Any]()
+        for name in names:
+            if name in seen:
                 shown = name if isinstance(name, str) else " under ".join(name)
                 raise MatrixError(
                     f"{kind}: {shown!r} stands there twice; give one of them a title of its own"
                 )
+            seen.add(name)
     for n_groups in matrix.train_groups:
         if matrix.train_groups.count(n_groups) > 1:
             raise MatrixError(f"train_groups: {n_groups} stands there twice")
@@ -377,11 +406,41 @@ def _check_unique(matrix: Matrix) -> None:
             raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")
         if "random_state" in entry.params:
             raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
-        for key, value in entry.params.items():
-            if value == []:
-                raise MatrixError(
-                    f"attempts: {entry.name!r}: params.{key} is an empty list; it must hold a value"
-                )
+
+
+def _check_params(entry: AttemptEntry) -> None:
+    """Refuse parameters that make no point, that make too many, or that a store cannot hold."""
+    n_points = 1
+    for key, value in entry.params.items():
+        where = f"attempts: {entry.name!r}: params.{key}"
+        if value == []:
+            raise MatrixError(f"{where} is an empty list; it must hold a value")
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MatrixError(
+                f"{where}: must be a number, a word, true, false, or a list or table of them, "
+                f"got {_shown(value)}"
+            ) from error
+        n_points *= len(value) if isinstance(value, list) else 1
+        if n_points > _MOST_POINTS:
+            raise MatrixError(f"{where}: the lists make more than {_MOST_POINTS} points; make them shorter")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list in a list in a list ...
+        return type(value).__name__
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _sentence(error: ValidationError) -> str:
@@ -398,7 +457,7 @@ def _sentence(error: ValidationError) -> str:
         return f"the key {where!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    shown = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+    shown = "" if first["type"] == "value_error" else f", got {_shown(first['input'])}"
     return f"{where}: {message}{shown}"
 
 

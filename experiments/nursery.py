@@ -26,7 +26,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 _PATIENCE = 5.0
 
 # The exit code of a cell that has run to its end and has no children left, so that nobody needs to look for any.
-_CLEAN = 86
+CLEAN = 86
 
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -158,6 +158,14 @@ def serve(control_fd: int) -> NoReturn:
     """Fork processes as they are asked for, until nobody can ask any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    guard = os.getpid()
+    if nursery := os.fork():
+        os.close(control_fd)
+        _guard(nursery)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:
+        os._exit(1)
     wake, woken = os.pipe()
     for end in (wake, woken):
         os.set_blocking(end, False)
@@ -166,6 +174,16 @@ def serve(control_fd: int) -> NoReturn:
     with socket.socket(fileno=control_fd) as control, suppress(ConnectionError):
         _serve(control, wake, woken)
     _end_all(set())
+    os._exit(0)
+
+
+def _guard(nursery: int) -> NoReturn:
+    """Wait until the nursery is gone, which a cell may have killed, and end what then has nobody else."""
+    while os.wait()[0] != nursery:
+        pass
+    with suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        _end_all(set())
     os._exit(0)
 
 
@@ -217,7 +235,7 @@ def _serve(control: socket.socket, wake: int, woken: int) -> None:
         for pid, code in _reap():
             if pid in cells:
                 cells.discard(pid)
-                if code != _CLEAN:
+                if code != CLEAN:
                     _end_all(cells)
                 control.sendall(f"ended {pid} {code}\n".encode())
 
@@ -242,7 +260,7 @@ def _become(inside: Callable[[socket.socket], None], channel: int, output: int) 
             inside(talk)
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        code = _CLEAN
+        code = CLEAN
     finally:
         # Threads that a cell has left running, and what libraries do at exit, could keep the process for ever.
         os._exit(code)

@@ -373,7 +373,9 @@ class _Writer:
     def cancel(self) -> None:
         """Write the cells that were ended by an interrupt."""
         for cell in list(self._running.values()):
-            self.write(cell, status="failed", kind="cancelled", message="the run was interrupted")
+            # The interrupt may have come right behind its end, and another process may have run it.
+            if not self.store.is_done(cell.key):
+                self.write(cell, status="failed", kind="cancelled", message="the run was interrupted")
 
     def write(self, cell: PlannedCell, *, status: str, **values: Any) -> None:
         """Write a row of the store."""

@@ -155,7 +155,7 @@ class GroupKFold(Split):
 
     name: Literal["group-k-fold"] = "group-k-fold"
     n_folds: int = Field(5, ge=2, alias="folds", strict=True)
-    seed: int = Field(0, ge=0, strict=True)
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
 
     def label(self) -> str:
         """Return the name with the number of folds, and the seed where it is not 0."""
@@ -185,7 +185,7 @@ class LeakyRandom(Split):
 
     name: Literal["leaky-random"] = "leaky-random"
     n_folds: int = Field(5, ge=2, alias="folds", strict=True)
-    seed: int = Field(0, ge=0, strict=True)
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
 
     def label(self) -> str:
         """Return the name with the number of folds, and the seed where it is not 0."""
@@ -255,7 +255,7 @@ class _ClipFinder:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except FileNotFoundError as error:
             raise SplitError(f"split: there is no list {path}") from error
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SplitError(f"split: {path} cannot be read as a list of clips in UTF-8 ({error})") from error
         found: dict[int, int] = {}
         for number, line in enumerate(lines, start=1):

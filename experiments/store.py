@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -182,9 +183,9 @@ class Store:
             If the file is missing, is no store, was written by a newer version, or cannot be read.
         """
         path = Path(path)
-        if must_exist and not path.is_file():
+        if must_exist and not os.path.isfile(path):
             raise StoreError(f"{path}: there is no store; `actionbench run` makes one, --store names another")
-        if not path.parent.is_dir():
+        if not os.path.isdir(path.parent):
             raise StoreError(f"{path}: the folder {path.parent} does not exist")
         try:
             connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
@@ -194,7 +195,7 @@ class Store:
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise StoreError(f"{path}: cannot be opened as a store ({error})") from error
         return store
 

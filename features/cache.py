@@ -143,8 +143,12 @@ def _locked(path: Path) -> Iterator[None]:
         yield
         return
     while True:
-        path.parent.mkdir(exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_RDWR)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            handle = os.open(path, os.O_CREAT | os.O_RDWR)
+        except OSError:  # on a full disk two processes may compute the same, too
+            yield
+            return
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             # Who held it before has removed it: then nobody else would see this lock.

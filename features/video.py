@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -115,7 +116,7 @@ class Video:
                 self._span = (self._span[0] if self._n_decoded else time, time)
                 self._n_decoded += 1
                 if (self._n_decoded - 1) % self._stride == 0:
-                    yield _to_array(frame, *self._size, self._color)
+                    yield self._convert(frame)
         except _Broken as broken:
             if self._on_error == "error" or not self._n_decoded:
                 raise DecodeError(
@@ -126,6 +127,18 @@ class Video:
                         else "no frame can be read"
                     )
                 ) from broken
+
+    def _convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        import av
+        import cv2
+
+        try:
+            return _to_array(frame, *self._size, self._color)
+        except (av.error.FFmpegError, cv2.error, ValueError, MemoryError) as error:
+            raise DecodeError(
+                f"{self._path}: a frame of {frame.width} x {frame.height} pixels cannot be brought to what was "
+                f"asked for ({' '.join(_reason(error).split())})"
+            ) from error
 
 
 @contextmanager
@@ -194,7 +207,7 @@ class _Broken(Exception):
 def _open(path: Path) -> InputContainer:
     import av
 
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DecodeError(f"{path}: there is no such file")
     if path.stat().st_size == 0:
         raise DecodeError(f"{path}: the file is empty")
@@ -211,6 +224,8 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not container.streams.video:
         raise DecodeError(f"{path}: there is no video stream in this file")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise DecodeError(f"{path}: there is no decoder for the video stream in this file")
     stream.codec_context.thread_count = 1
     return stream
 

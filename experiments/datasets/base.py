@@ -74,6 +74,9 @@ class Dataset(ABC):
             raise DataError(f"data set {name}: there is not one clip in it")
         for column in ("clip", "label", "group"):
             table[column] = table[column].astype(str)
+            for word in table[column]:
+                if not word.isascii() and word != word.encode(errors="replace").decode():
+                    raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
         twice = table["clip"][table["clip"].duplicated()]
         if len(twice):
             raise DataError(

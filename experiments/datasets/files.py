@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -44,6 +45,8 @@ class VideoFiles(Dataset):
         color: Color = "grey",
         on_error: OnError = "error",
     ) -> None:
+        if not isinstance(root, str | Path):
+            raise DataError(f"root: must be the folder that holds the clips, got {root!r}")
         self.root = Path(root)
         self.decoding = {
             "width": check_count("width", width, optional=True),
@@ -52,7 +55,7 @@ class VideoFiles(Dataset):
             "color": check_choice("color", color, get_args(Color)),
             "on_error": check_choice("on_error", on_error, get_args(OnError)),
         }
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
 
     def path(self, index: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class Folder(VideoFiles):
 def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
     try:
         expression = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise DataError(f"groups: {pattern!r} is not a regular expression ({error})") from error
     if "group" not in expression.groupindex:
         raise DataError(
@@ -108,7 +109,7 @@ def _groups_from_csv(path: Path, table: pd.DataFrame) -> list[str]:
 
 def _read_csv(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return (line number, row) pairs, all cells stripped."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"groups: there is no file {path}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -42,6 +42,8 @@ def make_dataset(cls: type[Dataset], name: str, options: Mapping[str, Any]) -> D
         return cls(**options)
     except DataError as error:
         raise DataError(f"data set {name!r}: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"data set {name!r}: an option is of a wrong kind: {error}") from error
 
 
 def option_names(cls: type) -> dict[str, bool]:

@@ -23,6 +23,7 @@ from .terminal import (
     in_one_line,
     json_option,
     only_option,
+    plainly,
     plugin_option,
     print_rows,
     say,
@@ -45,7 +46,10 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except ActionbenchError as error:
-        say(f"actionbench: {error}")
+        say(f"actionbench: {plainly(error)}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
         code = EXIT_BAD_INPUT
     except click.exceptions.Abort:
         say("actionbench: interrupted; a run keeps what has finished, and the same command goes on")

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import ActionbenchError, DecodeError
-from .terminal import cache_option, in_one_line, json_option, plugin_option, print_rows, say, set_option
+from .terminal import (
+    cache_option,
+    in_one_line,
+    json_option,
+    plainly,
+    plugin_option,
+    print_rows,
+    say,
+    set_option,
+)
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
@@ -166,7 +175,7 @@ def _predicted(
         except DecodeError as error:
             if len(clips) == 1:
                 raise
-            say(f"actionbench: {error}")
+            say(f"actionbench: {plainly(error)}")
             continue
         if windows is None and len(predictions) > 1:
             say(_about_windows(model, predictions))

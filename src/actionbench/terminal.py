@@ -22,6 +22,13 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def plainly(error: Exception) -> str:
+    """Return what an error says in one line, whatever letters are in the names that it holds."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(error)
+    )
+
+
 def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--plugin``."""
     return click.option(
