@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .paired import paired_test
 from .results import Reader, Result, gather
-from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
 
 COLUMNS = [
     "dataset",
@@ -57,31 +57,24 @@ def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Differen
     Returns
     -------
     Difference
-        With a 95 % interval by bootstrap over groups and the p-value of a sign-flip test over groups; NaN where
-        no clip is in both.
+        With the interval and the p-value of `paired.paired_test`; NaN where no clip is in both.
     """
     first, second = _by_clip(old), _by_clip(new)
     both = first.merge(second, left_index=True, right_index=True, suffixes=("_old", "_new"))
     if both.empty:
         nan = float("nan")
         return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, least_p=1.0)
-    change = (both["right_new"] - both["right_old"]).to_numpy()
-    changes, clips = group_sums(both["group_old"].to_numpy(dtype=str), change, np.ones(len(change)))
-    # As for one accuracy: never narrower than for as many independent clips.
-    low, high = paired_interval(both["right_old"], both["right_new"])
-    drawn = ratio_interval(changes, clips) or (-1.0, 1.0)
-    # Rounding must not make a difference of what is none.
-    beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
+    found = paired_test(both["right_old"], both["right_new"], both["group_old"], margin=margin)
     return Difference(
         float(both["right_old"].mean()),
         float(both["right_new"].mean()),
-        float(change.mean()),
-        low=min(low, drawn[0]),
-        high=max(high, drawn[1]),
-        p_value=sign_flip_test(beyond),
-        n_clips=len(change),
-        n_groups=len(clips),
-        least_p=min(1.0, 2.0 * 0.5 ** int(np.count_nonzero(beyond))),
+        float(found["difference"]),
+        low=float(found["low"]),
+        high=float(found["high"]),
+        p_value=float(found["p_value"]),
+        n_clips=int(found["n_clips"]),
+        n_groups=int(found["n_groups"]),
+        least_p=float(found["least_p"]),
     )
 
 
