@@ -23,10 +23,10 @@ from .statistics import accuracy, bootstrap_interval, confusion_matrix, holm
 
 METHOD = (
     "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
-    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups with "
-    "percentiles expanded for few groups, never narrower than Wilson's interval for as many clips. Two attempts "
-    "are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 is the "
-    "mean over classes, of each seed, then over seeds."
+    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, corrected "
+    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. Two "
+    "attempts are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 "
+    "is the mean over classes, of each seed, then over seeds."
 )
 
 

@@ -120,19 +120,40 @@ def test_the_interval_holds_the_accuracy_and_wilsons(seed, n_groups):
     assert 0 <= low <= least <= correct.mean() <= most <= high <= 1
 
 
-def test_resampling_is_that_of_whole_groups():
+def test_the_interval_is_scipys_bca_at_the_expanded_level():
     rng = np.random.default_rng(3)
     groups = np.repeat(np.arange(12), rng.integers(3, 20, size=12))
     correct = rng.random(len(groups)) < rng.beta(2, 1, size=12)[groups]
-    ratios = []
-    for _ in range(20_000):
-        taken = rng.integers(12, size=12)
-        clips = np.concatenate([correct[groups == group] for group in taken[:12]])
-        ratios.append(clips.mean())
+    sums = group_sums(groups, correct, np.ones(len(groups)))
+    tail = stats.norm.cdf(-np.sqrt(12 / 11) * stats.t.ppf(0.975, 11))
+    expected = stats.bootstrap(
+        sums,
+        lambda right, clips, axis: right.sum(axis) / clips.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=100_000,
+        confidence_level=1 - 2 * tail,
+        method="BCa",
+        rng=rng,
+    ).confidence_interval
+    found = ratio_interval(*sums, n_resamples=100_000)
+    np.testing.assert_allclose(found, expected, atol=0.006)
+
+
+def test_resampling_is_that_of_whole_groups():
+    """Groups of one size, as many good as bad ones: nothing to correct, the expanded percentiles are left."""
+    right, clips = np.repeat([2.0, 8.0], 6), np.full(12, 10.0)
+    rng = np.random.default_rng(0)
+    ratios = [right[rng.integers(12, size=12)].mean() / 10 for _ in range(20_000)]
     tail = stats.norm.cdf(-np.sqrt(12 / 11) * stats.t.ppf(0.975, 11))
     expected = np.quantile(ratios, [tail, 1 - tail])
-    found = ratio_interval(*group_sums(groups, correct, np.ones(len(groups))), n_resamples=20_000)
-    np.testing.assert_allclose(found, expected, atol=0.01)
+    np.testing.assert_allclose(ratio_interval(right, clips, n_resamples=20_000), expected, atol=0.01)
+
+
+def test_where_the_correction_breaks_down_percentiles_are_left():
+    # Without the second group nothing would be left to divide by.
+    low, high = ratio_interval(np.array([0.0, 3.0, 0.0]), np.array([0.0, 4.0, 0.0]) + 1e-300)
+    assert 0 <= low <= high <= 1
 
 
 def test_seeds_do_not_count_as_clips():
