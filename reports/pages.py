@@ -20,6 +20,7 @@ from .comparison import LEVEL, paired_difference
 from .learning import crossings, learning_curves
 from .results import Reader, Result, gather
 from .statistics import accuracy, bootstrap_interval, confusion_matrix, holm
+from .words import listed
 
 METHOD = (
     "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
@@ -156,11 +157,6 @@ def _rivals(best: Result, others: list[Result]) -> str:
     few = min(one.least_p for one in found) * len(others) > LEVEL
     blind = " So few groups could not have shown any difference between so many attempts." if few else ""
     return f", but {which} be told apart from it ({test}).{blind}"
-
-
-def listed(names: list[str]) -> str:
-    """Join names as in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[str, Any]:

@@ -20,9 +20,9 @@ Floats = NDArray[np.float64]
 
 #: What may be done with data sets on which not all attempts have a score, and what a table says of it.
 POLICIES = {
-    "refuse": "no holes",
-    "drop": "{holes} holes: {rows} of {n} data sets left out",
-    "last": "{holes} holes, each ranked last",
+    "refuse": "all have scores",
+    "drop": "{holes} without a score: {rows} of {n} data sets left out",
+    "last": "{holes} without a score, each ranked last",
 }
 # Differences are rounded to so many digits: ties on paper must not be broken by the last bit.
 _DIGITS = 12

@@ -295,7 +295,7 @@ def test_tie_groups_and_intervals_of_known_ranks():
     assert table["rank_high"].tolist() == [3, 4, 4, 5, 5]
     assert table["tied"].tolist() == [2, 3, 3, 3, 1]
     assert table["group"].tolist() == [1, 1, 1, 2, 2]
-    assert set(table["holes"]) == {"no holes"}
+    assert set(table["holes"]) == {"all have scores"}
     same = pd.DataFrame(np.ones((3, 3)), list("abc"), list("abc"))
     assert tie_groups(pd.Series([1.0, 2.0, 3.0], list("abc")), same).tolist() == [1, 1, 1]
 
@@ -353,10 +353,10 @@ def test_what_becomes_of_holes_is_said():
     with pytest.raises(ActionbenchError, match=r"'C4.5\+m' has no score on 3 \(2 are missing in all\)"):
         friedman(table)
     dropped, said = without_holes(table, "drop")
-    assert (len(dropped), said) == (12, "2 holes: 2 of 14 data sets left out")
+    assert (len(dropped), said) == (12, "2 without a score: 2 of 14 data sets left out")
     assert set(rank_table(table, holes="drop")["holes"]) == {said}
     last, said = without_holes(table, "last")
-    assert said == "2 holes, each ranked last"
+    assert said == "2 without a score, each ranked last"
     assert ranks(last).iloc[3, 1] == 4
     down, _ = without_holes(table, "last", higher_is_better=False)
     assert ranks(down, higher_is_better=False).iloc[3, 1] == 4
