@@ -168,7 +168,7 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
         axes.plot([1, 1 + critical_difference], [-0.85, -0.85], color=INK, linewidth=2, clip_on=False)
         axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
         for number, clique in enumerate(cliques):
-            _bar(axes, 1.03 + 0.05 * number, table.index.get_indexer(clique).tolist())
+            _bar(axes, 1.03 + 0.05 * number, [list(table.index).index(name) for name in clique])
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.4, -0.6)
         axes.set_xlim(1, len(table))
