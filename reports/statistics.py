@@ -296,6 +296,33 @@ def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_sta
     return extreme / (n_resamples + 1)
 
 
+def sign_flip_tests(differences: ArrayLike, n_resamples: int = 99_999, random_state: int = 0) -> Floats:
+    """Return the p-values of many paired differences at once, see `sign_flip_test`.
+
+    Parameters
+    ----------
+    differences : array_like, shape (n_pairs, n_groups)
+        Of each pair.
+    n_resamples, random_state : int
+        As of `sign_flip_test`, but all patterns are listed up to 2^16, and the same are drawn for all pairs.
+    """
+    sizes = np.asarray(differences, np.float64)
+    n_pairs, n_groups = sizes.shape
+    observed = np.abs(sizes.sum(axis=1)) - 1e-9 * np.abs(sizes).sum(axis=1)
+    listed = n_groups <= 16
+    total = 2**n_groups if listed else n_resamples
+    rng = np.random.default_rng(random_state)
+    extreme, done = np.full(n_pairs, 0 if listed else 1), 0
+    for size in _chunks(total, max(n_pairs, n_groups)):
+        if listed:
+            signs = 1.0 - 2.0 * (np.arange(done, done + size) >> np.arange(n_groups)[:, None] & 1)
+        else:
+            signs = rng.choice([1.0, -1.0], size=(n_groups, size))
+        extreme += (np.abs(sizes @ signs) >= observed[:, None]).sum(axis=1)
+        done += size
+    return np.asarray(extreme / (total if listed else total + 1), np.float64)
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Return p-values adjusted for their number.
 

@@ -318,11 +318,20 @@ def test_python_of_the_page_on_statistics(tmp_path):
 
 
 def test_the_page_on_statistics_names_what_there_is():
-    from actionbench.reports import enough, figures, leaderboard, paired, ranks, statistics, words
+    from actionbench.reports import (
+        comparison,
+        enough,
+        figures,
+        leaderboard,
+        paired,
+        ranks,
+        statistics,
+        words,
+    )
 
     rooms = {
         room.__name__.rsplit(".", 1)[1]: room
-        for room in (enough, figures, leaderboard, paired, ranks, statistics, words)
+        for room in (comparison, enough, figures, leaderboard, paired, ranks, statistics, words)
     }
     text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)`", text)

@@ -19,6 +19,7 @@ from actionbench.reports.statistics import (
     paired_interval,
     ratio_interval,
     sign_flip_test,
+    sign_flip_tests,
     wilson_interval,
 )
 
@@ -220,6 +221,16 @@ def test_drawn_flips_agree_with_the_normal_limit_and_are_never_zero():
     assert sign_flip_test(np.ones(300)) == 1 / 100_000
     assert sign_flip_test([0, 0]) == sign_flip_test([]) == 1.0
     assert sign_flip_test(differences) == sign_flip_test(differences)
+
+
+@pytest.mark.parametrize("n_groups", [7, 30])
+def test_many_pairs_at_once_have_the_p_values_of_each(n_groups):
+    rng = np.random.default_rng(0)
+    differences = rng.integers(-3, 6, size=(5, n_groups))
+    found = sign_flip_tests(differences)
+    each = [sign_flip_test(one) for one in differences]
+    np.testing.assert_allclose(found, each, atol=1e-12 if n_groups == 7 else 0.005)
+    assert (sign_flip_tests(np.ones((2, 300))) == 1 / 100_000).all()
 
 
 def test_the_sign_flip_test_keeps_its_level_where_mcnemar_does_not():
