@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .paired import paired_test
-from .ranks import rank_intervals, tie_groups
+from .places import rank_intervals, tie_groups
 from .results import Reader, Result, gather
 from .statistics import holm, sign_flip_tests
 
@@ -95,7 +95,7 @@ def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
     -------
     DataFrame
         One row for each ranked attempt, the most accurate first: ``rank_low``, ``rank_high``, ``tied`` (see
-        `ranks.rank_intervals`) and ``group`` (`ranks.tie_groups`).
+        `places.rank_intervals`) and ``group`` (`places.tie_groups`).
 
     Notes
     -----

@@ -142,9 +142,9 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
     Parameters
     ----------
     table : DataFrame
-        From `ranks.rank_table`.
+        From `places.rank_table`.
     cliques : list of list of str
-        From `ranks.cliques`: one bar each, with a dot beside every member.
+        From `places.cliques`: one bar each, with a dot beside every member.
     critical_difference : float
         How far apart mean ranks must be, shown as a bar of that length.
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..errors import ActionbenchError
+
 Floats = NDArray[np.float64]
 
 # Numbers drawn at once; bounds the memory of a resampling.
@@ -346,6 +348,78 @@ def holm(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def shaffer(p_values: ArrayLike) -> Floats:
+    """Return p-values of all pairs of attempts, adjusted by how many pairs can be equal at once.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (k (k - 1) / 2,)
+        One for each pair of k attempts.
+
+    Raises
+    ------
+    ActionbenchError
+        If there are not as many as pairs of some number of attempts.
+
+    Notes
+    -----
+    Shaffer, "Modified sequentially rejective multiple test procedures", JASA 81, 1986, the static procedure: once
+    some pairs are found to differ, only so many others can still be equal. Never less powerful than Holm's.
+
+    Examples
+    --------
+    >>> shaffer([0.01, 0.04, 0.03])
+    array([0.03, 0.04, 0.03])
+    """
+    p_values = np.asarray(p_values, np.float64)
+    n = len(p_values)
+    k = round((1 + np.sqrt(1 + 8 * n)) / 2)
+    if k * (k - 1) // 2 != n or not n:
+        raise ActionbenchError(
+            f"Shaffer's procedure needs a p-value for each pair of attempts: 1, 3, 6, 10, ...; got {n}"
+        )
+    allowed = np.array(sorted(_true_at_once(k)))
+    # The i-th smallest is reached when i pairs differ: no more than n - i can be equal then.
+    left = np.arange(n, 0, -1)
+    factors = allowed[np.searchsorted(allowed, left, side="right") - 1]
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(n)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.maximum(factors, 1)), 1.0)
+    return adjusted
+
+
+def _true_at_once(k: int) -> set[int]:
+    """Return the numbers of pairs that are equal when k attempts fall into classes of equals."""
+    counts: list[set[int]] = [{0}]
+    for size in range(1, k + 1):
+        counts.append({j * (j - 1) // 2 + rest for j in range(1, size + 1) for rest in counts[size - j]})
+    return counts[k]
+
+
+def hommel(p_values: ArrayLike) -> Floats:
+    """Return p-values adjusted for their number, where they are independent or positively dependent.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (n,)
+        One for each comparison.
+
+    Notes
+    -----
+    Hommel, "A stagewise rejective multiple test procedure based on a modified Bonferroni test", Biometrika 75,
+    1988, by statsmodels.
+
+    Examples
+    --------
+    >>> hommel([0.01, 0.04, 0.03])
+    array([0.03, 0.04, 0.04])
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    p_values = np.asarray(p_values, np.float64)
+    return np.asarray(multipletests(p_values, method="hommel")[1], np.float64) if len(p_values) else p_values
 
 
 def _weighted(correct: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:

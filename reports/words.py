@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .places import cliques, rank_table
 from .ranks import (
-    cliques,
     critical_difference,
     friedman,
     nemenyi,
-    rank_table,
     wilcoxon_pairs,
     without_holes,
 )

@@ -324,14 +324,16 @@ def test_the_page_on_statistics_names_what_there_is():
         figures,
         leaderboard,
         paired,
+        places,
         ranks,
+        rope,
         statistics,
         words,
     )
 
     rooms = {
         room.__name__.rsplit(".", 1)[1]: room
-        for room in (comparison, enough, figures, leaderboard, paired, ranks, statistics, words)
+        for room in (comparison, enough, figures, leaderboard, paired, places, ranks, rope, statistics, words)
     }
     text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)`", text)

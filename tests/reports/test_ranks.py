@@ -13,29 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import scikit_posthocs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports import ranks as module
+from actionbench.reports.places import cliques, rank_table, square
 from actionbench.reports.ranks import (
-    cliques,
     comparison_matrix,
     critical_difference,
     friedman,
-    hommel,
     nemenyi,
-    rank_intervals,
     rank_pairs,
-    rank_table,
     ranks,
-    shaffer,
-    sign_rope,
-    signed_rank_rope,
     skillings_mack,
-    square,
-    tie_groups,
     wilcoxon_pairs,
     without_holes,
 )
@@ -216,90 +205,6 @@ def test_the_direction_turns_ranks_and_wins_and_no_p_value():
     assert rank_table(table).index[0] == rank_table(-table, higher_is_better=False).index[0] == "C4.5+m+cf"
 
 
-def possible_sums(k):
-    """Return the numbers of equal pairs of all partitions of k attempts, by listing labellings."""
-    labels = np.array(np.meshgrid(*[range(k)] * k)).reshape(k, -1)
-    return {int(n) for n in sum((labels[i] == labels[j]).astype(int) for i, j in combinations(range(k), 2))}
-
-
-@pytest.mark.parametrize("k", [2, 3, 4, 5])
-def test_shaffer_against_its_definition(k):
-    p_values = np.random.default_rng(k).random(k * (k - 1) // 2) ** 3
-    allowed, order, worst, n = possible_sums(k), np.argsort(p_values), 0.0, len(p_values)
-    for place, pair in enumerate(order):
-        factor = max(m for m in allowed if m <= n - place)
-        worst = max(worst, min(1.0, p_values[pair] * max(factor, 1)))
-        assert shaffer(p_values)[pair] == pytest.approx(worst)
-    assert (shaffer(p_values) <= module.holm(p_values) + 1e-12).all()
-
-
-def test_no_comparisons_need_no_adjustment():
-    assert hommel([]).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("alike", "expected"),
-    [
-        ([[1]], []),
-        ([[1, 0], [0, 1]], []),
-        ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]], ["23"]),
-        # 0 is like all others, of which 1 differs from the rest: no set joins what differs.
-        ([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 1, 1], [1, 0, 1, 1]], ["01", "023"]),
-        (np.ones((5, 5)), ["01234"]),
-    ],
-)
-def test_cliques_of_known_graphs(alike, expected):
-    names = [str(place) for place in range(len(alike))]
-    assert cliques(pd.DataFrame(alike, names, names, dtype=float)) == [list(word) for word in expected]
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.integers(1, 7).flatmap(lambda k: st.tuples(st.just(k), st.integers(0, 2 ** (k * (k - 1) // 2) - 1)))
-)
-def test_cliques_against_all_subsets(drawn):
-    k, bits = drawn
-    alike = np.eye(k, dtype=bool)
-    for place, (i, j) in enumerate(combinations(range(k), 2)):
-        alike[i, j] = alike[j, i] = bits >> place & 1
-    sets = [
-        set(one)
-        for size in range(2, k + 1)
-        for one in combinations(range(k), size)
-        if alike[np.ix_(one, one)].all()
-    ]
-    largest = {frozenset(map(str, one)) for one in sets if not any(one < other for other in sets)}
-    names = [str(place) for place in range(k)]
-    found = cliques(pd.DataFrame(alike * 1.0, names, names))
-    assert {frozenset(one) for one in found} == largest
-    assert len(found) == len(largest)
-
-
-def test_rank_intervals_hold_all_true_ranks():
-    """Five attempts of which two are equal, on 20 data sets: in 95 % of draws all intervals are right at once."""
-    rng, worth = np.random.default_rng(3), np.array([0.0, 0.3, 0.3, 0.6, 1.2])
-    held = 0
-    for _ in range(200):
-        table = pd.DataFrame(rng.normal(size=(20, 5)) + worth, columns=list("abcde"))
-        found = rank_intervals(-ranks(table).mean(), nemenyi(table)).loc[list("abcde")]
-        best = 1 + (worth[None, :] > worth[:, None]).sum(axis=1)
-        worst = 5 - (worth[None, :] < worth[:, None]).sum(axis=1)
-        held += bool(((found["rank_low"] <= best) & (found["rank_high"] >= worst)).all())
-    assert held / 200 >= 0.95
-
-
-def test_tie_groups_and_intervals_of_known_ranks():
-    table = rank_table(scores("garcia_herrera_2008"))
-    assert table.index.tolist() == ["C4.5", "NaiveBayes", "CN2", "k-NN(k=1)", "Kernel"]
-    assert table["rank_low"].tolist() == [1, 1, 1, 2, 4]
-    assert table["rank_high"].tolist() == [3, 4, 4, 5, 5]
-    assert table["tied"].tolist() == [2, 3, 3, 3, 1]
-    assert table["group"].tolist() == [1, 1, 1, 2, 2]
-    assert set(table["holes"]) == {"all have scores"}
-    same = pd.DataFrame(np.ones((3, 3)), list("abc"), list("abc"))
-    assert tie_groups(pd.Series([1.0, 2.0, 3.0], list("abc")), same).tolist() == [1, 1, 1]
-
-
 def test_the_matrix_does_not_change_with_another_attempt():
     table = scores("aeon_ucr112_4classifiers")
     whole, part = comparison_matrix(table), comparison_matrix(table.iloc[:, :3])
@@ -375,12 +280,6 @@ def test_what_becomes_of_holes_is_said():
         (lambda t: without_holes(t, "guess"), "'guess' for missing scores is unknown"),
         (lambda t: wilcoxon_pairs(t, zeros="split"), "'split' is unknown"),
         (lambda t: critical_difference(1, 5), "at least 2 attempts"),
-        (lambda t: shaffer([0.1, 0.2]), "1, 3, 6, 10, ...; got 2"),
-        (lambda t: signed_rank_rope([1, 2], [1]), r"shapes \(2,\) and \(1,\)"),
-        (lambda t: signed_rank_rope([1], [2], -1), "must not be negative"),
-        (lambda t: sign_rope([1], [2], -1), "must not be negative"),
-        (lambda t: cliques(pd.DataFrame([[1, 0.2], [0.3, 1]])), "not symmetric"),
-        (lambda t: rank_intervals(t.mean(), pd.DataFrame([[1.0]])), "one row and one column for each"),
         (
             lambda t: skillings_mack(pd.DataFrame([[1, 2, None, None], [None, None, 1, 2]])),
             "share no data set",
@@ -390,37 +289,3 @@ def test_what_becomes_of_holes_is_said():
 def test_refusals(call, message):
     with pytest.raises(ActionbenchError, match=message):
         call(scores(DEMSAR))
-
-
-def rope_by_loops(first, second, rope, weights):
-    """Return the share of draws that each side wins, from the definition."""
-    values, won = [0.0, *(second - first)], np.zeros(3)
-    for row in weights:
-        sides = np.zeros(3)
-        for a, one in enumerate(values):
-            for b, other in enumerate(values):
-                mean = (one + other) / 2
-                sides[0 if mean < -rope else 2 if mean > rope else 1] += row[a] * row[b]
-        won[np.argmax(sides)] += 1
-    return won / len(weights)
-
-
-def test_the_bayesian_signed_rank_test_against_its_definition():
-    rng = np.random.default_rng(5)
-    first, second = rng.normal(80, 6, 12), rng.normal(81, 6, 12)
-    found = signed_rank_rope(first, second, 1.0)
-    weights = rng.dirichlet([0.5] + [1] * 12, size=4000)
-    np.testing.assert_allclose(found, rope_by_loops(first, second, 1.0, weights), atol=0.025)
-    assert found.sum() == pytest.approx(1)
-    turned = signed_rank_rope(second, first, 1.0)
-    np.testing.assert_allclose(turned, found[::-1], atol=0.01)
-    assert signed_rank_rope(first, second)["rope"] == 0
-    np.testing.assert_allclose(signed_rank_rope(first, first), [0.5, 0, 0.5], atol=0.51)
-
-
-def test_the_bayesian_sign_test_against_beta():
-    """Without a region the share of the second is a beta variate; it wins where that is above a half."""
-    first, second = np.zeros(9), np.array([1, 1, 1, 1, 1, 1, -1, -1, -1.0])
-    wanted = stats.beta.sf(0.5, 6 + 1e-4, 3 + 1e-4)
-    assert sign_rope(first, second)["second"] == pytest.approx(wanted, abs=0.01)
-    assert sign_rope(first, second, 2.0)["rope"] > 0.99

@@ -1,6 +1,6 @@
 """Scores against scikit-learn and published numbers; intervals and tests against what they promise."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from actionbench.errors import ActionbenchError
 from actionbench.reports import statistics
 from actionbench.reports.statistics import (
     accuracy,
     bootstrap_interval,
     group_sums,
     holm,
+    hommel,
     macro_f1,
     paired_interval,
     ratio_interval,
+    shaffer,
     sign_flip_test,
     sign_flip_tests,
     wilson_interval,
@@ -255,3 +258,29 @@ def test_holm_as_stepped_by_hand():
     np.testing.assert_allclose(holm(p_values), [0.03, 0.04, 0.04, 0.02])
     np.testing.assert_allclose(holm([0.6, 0.7]), [1.0, 1.0])
     assert holm([]).shape == (0,)
+
+
+def possible_sums(k):
+    """Return the numbers of equal pairs of all partitions of k attempts, by listing labellings."""
+    labels = np.array(np.meshgrid(*[range(k)] * k)).reshape(k, -1)
+    return {int(n) for n in sum((labels[i] == labels[j]).astype(int) for i, j in combinations(range(k), 2))}
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_shaffer_against_its_definition(k):
+    p_values = np.random.default_rng(k).random(k * (k - 1) // 2) ** 3
+    allowed, order, worst, n = possible_sums(k), np.argsort(p_values), 0.0, len(p_values)
+    for place, pair in enumerate(order):
+        factor = max(m for m in allowed if m <= n - place)
+        worst = max(worst, min(1.0, p_values[pair] * max(factor, 1)))
+        assert shaffer(p_values)[pair] == pytest.approx(worst)
+    assert (shaffer(p_values) <= holm(p_values) + 1e-12).all()
+
+
+def test_no_comparisons_need_no_adjustment():
+    assert hommel([]).shape == (0,)
+
+
+def test_shaffer_wants_all_pairs():
+    with pytest.raises(ActionbenchError, match="1, 3, 6, 10, ...; got 2"):
+        shaffer([0.1, 0.2])
