@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..errors import ActionbenchError
 from .paired import least_p
@@ -17,9 +18,10 @@ from .statistics import wilson_interval
 
 Floats = NDArray[np.float64]
 
-# Groups whose sign patterns are all listed; beyond, as many are drawn.
+# Groups whose sign patterns are all listed; beyond, as many are drawn; and beyond that, their normal limit is taken.
 _LISTED = 10
 _N_PATTERNS = 999
+_DRAWN = 100
 
 
 def group_changes(first: Result, second: Result) -> tuple[Floats, Floats]:
@@ -160,17 +162,23 @@ def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
     return changes, clips
 
 
-def _patterns(n_groups: int, rng: np.random.Generator) -> Floats:
+def _p_values(sums: Floats, signs: Floats | None) -> Floats:
+    """Return the p-value of each study, shape (n_studies,), from the sums of its groups."""
+    if signs is None:
+        spread = np.sqrt((sums**2).sum(axis=1))
+        return np.asarray(2 * stats.norm.sf(np.abs(sums.sum(axis=1)) / np.where(spread > 0, spread, 1)))
+    observed = np.abs(sums.sum(axis=1)) - 1e-9 * np.abs(sums).sum(axis=1)
+    return np.asarray((np.abs(sums @ signs) >= observed[:, None]).mean(axis=1))
+
+
+def _patterns(n_groups: int, rng: np.random.Generator) -> Floats | None:
     """Return patterns of signs, shape (n_groups, n_patterns): all whose first is plus, or the observed and drawn."""
     if n_groups <= _LISTED:
         return np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=n_groups - 1)]).T
+    if n_groups > _DRAWN:
+        return None
     drawn = rng.choice([1.0, -1.0], size=(n_groups, _N_PATTERNS))
     return np.concatenate([np.ones((n_groups, 1)), drawn], axis=1)
-
-
-def _p_values(sums: Floats, signs: Floats) -> Floats:
-    observed = np.abs(sums.sum(axis=1)) - 1e-9 * np.abs(sums).sum(axis=1)
-    return np.asarray((np.abs(sums @ signs) >= observed[:, None]).mean(axis=1))
 
 
 def power_table(

@@ -25,18 +25,20 @@ def normal_groups(effect, n=4000):
     return 10 * (effect + 0.2 * values), np.full(n, 10.0)
 
 
-@pytest.mark.parametrize("n_groups", [9, 25])
+@pytest.mark.parametrize("n_groups", [9, 25, 110])
 def test_power_on_normal_differences_is_that_of_the_t_test(n_groups):
     """The sign-flip test gives little away where the t-test is right."""
-    changes, clips = normal_groups(0.15)
-    expected = TTestPower().power(0.15 / 0.2, n_groups, 0.05)
-    assert power(changes, clips, n_groups=n_groups) == pytest.approx(expected, abs=0.05)
-    assert power(*normal_groups(0.05), n_groups=n_groups, effect=0.15) == pytest.approx(expected, abs=0.05)
+    effect = 0.45 / np.sqrt(n_groups)
+    expected = TTestPower().power(effect / 0.2, n_groups, 0.05)
+    assert power(*normal_groups(effect), n_groups=n_groups) == pytest.approx(expected, abs=0.05)
+    assert power(*normal_groups(0.5), n_groups=n_groups, effect=effect) == pytest.approx(expected, abs=0.05)
 
 
 def test_level_where_nothing_differs():
     changes, clips = normal_groups(0.0)
-    assert power(changes, clips, n_groups=12, n_simulations=4000) == pytest.approx(0.05, abs=0.012)
+    for n_groups in (12, 150):
+        found = power(changes, clips, n_groups=n_groups, n_simulations=4000)
+        assert found == pytest.approx(0.05, abs=0.012)
 
 
 def test_groups_needed_are_those_of_the_t_test():
