@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels structure oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels structure levels oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -54,6 +54,9 @@ bench-kernels: $(VENV)/.test
 
 structure: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/structure.py --json docs/structure.json
+
+levels: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/levels.py --json docs/statistics.json
 
 # The yardstick of the benchmarks and the oracle of the net library; nothing in the package needs it.
 oracle: $(VENV)/.torch

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .paired import paired_test
+from .places import rank_intervals, tie_groups
 from .results import Reader, Result, differences, gather
-from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
+from .statistics import holm, sign_flip_tests
 
 COLUMNS = [
     "dataset",
@@ -60,32 +62,62 @@ def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Differen
     Returns
     -------
     Difference
-        With a 95 % interval by bootstrap over groups and the p-value of a sign-flip test over groups; NaN where
-        no clip is in both.
+        With the interval and the p-value of `paired.paired_test`; NaN where no clip is in both.
     """
     first, second = _by_clip(old), _by_clip(new)
     both = first.merge(second, left_index=True, right_index=True, suffixes=("_old", "_new"))
     if both.empty:
         nan = float("nan")
         return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, least_p=1.0)
-    change = (both["right_new"] - both["right_old"]).to_numpy()
-    changes, clips = group_sums(both["group_old"].to_numpy(dtype=str), change, np.ones(len(change)))
-    # As for one accuracy: never narrower than for as many independent clips.
-    low, high = paired_interval(both["right_old"], both["right_new"])
-    drawn = ratio_interval(changes, clips) or (-1.0, 1.0)
-    # Rounding must not make a difference of what is none.
-    beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
+    found = paired_test(both["right_old"], both["right_new"], both["group_old"], margin=margin)
     return Difference(
         float(both["right_old"].mean()),
         float(both["right_new"].mean()),
-        float(change.mean()),
-        low=min(low, drawn[0]),
-        high=max(high, drawn[1]),
-        p_value=sign_flip_test(beyond),
-        n_clips=len(change),
-        n_groups=len(clips),
-        least_p=min(1.0, 2.0 * 0.5 ** int(np.count_nonzero(beyond))),
+        float(found["difference"]),
+        low=float(found["low"]),
+        high=float(found["high"]),
+        p_value=float(found["p_value"]),
+        n_clips=int(found["n_clips"]),
+        n_groups=int(found["n_groups"]),
+        least_p=float(found["least_p"]),
     )
+
+
+def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
+    """Return the places that attempts on one data set may hold.
+
+    Parameters
+    ----------
+    results : list of Result
+        On one data set under one split. Those that did not predict all clips have no place, nor have those that
+        learned from fewer groups where others did from all; with a single one left, there is nothing to rank.
+    level : float
+        Chance of any false difference.
+
+    Returns
+    -------
+    DataFrame
+        One row for each ranked attempt, the most accurate first: ``rank_low``, ``rank_high``, ``tied`` (see
+        `places.rank_intervals`) and ``group`` (`places.tie_groups`).
+
+    Notes
+    -----
+    Sign-flip tests over groups of all pairs, as of `statistics.sign_flip_test` with the same signs for all pairs, with
+    Holm's correction.
+    """
+    ranked = [result for result in results if result.attempt == result.base] or results
+    ranked = [result for result in ranked if result.complete and len(result.positions)]
+    if len(ranked) < 2:
+        return pd.DataFrame(columns=["rank_low", "rank_high", "tied", "group"])
+    right = pd.DataFrame({result.attempt: _by_clip(result)["right"] for result in ranked})
+    sums = right.groupby(_by_clip(ranked[0])["group"]).sum().to_numpy().T
+    p_values = np.ones((len(ranked), len(ranked)))
+    first, second = np.triu_indices(len(ranked), 1)
+    p_values[first, second] = holm(sign_flip_tests(np.round(sums[second] - sums[first], 12)))
+    p_values = np.minimum(p_values, p_values.T)
+    table = pd.DataFrame(p_values, right.columns, right.columns)
+    places = rank_intervals(right.mean(), table, level)
+    return places.assign(group=tie_groups(right.mean(), table, level))
 
 
 def _by_clip(result: Result) -> pd.DataFrame:

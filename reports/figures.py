@@ -136,6 +136,57 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> Svg:
         return _svg(figure, "Accuracy of each attempt with its interval.")
 
 
+def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_difference: float) -> Svg:
+    """Draw mean ranks over several data sets, and which attempts cannot be told apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `places.rank_table`.
+    cliques : list of list of str
+        From `places.cliques`: one bar each, with a dot beside every member.
+    critical_difference : float
+        How far apart mean ranks must be, shown as a bar of that length.
+
+    Returns
+    -------
+    Svg
+        The best from top to bottom.
+
+    Notes
+    -----
+    After Demšar, JMLR 7, 2006, turned so that names of any length have room and bars need not join neighbours.
+    """
+    import matplotlib
+
+    names = [_clip(str(name)) for name in table.index]
+    label, height = 0.075 * max(map(len, names)) + 0.2, 0.27 * len(table) + 0.1
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
+        _place(figure, label, 0.45, 3.1, height)
+        axes.plot(table["mean_rank"], range(len(table)), "o", color=INK, markersize=5.5, clip_on=False)
+        axes.plot([1, 1 + critical_difference], [-0.85, -0.85], color=INK, linewidth=2, clip_on=False)
+        axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
+        for number, clique in enumerate(cliques):
+            _bar(axes, 1.03 + 0.05 * number, [list(table.index).index(name) for name in clique])
+        axes.set_yticks(range(len(table)), names)
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.set_xlim(1, len(table))
+        axes.set_xlabel("mean rank, 1 is best; bars join what cannot be told apart", fontsize=8)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return _svg(figure, "Mean ranks of attempts, with bars beside those that cannot be told apart.")
+
+
+def _bar(axes: Axes, place: float, rows: list[int]) -> None:
+    """Draw an upright bar at a share of the width, with a dot at each of its rows."""
+    across = axes.get_yaxis_transform()
+    ends = [min(rows), max(rows)]
+    axes.plot([place, place], ends, color=INK, linewidth=1.2, transform=across, clip_on=False)
+    axes.plot([place] * len(rows), rows, "o", color=INK, markersize=4, transform=across, clip_on=False)
+
+
 def _guides(axes: Axes, n_classes: int, n_rows: int) -> None:
     axes.set_axisbelow(True)
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)

@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from ..errors import ActionbenchError
 from . import figures, tables
 from .comparison import LEVEL, paired_difference
+from .enough import group_changes, least_difference
 from .learning import crossings, learning_curves
 from .results import Reader, Result, gather
 from .statistics import accuracy, bootstrap_interval, confusion_matrix, holm
+from .words import listed
 
 METHOD = (
     "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
-    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups with "
-    "percentiles expanded for few groups, never narrower than Wilson's interval for as many clips. Two attempts "
-    "are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 is the "
-    "mean over classes, of each seed, then over seeds."
+    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, corrected "
+    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. Two "
+    "attempts are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 "
+    "is the mean over classes, of each seed, then over seeds."
 )
 
 
@@ -154,13 +156,21 @@ def _rivals(best: Result, others: list[Result]) -> str:
         return f", and all others are worse ({test})."
     which = "no other attempt can" if len(ties) == len(others) else f"{listed(ties)} cannot"
     few = min(one.least_p for one in found) * len(others) > LEVEL
-    blind = " So few groups could not have shown any difference between so many attempts." if few else ""
+    if few:
+        blind = " So few groups could not have shown any difference between so many attempts."
+    else:
+        compared = zip(others, found, strict=True)
+        near = next((other for other, one in compared if other.attempt in ties and one.n_clips), None)
+        blind = _seen(near, best, len(others)) if near else ""
     return f", but {which} be told apart from it ({test}).{blind}"
 
 
-def listed(names: list[str]) -> str:
-    """Join names as in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _seen(rival: Result, best: Result, n_comparisons: int) -> str:
+    """Say which true difference to the nearest rival would have been seen."""
+    least = least_difference(*group_changes(rival, best), n_comparisons=n_comparisons, n_simulations=400)
+    if math.isinf(least):
+        return ""
+    return f" A true difference of {100 * least:.0f} points would be found four times in five."
 
 
 def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..errors import ActionbenchError
+
 Floats = NDArray[np.float64]
 
 # Numbers drawn at once; bounds the memory of a resampling.
@@ -162,9 +164,11 @@ def bootstrap_interval(
 
     Notes
     -----
-    Cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8.
-    Percentiles expanded for few groups: Hesterberg, "What Teachers Should Know About the Bootstrap", The American
-    Statistician 69, 2015, section 5.3. The union with Wilson's interval is a rule of this project.
+    Cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8. Corrected for
+    bias and skewness, which a jackknife over groups tells: Efron, "Better bootstrap confidence intervals", JASA 82,
+    1987. Expanded for few groups: Hesterberg, "What Teachers Should Know About the Bootstrap", The American
+    Statistician 69, 2015, section 5.3. To correct the expanded tails, and the union with Wilson's interval, are rules
+    of this project; docs/statistics.md shows what they cover.
 
     Examples
     --------
@@ -205,6 +209,11 @@ def ratio_interval(
         Sums within each group.
     level, n_resamples, random_state
         See `bootstrap_interval`.
+
+    Notes
+    -----
+    Where the correction for bias and skewness breaks down (every draw on one side of the ratio, or so few and skewed
+    groups that the corrected tails pass each other), the expanded percentiles are left as they are.
     """
     n_groups = len(numerators)
     if n_groups < 2:
@@ -216,10 +225,31 @@ def ratio_interval(
     for size in _chunks(n_resamples, len(kinds)):
         drawn = rng.multinomial(n_groups, counts / n_groups, size=size)
         ratios.append(drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]))
+    drawn_ratios = np.concatenate(ratios)
     wide = stats.t.ppf((1 - level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
-    tail = stats.norm.cdf(wide)
-    low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
+    points = np.array([wide, -wide])
+    corrected = _corrected(points, drawn_ratios, kinds, counts)
+    low, high = np.quantile(drawn_ratios, stats.norm.cdf(points if corrected is None else corrected))
     return float(low), float(high)
+
+
+def _corrected(points: Floats, drawn: Floats, kinds: Floats, counts: NDArray[np.intp]) -> Floats | None:
+    """Return normal quantiles corrected for bias and skewness, None where that cannot be done."""
+    ratio = counts @ kinds[:, 0] / (counts @ kinds[:, 1])
+    off = drawn - ratio
+    off[np.abs(off) < 1e-12] = 0
+    below = (np.mean(off < 0) + np.mean(off <= 0)) / 2
+    without = counts @ kinds - kinds
+    if not 0 < below < 1 or (without[:, 1] <= 0).any():
+        return None
+    left_out = without[:, 0] / without[:, 1]
+    change = counts @ left_out / counts.sum() - left_out
+    squares = counts @ change**2
+    skew = counts @ change**3 / (6 * squares**1.5) if squares > 1e-24 else 0.0
+    shifted = stats.norm.ppf(below) + points
+    if (1 - skew * shifted <= 0).any():
+        return None
+    return np.asarray(stats.norm.ppf(below) + shifted / (1 - skew * shifted))
 
 
 def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_state: int = 0) -> float:
@@ -268,6 +298,33 @@ def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_sta
     return extreme / (n_resamples + 1)
 
 
+def sign_flip_tests(differences: ArrayLike, n_resamples: int = 99_999, random_state: int = 0) -> Floats:
+    """Return the p-values of many paired differences at once, see `sign_flip_test`.
+
+    Parameters
+    ----------
+    differences : array_like, shape (n_pairs, n_groups)
+        Of each pair.
+    n_resamples, random_state : int
+        As of `sign_flip_test`, but all patterns are listed up to 2^16, and the same are drawn for all pairs.
+    """
+    sizes = np.asarray(differences, np.float64)
+    n_pairs, n_groups = sizes.shape
+    observed = np.abs(sizes.sum(axis=1)) - 1e-9 * np.abs(sizes).sum(axis=1)
+    listed = n_groups <= 16
+    total = 2**n_groups if listed else n_resamples
+    rng = np.random.default_rng(random_state)
+    extreme, done = np.full(n_pairs, 0 if listed else 1), 0
+    for size in _chunks(total, max(n_pairs, n_groups)):
+        if listed:
+            signs = 1.0 - 2.0 * (np.arange(done, done + size) >> np.arange(n_groups)[:, None] & 1)
+        else:
+            signs = rng.choice([1.0, -1.0], size=(n_groups, size))
+        extreme += (np.abs(sizes @ signs) >= observed[:, None]).sum(axis=1)
+        done += size
+    return np.asarray(extreme / (total if listed else total + 1), np.float64)
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Return p-values adjusted for their number.
 
@@ -291,6 +348,78 @@ def holm(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def shaffer(p_values: ArrayLike) -> Floats:
+    """Return p-values of all pairs of attempts, adjusted by how many pairs can be equal at once.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (k (k - 1) / 2,)
+        One for each pair of k attempts.
+
+    Raises
+    ------
+    ActionbenchError
+        If there are not as many as pairs of some number of attempts.
+
+    Notes
+    -----
+    Shaffer, "Modified sequentially rejective multiple test procedures", JASA 81, 1986, the static procedure: once
+    some pairs are found to differ, only so many others can still be equal. Never less powerful than Holm's.
+
+    Examples
+    --------
+    >>> shaffer([0.01, 0.04, 0.03])
+    array([0.03, 0.04, 0.03])
+    """
+    p_values = np.asarray(p_values, np.float64)
+    n = len(p_values)
+    k = round((1 + np.sqrt(1 + 8 * n)) / 2)
+    if k * (k - 1) // 2 != n or not n:
+        raise ActionbenchError(
+            f"Shaffer's procedure needs a p-value for each pair of attempts: 1, 3, 6, 10, ...; got {n}"
+        )
+    allowed = np.array(sorted(_true_at_once(k)))
+    # The i-th smallest is reached when i pairs differ: no more than n - i can be equal then.
+    left = np.arange(n, 0, -1)
+    factors = allowed[np.searchsorted(allowed, left, side="right") - 1]
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(n)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.maximum(factors, 1)), 1.0)
+    return adjusted
+
+
+def _true_at_once(k: int) -> set[int]:
+    """Return the numbers of pairs that are equal when k attempts fall into classes of equals."""
+    counts: list[set[int]] = [{0}]
+    for size in range(1, k + 1):
+        counts.append({j * (j - 1) // 2 + rest for j in range(1, size + 1) for rest in counts[size - j]})
+    return counts[k]
+
+
+def hommel(p_values: ArrayLike) -> Floats:
+    """Return p-values adjusted for their number, where they are independent or positively dependent.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (n,)
+        One for each comparison.
+
+    Notes
+    -----
+    Hommel, "A stagewise rejective multiple test procedure based on a modified Bonferroni test", Biometrika 75,
+    1988, by statsmodels.
+
+    Examples
+    --------
+    >>> hommel([0.01, 0.04, 0.03])
+    array([0.03, 0.04, 0.04])
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    p_values = np.asarray(p_values, np.float64)
+    return np.asarray(multipletests(p_values, method="hommel")[1], np.float64) if len(p_values) else p_values
 
 
 def _weighted(correct: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:

@@ -107,6 +107,7 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
         "docs/nets.md",
         "docs/plugins.md",
         "docs/rules.md",
+        "docs/statistics.md",
         "docs/structure.md",
     ],
 )
@@ -318,3 +319,51 @@ def test_the_tables_of_structure():
     tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert tables.count("### ") == 4
     assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(tables)
+
+
+def test_the_table_of_levels():
+    """It is that of the result that lies beside the document."""
+    command = [
+        sys.executable,
+        ROOT / "tests/benchmarks/levels.py",
+        "--markdown",
+        ROOT / "docs/statistics.json",
+    ]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert table.count("\n|") == 12
+    assert (ROOT / "docs/statistics.md").read_text(encoding="utf-8").endswith(table)
+
+
+def test_python_of_the_page_on_statistics(tmp_path):
+    one, several = blocks("docs/statistics.md", "python")
+    said = subprocess.run(
+        [sys.executable, "-c", one], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert said.stdout.split() == blocks("docs/statistics.md", "text")[0].split()
+    subprocess.run([sys.executable, "-c", several], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_page_on_statistics_names_what_there_is():
+    from actionbench.reports import (
+        comparison,
+        enough,
+        figures,
+        leaderboard,
+        paired,
+        places,
+        ranks,
+        rope,
+        statistics,
+        words,
+    )
+
+    rooms = {
+        room.__name__.rsplit(".", 1)[1]: room
+        for room in (comparison, enough, figures, leaderboard, paired, places, ranks, rope, statistics, words)
+    }
+    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)\.(\w+)`", text)
+    assert len(named) >= 10
+    for room, name in named:
+        if room != "actionbench":
+            assert callable(getattr(rooms[room], name)), name

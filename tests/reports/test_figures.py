@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionbench.reports.figures import FAMILIES, accuracy_figure, confusion_figure, inline
+from actionbench.reports.figures import FAMILIES, accuracy_figure, confusion_figure, inline, rank_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 ROWS = pd.DataFrame(
@@ -19,6 +19,7 @@ ROWS = pd.DataFrame(
         "accuracy_high": [1.0, 0.7, np.nan],
     }
 )
+RANKS = pd.DataFrame({"mean_rank": [1.5, 2.0, 2.5]}, index=["hog-svm", "mlp", "rules"])
 
 
 def words(svg):
@@ -46,7 +47,12 @@ def test_fifty_classes_keep_their_names_apart():
 
 
 @pytest.mark.parametrize(
-    "draw", [lambda: confusion_figure(np.eye(3, dtype=int), list("abc")), lambda: accuracy_figure(ROWS, 4)]
+    "draw",
+    [
+        lambda: confusion_figure(np.eye(3, dtype=int), list("abc")),
+        lambda: accuracy_figure(ROWS, 4),
+        lambda: rank_figure(RANKS, [["hog-svm", "rules"]], 0.7),
+    ],
 )
 def test_the_same_numbers_give_the_same_bytes(draw):
     first = draw()
@@ -64,6 +70,7 @@ def test_hostile_names_stay_text():
     for svg in (
         confusion_figure(np.eye(2, dtype=int), [name, "b\x00c\n"]),
         accuracy_figure(ROWS.assign(attempt=[name, "x", "y"]), 2),
+        rank_figure(RANKS.set_axis([name, "x", "y"]), [], 0.7),
     ):
         assert any("</script>" in word for word in words(svg))
         assert "<b " not in svg
@@ -97,3 +104,20 @@ def test_inside_a_page_the_ink_is_the_pages():
     assert 'height="' not in drawing[: drawing.index(">")]
     assert 'role="img"' in drawing
     ET.fromstring(drawing)
+
+
+def test_a_bar_has_a_dot_beside_each_member():
+    """Between the first and the third; the second differs from both and has none."""
+    svg = rank_figure(RANKS, [["hog-svm", "rules"]], 0.7)
+    assert "critical difference 0.7" in words(svg)
+    dots = [
+        tuple(map(float, place))
+        for place in re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)
+    ]
+    names = {
+        "".join(element.itertext()).strip(): float(element.attrib["y"])
+        for element in ET.fromstring(svg).iter(f"{SVG}text")
+    }
+    right = max(x for x, _ in dots)
+    members = sorted(y for x, y in dots if x == right)
+    assert members == [pytest.approx(names[name], abs=5) for name in ("hog-svm", "rules")]

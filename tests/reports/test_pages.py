@@ -8,6 +8,7 @@ import pytest
 
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.splits import LeakyRandom
+from actionbench.reports.enough import group_changes, least_difference
 from actionbench.reports.pages import verdict, write_report
 from actionbench.reports.results import gather
 from actionbench.reports.tables import comparison_table, render
@@ -195,3 +196,22 @@ def test_alone_or_failed(bench, toy):
     assert "no other to compare" in said(toy.attempt("good", TRUTH))
     failed = bench().dataset(["a", "b"], ["x", "y"]).attempt("bad", [0, 0], fail=[0, 1])
     assert said(failed) == "On toy (leave-one-group-out) no attempt has finished a fold."
+
+
+def test_what_could_have_been_seen_is_said(bench):
+    """Two attempts that err as often, in other groups; the planner is asked for the same number."""
+    made = bench().dataset(["a", "b"] * 40, np.repeat([f"{n:02}" for n in range(16)], 5))
+    one = np.where(np.arange(80) % 10 == 0, 1 - made.labels, made.labels)
+    other = np.where(np.arange(80) % 8 == 5, 1 - made.labels, made.labels)
+    made.attempt("one", one).attempt("other", other)
+    words = said(made)
+    points = re.search(r"A true difference of (\d+) points would be found four times in five", words)
+    results = {result.attempt: result for result in gather(made.store)}
+    least = least_difference(*group_changes(results["other"], results["one"]), n_simulations=400)
+    assert int(points[1]) == round(100 * least)
+
+
+def test_rivals_without_a_clip_in_common_are_not_asked_what_could_be_seen(bench):
+    made = bench().dataset(["a", "b"] * 8, np.repeat(list("stuvwxyz"), 2))
+    made.attempt("one", made.labels, fail=(0, 1, 2, 3)).attempt("other", made.labels, fail=(4, 5, 6, 7))
+    assert "found four times in five" not in said(made)

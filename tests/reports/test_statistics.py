@@ -1,6 +1,6 @@
 """Scores against scikit-learn and published numbers; intervals and tests against what they promise."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,16 +9,20 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from actionbench.errors import ActionbenchError
 from actionbench.reports import statistics
 from actionbench.reports.statistics import (
     accuracy,
     bootstrap_interval,
     group_sums,
     holm,
+    hommel,
     macro_f1,
     paired_interval,
     ratio_interval,
+    shaffer,
     sign_flip_test,
+    sign_flip_tests,
     wilson_interval,
 )
 
@@ -120,19 +124,40 @@ def test_the_interval_holds_the_accuracy_and_wilsons(seed, n_groups):
     assert 0 <= low <= least <= correct.mean() <= most <= high <= 1
 
 
-def test_resampling_is_that_of_whole_groups():
+def test_the_interval_is_scipys_bca_at_the_expanded_level():
     rng = np.random.default_rng(3)
     groups = np.repeat(np.arange(12), rng.integers(3, 20, size=12))
     correct = rng.random(len(groups)) < rng.beta(2, 1, size=12)[groups]
-    ratios = []
-    for _ in range(20_000):
-        taken = rng.integers(12, size=12)
-        clips = np.concatenate([correct[groups == group] for group in taken[:12]])
-        ratios.append(clips.mean())
+    sums = group_sums(groups, correct, np.ones(len(groups)))
+    tail = stats.norm.cdf(-np.sqrt(12 / 11) * stats.t.ppf(0.975, 11))
+    expected = stats.bootstrap(
+        sums,
+        lambda right, clips, axis: right.sum(axis) / clips.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=100_000,
+        confidence_level=1 - 2 * tail,
+        method="BCa",
+        rng=rng,
+    ).confidence_interval
+    found = ratio_interval(*sums, n_resamples=100_000)
+    np.testing.assert_allclose(found, expected, atol=0.006)
+
+
+def test_resampling_is_that_of_whole_groups():
+    """Groups of one size, as many good as bad ones: nothing to correct, the expanded percentiles are left."""
+    right, clips = np.repeat([2.0, 8.0], 6), np.full(12, 10.0)
+    rng = np.random.default_rng(0)
+    ratios = [right[rng.integers(12, size=12)].mean() / 10 for _ in range(20_000)]
     tail = stats.norm.cdf(-np.sqrt(12 / 11) * stats.t.ppf(0.975, 11))
     expected = np.quantile(ratios, [tail, 1 - tail])
-    found = ratio_interval(*group_sums(groups, correct, np.ones(len(groups))), n_resamples=20_000)
-    np.testing.assert_allclose(found, expected, atol=0.01)
+    np.testing.assert_allclose(ratio_interval(right, clips, n_resamples=20_000), expected, atol=0.01)
+
+
+def test_where_the_correction_breaks_down_percentiles_are_left():
+    # Without the second group nothing would be left to divide by.
+    low, high = ratio_interval(np.array([0.0, 3.0, 0.0]), np.array([0.0, 4.0, 0.0]) + 1e-300)
+    assert 0 <= low <= high <= 1
 
 
 def test_seeds_do_not_count_as_clips():
@@ -201,6 +226,16 @@ def test_drawn_flips_agree_with_the_normal_limit_and_are_never_zero():
     assert sign_flip_test(differences) == sign_flip_test(differences)
 
 
+@pytest.mark.parametrize("n_groups", [7, 30])
+def test_many_pairs_at_once_have_the_p_values_of_each(n_groups):
+    rng = np.random.default_rng(0)
+    differences = rng.integers(-3, 6, size=(5, n_groups))
+    found = sign_flip_tests(differences)
+    each = [sign_flip_test(one) for one in differences]
+    np.testing.assert_allclose(found, each, atol=1e-12 if n_groups == 7 else 0.005)
+    assert (sign_flip_tests(np.ones((2, 300))) == 1 / 100_000).all()
+
+
 def test_the_sign_flip_test_keeps_its_level_where_mcnemar_does_not():
     """Nine people for whom one of two equally good attempts happens to suit: clips are not independent."""
     rng = np.random.default_rng(9)
@@ -223,3 +258,29 @@ def test_holm_as_stepped_by_hand():
     np.testing.assert_allclose(holm(p_values), [0.03, 0.04, 0.04, 0.02])
     np.testing.assert_allclose(holm([0.6, 0.7]), [1.0, 1.0])
     assert holm([]).shape == (0,)
+
+
+def possible_sums(k):
+    """Return the numbers of equal pairs of all partitions of k attempts, by listing labellings."""
+    labels = np.array(np.meshgrid(*[range(k)] * k)).reshape(k, -1)
+    return {int(n) for n in sum((labels[i] == labels[j]).astype(int) for i, j in combinations(range(k), 2))}
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_shaffer_against_its_definition(k):
+    p_values = np.random.default_rng(k).random(k * (k - 1) // 2) ** 3
+    allowed, order, worst, n = possible_sums(k), np.argsort(p_values), 0.0, len(p_values)
+    for place, pair in enumerate(order):
+        factor = max(m for m in allowed if m <= n - place)
+        worst = max(worst, min(1.0, p_values[pair] * max(factor, 1)))
+        assert shaffer(p_values)[pair] == pytest.approx(worst)
+    assert (shaffer(p_values) <= holm(p_values) + 1e-12).all()
+
+
+def test_no_comparisons_need_no_adjustment():
+    assert hommel([]).shape == (0,)
+
+
+def test_shaffer_wants_all_pairs():
+    with pytest.raises(ActionbenchError, match="1, 3, 6, 10, ...; got 2"):
+        shaffer([0.1, 0.2])
