@@ -59,6 +59,51 @@ def test_the_attempt_sees_the_training_side_only(toy):
     assert fold.name not in groups
 
 
+def test_warm_up_is_of_a_training_clip_and_test_clips_are_also_asked_about_one_at_a_time(toy):
+    calls = []
+
+    class Listening(Fixed):
+        def predict_proba(self, clips):
+            calls.append([float(clip.frames.mean()) for clip in clips])
+            return super().predict_proba(clips)
+
+    dataset = toy(repeats=40)
+    fold = LeaveOneGroupOut().folds(dataset)[0]
+    outcome = run_cell(Listening(), dataset, fold)
+    warm_up, together, *alone = calls
+    assert warm_up == [float(dataset.clips[int(fold.train[0])].frames.mean())]
+    assert len(together) == len(fold.test) == 80
+    assert alone == [[value] for value in together[:32]]
+    assert outcome.latencies.shape == (32,)
+    assert (outcome.latencies > 0).all()
+    assert outcome.warm_up_seconds > 0
+    assert outcome.cautions == {}
+
+
+def test_an_attempt_that_looks_at_the_other_test_clips_is_named(toy):
+    class Peeking(Fixed):
+        def predict_proba(self, clips):
+            share = min(1.0, len(clips) / 10)
+            return np.tile([share, 1 - share], (len(clips), 1))
+
+    dataset = toy()
+    outcome = run_cell(Peeking(), dataset, LeaveOneGroupOut().folds(dataset)[0])
+    assert list(outcome.cautions) == ["batch-dependent"]
+    assert "change by up to 0.3 with the clips" in outcome.cautions["batch-dependent"]
+
+
+def test_the_size_is_that_of_what_was_fitted(toy):
+    class Heavy(Fixed):
+        def fit(self, clips, labels, groups=None):
+            self.weights_ = [np.zeros((1000, 100)), {"bias": np.zeros(50, np.float32)}]
+            return super().fit(clips, labels, groups)
+
+    dataset = toy()
+    fold = LeaveOneGroupOut().folds(dataset)[0]
+    light, heavy = (run_cell(cls(), dataset, fold).size_bytes for cls in (Fixed, Heavy))
+    assert heavy - light == pytest.approx(1000 * 100 * 8 + 50 * 4, abs=100)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import psutil
 
-from actionbench.experiments.cost import Stopwatch, peak_memory_bytes
+from actionbench.experiments.cost import EnergyMeter, Stopwatch, peak_memory_bytes
 
 
 def burn(seconds):
@@ -35,3 +35,28 @@ def test_peak_memory_remembers_what_is_gone():
     array = np.ones(200_000_000, np.uint8)
     del array
     assert peak_memory_bytes() >= before + 190_000_000
+
+
+def counter(folder, number, energy, size=1000):
+    zone = folder / f"intel-rapl:{number}"
+    zone.mkdir(exist_ok=True)
+    (zone / "energy_uj").write_text(f"{energy}\n")
+    (zone / "max_energy_range_uj").write_text(f"{size - 1}\n")
+
+
+def test_energy_is_the_sum_over_packages_and_survives_a_counter_that_runs_over(tmp_path):
+    counter(tmp_path, 0, 900)
+    counter(tmp_path, 1, 100)
+    # Part of package 0, which would count twice.
+    counter(tmp_path, "0:0", 0)
+    meter = EnergyMeter(tmp_path)
+    counter(tmp_path, 0, 50)
+    counter(tmp_path, 1, 400)
+    counter(tmp_path, "0:0", 999)
+    assert meter.joules() == (150 + 300) / 1e6
+
+
+def test_energy_that_cannot_be_read_is_not_known(tmp_path):
+    assert EnergyMeter(tmp_path / "none").joules() is None
+    (tmp_path / "intel-rapl:0").mkdir()
+    assert EnergyMeter(tmp_path).joules() is None

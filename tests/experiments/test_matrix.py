@@ -94,6 +94,26 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         ("threads = 2", "threads = 0", "limits.threads: input should be greater than or equal to 1, got 0"),
         ('"10 min"', '"10 parsecs"', 'limits.time: a time must look like "90 s"'),
         ('"10 min"', "-3", "limits.time: input should be greater than 0, got -3"),
+        (
+            "threads = 2",
+            'profile = "mainframe"',
+            "limits: there is no profile 'mainframe'; known are: laptop",
+        ),
+        (
+            'name = "rules"',
+            'name = "rules"\ntune = 0',
+            r"attempts\[0\].tune.trials: .* greater than or equal to 1",
+        ),
+        (
+            'name = "rules"',
+            'name = "rules"\ntune = {}',
+            r"attempts\[0\].tune: a search must have a number of trials",
+        ),
+        (
+            'name = "rules"',
+            'name = "rules"\ntune = { trial = 3 }',
+            r"unknown key 'trial' in attempts\[0\].tune; did you mean 'trials'",
+        ),
         ('"4 GiB"', '"much"', "limits.memory: could not parse value and unit from byte string, got 'much'"),
         ('split = "leave-one-group-out"', "", r"the key 'datasets\[0\].split' is missing"),
         (
@@ -262,3 +282,22 @@ def test_a_dictionary_will_do():
     assert read_matrix(content).datasets[0].name == "figures"
     with pytest.raises(MatrixError, match="matrix: unknown key 'sed'"):
         read_matrix({**content, "sed": 3})
+
+
+def test_a_profile_sets_limits_and_keys_beside_it_override_it(write):
+    text = GOOD.replace("threads = 2", 'threads = 2\nprofile = "workstation"').replace(
+        'memory = "4 GiB"\n', ""
+    )
+    limits = read_matrix(write(text)).limits
+    assert (limits.time, limits.memory, limits.threads, limits.output) == (600, 16 * 2**30, 2, 2**30)
+
+
+def test_a_search_is_part_of_the_name_in_tables(write):
+    for tune, name in (
+        ("20", "rules (tune=20)"),
+        ('{ trials = 5, seconds = "1 min" }', "rules (tune=5, 60 s)"),
+    ):
+        (entry, *_) = read_matrix(
+            write(GOOD.replace('name = "rules"', f'name = "rules"\ntune = {tune}'))
+        ).attempts
+        assert entry.label(entry.points()[0]) == name

@@ -630,3 +630,29 @@ def test_two_runs_on_one_store(toml, path, plugin):
 def test_there_is_always_a_worker():
     assert default_workers(threads=10_000) == 1
     assert default_workers(threads=1) == len(os.sched_getaffinity(0))
+
+
+def test_tuning_spends_its_budget_and_says_so(path, plugin):
+    plugin.write_text(
+        plugin.read_text().replace(
+            "    def skip(",
+            '    def search_space(self):\n        return {"mode": ["good", "raising", "wide"]}\n\n    def skip(',
+        )
+    )
+    summary, cells = run(matrix({"name": "nearest", "tune": 3}), path, plugin)
+    assert (summary.n_failed, set(cells["attempt"])) == (0, {"nearest (tune=3)"})
+    for tuning in cells["tuning"]:
+        assert len(tuning["trials"]) == 3
+        assert tuning["score"] == 1
+    fixed, _ = run(
+        matrix({"name": "nearest", "title": "x", "tune": 3, "params": {"mode": "good"}}), path, plugin
+    )
+    assert fixed.n_failed == 0
+
+
+def test_fresh_runs_what_is_stored(path, plugin):
+    assert run(matrix(), path, plugin)[0].n_run == 4
+    before = predictions(path)
+    assert run(matrix(), path, plugin)[0].n_run == 0
+    assert run(matrix(), path, plugin, fresh=True)[0].n_run == 4
+    assert predictions(path) == before

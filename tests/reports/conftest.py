@@ -22,6 +22,7 @@ class Bench:
             name, {"name": name, "seeds": [0]}, {"python": "3.11", "commit": "abc"}
         )
         self.count = 0
+        self.machine = None
 
     def dataset(self, labels, groups, name="toy", split="leave-one-group-out", **facts):
         classes = facts.pop("classes", sorted(set(labels)))
@@ -61,6 +62,7 @@ class Bench:
         )
         cell.fit_seconds, cell.predict_seconds = 2.0 + fold, 0.5
         cell.peak_memory_bytes, cell.n_parameters = (100 + fold) * 2**20, facts.get("n_parameters", 1234)
+        cell.machine_id = self.machine
         cell.counts = facts.get("counts", {})
         cell.base, cell.n_train_groups = facts.get("base"), facts.get("n_train_groups")
         return cell

@@ -7,6 +7,7 @@ import pytest
 
 from actionbench.reports.comparison import COLUMNS, compare, paired_difference, rank_attempts
 from actionbench.reports.results import gather
+from actionbench.reports.tables import comparison_table
 
 LABELS, GROUPS = ["a", "b"] * 40, np.repeat(list("stuvwxyz"), 10)
 TRUTH = np.array([0, 1] * 40)
@@ -157,3 +158,33 @@ def test_one_attempt_has_nobody_to_be_ranked_with(bench):
     made = bench().dataset(["box", "run"] * 4, np.repeat(list("ab"), 4))
     made.attempt("one", made.labels)
     assert rank_attempts(gather(made.end())).empty
+
+
+def machines(bench, *facts):
+    """Two stores whose cells ran on these machines."""
+    stores = []
+    for own in facts:
+        made = bench().dataset(LABELS, GROUPS)
+        made.machine = made.store.add_machine(own)
+        made.attempt("one", TRUTH)
+        stores.append(made.store)
+    return stores
+
+
+def test_times_are_compared_on_one_machine_only(bench):
+    here = {"machine": "m", "threads": 1, "numpy": "2.0"}
+    (row,) = compare(*machines(bench, here, here)).to_dict("records")
+    assert (row["fit_ratio"], row["predict_ratio"], row["times"]) == (1, 1, "")
+    (row,) = compare(*machines(bench, here, here | {"threads": 2, "numpy": "2.1"})).to_dict("records")
+    assert np.isnan(row["fit_ratio"])
+    assert row["times"] == "Times are not compared: the set-ups differ in numpy 2.0, 2.1; threads 1, 2."
+    assert row["verdict"] == "no evidence"
+
+
+def test_a_table_that_mixes_machines_says_so(bench):
+    made = bench().dataset(LABELS, GROUPS)
+    for name, threads in (("one", 1), ("two", 2)):
+        made.machine = made.store.add_machine({"machine": "m", "threads": threads})
+        made.attempt(name, TRUTH)
+    for text in comparison_table(made.store)["warnings"]:
+        assert text.endswith("must not be compared: threads 1, 2. [mixed-machines]")
