@@ -133,7 +133,7 @@ KINDS = {
     "babbles": "crash",
 }
 
-LIMITS = {"time": "3 s", "memory": "500 MiB", "output": "20 MiB"}
+LIMITS = {"time": "3 s", "memory": "400 MiB", "output": "20 MiB"}
 
 
 @pytest.fixture
@@ -173,7 +173,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def nursery(token):
+def nursery(token, monkeypatch):
+    monkeypatch.setattr(isolation, "_GRACE", 0.3)
     nursery = Nursery([isolation.WARM])
     yield nursery
     nursery.close()
