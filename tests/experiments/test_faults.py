@@ -133,7 +133,9 @@ KINDS = {
     "babbles": "crash",
 }
 
-LIMITS = {"time": "3 s", "memory": "500 MiB", "output": "20 MiB"}
+ENDLESS = ["hangs", "stops"]
+
+LIMITS = {"time": "3 s", "memory": "400 MiB", "output": "20 MiB"}
 
 
 @pytest.fixture
@@ -173,7 +175,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def nursery(token):
+def nursery(token, monkeypatch):
+    monkeypatch.setattr(isolation, "_GRACE", 0.3)
     nursery = Nursery([isolation.WARM])
     yield nursery
     nursery.close()
@@ -259,7 +262,10 @@ def test_200_rounds_of_faults_at_random_instants(path, faulty, nursery):
     rng = random.Random(0)
     before = {}
     for turn in range(200):
-        modes = rng.sample(list(KINDS), 2)
+        modes = rng.sample(sorted(KINDS.keys() - set(ENDLESS)), 2)
+        # They take as long as they may.
+        if turn % 10 == 0:
+            modes[0] = rng.choice(ENDLESS)
         points = [
             {"mode": mode, "delay": rng.choice([0.0, rng.uniform(0, 0.2)]), "turn": turn} for mode in modes
         ]
