@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -113,7 +114,7 @@ class Result:
     @cached_property
     def complete(self) -> bool:
         """Whether every cell finished, and none is still to come that another attempt has finished."""
-        return bool((self.cells["status"] == "done").all()) and self.n_clips >= self.n_expected
+        return self.count("done") == len(self.cells) and self.n_clips >= self.n_expected
 
     @cached_property
     def n_clips(self) -> int:
@@ -136,9 +137,18 @@ class Result:
         return self._with("skipped")
 
     def _with(self, status: str) -> pd.DataFrame:
-        chosen = (self.cells["status"] == status).to_numpy()
-        # Most often all or none, which needs no copy of a wide table.
-        return self.cells if chosen.all() else self.cells[chosen] if chosen.any() else self.cells[:0]
+        # Most often all, which needs no copy of a wide table.
+        if self.count(status) == len(self.cells):
+            return self.cells
+        return self.cells[(self.cells["status"] == status).to_numpy()]
+
+    def count(self, status: str) -> int:
+        """Return the number of cells of a status."""
+        return self._counts[status]
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        return Counter(self.cells["status"])
 
 
 def gather(store: Reader) -> list[Result]:

@@ -109,12 +109,12 @@ def _row(result: Result) -> dict[str, Any]:
         "n_groups": len(set(result.groups.tolist())),
         "n_folds": done["fold"].nunique(),
         "n_cells": len(result.cells),
-        "n_failed": len(result.failed),
+        "n_failed": result.count("failed"),
         "fit_seconds": _mean(_charged(done, "fit")),
         "predict_ms_per_clip": _per_clip(done, _charged(done, "predict")),
         "peak_memory_mib": _most(done["peak_memory_bytes"]) / 2**20,
         "n_parameters": _median(done["n_parameters"]),
-        "n_skipped": len(result.skipped),
+        "n_skipped": result.count("skipped"),
         "operations": _median(done["operations"]),
         "fit_paid_seconds": _mean(done["fit_seconds"]),
         "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].to_numpy()),
@@ -186,10 +186,11 @@ def _per_clip(done: pd.DataFrame, seconds: NDArray[np.float64]) -> float:
 def warnings_of(result: Result) -> list[str]:
     """Return what a reader of this result's scores must know, as sentences."""
     found = dataset_warnings(result)
-    for cells, what in ((result.failed, "failed"), (result.skipped, "were skipped")):
-        if len(cells):
+    for status, what in (("failed", "failed"), ("skipped", "were skipped")):
+        if result.count(status):
+            cells = result.failed if status == "failed" else result.skipped
             found.append(f"{len(cells)} of {len(result.cells)} cells {what} ({_why(cells)}){_rest(result)}")
-    if result.n_clips < result.n_expected and (result.cells["status"] == "done").all():
+    if result.n_clips < result.n_expected and result.count("done") == len(result.cells):
         found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
