@@ -440,7 +440,7 @@ class Full(Store):
         self._connection.execute(f"PRAGMA max_page_count = {pages + room}")
 
 
-@pytest.mark.parametrize("room", [0, 4, pytest.param(9, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("room", [0, 4])
 def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, nursery, room):
     points = [{"mode": "good", "turn": turn} for turn in range(12)]
     checked = matrix(points)
