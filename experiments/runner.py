@@ -33,10 +33,6 @@ from .tuning import Budget, tune
 
 _NO_CACHE = "none"
 
-#: Kinds of failure; ``cancelled`` ones are always run again.
-KINDS = ("error", "crash", "timeout", "memory", "output", "skipped", "cancelled")
-
-
 @dataclass(frozen=True)
 class Progress:
     """How far a run is; told when a cell begins and when it has ended.
