@@ -33,6 +33,7 @@ from .tuning import Budget, tune
 
 _NO_CACHE = "none"
 
+
 @dataclass(frozen=True)
 class Progress:
     """How far a run is; told when a cell begins and when it has ended.

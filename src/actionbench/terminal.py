@@ -166,7 +166,6 @@ class _View:
 
     def render(self) -> Group:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.text import Text
 
         now = time.monotonic()
@@ -179,7 +178,9 @@ class _View:
             Text(f"  {duration(now - since):>7}  {which}", style="dim")
             for which, since in list(self._running.values())
         ]
-        return Group(head, ProgressBar(total=max(1, self._total), completed=self._done, width=60), *lines)
+        filled = round(60 * self._done / max(1, self._total))
+        bar = Text.assemble(("━" * filled, "green"), ("━" * (60 - filled), "dim"))
+        return Group(head, bar, *lines)
 
 
 def _which(cell: PlannedCell) -> str:

@@ -1,0 +1,43 @@
+import io
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from actionbench.terminal import _View
+
+
+def cell(key):
+    return SimpleNamespace(
+        key=key,
+        title=f"attempt {key}",
+        sides=SimpleNamespace(name="fold 0"),
+        seed=0,
+        data=SimpleNamespace(title="d"),
+    )
+
+
+def shown(view):
+    console = Console(file=io.StringIO(), width=100)
+    console.print(view.render())
+    return [line.strip() for line in console.file.getvalue().splitlines()]
+
+
+def told(key, status, done, failed=0, left=None):
+    return SimpleNamespace(
+        cell=cell(key), status=status, done=done, failed=failed, total=4, seconds_left=left
+    )
+
+
+def test_the_live_view_counts_what_is_done_running_and_failed():
+    view = _View(4)
+    view.hear(told("a", "running", 0))
+    view.hear(told("b", "running", 0))
+    head, _, *running = shown(view)
+    assert head == "0 of 4 cells done, 2 running"
+    assert running == ["0 s  d attempt a fold 0 seed 0", "0 s  d attempt b fold 0 seed 0"]
+    view.hear(told("a", "failed", 1, failed=1, left=725.0))
+    head, _, *running = shown(view)
+    assert head == "1 of 4 cells done, 1 failed, 1 running, about 12 min left"
+    assert running == ["0 s  d attempt b fold 0 seed 0"]
+    view.hear(told("b", "done", 2, failed=1, left=0.0))
+    assert len(shown(view)) == 2
