@@ -36,7 +36,8 @@ from actionbench.reports.figures import accuracy_figure, confusion_figure
 from actionbench.reports.pages import verdict
 from actionbench.reports.results import gather
 from actionbench.reports.statistics import confusion_matrix
-from actionbench.reports.tables import terminal
+from actionbench.reports.tables import layout
+from actionbench.reports.terminal import Tables
 
 FOLDER = Path("first-hour")
 FOLDER.mkdir(exist_ok=True)
@@ -121,7 +122,7 @@ def confusion(name):
 # What is good? Two attempts that look at nothing are the floor: one guesses, one always gives the most frequent label.
 
 # %%
-rich.print(terminal(measure("chance", "majority")))
+rich.print(Tables(layout(measure("chance", "majority"))))
 
 # %% [markdown]
 # Behind an accuracy stands its 95 % interval. It comes from drawing *people* again, not clips, since it shall hold for
@@ -225,7 +226,7 @@ tree = RulesTree().fit(*known)
 print(tree.explain(example("running")))
 
 # %%
-rich.print(terminal(measure("rules-*")))
+rich.print(Tables(layout(measure("rules-*"))))
 
 # %%
 confusion("rules-tree")
@@ -300,7 +301,7 @@ explanation.figures["cells"]
 # above says how they divide among the channels.
 
 # %%
-rich.print(terminal(measure("hog-svm", "hof-svm", "hog-hof-mbh-svm")))
+rich.print(Tables(layout(measure("hog-svm", "hof-svm", "hog-hof-mbh-svm"))))
 
 # %%
 confusion("hog-hof-mbh-svm")
@@ -373,7 +374,7 @@ flow.explain().figures["first-layer"]
 # one motion down. Compare how alike neighbours are now: flow is smooth, so a unit can watch a region, not a spot.
 
 # %%
-rich.print(terminal(measure("mlp-*")))
+rich.print(Tables(layout(measure("mlp-*"))))
 
 # %%
 confusion("mlp-flow")
@@ -431,7 +432,7 @@ volume_net.explain().figures["loss"]
 
 # %%
 table = measure("convnet-frame", "convnet-3d*")
-rich.print(terminal(table))
+rich.print(Tables(layout(table)))
 found = results()
 print(verdict([found[name] for name in table["attempt"]]))
 
@@ -453,7 +454,7 @@ confusion("convnet-3d")
 
 # %%
 table = measure("*")
-rich.print(terminal(table))
+rich.print(Tables(layout(table)))
 
 # %%
 accuracy_figure(table, len(classes))
