@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,12 +155,7 @@ def run_cells(
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
-    data = list({id(cell.data): cell.data for cell in cells}.values())
-    found = _audits(store, data, files, workers, nursery)
-    dataset_ids = {
-        id(planned): _add_dataset(store, planned, cautions, matrix.silence)
-        for planned, cautions in zip(data, found, strict=True)
-    }
+    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence)
     writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
@@ -169,26 +164,15 @@ def run_cells(
     to_run = (cell for cell in waiting.values() if cell.skip is None and (fresh or not writer.was_done(cell)))
     tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
     with _Interrupts() as interrupts:
-        if on is None:
-            endings = run_isolated(
-                tasks,
-                workers=workers,
-                ceilings=ceilings_of(limits),
-                preload=_modules(waiting.values()),
-                nursery=nursery,
-                stopping=lambda: interrupts.asked,
-            )
-        else:
-            from .cluster import run_on
-
-            endings = run_on(
-                on,
-                tasks,
-                workers=workers,
-                ceilings=ceilings_of(limits),
-                preload=_modules(waiting.values()),
-                stopping=lambda: interrupts.asked,
-            )
+        endings = _endings(
+            on,
+            tasks,
+            nursery,
+            workers=workers,
+            ceilings=ceilings_of(limits),
+            preload=_modules(waiting.values()),
+            stopping=lambda: interrupts.asked,
+        )
         with contextlib.closing(endings):
             try:
                 for task, ending in endings:
@@ -200,6 +184,34 @@ def run_cells(
     if not interrupts.asked:
         store.end_run(run_id)
     return _summary(cells, store.status_of(), len(waiting), stopped=interrupts.asked)
+
+
+def _endings(
+    on: str | None, tasks: Iterator[Task], nursery: Nursery | None, **options: Any
+) -> Generator[tuple[Task, Ending], None, None]:
+    """Run tasks here or on other machines."""
+    if on is None:
+        return run_isolated(tasks, nursery=nursery, **options)
+    from .cluster import run_on
+
+    return run_on(on, tasks, **options)
+
+
+def _add_datasets(
+    store: Store,
+    cells: Iterable[PlannedCell],
+    plugins: list[str],
+    workers: int,
+    nursery: Nursery | None,
+    silence: list[str],
+) -> dict[int, int]:
+    """Record the data sets of cells with what is to be said of them; return their numbers by their identity."""
+    data = list({id(cell.data): cell.data for cell in cells}.values())
+    found = _audits(store, data, plugins, workers, nursery)
+    return {
+        id(planned): _add_dataset(store, planned, cautions, silence)
+        for planned, cautions in zip(data, found, strict=True)
+    }
 
 
 class _Interrupts:

@@ -123,7 +123,20 @@ def run(
     asked = remembered.question(matrix, changes, only, plugins)
     known = None if fresh or retry or as_json else _known(store, asked)
     if known is None:
-        known = _run(matrix, store, changes, only, plugins, workers, on, retry, fresh, cache, quiet, asked)
+        known = _run(
+            matrix,
+            store,
+            changes,
+            only,
+            plugins,
+            quiet,
+            asked,
+            workers=workers,
+            on=on,
+            retry=retry,
+            fresh=fresh,
+            cache=cache,
+        )
     if as_json:
         from . import api
 
@@ -161,13 +174,9 @@ def _run(
     changes: tuple[str, ...],
     only: tuple[str, ...],
     plugins: tuple[str, ...],
-    workers: int | None,
-    on: str | None,
-    retry: tuple[str, ...],
-    fresh: bool,
-    cache: str | None,
     quiet: bool,
     asked: str,
+    **options: Any,
 ) -> dict[str, Any]:
     """Run a matrix and return what is to be said, which the store keeps for the next time."""
     from .experiments.isolation import WARM
@@ -191,14 +200,10 @@ def _run(
                     checked,
                     cells,
                     opened,
-                    workers=workers,
                     plugins=plugins,
-                    retry=retry,
-                    fresh=fresh,
-                    on=on,
-                    cache=cache,
                     nursery=nursery,
                     progress=progress,
+                    **options,
                 )
             return api.answer(opened, matrix, cells, summary, asked, plugins, begun)
     finally:
