@@ -170,6 +170,7 @@ class _Runner:
         self._running: dict[int, _Process] = {}
         #: Tasks that ran when a nursery died, one of which may have killed it: they run again, one at a time.
         self._suspects: deque[Task] = deque()
+        self._suspect: int | None = None
         self._kernel_kills = _kernel_kills()
         self._n_deaths = 0
 
@@ -190,8 +191,9 @@ class _Runner:
                 yield process.task, process.end(code, by_kernel=self._kernel_kills > kills)
 
     def _fill(self) -> None:
-        while len(self._running) < (1 if self._suspects else self._workers) and not self._stopping():
-            task = self._suspects.popleft() if self._suspects else next(self._tasks, None)
+        while self._has_room() and not self._stopping():
+            suspected = bool(self._suspects)
+            task = self._suspects.popleft() if suspected else next(self._tasks, None)
             if task is None:
                 return
             try:
@@ -203,6 +205,12 @@ class _Runner:
                 raise ActionbenchError(f"no process can be started for a cell: {error}") from error
             self._running[process.pid] = process
             self._n_deaths = 0
+            if suspected:
+                self._suspect = process.pid
+
+    def _has_room(self) -> bool:
+        alone = bool(self._suspects) or self._suspect in self._running
+        return len(self._running) < (1 if alone else self._workers)
 
     def _look(self) -> None:
         """Wait for something to happen, and hear what processes say."""
