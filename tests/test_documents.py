@@ -63,6 +63,7 @@ def test_the_data_set_of_the_guide(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_python_of_the_guide(tmp_path, write_video):
     write_video("clip.mp4", np.full((20, 48, 64, 3), 90, np.uint8), codec="mpeg4")
     code = blocks("docs/guide.md", "python")[1]
@@ -164,6 +165,7 @@ def test_python_of_the_page_of_plug_ins(tmp_path):
     subprocess.run([sys.executable, tmp_path / "my-attempt/src/use.py"], check=True)
 
 
+@pytest.mark.slow
 def test_python_of_the_rules_page(tmp_path):
     (code,) = blocks("docs/rules.md", "python")
     command = [sys.executable, "-c", code]

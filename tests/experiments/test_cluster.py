@@ -63,6 +63,7 @@ def test_predictions_are_the_same_one_at_a_time_side_by_side_and_on_dask(tmp_pat
         assert set(cells["kind"]) == {None, "crash"}
 
 
+@pytest.mark.slow
 def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
     (tmp_path / "cluster_calls.py").write_text(
         "import os, time\n"
@@ -101,6 +102,7 @@ def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
     assert ending.machine["machine"]
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
     scheduler = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"],

@@ -220,6 +220,7 @@ def check(path):
     return found
 
 
+@pytest.mark.slow
 def test_every_fault_has_its_kind_and_harms_nothing_beside_it(path, faulty, nursery):
     modes = [*KINDS, "good"]
     asked = run([{"mode": mode} for mode in modes], path, faulty, workers=2, nursery=nursery)

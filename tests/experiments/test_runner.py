@@ -98,6 +98,7 @@ def test_controls_run_beside_their_net(plugin):
         plan_cells(matrix({"name": "nearest", "controls": True}), plugins=[plugin])
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_for_all_cells(tmp_path):
     checked = read_matrix(
         {
@@ -347,6 +348,7 @@ def test_the_same_predictions_with_any_number_of_workers(tmp_path, plugin):
     assert predictions(tmp_path / "1.sqlite") == predictions(tmp_path / "2.sqlite")
 
 
+@pytest.mark.slow
 def test_the_same_predictions_with_any_number_of_threads(tmp_path):
     attempts = [{"name": "hog-hof-mbh-svm"}, {"name": "rules"}, {"name": "mlp-flow", "params": {"epochs": 3}}]
     attempts.append({"name": "convnet-3d", "params": {"epochs": 2}})
