@@ -32,6 +32,7 @@ def actionbench(folder, *words):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_own_clips_of_the_readme(class_folders):
     (matrix,) = blocks("README.md", "toml")
     folder = class_folders.parent

@@ -516,6 +516,7 @@ def test_a_check_is_skipped_with_a_reason():
         conformance_tests(Good, skip={"counts": " "})
 
 
+@pytest.mark.slow
 def test_one_line_makes_the_tests(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import numpy as np\nfrom actionbench import Attempt\n"

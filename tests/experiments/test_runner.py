@@ -274,6 +274,7 @@ def test_limits_and_workers_change_nothing(path, plugin):
     assert summary.n_run == 0
 
 
+@pytest.mark.slow
 def test_changed_code_is_computed_again_in_a_new_process(path, plugin):
     command = [
         sys.executable,
