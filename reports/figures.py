@@ -1,108 +1,30 @@
-"""Pictures of results, as SVG that is the same for the same results."""
+"""Pictures of a comparison: accuracy, its price, its growth with training groups, and ranks."""
 
 from __future__ import annotations
 
-import io
-import re
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from .canvas import FAMILIES, INK, OTHER_FAMILY, STYLE, Svg, bare, canvas, name_width, place, short_name
+from .tables import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK = "#1b1f24"
-#: One colour for each family, that also colour-blind people tell apart, seen on light and on dark paper.
-FAMILIES = {
-    "rules": "#d55e00",
-    "features": "#1f86c7",
-    "dense": "#009e73",
-    "convnet": "#bf5fb5",
-    "floor": "#868c93",
-}
-OTHER_FAMILY = "#b8860b"
-_STYLE: Any = {
-    "svg.hashsalt": "actionbench",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Arial"],
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.parse_math": False,
+#: What an attempt can cost: column of the comparison table and the name of the axis.
+COSTS = {
+    "latency": ("latency_p50_ms", "median time for one clip, ms"),
+    "fit time": ("fit_seconds", "time to fit, s"),
+    "memory": ("peak_memory_mib", "peak memory, MiB"),
+    "parameters": ("n_parameters", "parameters"),
+    "operations": ("operations", "operations for one clip"),
 }
 
 
-class Svg(str):
-    """An SVG document, which notebooks show as the picture that it is."""
-
-    def _repr_svg_(self) -> str:
-        return self
-
-
-def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
-    """Draw which class is taken for which.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (n_classes, n_classes)
-        Rows are true, columns predicted classes.
-    classes : list of str
-        Their names.
-
-    Returns
-    -------
-    Svg
-        Colour is the share of a row; up to 15 classes have it written, in percent.
-    """
-    import matplotlib
-
-    counts = np.asarray(counts)
-    number = len(classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    names = [_clip(name) for name in classes]
-    cell = 0.42 if number <= 15 else max(0.14, 6.3 / number)
-    label = 0.075 * max(map(len, names)) + 0.25
-    with matplotlib.rc_context(_STYLE):
-        side = cell * number
-        figure, axes = _canvas(label + side + 0.1, label + side + 0.35)
-        _place(figure, label, 0.35, side, side)
-        axes.imshow(_tint(shares), interpolation="none", extent=(-0.5, number - 0.5, number - 0.5, -0.5))
-        size = min(9.0, 50 * cell)
-        axes.set_xticks(range(number), names, rotation=90, fontsize=size)
-        axes.set_yticks(range(number), names, fontsize=size)
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0, pad=3)
-        axes.spines[:].set_linewidth(0.5)
-        axes.set_xlabel("taken for, %", fontsize=8)
-        if number <= 15:
-            _write_shares(axes, shares)
-        return _svg(figure, "Confusion matrix: rows are true classes, columns what they are taken for.")
-
-
-def _tint(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colour right and wrong shares, transparent where there are none: good on light and on dark paper."""
-    image = np.zeros((*shares.shape, 4))
-    image[..., :3] = [0.84, 0.37, 0.0]
-    image[np.eye(len(shares), dtype=bool), :3] = [0.0, 0.45, 0.7]
-    image[..., 3] = 0.65 * np.sqrt(shares)
-    return image
-
-
-def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
-    for (row, column), share in np.ndenumerate(shares):
-        if share >= 0.005:
-            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
-
-
-def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> Svg:
+def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]] | None = None) -> Svg:
     """Draw the accuracy of attempts on one data set with their intervals.
 
     Parameters
@@ -111,6 +33,8 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> Svg:
         Rows of `tables.comparison_table`.
     n_classes : int
         Number of classes; guessing is right once in so many times.
+    cliques : list of list of str, optional
+        From `places.cliques`: one bar each, with a dot beside every attempt of those that cannot be told apart.
 
     Returns
     -------
@@ -119,21 +43,210 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int) -> Svg:
     """
     import matplotlib
 
-    names = [_clip(name) for name in rows["attempt"]]
-    label, height = 0.075 * max(map(len, names)) + 0.2, 0.27 * len(rows) + 0.1
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _canvas(label + 4.7, height + 0.75)
-        _place(figure, label, 0.48, 4.5, height)
-        _guides(axes, n_classes, len(rows))
-        for place, row in enumerate(rows.itertuples()):
-            _interval(axes, place, row)
+    names = [short_name(name) for name in rows["attempt"]]
+    label, height = name_width(names), 0.27 * len(rows) + 0.1
+    bars = (cliques or [])[:_MOST_BARS]
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(label + 4.7 + 0.16 * len(bars), height + 0.75)
+        place(axes, label, 0.48, 4.5, height)
+        bare(axes)
+        _guessing(axes, n_classes)
+        for row_place, row in enumerate(rows.itertuples()):
+            _interval(axes, row_place, row)
+        order = list(rows["attempt"])
+        for number, clique in enumerate(bars):
+            _bar(axes, 1.03 + 0.035 * number, [order.index(name) for name in clique])
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 100)
-        axes.set_xlabel("accuracy in percent, 95 % interval over groups", fontsize=8)
-        axes.tick_params(axis="y", length=0)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        return _svg(figure, "Accuracy of each attempt with its interval.")
+        joined = "; bars join what cannot be told apart" if bars else ""
+        axes.set_xlabel(f"accuracy in percent, 95 % interval over groups{joined}", fontsize=8)
+        return Svg.of(figure, "Accuracy of each attempt with its interval.")
+
+
+# More bars than these say less.
+_MOST_BARS = 12
+
+
+def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
+    """Draw accuracy against what it costs, and the front of those that no other beats in both.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `tables.comparison_table` on one data set.
+    cost : str
+        A key of `COSTS`.
+
+    Returns
+    -------
+    Svg or None
+        Costs grow to the right by their logarithm, what costs nothing stands at the left edge. Attempts on the front
+        are named. None where fewer than two attempts have both numbers.
+    """
+    import matplotlib
+
+    column, title = COSTS[cost]
+    known = rows[rows["accuracy"].notna() & rows[column].notna()].reset_index(drop=True)
+    if len(known) < 2:
+        return None
+    prices = known[column].astype(float).to_numpy()
+    positive = prices[prices > 0]
+    free = positive.min() / 10 if len(positive) else 1.0
+    spots = np.where(prices > 0, prices, free)
+    best = pareto_front(prices, known["accuracy"].to_numpy())
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(6.6, 3.7)
+        place(axes, 0.55, 0.5, 4.75, 3.05)
+        axes.set_ylim(0, 106)
+        _by_logarithm(axes, spots.min() / 1.6, spots.max() * 1.6)
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.step(spots[best], 100 * known["accuracy"].to_numpy()[best], where="post", color=INK, linewidth=1)
+        titles = {}
+        for number, row in enumerate(known.itertuples()):
+            titles[f"point-{number}"] = _priced(row, prices[number], title)
+            _point(axes, spots[number], row, f"point-{number}", number in set(best))
+        _name(axes, spots[best], known.iloc[best])
+        _families(axes, known)
+        if (prices == 0).any():
+            axes.axvspan(axes.get_xlim()[0], 2.5 * free, color=INK, alpha=0.06, linewidth=0)
+            axes.text(free, 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
+        axes.set_xlabel(title, fontsize=8)
+        axes.set_ylabel("accuracy in percent", fontsize=8)
+        return Svg.of(figure, f"Accuracy against {title}.", titles)
+
+
+def pareto_front(costs: Any, worth: Any) -> np.ndarray:
+    """Return the places of those that no other beats in cost or worth without being worse in the other, cheapest first.
+
+    Parameters
+    ----------
+    costs, worth : array_like, shape (n,)
+        Lower costs and higher worth are better. Equals in both stand on the front together.
+
+    Examples
+    --------
+    >>> pareto_front([1, 2, 3, 2], [0.5, 0.9, 0.8, 0.9]).tolist()
+    [0, 1, 3]
+    """
+    costs, worth = np.asarray(costs, float), np.asarray(worth, float)
+    cheaper = (costs[:, None] <= costs) & (worth[:, None] >= worth)
+    strictly = (costs[:, None] < costs) | (worth[:, None] > worth)
+    front = np.flatnonzero(~(cheaper & strictly).any(axis=0))
+    return front[np.lexsort([worth[front], costs[front]])]
+
+
+def _priced(row: Any, price: float, title: str) -> str:
+    low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
+    return f"{row.attempt}: {100 * row.accuracy:.1f} % [{low:.1f}, {high:.1f}], {title} {price:.4g}"
+
+
+def _point(axes: Axes, spot: float, row: Any, name: str, best: bool) -> None:
+    colour = FAMILIES.get(row.family, OTHER_FAMILY)
+    ends = [100 * row.accuracy_low, 100 * row.accuracy_high]
+    axes.plot([spot, spot], ends, color=colour, linewidth=3, alpha=0.3, solid_capstyle="butt")
+    face = colour if best else "none"
+    axes.plot([spot], [100 * row.accuracy], "o", color=colour, markerfacecolor=face, markersize=6, gid=name)
+
+
+def _by_logarithm(axes: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    parts = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=9))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
+    """Write names above their points, where they leave room for each other."""
+    low, high = np.log(axes.get_xlim())
+    taken: list[tuple[float, float, float]] = []
+    for spot, row in zip(spots, rows.itertuples(), strict=True):
+        name, height = short_name(str(row.attempt)), 100 * float(row.accuracy)
+        where, width = (np.log(spot) - low) / (high - low), 0.016 * len(name)
+        left = where if where + width <= 1 else where - width
+        if any(
+            abs(height - other) < 4.5 and left < end and start < left + width for start, end, other in taken
+        ):
+            continue
+        taken.append((left, left + width, height))
+        to_right = left == where
+        axes.annotate(
+            name,
+            (spot, height),
+            (3 if to_right else -3, 4),
+            textcoords="offset points",
+            ha="left" if to_right else "right",
+            fontsize=7.5,
+        )
+
+
+def _families(axes: Axes, rows: pd.DataFrame) -> None:
+    """Say which colour is which family, beside the axes."""
+    for number, family in enumerate(dict.fromkeys(rows["family"])):
+        colour = FAMILIES.get(family, OTHER_FAMILY)
+        height = 0.97 - 0.075 * number
+        axes.plot([1.04], [height], "o", color=colour, transform=axes.transAxes, clip_on=False, markersize=6)
+        axes.text(
+            1.07, height, short_name(str(family), 16), transform=axes.transAxes, va="center", fontsize=8
+        )
+
+
+def learning_figure(curves: pd.DataFrame) -> Svg:
+    """Draw accuracy over the number of groups that were learned from, with intervals.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Rows of `learning.learning_curves` on one data set.
+    """
+    import matplotlib
+    from matplotlib.ticker import NullLocator
+
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(7.4, 3.7)
+        place(axes, 0.55, 0.5, 4.75, 3.05)
+        axes.set_xscale("log")
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
+        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
+        for number, (name, rows) in enumerate(lines):
+            _curve(axes, name, rows, number)
+        ticks = sorted(set(curves["train_groups"]))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0, 103)
+        axes.set_xlabel("groups learned from", fontsize=8)
+        axes.set_ylabel("accuracy in percent, 95 % interval over test groups", fontsize=8)
+        return Svg.of(figure, "Accuracy of each attempt over the number of training groups.")
+
+
+_DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
+
+
+def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int) -> None:
+    """Draw a line; within a family, dashes tell them apart."""
+    colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
+    dashes = _DASHES[number % len(_DASHES)]
+    steps, share = rows["train_groups"], 100 * rows["accuracy"]
+    axes.fill_between(steps, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.1)
+    axes.plot(steps, share, color=colour, linestyle=dashes, linewidth=1.6, marker="o", markersize=3.5)
+    height, across = 0.97 - 0.062 * number, axes.transAxes
+    axes.plot(
+        [1.03, 1.1],
+        [height] * 2,
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.6,
+        transform=across,
+        clip_on=False,
+    )
+    axes.text(1.12, height, short_name(name, 22), transform=across, va="center", fontsize=7.5)
 
 
 def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_difference: float) -> Svg:
@@ -159,11 +272,12 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
     """
     import matplotlib
 
-    names = [_clip(str(name)) for name in table.index]
-    label, height = 0.075 * max(map(len, names)) + 0.2, 0.27 * len(table) + 0.1
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
-        _place(figure, label, 0.45, 3.1, height)
+    names = [short_name(str(name)) for name in table.index]
+    label, height = name_width(names), 0.27 * len(table) + 0.1
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
+        place(axes, label, 0.45, 3.1, height)
+        bare(axes)
         axes.plot(table["mean_rank"], range(len(table)), "o", color=INK, markersize=5.5, clip_on=False)
         axes.plot([1, 1 + critical_difference], [-0.85, -0.85], color=INK, linewidth=2, clip_on=False)
         axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
@@ -173,72 +287,27 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
         axes.set_ylim(len(table) - 0.4, -0.6)
         axes.set_xlim(1, len(table))
         axes.set_xlabel("mean rank, 1 is best; bars join what cannot be told apart", fontsize=8)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        return _svg(figure, "Mean ranks of attempts, with bars beside those that cannot be told apart.")
+        return Svg.of(figure, "Mean ranks of attempts, with bars beside those that cannot be told apart.")
 
 
-def _bar(axes: Axes, place: float, rows: list[int]) -> None:
+def _bar(axes: Axes, where: float, rows: list[int]) -> None:
     """Draw an upright bar at a share of the width, with a dot at each of its rows."""
     across = axes.get_yaxis_transform()
     ends = [min(rows), max(rows)]
-    axes.plot([place, place], ends, color=INK, linewidth=1.2, transform=across, clip_on=False)
-    axes.plot([place] * len(rows), rows, "o", color=INK, markersize=4, transform=across, clip_on=False)
+    axes.plot([where, where], ends, color=INK, linewidth=1.2, transform=across, clip_on=False)
+    axes.plot([where] * len(rows), rows, "o", color=INK, markersize=4, transform=across, clip_on=False)
 
 
-def _guides(axes: Axes, n_classes: int, n_rows: int) -> None:
-    axes.set_axisbelow(True)
-    axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
+def _guessing(axes: Axes, n_classes: int) -> None:
     axes.axvline(100 / n_classes, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
     axes.text(100 / n_classes, -0.68, "guessing", ha="center", va="bottom", fontsize=7, alpha=0.8)
 
 
-def _interval(axes: Axes, place: int, row: Any) -> None:
+def _interval(axes: Axes, row_place: int, row: Any) -> None:
     colour = FAMILIES.get(row.family, OTHER_FAMILY)
-    if np.isnan(row.accuracy):
-        axes.text(1, place, "no score", va="center", fontsize=8, style="italic", alpha=0.7)
+    if math.isnan(row.accuracy):
+        axes.text(1, row_place, "no score", va="center", fontsize=8, style="italic", alpha=0.7)
         return
     ends = [100 * row.accuracy_low, 100 * row.accuracy_high]
-    axes.plot(ends, [place, place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
-    axes.plot([100 * row.accuracy], [place], "o", color=colour, markersize=5.5, clip_on=False)
-
-
-def _clip(name: str, longest: int = 32) -> str:
-    """Keep a label short, on one line, and free of what SVG cannot hold."""
-    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
-    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
-
-
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height))
-    figure.patch.set_visible(False)
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
-    axes.patch.set_visible(False)
-    return figure, axes
-
-
-def _place(figure: Figure, left: float, bottom: float, width: float, height: float) -> None:
-    """Set the frame of the only axes, in inches from the lower left corner."""
-    whole = figure.get_size_inches()
-    figure.axes[0].set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
-
-
-def _svg(figure: Figure, title: str) -> Svg:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
-    return Svg(text.getvalue())
-
-
-def inline(svg: str) -> str:
-    """Make an SVG document a part of a page: its ink the page's, its element names out of the page's way."""
-    body = svg[svg.index("<svg ") :]
-    for part in ("<metadata>.*?</metadata>", "<defs>\\s*<style.*?</style>\\s*</defs>"):
-        body = re.sub(part, "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r'width="([\d.]+)pt" height="[\d.]+pt"', r'role="img" width="\1pt"', body, count=1)
-    return body.replace(INK, "currentColor")
+    axes.plot(ends, [row_place, row_place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
+    axes.plot([100 * row.accuracy], [row_place], "o", color=colour, markersize=5.5, clip_on=False)

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
-from . import figures, tables
+from . import figures, heatmaps, tables
+from .canvas import Svg
 from .comparison import LEVEL, paired_difference
 from .enough import group_changes, least_difference
 from .learning import crossings, learning_curves
@@ -189,17 +190,17 @@ def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[
     }
 
 
-def _drawing(svg: str) -> Any:
+def _drawing(svg: Svg) -> Any:
     from markupsafe import Markup
 
-    return Markup(figures.inline(svg))
+    return Markup(svg.inline("A picture"))
 
 
 def _card(store: Reader, result: Result) -> dict[str, Any]:
     card: dict[str, Any] = {"attempt": result.attempt, "confusion": "", "confusions": ""}
     if len(result.positions):
         counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
-        card["confusion"] = _drawing(figures.confusion_figure(counts, result.classes))
+        card["confusion"] = _drawing(heatmaps.confusion_figure(counts, result.classes))
         card["confusions"] = _confusions(counts, result.classes)
     return card | _explanation(store, result)
 

@@ -6,8 +6,19 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actionbench.reports.figures import FAMILIES, accuracy_figure, confusion_figure, inline, rank_figure
+from actionbench.reports.canvas import FAMILIES
+from actionbench.reports.figures import (
+    COSTS,
+    accuracy_figure,
+    learning_figure,
+    pareto_figure,
+    pareto_front,
+    rank_figure,
+)
+from actionbench.reports.heatmaps import confusion_figure, heat_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 ROWS = pd.DataFrame(
@@ -19,31 +30,30 @@ ROWS = pd.DataFrame(
         "accuracy_high": [1.0, 0.7, np.nan],
     }
 )
+PRICED = ROWS.assign(attempt=["hog-svm", "mlp", "rules"], accuracy=[0.9, 0.5, 0.7]).assign(
+    accuracy_low=lambda rows: rows["accuracy"] - 0.1,
+    accuracy_high=lambda rows: rows["accuracy"] + 0.05,
+    latency_p50_ms=np.nan,
+    fit_seconds=[3.0, 10.0, np.nan],
+    peak_memory_mib=[300.0, 400.0, 200.0],
+    n_parameters=[5000, 800_000, 0],
+    operations=np.nan,
+)
+CURVES = pd.DataFrame(
+    {
+        "attempt": ["mlp", "mlp", "rules", "rules"],
+        "family": ["dense", "dense", "rules", "rules"],
+        "train_groups": [2.0, 8.0, 2.0, 8.0],
+        "accuracy": [0.2, 0.9, 0.5, 0.6],
+        "accuracy_low": [0.1, 0.8, 0.4, 0.5],
+        "accuracy_high": [0.3, 0.95, 0.6, 0.7],
+    }
+)
 RANKS = pd.DataFrame({"mean_rank": [1.5, 2.0, 2.5]}, index=["hog-svm", "mlp", "rules"])
 
 
 def words(svg):
     return ["".join(element.itertext()).strip() for element in ET.fromstring(svg).iter(f"{SVG}text")]
-
-
-def test_shares_of_each_row_are_written():
-    found = words(confusion_figure(np.array([[3, 1], [0, 5]]), ["box", "clap"]))
-    assert [word for word in found if word.isdigit()] == ["75", "25", "100"]
-    assert found.count("box") == found.count("clap") == 2
-
-
-def test_a_class_without_clips_divides_nothing():
-    assert "nan" not in confusion_figure(np.array([[0, 0], [0, 5]]), ["box", "clap"]).lower()
-
-
-def test_fifty_classes_keep_their_names_apart():
-    classes = [f"class_number_{number}" for number in range(50)]
-    found = confusion_figure(np.eye(50, dtype=int), classes)
-    assert set(classes) <= set(words(found))
-    rows = re.findall(r'<text style="font-size: ([\d.]+)px[^>]*? y="([\d.]+)"[^>]*>class_number', found)
-    sizes, heights = np.array(rows, float).T
-    assert sizes.min() >= 6
-    assert np.diff(np.unique(heights)).min() > sizes.max()
 
 
 @pytest.mark.parametrize(
@@ -52,12 +62,20 @@ def test_fifty_classes_keep_their_names_apart():
         lambda: confusion_figure(np.eye(3, dtype=int), list("abc")),
         lambda: accuracy_figure(ROWS, 4),
         lambda: rank_figure(RANKS, [["hog-svm", "rules"]], 0.7),
+        lambda: pareto_figure(PRICED, "memory"),
+        lambda: learning_figure(CURVES),
+        lambda: heat_figure(pd.DataFrame({"box": [0.5, np.nan]}, index=["a", "b"])),
     ],
 )
 def test_the_same_numbers_give_the_same_bytes(draw):
-    first = draw()
-    assert first == draw()
+    first, again = draw(), draw()
+    assert first == again
     assert "<dc:date>" not in first
+    picture = first.png()
+    assert picture == again.png()
+    assert picture.startswith(b"\x89PNG")
+    # Drawn once more after the picture of pixels was made.
+    assert first.inline("x") == again.inline("x")
 
 
 def test_notebooks_show_the_drawing():
@@ -71,9 +89,14 @@ def test_hostile_names_stay_text():
         confusion_figure(np.eye(2, dtype=int), [name, "b\x00c\n"]),
         accuracy_figure(ROWS.assign(attempt=[name, "x", "y"]), 2),
         rank_figure(RANKS.set_axis([name, "x", "y"]), [], 0.7),
+        pareto_figure(PRICED.assign(attempt=[name, "x", "y"]), "memory"),
+        learning_figure(CURVES.replace("mlp", name)),
+        heat_figure(pd.DataFrame({name: [0.5]}, index=["x"])),
     ):
         assert any("</script>" in word for word in words(svg))
-        assert "<b " not in svg
+        for text in (svg, svg.inline(name)):
+            assert "<b " not in text
+            ET.fromstring(text)
 
 
 def test_long_names_are_cut():
@@ -97,27 +120,81 @@ def test_marks_stand_where_the_accuracy_is():
 
 
 def test_inside_a_page_the_ink_is_the_pages():
-    drawing = inline(accuracy_figure(ROWS, 4))
+    drawing = accuracy_figure(ROWS, 4).inline('Accuracy of "all"')
+    assert ET.fromstring(drawing).attrib["aria-label"] == 'Accuracy of "all"'
     assert drawing.startswith("<svg ")
     assert "currentColor" in drawing
     assert "<style" not in drawing
     assert 'height="' not in drawing[: drawing.index(">")]
     assert 'role="img"' in drawing
-    ET.fromstring(drawing)
+
+
+def dots(svg):
+    """Where dots stand, to the right and down."""
+    found = re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)
+    return [tuple(map(float, place)) for place in found]
+
+
+def test_who_cannot_be_told_apart_has_dots_on_one_bar():
+    plain, joined = accuracy_figure(ROWS, 4), accuracy_figure(ROWS, 4, [["hog-svm", "broken"]])
+    assert "bars join" not in " ".join(words(plain))
+    assert "bars join" in " ".join(words(joined))
+    assert len(dots(joined)) == len(dots(plain)) + 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12),
+)
+def test_the_front_is_what_nobody_beats(pairs):
+    costs, worth = zip(*pairs, strict=True)
+    beaten = [
+        any(c <= cost and w >= value and (c, w) != (cost, value) for c, w in pairs) for cost, value in pairs
+    ]
+    found = pareto_front(costs, worth).tolist()
+    assert sorted(found) == [place for place, lost in enumerate(beaten) if not lost]
+    assert [costs[place] for place in found] == sorted(costs[place] for place in found)
+
+
+def test_only_the_front_is_named_and_every_point_can_be_asked():
+    svg = pareto_figure(PRICED, "memory")
+    assert {"hog-svm", "rules"} <= set(words(svg))
+    assert "mlp" not in words(svg)
+    titles = re.findall("<title>([^<]+)</title>", svg.inline("x"))
+    assert titles[1:] == [
+        "hog-svm: 90.0 % [80.0, 95.0], peak memory, MiB 300",
+        "mlp: 50.0 % [40.0, 55.0], peak memory, MiB 400",
+        "rules: 70.0 % [60.0, 75.0], peak memory, MiB 200",
+    ]
+
+
+def test_what_costs_nothing_stands_left_of_all():
+    svg = pareto_figure(PRICED, "parameters")
+    assert "none" in words(svg)
+    by_colour = {
+        name: float(re.search(rf'x="([\d.]+)"[^>]*(?:fill|stroke): {FAMILIES[name]}', svg)[1])
+        for name in ("rules", "features")
+    }
+    assert by_colour["rules"] < by_colour["features"]
+
+
+def test_a_cost_that_fewer_than_two_have_is_not_drawn():
+    assert [pareto_figure(PRICED, cost) is None for cost in COSTS] == [True, False, False, False, True]
+
+
+def test_curves_are_named_with_the_best_in_the_end_first():
+    found = words(learning_figure(CURVES))
+    assert found.index("mlp") < found.index("rules")
+    assert {"2", "8"} <= set(found)
 
 
 def test_a_bar_has_a_dot_beside_each_member():
     """Between the first and the third; the second differs from both and has none."""
     svg = rank_figure(RANKS, [["hog-svm", "rules"]], 0.7)
     assert "critical difference 0.7" in words(svg)
-    dots = [
-        tuple(map(float, place))
-        for place in re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)
-    ]
     names = {
         "".join(element.itertext()).strip(): float(element.attrib["y"])
         for element in ET.fromstring(svg).iter(f"{SVG}text")
     }
-    right = max(x for x, _ in dots)
-    members = sorted(y for x, y in dots if x == right)
+    right = max(x for x, _ in dots(svg))
+    members = sorted(y for x, y in dots(svg) if x == right)
     assert members == [pytest.approx(names[name], abs=5) for name in ("hog-svm", "rules")]

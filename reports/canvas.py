@@ -1,0 +1,133 @@
+"""What all pictures of a report share: paper, ink, names, and SVG that is the same for the same results."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1b1f24"
+#: One colour for each family, that also colour-blind people tell apart, seen on light and on dark paper.
+FAMILIES = {
+    "rules": "#d55e00",
+    "features": "#1f86c7",
+    "dense": "#009e73",
+    "convnet": "#bf5fb5",
+    "floor": "#868c93",
+}
+OTHER_FAMILY = "#b8860b"
+#: For ``matplotlib.rc_context``, while a picture is drawn.
+STYLE: Any = {
+    "svg.hashsalt": "actionbench",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.parse_math": False,
+}
+
+
+class Svg(str):
+    """An SVG document, which notebooks show as the picture that it is."""
+
+    #: What it was drawn as.
+    figure: Figure
+    #: What is to be read where the pointer rests on an element, by the element's name.
+    titles: dict[str, str]
+
+    @classmethod
+    def of(cls, figure: Figure, title: str, titles: dict[str, str] | None = None) -> Self:
+        """Write a figure."""
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+        svg = cls(text.getvalue())
+        svg.figure, svg.titles = figure, titles or {}
+        return svg
+
+    def _repr_svg_(self) -> str:
+        return self
+
+    def png(self) -> bytes:
+        """Return the same picture on white paper, 200 dots an inch, as a PNG file."""
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        content = io.BytesIO()
+        FigureCanvasAgg(self.figure)
+        self.figure.patch.set_visible(True)
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(
+                content, format="png", dpi=200, facecolor="white", metadata={"Software": None}
+            )
+        self.figure.patch.set_visible(False)
+        return content.getvalue()
+
+    def inline(self, label: str) -> str:
+        """Return it as a part of a page: its ink the page's, its element names out of the page's way.
+
+        Parameters
+        ----------
+        label : str
+            What the picture is of, for those who do not see it.
+        """
+        body = self[self.index("<svg ") :]
+        for part in ("<metadata>.*?</metadata>", "<defs>\\s*<style.*?</style>\\s*</defs>"):
+            body = re.sub(part, "", body, flags=re.DOTALL)
+        body = re.sub(r'<g id="([^"]*)"([^>]*)>', self._titled, body)
+        width = re.search(r'width="[\d.]+pt"', body)
+        assert width
+        size = f'role="img" aria-label="{escape(label)}" {width[0]}'
+        body = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', lambda _: size, body, count=1)
+        return body.replace(INK, "currentColor")
+
+    def _titled(self, found: re.Match[str]) -> str:
+        title = self.titles.get(found[1])
+        return f"<g{found[2]}>" if title is None else f"<g{found[2]}><title>{escape(title)}</title>"
+
+
+def short_name(name: str, longest: int = 32) -> str:
+    """Keep a label short, on one line, and free of what SVG cannot hold."""
+    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def name_width(names: list[str]) -> float:
+    """Return the inches that the longest of some short names takes, with room beside it."""
+    return 0.075 * max(map(len, names)) + 0.2
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a transparent figure of a size in inches, with axes."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    figure.patch.set_visible(False)
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def place(axes: Axes, left: float, bottom: float, width: float, height: float) -> None:
+    """Set the frame of axes, in inches from the lower left corner."""
+    whole = axes.figure.get_size_inches()
+    axes.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+
+
+def bare(axes: Axes) -> None:
+    """Leave nothing of the frame but the line below."""
+    axes.tick_params(axis="y", length=0)
+    axes.set_axisbelow(True)
+    axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -1,0 +1,140 @@
+"""Pictures made of coloured cells: confusions, and accuracy by class, group or condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .canvas import INK, STYLE, Svg, canvas, name_width, place, short_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: With more classes than these, shares are colours only.
+MOST_WRITTEN = 15
+
+
+def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
+    """Draw which class is taken for which.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_classes, n_classes)
+        Rows are true, columns predicted classes.
+    classes : list of str
+        Their names.
+
+    Returns
+    -------
+    Svg
+        Colour is the share of a row; up to 15 classes have it written, in percent.
+    """
+    return confusion_figures({"": counts}, classes)
+
+
+def confusion_figures(counts: dict[str, NDArray[np.integer]], classes: list[str]) -> Svg:
+    """Draw the confusions of several attempts side by side, as `confusion_figure` does those of one.
+
+    Parameters
+    ----------
+    counts : dict of str to ndarray of int, shape (n_classes, n_classes)
+        By the name of the attempt, which stands above.
+    classes : list of str
+        Their names.
+    """
+    import matplotlib
+
+    names = [short_name(name) for name in classes]
+    cell = 0.42 if len(classes) <= MOST_WRITTEN else max(0.14, 6.3 / len(classes))
+    label, side = 0.075 * max(map(len, names)) + 0.25, cell * len(classes)
+    columns = min(len(counts), max(1, int(16 // (label + side))))
+    rows = -(-len(counts) // columns)
+    head = 0.25 if any(counts) else 0.0
+    width, height = label + side + 0.1, label + side + 0.35 + head
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(width * columns, height * rows)
+        figure.delaxes(axes)
+        for number, (name, own) in enumerate(counts.items()):
+            axes = figure.add_subplot(label=str(number))
+            axes.patch.set_visible(False)
+            down, across = divmod(number, columns)
+            place(axes, across * width + label, (rows - 1 - down) * height + 0.35, side, side)
+            _confusions(axes, np.asarray(own), names, min(9.0, 50 * cell))
+            if name:
+                axes.set_title(short_name(name), fontsize=9, pad=4, y=1 + label / side)
+        return Svg.of(figure, "Confusion matrix: rows are true classes, columns what they are taken for.")
+
+
+def _confusions(axes: Axes, counts: NDArray[Any], names: list[str], size: float) -> None:
+    number = len(names)
+    shares = row_shares(counts)
+    axes.imshow(_tint(shares), interpolation="none", extent=(-0.5, number - 0.5, number - 0.5, -0.5))
+    axes.set_xticks(range(number), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(number), names, fontsize=size)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, pad=3)
+    axes.spines[:].set_linewidth(0.5)
+    axes.set_xlabel("taken for, %", fontsize=8)
+    if number <= MOST_WRITTEN:
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
+
+
+def row_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return counts as shares of their row, 0 where a row has none."""
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+
+
+def _tint(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colour right and wrong shares, transparent where there are none: good on light and on dark paper."""
+    image = np.zeros((*shares.shape, 4))
+    image[..., :3] = [0.84, 0.37, 0.0]
+    image[np.eye(len(shares), dtype=bool), :3] = [0.0, 0.45, 0.7]
+    image[..., 3] = 0.65 * np.sqrt(shares)
+    return image
+
+
+def heat_figure(
+    shares: pd.DataFrame, low: pd.DataFrame | None = None, high: pd.DataFrame | None = None
+) -> Svg:
+    """Draw accuracy of attempts, one row each, by something else, one column each.
+
+    Parameters
+    ----------
+    shares : DataFrame, shape (n_attempts, n_columns)
+        Fractions, NaN where nothing is known.
+    low, high : DataFrame, optional
+        Ends of their intervals, written below.
+    """
+    import matplotlib
+
+    names = [short_name(str(name)) for name in shares.index]
+    heads = [short_name(str(name), 24) for name in shares.columns]
+    label, top = name_width(names), 0.075 * max(map(len, heads)) + 0.15
+    wide, tall = (0.5, 0.27) if low is None else (0.72, 0.4)
+    values = shares.to_numpy(float)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = canvas(label + wide * len(heads) + 0.15, top + tall * len(names) + 0.15)
+        place(axes, label, 0.1, wide * len(heads), tall * len(names))
+        image = np.zeros((*values.shape, 4))
+        image[..., :3] = [0.0, 0.45, 0.7]
+        image[..., 3] = 0.65 * np.nan_to_num(values)
+        extent = (-0.5, len(heads) - 0.5, len(names) - 0.5, -0.5)
+        axes.imshow(image, interpolation="none", extent=extent, aspect="auto")
+        axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), names)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0, pad=3)
+        axes.spines[:].set_linewidth(0.5)
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                text = f"{100 * value:.0f}"
+                if low is not None and high is not None:
+                    text += f"\n{100 * low.iat[row, column]:.0f}–{100 * high.iat[row, column]:.0f}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
+        return Svg.of(figure, "Accuracy in percent of each attempt, by column.")
