@@ -33,11 +33,11 @@ from actionbench.features.quantities import QUANTITIES, quantities
 from actionbench.features.volume import VolumeReader
 from actionbench.models import looking, nn
 from actionbench.reports.figures import accuracy_figure, confusion_figure
-from actionbench.reports.pages import verdict
 from actionbench.reports.results import gather
 from actionbench.reports.statistics import confusion_matrix
 from actionbench.reports.tables import layout
 from actionbench.reports.terminal import Tables
+from actionbench.reports.verdict import verdict
 
 FOLDER = Path("first-hour")
 FOLDER.mkdir(exist_ok=True)
