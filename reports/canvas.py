@@ -121,7 +121,9 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 def place(axes: Axes, left: float, bottom: float, width: float, height: float) -> None:
     """Set the frame of axes, in inches from the lower left corner."""
-    whole = axes.figure.get_size_inches()
+    figure = axes.get_figure(root=True)
+    assert figure
+    whole = figure.get_size_inches()
     axes.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
 
 

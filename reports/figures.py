@@ -165,8 +165,8 @@ def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
     """Write names above their points, where they leave room for each other."""
     low, high = np.log(axes.get_xlim())
     taken: list[tuple[float, float, float]] = []
-    for spot, row in zip(spots, rows.itertuples(), strict=True):
-        name, height = short_name(str(row.attempt)), 100 * float(row.accuracy)
+    for spot, attempt, height in zip(spots, rows["attempt"], 100 * rows["accuracy"], strict=True):
+        name = short_name(attempt)
         where, width = (np.log(spot) - low) / (high - low), 0.016 * len(name)
         left = where if where + width <= 1 else where - width
         if any(

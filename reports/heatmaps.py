@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +36,12 @@ def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
     return confusion_figures({"": counts}, classes)
 
 
-def confusion_figures(counts: dict[str, NDArray[np.integer]], classes: list[str]) -> Svg:
+def confusion_figures(counts: Mapping[str, NDArray[np.integer]], classes: list[str]) -> Svg:
     """Draw the confusions of several attempts side by side, as `confusion_figure` does those of one.
 
     Parameters
     ----------
-    counts : dict of str to ndarray of int, shape (n_classes, n_classes)
+    counts : mapping of str to ndarray of int, shape (n_classes, n_classes)
         By the name of the attempt, which stands above.
     classes : list of str
         Their names.
@@ -116,8 +117,9 @@ def heat_figure(
     names = [short_name(str(name)) for name in shares.index]
     heads = [short_name(str(name), 24) for name in shares.columns]
     label, top = name_width(names), 0.075 * max(map(len, heads)) + 0.15
-    wide, tall = (0.5, 0.27) if low is None else (0.72, 0.4)
     values = shares.to_numpy(float)
+    ends = None if low is None or high is None else (low.to_numpy(float), high.to_numpy(float))
+    wide, tall = (0.5, 0.27) if ends is None else (0.72, 0.4)
     with matplotlib.rc_context(STYLE):
         figure, axes = canvas(label + wide * len(heads) + 0.15, top + tall * len(names) + 0.15)
         place(axes, label, 0.1, wide * len(heads), tall * len(names))
@@ -134,7 +136,7 @@ def heat_figure(
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
                 text = f"{100 * value:.0f}"
-                if low is not None and high is not None:
-                    text += f"\n{100 * low.iat[row, column]:.0f}–{100 * high.iat[row, column]:.0f}"
+                if ends:
+                    text += f"\n{100 * ends[0][row, column]:.0f}–{100 * ends[1][row, column]:.0f}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
         return Svg.of(figure, "Accuracy in percent of each attempt, by column.")

@@ -1,23 +1,28 @@
-"""A report that is one file and needs nothing else."""
+"""A report: one page that needs nothing else, and its tables and pictures as files."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
-from . import figures, heatmaps, tables
+from . import tables
+from .breakdown import CONFUSION_COLUMNS, by_class, by_group, confusions, long_form
 from .canvas import Svg
+from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure
+from .heatmaps import confusion_figures, heat_figure
 from .learning import crossings, learning_curves
 from .results import Reader, Result, gather
+from .sections import Allowance, Part, section
 from .statistics import confusion_matrix
 from .verdict import verdict
 
@@ -28,13 +33,16 @@ METHOD = (
     "attempts are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 "
     "is the mean over classes, of each seed, then over seeds."
 )
+# Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
+_PICTURES = 2_500_000
+# Attempts whose confusions are drawn beside each other, and columns of a heat map that can be read on paper.
+_MOST_CONFUSIONS, _MOST_COLUMNS = 12, 60
 
 
 def write_report(store: Reader, folder: str | Path) -> list[Path]:
-    """Write ``index.html`` and the comparison table in each format into a folder.
+    """Write ``index.html``, and the tables and figures of it as files, into a folder.
 
-    The page needs no network and runs no script; what comes from plug-ins and data stays text in it. The same
-    store gives the same bytes.
+    The page needs no network; what comes from plug-ins and data stays text in it. The same store gives the same bytes.
 
     Parameters
     ----------
@@ -56,138 +64,167 @@ def write_report(store: Reader, folder: str | Path) -> list[Path]:
     results = gather(store)
     if not results:
         raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
-    table = tables.score(results)
-    texts = {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
-    texts["index.html"] = page(store, results, table)
-    curves = learning_curves(results)
-    if len(curves):
-        texts["learning.csv"] = curves.to_csv(index=False, lineterminator="\n")
-        texts["crossings.csv"] = crossings(results).to_csv(index=False, lineterminator="\n")
     folder = Path(folder)
+    with _writing(folder):
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    table = tables.score(results)
+    parts = parts_of(results, table)
+    files: dict[str, str | bytes] = {"index.html": page(store, parts)}
+    files |= {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
+    files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(parts) if len(rows)}
+    for name, drawing in _named(parts):
+        files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
+    with _writing(folder):
+        for name, content in files.items():
+            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return [folder / name for name in files]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        yield
     except OSError as error:
         raise ActionbenchError(f"{folder}: the report cannot be written there ({error.strerror})") from error
-    return [folder / name for name in texts]
 
 
-def page(store: Reader, results: list[Result], table: pd.DataFrame) -> str:
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def parts_of(results: list[Result], table: pd.DataFrame) -> list[Part]:
+    """Return the results on each data set under each split, with the pictures of them that the page shows.
+
+    Parameters
+    ----------
+    results : list of Result
+        From `results.gather`.
+    table : DataFrame
+        From `tables.score` of them.
+    """
+    by_name = {result.name: result for result in results}
+    parts = []
+    for _, _, rows in tables.sections(table):
+        names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
+        part = Part([by_name[name] for name in names], rows, {})
+        part.pictures.update(_drawings(part))
+        parts.append(part)
+    return parts
+
+
+def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
+    """Yield the pictures for the page by what they show."""
+    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes))
+    for cost in COSTS:
+        drawing = pareto_figure(part.rows, cost)
+        if drawing is not None:
+            yield f"pareto-{cost}", drawing
+    curves = learning_curves(part.results)
+    if len(curves):
+        yield "learning", learning_figure(curves)
+
+
+def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
+    """Yield the pictures of what the page has as tables."""
+    first = part.results[0]
+    for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
+        if table.shape[1] <= _MOST_COLUMNS:
+            yield name, heat_figure(table)
+    drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
+    if drawn:
+        counts = {
+            result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
+            for result in drawn
+        }
+        yield "confusions", confusion_figures(counts, first.classes)
+
+
+def _named(parts: list[Part]) -> Iterator[tuple[str, Svg]]:
+    """Yield every picture by the name of its file, which is safe whatever data sets are called."""
+    for number, part in enumerate(parts, 1):
+        plain = re.sub(r"[^a-z0-9]+", "-", part.name.lower()).strip("-")[:40].rstrip("-")
+        for what, drawing in (*part.pictures.items(), *_files_only(part)):
+            yield f"{number}-{plain}-{what.replace(' ', '-')}", drawing
+
+
+def _tables(parts: list[Part]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables beside that of the comparison, of all data sets, by name."""
+    results = [result for part in parts for result in part.results]
+    curves = learning_curves(results)
+    yield "learning", curves
+    yield "crossings", crossings(results) if len(curves) else curves
+    for name, breakdown, what in (("classes", by_class, "class"), ("groups", by_group, "group")):
+        yield name, pd.concat([long_form(part.results, breakdown(part.results), what) for part in parts])
+    found = [confusions(result) for result in results if len(result.positions)]
+    yield "confusions", pd.concat(found) if found else pd.DataFrame(columns=CONFUSION_COLUMNS)
+
+
+def page(store: Reader, parts: list[Part]) -> str:
     """Return the page as HTML.
 
     Parameters
     ----------
     store : Reader
         For what the results do not hold: runs, and what attempts say of themselves.
-    results : list of Result
-        From `results.gather`.
-    table : DataFrame
-        From `tables.score`.
+    parts : list of Part
+        From `parts_of`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
+    folder = Path(__file__).parent / "page"
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    by_name = {result.name: result for result in results}
+    script = (folder / "script.js").read_text(encoding="utf-8")
+    n_attempts = len({result.attempt for part in parts for result in part.results})
     runs = _runs(store)
-    return environment.get_template("report.html.j2").render(
-        title=f"Comparison of {table['attempt'].nunique()} attempts at recognising actions",
-        verdicts=[verdict(list(part)) for part in _parts(by_name, table)],
+    allowance = Allowance(_PICTURES)
+    return environment.get_template("index.html.j2").render(
+        title=f"Comparison of {n_attempts} attempts at recognising actions",
+        verdicts=[verdict(part.results) for part in parts],
         warnings=[
             f"Run {run['id']} ({run['name']}) had not finished." for run in runs if not run["finished"]
         ],
-        sections=[_section(store, list(part), table) for part in _parts(by_name, table)],
-        failures=list(_failures(results)),
+        together=None,
+        sections=[section(store, part, allowance) for part in parts],
+        failures=[failure for part in parts for failure in _failures(part.results)],
         runs=runs,
         method=METHOD,
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _parts(by_name: dict[tuple[str, str, str], Result], table: pd.DataFrame) -> Iterator[Iterator[Result]]:
-    """Yield the results of each data set and split, the most accurate first."""
-    for dataset, split, rows in tables.sections(table):
-        yield (by_name[dataset, split, attempt] for attempt in rows["attempt"])
-
-
-def _section(store: Reader, results: list[Result], table: pd.DataFrame) -> dict[str, Any]:
-    first = results[0]
-    rows = table[(table["dataset"] == first.dataset) & (table["split"] == first.split)]
-    return {
-        "dataset": first.dataset,
-        "split": first.split,
-        "notes": tables.notes(rows),
-        "sizes": tables.sizes(rows),
-        "extent": tables.extent(rows),
-        "heads": [(head, number) for head, number, _ in tables.SHOWN],
-        "rows": [[(show(row), number) for _, number, show in tables.SHOWN] for row in rows.itertuples()],
-        "accuracy": _drawing(figures.accuracy_figure(rows, len(first.classes))),
-        "cards": [_card(store, result) for result in results],
-    }
-
-
-def _drawing(svg: Svg) -> Any:
-    from markupsafe import Markup
-
-    return Markup(svg.inline("A picture"))
-
-
-def _card(store: Reader, result: Result) -> dict[str, Any]:
-    card: dict[str, Any] = {"attempt": result.attempt, "confusion": "", "confusions": ""}
-    if len(result.positions):
-        counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
-        card["confusion"] = _drawing(heatmaps.confusion_figure(counts, result.classes))
-        card["confusions"] = _confusions(counts, result.classes)
-    return card | _explanation(store, result)
-
-
-def _confusions(counts: NDArray[np.intp], classes: list[str]) -> str:
-    """Name the most frequent confusions."""
-    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
-    totals = counts.sum(axis=1)
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:3]
-    pairs = [(place // len(counts), place % len(counts)) for place in worst if wrong.flat[place]]
-    named = [
-        f"{classes[row]} taken for {classes[column]} {100 * wrong[row, column] / totals[row]:.0f} %"
-        for row, column in pairs
-    ]
-    return f"Most often: {', '.join(named)}." if named else "No confusions."
-
-
-def _explanation(store: Reader, result: Result) -> dict[str, Any]:
-    """Return what the attempt said in the first cell that left anything."""
-    for cell in result.done.to_dict("records"):
-        files = store.artifacts(cell["key"])
-        pictures = [
-            (name.removesuffix(".png"), base64.b64encode(content).decode())
-            for name, content in files.items()
-            if name.endswith(".png")
-        ]
-        text = files.get("explain.txt", b"").decode("utf-8", errors="replace")
-        if text or pictures:
-            where = f"seed {cell['seed']}, fold {cell['fold']}"
-            return {"explanation": text, "pictures": pictures, "cell": where}
-    return {"explanation": "", "pictures": [], "cell": ""}
-
-
 def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
-    """Yield each kind of failure or reason to skip of each attempt, with how many cells had it."""
+    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these."""
     for result in results:
-        cells = result.cells[result.cells["status"] != "done"]
-        known = cells[["status", "kind", "error", "message"]].fillna("").astype(str)
-        for row, count in Counter(known.itertuples(index=False, name=None)).items():
+        if result.count("done") == len(result.cells):
+            continue
+        cells = result.cells[(result.cells["status"] != "done").to_numpy()]
+        columns = ["status", "kind", "error", "message"]
+        known = cells[columns].fillna("").astype(str)
+        counts = Counter(known.itertuples(index=False, name=None))
+        first = cells[~known.duplicated().to_numpy()]
+        for row, cell in zip(counts, first.to_dict("records"), strict=True):
             yield {
                 "where": f"{result.dataset}, {result.split}",
                 "attempt": result.attempt,
-                "cells": f"{count} of {len(result.cells)}",
+                "cells": f"{counts[row]} of {len(result.cells)}",
                 "what": ", ".join(filter(None, row[:3])),
                 "message": row[3],
+                "first": f"seed {cell['seed']}, fold {cell['fold_name']}",
+                "trace": "\n".join(_end(cell[column]) for column in ("traceback", "log") if cell[column]),
             }
+
+
+def _end(text: str) -> str:
+    """Return the end of a trace-back or log, which says most."""
+    return text if len(text) <= 3000 else "…" + text[-3000:]
 
 
 def _runs(store: Reader) -> list[dict[str, Any]]:

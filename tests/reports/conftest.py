@@ -86,12 +86,11 @@ def bench(tmp_path):
         one.store.close()
 
 
-@pytest.fixture
-def usual(bench):
-    """Four attempts on 6 groups of 12 clips of 4 classes."""
+def fill(made):
+    """Add four attempts on 6 groups of 12 clips of 4 classes."""
     rng = np.random.default_rng(0)
     labels, groups = np.tile(["box", "clap", "run", "walk"], 18), np.repeat(list("abcdef"), 12)
-    made = bench().dataset(labels, groups)
+    made.dataset(labels, groups)
     for name, family, share in (
         ("hog-svm", "features", 0.9),
         ("rules", "rules", 0.7),
@@ -104,3 +103,17 @@ def usual(bench):
             text = json.dumps({"attempt": name}).encode()
             made.attempt(name, predicted, seed, family, artifacts={"explain.txt": text})
     return made
+
+
+@pytest.fixture
+def usual(bench):
+    """The usual four attempts."""
+    return fill(bench())
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """The usual four attempts, for all tests of a module."""
+    made = fill(Bench(tmp_path_factory.mktemp("lasting") / "store.sqlite"))
+    yield made
+    made.store.close()

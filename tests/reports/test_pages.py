@@ -1,15 +1,32 @@
-"""The report: one file, no network, no script, the same bytes."""
+"""The report: a page that needs nothing else, files beside it, the same bytes."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports.pages import write_report
-from actionbench.reports.tables import comparison_table, render
+from actionbench.reports.pages import page as page_of
+from actionbench.reports.pages import parts_of, write_report
+from actionbench.reports.results import gather
+from actionbench.reports.tables import comparison_table, render, score
 
-FILES = {"index.html", "table.md", "table.csv", "table.tex", "table.json"}
+TABLES = {"table.md", "table.csv", "table.tex", "table.json", "classes.csv", "groups.csv", "confusions.csv"}
+PICTURES = {
+    "accuracy",
+    "pareto-fit-time",
+    "pareto-memory",
+    "pareto-parameters",
+    "classes",
+    "groups",
+    "confusions",
+}
+FILES = {"index.html"} | TABLES
+FIGURES = {f"1-toy-leave-one-group-out-{what}.{kind}" for what in PICTURES for kind in ("svg", "png")}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 4567*8901 }}"
 
 
@@ -18,7 +35,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+        text = re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.DOTALL)
         self.tags, self.attributes, self.words = [], [], []
         self.feed(text)
 
@@ -34,31 +51,57 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def read(folder):
-    return (folder / "index.html").read_text(encoding="utf-8")
+def read(store):
+    results = gather(store)
+    return page_of(store, parts_of(results, score(results)))
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_all_files_are_written_and_hold_the_table(usual, tmp_path):
-    written = write_report(usual.end(), tmp_path / "deep" / "out")
-    assert {path.name for path in written} == FILES
-    assert {path.name for path in (tmp_path / "deep" / "out").iterdir()} == FILES
+    folder = tmp_path / "deep" / "out"
+    written = write_report(usual.end(), folder)
+    assert {str(path.relative_to(folder)) for path in written} == files(folder)
+    assert files(folder) == FILES | {f"figures/{name}" for name in FIGURES}
     table = comparison_table(usual.store)
     for format in ("md", "csv", "tex", "json"):
-        text = (tmp_path / "deep" / "out" / f"table.{format}").read_text(encoding="utf-8")
+        text = (folder / f"table.{format}").read_text(encoding="utf-8")
         assert text == render(table, format)
+    groups = pd.read_csv(folder / "groups.csv")
+    wanted = groups.groupby("attempt")["accuracy"].mean()
+    # All groups are of one size.
+    assert np.allclose(wanted[table["attempt"]], table["accuracy"])
 
 
 def test_the_same_store_gives_the_same_bytes(usual, tmp_path):
     for name in ("one", "two"):
         write_report(usual.store, tmp_path / name)
-    for name in FILES:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    for name in files(tmp_path / "one"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
-def test_the_page_says_all_there_is_to_say(usual, tmp_path):
+def test_names_of_files_are_safe_whatever_a_data_set_is_called(bench, tmp_path):
+    made = bench()
+    for name in ("../../ä b/c", "..", "x" * 300):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=name).attempt("one", [0] * 8)
+    write_report(made.store, tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "out",
+        "store0.sqlite",
+        "store0.sqlite-wal",
+        "store0.sqlite-shm",
+    }
+    assert all(
+        re.fullmatch(r"\d-[a-z0-9-]{0,80}\.(svg|png)", path.name)
+        for path in (tmp_path / "out" / "figures").iterdir()
+    )
+
+
+def test_the_page_says_all_there_is_to_say(usual):
     usual.attempt("mlp", usual.labels, 0, "dense", fail=[2], message="out of luck")
-    write_report(usual.store, tmp_path)
-    page = Page(read(tmp_path))
+    page = Page(read(usual.store))
     assert page.text.index("is right most often") < page.text.index("family")
     for words in (
         "hog-svm",
@@ -71,28 +114,27 @@ def test_the_page_says_all_there_is_to_say(usual, tmp_path):
         "had not finished",
     ):
         assert words in page.text
-    assert page.tags.count("svg") == 1 + 5
-    assert page.tags.count("article") == 5
+    assert page.tags.count("svg") == 1 + 3
+    cards = [value for tag, name, value in page.attributes if (tag, name) == ("details", "class")]
+    assert cards.count("card") == 5
 
 
-def test_the_page_says_how_large_a_list_of_rules_is(bench, tmp_path):
+def test_the_page_says_how_large_a_list_of_rules_is(bench):
     made = bench().dataset(["a", "b"] * 3, list("xxyyzz"))
     made.attempt("rules", [0, 1] * 3, counts={"rules": 6, "conditions": 8, "quantities": 1})
-    write_report(made.end(), tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = read(made.end())
     assert "rules: 6 rules, 8 conditions, 1 quantity" in page
 
 
-def test_a_finished_run_is_not_called_unfinished(usual, tmp_path):
-    write_report(usual.end(), tmp_path)
-    assert "not finished" not in read(tmp_path)
+def test_a_finished_run_is_not_called_unfinished(usual):
+    assert "not finished" not in read(usual.end())
 
 
-def test_nothing_is_loaded_and_nothing_runs(usual, tmp_path):
+def test_nothing_is_loaded_and_nothing_runs_but_the_script_of_the_page(usual):
     usual.attempt("drawn", usual.labels, artifacts={"explain.txt": b"\xff text", "filters.png": b"\x89PNG"})
-    write_report(usual.store, tmp_path)
-    page = Page(read(tmp_path))
-    assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & set(page.tags)
+    page = Page(read(usual.store))
+    assert not {"link", "iframe", "object", "embed", "form", "base"} & set(page.tags)
+    assert page.tags.count("script") == 1
     for tag, name, value in page.attributes:
         assert not name.startswith("on")
         if name in ("src", "href", "xlink:href"):
@@ -100,12 +142,14 @@ def test_nothing_is_loaded_and_nothing_runs(usual, tmp_path):
     policy = [value for _, name, value in page.attributes if name == "content" and "default-src" in value]
     assert policy
     assert "default-src 'none'" in policy[0]
-    assert "script-src" not in policy[0]
-    assert not re.search(r"url\((?!#)|@import", read(tmp_path))
+    script = re.search(r"<script>(.*?)</script>", read(usual.store), flags=re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*)", policy[0]) == [f"'sha256-{digest}'"]
+    assert not re.search(r"url\((?!#)|@import", read(usual.store))
     assert page.tags.count("img") == 1
 
 
-def test_hostile_text_stays_text(bench, tmp_path):
+def test_hostile_text_stays_text(bench):
     made = bench(name=HOSTILE).dataset(
         [HOSTILE, "b"] * 6, list("xyzxyzxyzxyz"), name=HOSTILE, split=HOSTILE, warnings=[HOSTILE]
     )
@@ -113,17 +157,15 @@ def test_hostile_text_stays_text(bench, tmp_path):
         HOSTILE, [0] * 12, family=HOSTILE, artifacts={"explain.txt": HOSTILE.encode(), HOSTILE + ".png": b"x"}
     )
     made.attempt("broken" + HOSTILE, [0] * 12, fail=[0, 1, 2], message=HOSTILE)
-    write_report(made.store, tmp_path)
-    page = Page(read(tmp_path))
-    assert "script" not in page.tags
+    page = Page(read(made.store))
+    assert page.tags.count("script") == 1
     assert [name for _, name, _ in page.attributes if name.startswith("on")] == []
     assert HOSTILE in page.text
     assert "40650867" not in re.findall(r"\w+", page.text.replace("{{ 4567*8901 }}", ""))
 
 
-def test_ids_are_unique(usual, tmp_path):
-    write_report(usual.store, tmp_path)
-    identifiers = re.findall(r'<(?!path|clipPath|image)\w+[^>]* id="([^"]+)"', read(tmp_path))
+def test_ids_are_unique(usual):
+    identifiers = re.findall(r'<(?!path|clipPath|image)\w+[^>]* id="([^"]+)"', read(usual.store))
     assert len(identifiers) == len(set(identifiers))
 
 
@@ -137,3 +179,47 @@ def test_a_folder_that_cannot_be_is_named(usual, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ActionbenchError, match=r"file.*cannot be written"):
         write_report(usual.store, tmp_path / "file")
+
+
+def test_large_pictures_are_left_out_and_said_to_be(bench):
+    made = bench().dataset(["a", "b"] * 2, list("xxyy"))
+    for name in ("one", "two"):
+        made.attempt(name, [0] * 4, artifacts={f"{name}.png": b"\x89PNG" + bytes(1_500_000)})
+    page = Page(read(made.store))
+    assert page.tags.count("img") == 1
+    assert "Left out to keep the page small, but in the store: two." in page.text
+
+
+def test_many_classes_have_a_list_of_confusions(bench):
+    classes = [f"class{number:02}" for number in range(45)]
+    made = bench().dataset(classes * 2, ["x"] * 45 + ["y"] * 45)
+    made.attempt("one", np.roll(made.labels, 1))
+    page = Page(read(made.store))
+    assert page.text.count("taken for class") == 20
+    assert "The 40 hardest of 45 classes; classes.csv has all." in page.text
+
+
+def test_a_failure_shows_where_it_was(bench):
+    made = bench().dataset(["a", "b"] * 2, list("xxyy")).attempt("one", [0] * 4)
+    cell = made._cell("bad", "rules", 0, 1, 2, {})
+    cell.status, cell.kind, cell.error, cell.message = "failed", "error", "ValueError", "no luck"
+    cell.traceback, cell.log = "File x, line 3" + "\n" * 4000 + "raise ValueError", "last words"
+    made.store.add_cell(made.run, cell)
+    text = Page(read(made.store)).text
+    assert "where, of seed 0, fold 1" in text
+    assert "raise ValueError last words" in text
+    assert "line 3" not in text
+
+
+def test_learning_curves_are_drawn_and_crossings_listed(bench):
+    made = bench().dataset(["a", "b"] * 24, np.repeat(list("abcdefgh"), 6))
+    wrong = 1 - made.labels
+    for few, share in ((2, 0.5), (4, 1.0)):
+        learned = np.where(np.arange(48) % 6 < 6 * share, made.labels, wrong)
+        made.attempt(f"net {few}", learned, base="net", n_train_groups=few)
+        steady = np.where(np.arange(48) % 6 < 4, made.labels, wrong)
+        made.attempt(f"rules {few}", steady, base="rules", n_train_groups=few)
+    page = Page(read(made.store))
+    assert "From how many training groups on one attempt beats another" in page.text
+    assert "net rules 4" in page.text
+    assert page.tags.count("svg") == 5

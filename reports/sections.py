@@ -1,0 +1,302 @@
+"""What the page says of one data set under one split: values for its template."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import tables
+from .breakdown import by_class, by_group
+from .canvas import Svg
+from .figures import COSTS
+from .heatmaps import row_shares
+from .learning import crossings
+from .results import Reader, Result
+from .statistics import confusion_matrix
+from .words import listed
+
+#: What the columns of `tables.SHOWN` are sorted by, where they are not words.
+_SORTED_BY = {
+    "accuracy": "accuracy",
+    "F1": "macro_f1",
+    "clips": "n_clips",
+    "groups": "n_groups",
+    "folds": "n_folds",
+    "failed": "n_failed",
+    "fit s": "fit_seconds",
+    "ms/clip": "predict_ms_per_clip",
+    "MiB": "peak_memory_mib",
+    "params": "n_parameters",
+}
+#: Columns that can be chosen beside those of `tables.SHOWN`.
+_MORE = {
+    "p50 ms": "latency_p50_ms",
+    "p95 ms": "latency_p95_ms",
+    "p99 ms": "latency_p99_ms",
+    "clips/s": "clips_per_second",
+    "fit CPU s": "fit_cpu_seconds",
+    "CPU ms/clip": "predict_cpu_ms_per_clip",
+    "fit s, features cached": "fit_paid_seconds",
+    "ms/clip, features cached": "predict_paid_ms_per_clip",
+    "warm-up s": "warm_up_seconds",
+    "operations": "operations",
+    "model MiB": "size_mib",
+    "fit J": "fit_joules",
+    "J/clip": "predict_joules_per_clip",
+    "trials": "n_trials",
+    "tuning s": "tune_seconds",
+    "rules": "n_rules",
+    "conditions": "n_conditions",
+    "quantities": "n_quantities",
+    "epochs": "n_epochs",
+}
+#: Columns of which more is better, so that the first press on their head shows the most.
+_MORE_IS_BETTER = {"accuracy", "macro_f1", "n_clips", "n_groups", "n_folds", "clips_per_second"}
+# With more classes than these, a list of confusions says more than a matrix.
+_MOST_CLASSES = 20
+# Columns of a heat map; a table of more is for a file.
+_MOST_COLUMNS = 40
+_MOST_CONFUSIONS = 20
+_LONGEST_TEXT = 10_000
+
+
+class Allowance:
+    """How many bytes of pictures a page may still hold."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._left = n_bytes
+
+    def take(self, content: bytes) -> bool:
+        """Say whether there is room for a picture, and take it."""
+        fits = len(content) <= self._left
+        self._left -= len(content) * fits
+        return fits
+
+
+@dataclass(frozen=True)
+class Part:
+    """The results on one data set under one split, the most accurate first, and their rows in the table."""
+
+    results: list[Result]
+    rows: pd.DataFrame
+    pictures: dict[str, Svg]
+
+    @property
+    def name(self) -> str:
+        """Data set and split."""
+        return f"{self.results[0].dataset}, {self.results[0].split}"
+
+
+def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
+    """Return the values of a section.
+
+    Parameters
+    ----------
+    store : Reader
+        For what attempts say of themselves.
+    part : Part
+        With the pictures that `pages.drawings` made of it.
+    allowance : Allowance
+        Of the whole page.
+    """
+    first = part.results[0]
+    columns = _columns(part.rows)
+    prices = [(cost, _inline(part, f"pareto-{cost}")) for cost in COSTS if f"pareto-{cost}" in part.pictures]
+    return {
+        "dataset": first.dataset,
+        "split": first.split,
+        "notes": tables.notes(part.rows),
+        "sizes": tables.sizes(part.rows),
+        "extent": tables.extent(part.rows),
+        "columns": columns,
+        "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
+        "accuracy": _inline(part, "accuracy"),
+        "prices": prices,
+        "pairs": None,
+        "heats": list(_heats(part)),
+        "learning": _learning(part),
+        "clips": [],
+        "cards": [_card(store, result, allowance) for result in part.results],
+    }
+
+
+def _inline(part: Part, picture: str) -> Any:
+    from markupsafe import Markup
+
+    what = picture.replace("pareto-", "accuracy against ")
+    return Markup(part.pictures[picture].inline(f"{what.capitalize()} on {part.name}"))
+
+
+def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the columns of the table, those that can be chosen last; what nobody knows is left out."""
+    shown = [
+        {"head": head, "number": number, "column": _SORTED_BY.get(head), "show": show, "shown": True}
+        for head, number, show in tables.SHOWN
+    ]
+    more = [
+        {"head": head, "number": True, "column": column, "show": _shortly(column), "shown": False}
+        for head, column in _MORE.items()
+        if rows[column].notna().any()
+    ]
+    return [
+        column
+        | {"first_down": column["column"] in _MORE_IS_BETTER, "title": column["column"] or column["head"]}
+        for column in shown + more
+    ]
+
+
+def _shortly(column: str) -> Any:
+    return lambda row: tables.short(float(getattr(row, column)))
+
+
+def _row(row: Any, number: int, columns: list[dict[str, Any]]) -> dict[str, Any]:
+    cells = [
+        {
+            "text": column["show"](row),
+            "value": _sorted_by(getattr(row, column["column"])) if column["column"] else "",
+        }
+        for column in columns
+    ]
+    return {"cells": cells, "number": number, "words": _words(row.attempt, row.family)}
+
+
+def _sorted_by(value: Any) -> str:
+    return "" if pd.isna(value) else f"{float(value):.6g}"
+
+
+def _words(attempt: str, family: str) -> str:
+    """Return what a row is found by."""
+    return f"{attempt} {family}".lower()
+
+
+def _heats(part: Part) -> Iterator[dict[str, Any]]:
+    yield _hardest(part, by_class(part.results), "class", "classes")
+    yield _hardest(part, by_group(part.results), "group", "groups")
+
+
+def _learning(part: Part) -> dict[str, Any] | None:
+    if "learning" not in part.pictures:
+        return None
+    rows = crossings(part.results).itertuples()
+    heads = ["attempt", "beats", "from groups on", "95 % interval", "points better in the end"]
+    return {"figure": _inline(part, "learning"), "heads": heads, "rows": [_crossed(row) for row in rows]}
+
+
+def _crossed(row: Any) -> tuple[str, ...]:
+    gained = (
+        f"{100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
+    )
+    return row.attempt, row.against, f"{row.train_groups:g}", f"{row.low:g} to {row.high:g}", gained
+
+
+def _hardest(part: Part, table: pd.DataFrame, what: str, plural: str) -> dict[str, Any]:
+    """Return a heat map of the columns, only the hardest where they are many."""
+    notes = ["No intervals: few clips stand behind a cell. Look for patterns, not for differences."]
+    if table.shape[1] > _MOST_COLUMNS:
+        hard = table.mean().sort_values(kind="stable").index[:_MOST_COLUMNS]
+        notes.append(f"The {_MOST_COLUMNS} hardest of {table.shape[1]} {plural}; {plural}.csv has all.")
+        table = table[[name for name in table.columns if name in set(hard)]]
+    return {
+        "head": f"By {what}",
+        "caption": f"Percent of the clips of each {what} that were recognised right, {part.name}",
+        "corner": "attempt",
+        "heads": list(table.columns),
+        "rows": [
+            (result.attempt, _words(result.attempt, result.family), [_heat(share) for share in shares])
+            for result, shares in zip(part.results, table.to_numpy(), strict=True)
+        ],
+        "notes": notes,
+    }
+
+
+def _heat(share: float) -> tuple[str, str, str]:
+    """Return shade and text of a cell."""
+    if math.isnan(share):
+        return "", "–", ""
+    return _shade("r", share), f"{100 * share:.0f}", ""
+
+
+def _shade(kind: str, share: float) -> str:
+    return f"{kind}{math.ceil(10 * share - 1e-9)}" if share > 0 else ""
+
+
+def _card(store: Reader, result: Result, allowance: Allowance) -> dict[str, Any]:
+    card: dict[str, Any] = {
+        "attempt": result.attempt,
+        "words": _words(result.attempt, result.family),
+        "confusion": None,
+        "said": "No fold finished.",
+    }
+    if len(result.positions):
+        counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
+        card["said"] = _confused(counts, result.classes)
+        if len(result.classes) <= _MOST_CLASSES:
+            card["confusion"] = _confusion(counts, result)
+    return card | _explanation(store, result, allowance)
+
+
+def _confusion(counts: Any, result: Result) -> dict[str, Any]:
+    shares = row_shares(counts)
+    rows = []
+    for row, name in enumerate(result.classes):
+        # Roots, so that rare confusions are seen beside what is mostly right.
+        cells = [
+            (
+                _shade("r" if column == row else "w", math.sqrt(share)),
+                f"{100 * share:.0f}" if share else "",
+                "",
+            )
+            for column, share in enumerate(shares[row])
+        ]
+        rows.append((name, "", cells))
+    return {
+        "caption": f"What {result.attempt} takes each class for, percent of its clips",
+        "corner": "true class",
+        "heads": result.classes,
+        "rows": rows,
+    }
+
+
+def _confused(counts: Any, classes: list[str]) -> str:
+    """Name the most frequent confusions."""
+    wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
+    totals = counts.sum(axis=1)
+    most = 3 if len(classes) <= _MOST_CLASSES else _MOST_CONFUSIONS
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = [divmod(int(place), len(counts)) for place in worst if wrong.flat[place]]
+    named = [
+        f"{classes[row]} taken for {classes[column]} {100 * wrong[row, column] / totals[row]:.0f} %"
+        for row, column in pairs
+    ]
+    return f"Most often: {', '.join(named)}." if named else "No confusions."
+
+
+def _explanation(store: Reader, result: Result, allowance: Allowance) -> dict[str, Any]:
+    """Return what the attempt said in the first cell that left anything."""
+    for key, seed, fold in result.done[["key", "seed", "fold"]].itertuples(index=False):
+        files = store.artifacts(key)
+        text = files.pop("explain.txt", b"").decode("utf-8", errors="replace")
+        drawn = {name: content for name, content in files.items() if name.endswith(".png")}
+        if text or drawn:
+            return _said(text, drawn, f"seed {seed}, fold {fold}", allowance)
+    return {"explanation": "", "pictures": [], "cell": "", "left_out": ""}
+
+
+def _said(text: str, drawn: dict[str, bytes], cell: str, allowance: Allowance) -> dict[str, Any]:
+    kept = {name: content for name, content in drawn.items() if allowance.take(content)}
+    left = [name.removesuffix(".png") for name in drawn if name not in kept]
+    cut = text[:_LONGEST_TEXT] + "…" * (len(text) > _LONGEST_TEXT)
+    return {
+        "explanation": cut,
+        "pictures": [
+            (name.removesuffix(".png"), base64.b64encode(content).decode()) for name, content in kept.items()
+        ],
+        "cell": cell,
+        "left_out": f"Left out to keep the page small, but in the store: {listed(left)}." if left else "",
+    }
