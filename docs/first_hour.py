@@ -32,7 +32,8 @@ from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, quantities
 from actionbench.features.volume import VolumeReader
 from actionbench.models import looking, nn
-from actionbench.reports.figures import accuracy_figure, confusion_figure
+from actionbench.reports.figures import accuracy_figure
+from actionbench.reports.heatmaps import confusion_figure
 from actionbench.reports.results import gather
 from actionbench.reports.statistics import confusion_matrix
 from actionbench.reports.tables import layout
