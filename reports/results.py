@@ -64,6 +64,8 @@ class Result:
         Indices into ``classes``.
     groups : ndarray, shape (n,)
         Group of the clip.
+    clips : DataFrame
+        Name, label and group of each clip of the data set, by position; the same object for all its results.
     base : str
         Name of the attempt when it learns from all groups of a fold.
     n_train_groups : float
@@ -89,6 +91,7 @@ class Result:
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
     groups: NDArray[np.str_]
+    clips: pd.DataFrame
     base: str
     n_train_groups: float = np.nan
     n_expected: int = 0
@@ -211,6 +214,7 @@ def _result(
         truth=labels,
         predicted=predicted,
         groups=clips["group"].to_numpy(dtype=str)[positions],
+        clips=clips,
         base=str(cells["base"].iloc[0]),
         n_train_groups=float(cells["n_train_groups"].max()),
         machines=tuple(machines[int(number)] for number in sorted(_machines_of(cells)) if number in machines),
