@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 import time
@@ -84,6 +85,12 @@ _MIGRATIONS = [
     ALTER TABLE runs ADD COLUMN answer TEXT;
     """,
     "CREATE TABLE audits (key TEXT PRIMARY KEY, cautions TEXT NOT NULL) WITHOUT ROWID",
+    """
+    ALTER TABLE clips ADD COLUMN conditions TEXT NOT NULL DEFAULT '{}';
+    CREATE TABLE strips (
+        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (dataset_id, position));
+    """,
 ]
 
 _CELL_COLUMNS = (
@@ -302,7 +309,11 @@ class Store:
         warnings: list[str],
         table: pd.DataFrame,
     ) -> int:
-        """Record a data set under a split, once per fingerprint but with these warnings, and return its number."""
+        """Record a data set under a split and return its number.
+
+        It is kept once per fingerprint, with the warnings and the conditions of the last time. Conditions are the
+        columns of the table beside clip, label and group, as far as they hold words, finite numbers and truth values.
+        """
         with self._transaction():
             row = self._connection.execute(
                 "SELECT id FROM datasets WHERE (dataset, split, fingerprint) = (?, ?, ?)",
@@ -312,6 +323,7 @@ class Store:
                 self._connection.execute(
                     "UPDATE datasets SET warnings = ? WHERE id = ?", (json.dumps(warnings), row[0])
                 )
+                self._keep_conditions(int(row[0]), table)
                 return int(row[0])
             cursor = self._connection.execute(
                 "INSERT INTO datasets (dataset, split, fingerprint, groups_known, classes, warnings) "
@@ -321,10 +333,24 @@ class Store:
             assert cursor.lastrowid is not None
             clips = table[["clip", "label", "group"]].itertuples(index=False, name=None)
             self._connection.executemany(
-                "INSERT INTO clips VALUES (?, ?, ?, ?, ?)",
+                'INSERT INTO clips (dataset_id, position, clip, label, "group") VALUES (?, ?, ?, ?, ?)',
                 ((cursor.lastrowid, position, *clip) for position, clip in enumerate(clips)),
             )
+            self._keep_conditions(cursor.lastrowid, table)
             return cursor.lastrowid
+
+    def _keep_conditions(self, dataset_id: int, table: pd.DataFrame) -> None:
+        known = self._read("SELECT conditions FROM clips WHERE dataset_id = ? ORDER BY position", dataset_id)
+        rows = table.drop(columns=["clip", "label", "group"]).to_dict("records")
+        now = (json.dumps({str(name): _scalar(row[name]) for name in row}) for row in rows)
+        self._connection.executemany(
+            "UPDATE clips SET conditions = ? WHERE dataset_id = ? AND position = ?",
+            [
+                (text, dataset_id, position)
+                for position, ((before,), text) in enumerate(zip(known, now, strict=True))
+                if text != before
+            ],
+        )
 
     def keep_audit(self, key: str, cautions: list[tuple[str, str]]) -> None:
         """Keep what an audit found, as pairs of code and text."""
@@ -530,14 +556,21 @@ class Store:
             found[tuple(cell[name] for name in ("dataset", "split", "attempt", "seed", "fold"))] = cell
         return list(found.values())
 
-    def clips(self, dataset_id: int) -> pd.DataFrame:
-        """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position."""
+    def clips(self, dataset_id: int, *, conditions: bool = False) -> pd.DataFrame:
+        """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position.
+
+        With ``conditions`` there are further columns: what else its data set knew of each clip, missing where it did
+        not.
+        """
         import pandas as pd
 
         rows = self._read(
-            'SELECT clip, label, "group" FROM clips WHERE dataset_id = ? ORDER BY position', int(dataset_id)
+            'SELECT clip, label, "group", conditions FROM clips WHERE dataset_id = ? ORDER BY position',
+            int(dataset_id),
         )
-        return pd.DataFrame(rows, columns=["clip", "label", "group"])
+        table = pd.DataFrame(rows, columns=["clip", "label", "group", "conditions"])
+        texts = table.pop("conditions")
+        return table.join(pd.DataFrame(_each_once(texts, json.loads))) if conditions else table
 
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status.
@@ -624,6 +657,13 @@ class Store:
         for column in ("matrix", "provenance"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+
+def _scalar(value: object) -> str | float | None:
+    """Return a word, a finite number or a truth value as it is, None for anything else."""
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return None
 
 
 def _each_once(texts: Iterable[str], read: Callable[[str], Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -22,8 +22,8 @@ class Reader(Protocol):
     def datasets(self) -> pd.DataFrame:
         """Return one row per data set and split."""
 
-    def clips(self, dataset_id: int) -> pd.DataFrame:
-        """Return clip, label and group at each position."""
+    def clips(self, dataset_id: int, *, conditions: bool = False) -> pd.DataFrame:
+        """Return clip, label and group at each position, and what else was known of each clip."""
 
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status."""
@@ -64,6 +64,9 @@ class Result:
         Indices into ``classes``.
     groups : ndarray, shape (n,)
         Group of the clip.
+    clips : DataFrame
+        ``clip``, ``label``, ``group`` and conditions of each clip of the data set, by position; one object for all its
+        results.
     base : str
         Name of the attempt when it learns from all groups of a fold.
     n_train_groups : float
@@ -74,6 +77,8 @@ class Result:
         Machines, each with its set-up, that its finished cells ran on.
     silenced : frozenset of str
         Codes of warnings that the matrix of the last run does not want to hear.
+    entry : dict
+        The data set in the matrix of the last run; empty where it is not there, or more than once.
     """
 
     dataset: str
@@ -89,11 +94,13 @@ class Result:
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
     groups: NDArray[np.str_]
+    clips: pd.DataFrame
     base: str
     n_train_groups: float = np.nan
     n_expected: int = 0
     machines: tuple[dict[str, Any], ...] = ()
     silenced: frozenset[str] = frozenset()
+    entry: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -167,10 +174,11 @@ def gather(store: Reader) -> list[Result]:
     # Sorted once for all attempts: a wide table is slow to sort.
     cells, machines, runs = store.cells(), store.machines(), store.runs()
     cells = cells.sort_values(["seed", "fold"], kind="stable")
-    silenced = frozenset(runs["matrix"].iloc[-1].get("silence", []) if len(runs) else [])
+    matrix = runs["matrix"].iloc[-1] if len(runs) else {}
+    silenced = frozenset(matrix.get("silence", []))
     results = []
     for row in store.datasets().sort_values(["dataset", "split"]).to_dict("records"):
-        clips = store.clips(row["id"])
+        clips = store.clips(row["id"], conditions=True)
         dataset = {str(name): value for name, value in row.items()}
         attempts = cells[cells["dataset_id"] == row["id"]].groupby("attempt", sort=True)
         found = [_result(store, dataset, clips, own, machines) for _, own in attempts]
@@ -181,10 +189,22 @@ def gather(store: Reader) -> list[Result]:
             said.append(
                 f"Times come from set-ups that differ and must not be compared: {'; '.join(unlike)}. [{MIXED}]"
             )
+        entry = _entry(matrix, row["dataset"], row["split"])
         results += [
-            replace(result, n_expected=most, dataset_warnings=said, silenced=silenced) for result in found
+            replace(result, n_expected=most, dataset_warnings=said, silenced=silenced, entry=entry)
+            for result in found
         ]
     return results
+
+
+def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
+    """Return the entry of a matrix that a data set under a split is made from, if there is just one."""
+    found = [
+        entry
+        for entry in matrix.get("datasets", [])
+        if (entry["title"] or entry["name"]) == dataset and split.startswith(entry["split"]["name"])
+    ]
+    return found[0] if len(found) == 1 else {}
 
 
 def _result(
@@ -211,6 +231,7 @@ def _result(
         truth=labels,
         predicted=predicted,
         groups=clips["group"].to_numpy(dtype=str)[positions],
+        clips=clips,
         base=str(cells["base"].iloc[0]),
         n_train_groups=float(cells["n_train_groups"].max()),
         machines=tuple(machines[int(number)] for number in sorted(_machines_of(cells)) if number in machines),

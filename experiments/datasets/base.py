@@ -42,7 +42,8 @@ class Dataset(ABC):
         Returns
         -------
         DataFrame
-            Columns ``clip`` (a unique name), ``label``, ``group``, all strings, then any nuisance columns.
+            Columns ``clip`` (a unique name), ``label``, ``group``, all strings, then any nuisance columns: words,
+            numbers or truth values, under each of which a report shows how accurate attempts are.
         """
 
     @abstractmethod

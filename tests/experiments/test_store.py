@@ -19,7 +19,7 @@ TABLE = pd.DataFrame(
 )
 
 
-def add_dataset(store, fingerprint="f", dataset="toy", split="halves", warnings=("careful",)):
+def add_dataset(store, fingerprint="f", dataset="toy", split="halves", warnings=("careful",), table=TABLE):
     return store.add_dataset(
         dataset=dataset,
         split=split,
@@ -27,7 +27,7 @@ def add_dataset(store, fingerprint="f", dataset="toy", split="halves", warnings=
         groups_known=True,
         classes=["x", "y"],
         warnings=list(warnings),
-        table=TABLE,
+        table=table,
     )
 
 
@@ -162,6 +162,7 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         }
         first = [name for name in store_module._CELL_COLUMNS if name in present]
         patch.setattr(store_module, "_CELL_COLUMNS", first)
+        patch.setattr(Store, "_keep_conditions", lambda *_: None)
         with Store.open(path) as old:
             old.add_cell(begin(old), record(add_dataset(old)))
     with Store.open(path) as new:
@@ -175,6 +176,40 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         assert (cells["counts"]["k"], cells["counts"]["k2"]) == ({}, {"rules": 3})
         assert cells["base"]["k"] == cells["attempt"]["k"]
         assert pd.isna(cells["n_train_groups"]["k"])
+        # The conditions of clips come when the data set is recorded again.
+        (number,) = new.datasets()["id"]
+        assert new.clips(number, conditions=True).columns.tolist() == ["clip", "label", "group"]
+        assert add_dataset(new, table=TABLE.assign(speed=[1.0, 2.0, 3.0, 4.0])) == number
+        assert new.clips(number, conditions=True)["speed"].tolist() == [1, 2, 3, 4]
+
+
+def test_conditions_of_clips(store):
+    known = TABLE.assign(
+        speed=[0.5, np.nan, np.inf, np.float32(0.25)],
+        camera=["a", None, "ü", "a"],
+        night=[True, False, pd.NA, True],
+        frames=np.array([1, 2, 3, 4], np.int16),
+        where=[[1], {}, pd.NaT, pd.Timestamp("2026-01-01")],
+    )
+    number = add_dataset(store, table=known)
+    with Store.open(store.path) as again:
+        assert again.clips(number).columns.tolist() == ["clip", "label", "group"]
+        table = again.clips(number, conditions=True)
+        assert table.columns.tolist() == known.columns.tolist()
+        found = table.astype(object).where(table.notna(), None).to_dict("list")
+        assert found["speed"] == [0.5, None, None, 0.25]
+        assert found["camera"] == ["a", None, "ü", "a"]
+        assert found["night"] == [True, False, None, True]
+        assert found["frames"] == [1, 2, 3, 4]
+        assert found["where"] == [None] * 4
+
+
+def test_conditions_are_those_of_the_last_time(store):
+    number = add_dataset(store, table=TABLE.assign(speed=[1.0, 2.0, 3.0, 4.0]))
+    other = add_dataset(store, fingerprint="g")
+    assert add_dataset(store, table=TABLE.assign(camera=list("abab"))) == number
+    assert store.clips(number, conditions=True).columns.tolist() == ["clip", "label", "group", "camera"]
+    assert store.clips(other, conditions=True).columns.tolist() == ["clip", "label", "group"]
 
 
 def test_an_audit_is_kept_by_its_key(store):

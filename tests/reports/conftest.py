@@ -16,10 +16,10 @@ def probabilities(predicted, n_classes):
 class Bench:
     """A real store filled cell by cell."""
 
-    def __init__(self, path, name="run"):
+    def __init__(self, path, name="run", **matrix):
         self.store = Store.open(path)
         self.run = self.store.begin_run(
-            name, {"name": name, "seeds": [0]}, {"python": "3.11", "commit": "abc"}
+            name, {"name": name, "seeds": [0], **matrix}, {"python": "3.11", "commit": "abc"}
         )
         self.count = 0
         self.machine = None
@@ -36,7 +36,9 @@ class Bench:
             groups_known=facts.pop("groups_known", True),
             classes=classes,
             warnings=facts.pop("warnings", []),
-            table=pd.DataFrame({"clip": clips, "label": labels, "group": groups}),
+            table=pd.DataFrame(
+                {"clip": clips, "label": labels, "group": groups, **facts.pop("conditions", {})}
+            ),
         )
         return self
 
