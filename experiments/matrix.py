@@ -211,6 +211,8 @@ class Matrix(_Checked):
     limits: Limits = Limits()
     #: Codes of warnings that tables need not say.
     silence: list[Annotated[str, AfterValidator(_known_code)]] = Field(default_factory=list)
+    #: Whether the store keeps film strips of clips that are hard.
+    strips: StrictBool = True
     datasets: list[DatasetEntry] = Field(min_length=1)
     attempts: list[AttemptEntry] = Field(min_length=1)
 

@@ -359,6 +359,23 @@ class Store:
                 "INSERT OR REPLACE INTO audits VALUES (?, ?)", (key, json.dumps(cautions))
             )
 
+    def add_strips(self, dataset_id: int, strips: Mapping[int, bytes]) -> None:
+        """Keep film strips of clips, as WebP, by the clip's position."""
+        with self._transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO strips VALUES (?, ?, ?)",
+                [(dataset_id, position, content) for position, content in strips.items()],
+            )
+
+    def drop_strips(self, dataset_id: int, positions: Iterable[int]) -> None:
+        """Take film strips of clips away; nothing of them is left in the file once it is closed."""
+        self._connection.execute("PRAGMA secure_delete = ON")
+        with self._transaction():
+            self._connection.executemany(
+                "DELETE FROM strips WHERE dataset_id = ? AND position = ?",
+                [(dataset_id, position) for position in positions],
+            )
+
     def add_cell(self, run_id: int, cell: CellRecord) -> None:
         """Write one cell, whole or not at all; a cell of the same key is replaced."""
         import numpy as np
@@ -571,6 +588,14 @@ class Store:
         table = pd.DataFrame(rows, columns=["clip", "label", "group", "conditions"])
         texts = table.pop("conditions")
         return table.join(pd.DataFrame(_each_once(texts, json.loads))) if conditions else table
+
+    def strips(self, dataset_id: int) -> dict[int, bytes]:
+        """Return the film strips of clips that there are, as WebP, by the clip's position."""
+        return dict(
+            self._read(
+                "SELECT position, content FROM strips WHERE dataset_id = ? ORDER BY position", int(dataset_id)
+            )
+        )
 
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status.

@@ -99,7 +99,7 @@ def _strip(strip: Any, clip: Clip, count: int, head: float, label: str, detail: 
     strip.canvas.draw()
     edge = title.get_window_extent().transformed(strip.transSubfigure.inverted()).x1
     strip.text(edge + 0.01, 1 - 0.32 * head, detail, va="top", size=7.5, color="0.35")
-    shown = _spread(len(clip), count)
+    shown = spread(len(clip), count)
     for axis in axes:
         axis.set_axis_off()
     for axis, frame in zip(axes, shown, strict=False):
@@ -110,7 +110,7 @@ def _strip(strip: Any, clip: Clip, count: int, head: float, label: str, detail: 
         )  # fmt: skip
 
 
-def _spread(length: int, count: int) -> list[int]:
+def spread(length: int, count: int) -> list[int]:
     """Return at most ``count`` different frames, evenly from the first to the last."""
     return sorted({int(place) for place in np.linspace(0, length - 1, count).round()})
 

@@ -17,7 +17,7 @@ from .baselines.registry import attempt_registry, naming
 from .errors import ActionbenchError, MatrixError, ModelError
 from .experiments.bundle import Bundle, write_bundle
 from .experiments.estimate import Estimate
-from .experiments.matrix import read_matrix
+from .experiments.matrix import Matrix, read_matrix
 from .experiments.model import Model, fit_model, load_model, model_matrix
 from .experiments.planning import PlannedCell, make_attempt, plan_cells
 from .experiments.prediction import Windows, predict_video, warm_up
@@ -28,11 +28,18 @@ from .experiments.reproduction import TOLERANCE
 from .experiments.reproduction import reproduce as run_again
 from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
-from .reports.tables import comparison_table, layout
+from .experiments.strips import keep_strips
+from .reports.hard_clips import hard_clips
+from .reports.results import Result, gather
+from .reports.tables import comparison_table, layout, score
 from .skeleton import write_attempt
 
 if TYPE_CHECKING:
     from .experiments.datasets.base import Dataset
+    from .experiments.nursery import Nursery
+
+# Film strips of either kind of hard clips, of each data set under each split.
+_MOST_STRIPS = 30
 
 Source = str | Path | Mapping[str, Any]
 
@@ -103,7 +110,9 @@ def run(
         )
         if summary.stopped:
             raise KeyboardInterrupt
-        return rows_of(comparison_table(opened), _rows_asked(cells))
+        results = gather(opened)
+        _film(opened, checked, cells, results, plugins)
+        return rows_of(score(results), _rows_asked(cells))
 
 
 def _rows_asked(cells: Iterable[PlannedCell]) -> list[list[str]]:
@@ -119,21 +128,49 @@ def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
     return whole[wanted].reset_index(drop=True)
 
 
+def _film(
+    store: Store,
+    matrix: Matrix,
+    cells: Iterable[PlannedCell],
+    results: list[Result],
+    plugins: Iterable[str | Path],
+    nursery: Nursery | None = None,
+) -> None:
+    """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
+    hard = hard_clips(results if matrix.strips else [])
+    first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
+    positions = {name: rows["position"].tolist() for name, rows in first}
+    known = {
+        (*result.name[:2], result.fingerprint): int(result.cells["dataset_id"].iloc[0]) for result in results
+    }
+    wanted = []
+    for data in {id(cell.data): cell.data for cell in cells}.values():
+        name = data.title, data.entry.split.label()
+        if (*name, data.fingerprint) in known:
+            wanted.append((known[(*name, data.fingerprint)], data, positions.get(name, [])))
+    keep_strips(store, wanted, plugins=plugins, nursery=nursery)
+
+
 def answer(
     store: Store,
-    matrix: Source,
+    matrix: Matrix,
     cells: list[PlannedCell],
     summary: RunSummary,
     question: str,
     plugins: Iterable[str | Path],
     begun: int,
+    nursery: Nursery | None = None,
 ) -> dict[str, Any]:
     """Return what is to be said after a run, and keep it in the store for as long as nothing changes.
+
+    A run that came to its end also leaves film strips of the clips that are hard.
 
     Parameters
     ----------
     begun : int
         When planning began, in nanoseconds since the epoch: files that changed later are not vouched for.
+    nursery : Nursery, optional
+        As for `run_cells`.
 
     Returns
     -------
@@ -141,7 +178,10 @@ def answer(
         Values of JSON: ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``rows``,
         ``summary`` (in words), ``failures`` (sentence and trace-back of each) and ``stopped``.
     """
-    whole, rows = comparison_table(store), _rows_asked(cells)
+    results = gather(store)
+    if not summary.stopped:
+        _film(store, matrix, cells, results, plugins, nursery)
+    whole, rows = score(results), _rows_asked(cells)
     said = {
         "run": layout(rows_of(whole, rows)),
         "show": layout(whole),
@@ -150,7 +190,7 @@ def answer(
         "failures": _failures(store.cells(), cells) if summary.n_failed else [],
         "stopped": summary.stopped,
     }
-    files = _files_behind(matrix, cells, plugins)
+    files = _files_behind(cells, plugins)
     if files is not None and not summary.stopped:
         states = witnesses(files)
         if all(state is None or state[2] < begun for state in json.loads(states).values()):
@@ -161,9 +201,7 @@ def answer(
     return said
 
 
-def _files_behind(
-    matrix: Source, cells: Iterable[PlannedCell], plugins: Iterable[str | Path]
-) -> set[Path] | None:
+def _files_behind(cells: Iterable[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
     """Return the files without a change of which a plan stays as it is, None where they are not all known."""
     files = {Path(plugin).absolute() for plugin in plugins}
     for data in {id(cell.data): cell.data for cell in cells}.values():

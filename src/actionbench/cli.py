@@ -205,7 +205,7 @@ def _run(
                     progress=progress,
                     **options,
                 )
-            return api.answer(opened, matrix, cells, summary, asked, plugins, begun)
+            return api.answer(opened, checked, cells, summary, asked, plugins, begun, nursery)
     finally:
         nursery.close()
 

@@ -253,6 +253,13 @@ def test_changes_that_do_not_fit(write, change, says):
         read_matrix(write(GOOD), [change])
 
 
+def test_strips_are_wanted_or_not(write):
+    assert read_matrix(write(GOOD)).strips
+    assert not read_matrix(write(GOOD), ["strips=false"]).strips
+    with pytest.raises(MatrixError, match="strips: input should be a valid boolean, got 'no'"):
+        read_matrix(write(GOOD), ["strips=no"])
+
+
 def test_codes_of_warnings_may_be_silenced(write):
     assert read_matrix(write(GOOD)).silence == []
     assert read_matrix(write(GOOD), ['silence=["metadata-tells"]']).silence == ["metadata-tells"]

@@ -181,6 +181,8 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         assert new.clips(number, conditions=True).columns.tolist() == ["clip", "label", "group"]
         assert add_dataset(new, table=TABLE.assign(speed=[1.0, 2.0, 3.0, 4.0])) == number
         assert new.clips(number, conditions=True)["speed"].tolist() == [1, 2, 3, 4]
+        new.add_strips(number, {0: b"strip"})
+        assert new.strips(number) == {0: b"strip"}
 
 
 def test_conditions_of_clips(store):
@@ -355,3 +357,29 @@ def test_the_cells_of_each_run_and_their_data(store):
 
 def test_the_version_of_the_tables_is_that_of_the_newest(store):
     assert store.schema == len(store_module._MIGRATIONS)
+
+
+def test_strips_are_kept_by_position(store):
+    first, second = add_dataset(store), add_dataset(store, fingerprint="g")
+    store.add_strips(first, {3: b"three", 0: b"nought"})
+    store.add_strips(second, {3: b"another"})
+    store.add_strips(first, {0: b"zero"})
+    with Store.open(store.path) as again:
+        assert again.strips(first) == {0: b"zero", 3: b"three"}
+        assert again.strips(second) == {3: b"another"}
+        again.drop_strips(first, [3, 4])
+        assert again.strips(first) == {0: b"zero"}
+        assert again.strips(second) == {3: b"another"}
+
+
+def test_nothing_of_a_dropped_strip_is_left(store):
+    number = add_dataset(store)
+    private = bytes(range(256)) * 30
+    store.add_strips(number, {0: private, 1: b"public"})
+    store.close()
+    assert private[:1000] in store.path.read_bytes()
+    with Store.open(store.path) as again:
+        again.drop_strips(number, [0])
+    left = b"".join(path.read_bytes() for path in store.path.parent.glob("s.sqlite*"))
+    assert private[:256] not in left
+    assert b"public" in left

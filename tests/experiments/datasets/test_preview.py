@@ -93,7 +93,7 @@ def test_the_sheet_shows_the_frames(tmp_path):
     ("length", "count", "shown"), [(10, 4, [0, 3, 6, 9]), (3, 8, [0, 1, 2]), (1, 2, [0]), (9, 1, [0])]
 )
 def test_frames_are_spread_from_first_to_last(length, count, shown):
-    assert preview._spread(length, count) == shown
+    assert preview.spread(length, count) == shown
 
 
 def test_the_same_sheet_twice_is_the_same_file(tmp_path):
