@@ -605,31 +605,32 @@ class Store:
         Returns
         -------
         DataFrame
-            The columns of `CellRecord` but the arrays and artifacts, and ``dataset``, ``split``, ``run_id``.
-            What is not known is missing (None or NaN); ``latencies`` are arrays.
+            The columns of `CellRecord` but the arrays and artifacts, and ``dataset``, ``split``, ``run_id``; by data
+            set, split, attempt, seed and fold. What is not known is missing (None or NaN); ``latencies`` are arrays.
         """
         import numpy as np
         import pandas as pd
 
         current = ", ".join(str(number) for number in self.datasets()["id"])
         columns = ["dataset", "split", *_CELL_COLUMNS]
+        # In a query with max, SQLite takes the other columns from the row that has the largest value.
         rows = self._read(
-            f"SELECT {', '.join(columns)} FROM (SELECT *, first_value(code) OVER "
-            "(PARTITION BY dataset_id, attempt ORDER BY last_run_id DESC, finished DESC) AS newest FROM cells "
-            f" WHERE dataset_id IN ({current})) c JOIN datasets d ON d.id = c.dataset_id WHERE c.code = c.newest "
-            "ORDER BY dataset, split, attempt, seed, fold"
+            "WITH newest AS (SELECT dataset_id, attempt, code, max(printf('%020d', last_run_id) || finished) "
+            f" FROM cells WHERE dataset_id IN ({current}) GROUP BY dataset_id, attempt) "
+            f"SELECT {', '.join(columns)} FROM newest JOIN cells USING (dataset_id, attempt, code) "
+            "JOIN datasets ON datasets.id = dataset_id ORDER BY dataset, split, attempt, seed, fold"
         )
-        table = pd.DataFrame(rows, columns=columns)
-        for column in ("params", "counts", "cautions"):
-            table[column] = _each_once(table[column], json.loads)
+        texts = zip(*rows, strict=True) if rows else ((),) * len(columns)
+        found: dict[str, Any] = dict(zip(columns, texts, strict=True))
+        for column in ("params", "counts", "cautions", "tuning"):
+            found[column] = _each_once(found[column], json.loads)
         # Once for all readers: what is not known becomes NaN.
-        table = table.astype(dict.fromkeys(_NUMBERS, float))
-        table["tuning"] = [None if text is None else json.loads(text) for text in table["tuning"]]
-        latencies = [np.frombuffer(content or b"", "<f4") for content in table["latencies"]]
-        table["latencies"] = pd.Series(latencies, dtype=object)
+        found |= {column: np.array(found[column], float) for column in _NUMBERS}
+        latencies = [np.frombuffer(content or b"", "<f4") for content in found["latencies"]]
+        found["latencies"] = pd.Series(latencies, dtype=object)
         for column in ("kind", "error", "message", "traceback", "log"):
-            table[column] = table[column].astype(object).where(table[column].notna(), None)
-        return table
+            found[column] = pd.Series(found[column], dtype=object)
+        return pd.DataFrame(found)
 
     def predictions(self, key: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return what a finished cell predicted.
@@ -650,9 +651,17 @@ class Store:
         return positions, np.frombuffer(rows[0][1], "<f8").reshape(len(positions), -1)
 
     def predictions_of(
-        self, dataset_id: int, attempt: str
-    ) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
-        """Return `predictions` of all finished cells of an attempt on a data set, by key."""
+        self, dataset_id: int, attempt: str, keys: Iterable[str]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
+        """Return what finished cells of an attempt on a data set predicted, one after the other.
+
+        Returns
+        -------
+        counts : ndarray of int, shape (n_cells,)
+            How many predictions each cell has.
+        positions, probabilities
+            As of `predictions`, of all cells together.
+        """
         import numpy as np
 
         rows = self._read(
@@ -661,11 +670,11 @@ class Store:
             int(dataset_id),
             attempt,
         )
-        found = {}
-        for key, where, content in rows:
-            positions = np.frombuffer(where, "<i4")
-            found[key] = positions, np.frombuffer(content, "<f8").reshape(len(positions), -1)
-        return found
+        known = {key: contents for key, *contents in rows}
+        places, contents = zip(*(known[key] for key in keys), strict=True)
+        positions = np.frombuffer(b"".join(places), "<i4")
+        probabilities = np.frombuffer(b"".join(contents), "<f8").reshape(len(positions), -1)
+        return np.array(list(map(len, places))) // positions.itemsize, positions, probabilities
 
     def artifacts(self, key: str) -> dict[str, bytes]:
         """Return what a cell left behind, by name: ``explain.txt`` in UTF-8, pictures as ``NAME.png``."""
@@ -691,12 +700,10 @@ def _scalar(value: object) -> str | float | None:
     return None
 
 
-def _each_once(texts: Iterable[str], read: Callable[[str], Any]) -> list[Any]:
-    """Read texts, most of which are the same, each once."""
-    known: dict[str, Any] = {}
-    for text in texts:
-        if text not in known:
-            known[text] = read(text)
+def _each_once(texts: Iterable[str | None], read: Callable[[str], Any]) -> list[Any]:
+    """Read texts, most of which are the same, each once; None stays."""
+    known: dict[str | None, Any] = {None: None}
+    known.update((text, read(text)) for text in set(texts) if text is not None)
     return [known[text] for text in texts]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,15 +30,15 @@ class Reader(Protocol):
         """Return the film strips of clips that there are, as WebP, by position."""
 
     def cells(self) -> pd.DataFrame:
-        """Return one row per cell, of any status."""
+        """Return one row per cell, of any status, by data set, split, attempt, seed and fold."""
 
     def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
         """Return positions and class probabilities of a finished cell."""
 
     def predictions_of(
-        self, dataset_id: int, attempt: str
-    ) -> dict[str, tuple[NDArray[np.int32], NDArray[np.float64]]]:
-        """Return predictions of all finished cells of an attempt on a data set, by key."""
+        self, dataset_id: int, attempt: str, keys: Iterable[str]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
+        """Return counts, positions and class probabilities of finished cells of an attempt, one after the other."""
 
     def machines(self) -> dict[int, dict[str, Any]]:
         """Return machines with their set-ups, by number."""
@@ -59,6 +60,8 @@ class Result:
     ----------
     cells : DataFrame
         Its cells, of any status.
+    columns : dict of ndarray
+        The columns of the same, which cost less to look at.
     positions : ndarray of int, shape (n,)
         Position of the clip in the data set.
     seeds : ndarray of int, shape (n,)
@@ -92,13 +95,14 @@ class Result:
     classes: list[str]
     dataset_warnings: list[str]
     cells: pd.DataFrame
+    columns: dict[str, NDArray[Any]]
     positions: NDArray[np.intp]
     seeds: NDArray[np.intp]
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
     groups: NDArray[np.str_]
-    clips: pd.DataFrame
     base: str
+    clips: pd.DataFrame = field(default_factory=pd.DataFrame)
     n_train_groups: float = np.nan
     n_expected: int = 0
     machines: tuple[dict[str, Any], ...] = ()
@@ -118,8 +122,7 @@ class Result:
     @cached_property
     def weights(self) -> NDArray[np.float64]:
         """One over the number of predictions of the same clip, shape (n,): each clip counts once."""
-        _, inverse, counts = np.unique(self.positions, return_inverse=True, return_counts=True)
-        return 1.0 / counts[inverse]
+        return 1.0 / np.bincount(self.positions)[self.positions]
 
     @cached_property
     def complete(self) -> bool:
@@ -129,28 +132,30 @@ class Result:
     @cached_property
     def n_clips(self) -> int:
         """Number of clips predicted."""
-        return len(np.unique(self.positions))
+        return int(np.count_nonzero(np.bincount(self.positions)))
 
     @cached_property
     def done(self) -> pd.DataFrame:
         """The cells that finished."""
-        return self._with("done")
+        return self.cells[self._is("done")]
 
     @cached_property
     def failed(self) -> pd.DataFrame:
         """The cells that failed."""
-        return self._with("failed")
+        return self.cells[self._is("failed")]
 
     @cached_property
     def skipped(self) -> pd.DataFrame:
         """The cells that were skipped for a reason of the attempt's own."""
-        return self._with("skipped")
+        return self.cells[self._is("skipped")]
 
-    def _with(self, status: str) -> pd.DataFrame:
-        # Most often all, which needs no copy of a wide table.
-        if self.count(status) == len(self.cells):
-            return self.cells
-        return self.cells[(self.cells["status"] == status).to_numpy()]
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column of the cells that finished."""
+        own = self.columns[name]
+        return own if self.count("done") == len(self.cells) else own[self._is("done")]
+
+    def _is(self, status: str) -> NDArray[np.bool_]:
+        return np.asarray(self.columns["status"] == status)
 
     def count(self, status: str) -> int:
         """Return the number of cells of a status."""
@@ -158,7 +163,7 @@ class Result:
 
     @cached_property
     def _counts(self) -> Counter[str]:
-        return Counter(self.cells["status"])
+        return Counter(self.columns["status"].tolist())
 
 
 def gather(store: Reader) -> list[Result]:
@@ -174,17 +179,28 @@ def gather(store: Reader) -> list[Result]:
     list of Result
         One for each data set, split and attempt that has cells, in this order.
     """
-    # Sorted once for all attempts: a wide table is slow to sort.
-    cells, machines, runs = store.cells(), store.machines(), store.runs()
-    cells = cells.sort_values(["seed", "fold"], kind="stable")
+    table, machines, runs = store.cells(), store.machines(), store.runs()
+    columns = {str(name): column.to_numpy() for name, column in table.items()}
     matrix = runs["matrix"].iloc[-1] if len(runs) else {}
     silenced = frozenset(matrix.get("silence", []))
     results = []
     for row in store.datasets().sort_values(["dataset", "split"]).to_dict("records"):
         clips = store.clips(row["id"], conditions=True)
         dataset = {str(name): value for name, value in row.items()}
-        attempts = cells[cells["dataset_id"] == row["id"]].groupby("attempt", sort=True)
-        found = [_result(store, dataset, clips, own, machines) for _, own in attempts]
+        truth = pd.Index(dataset["classes"]).get_indexer(clips["label"].to_list())
+        groups = clips["group"].to_numpy(dtype=str)
+        found = [
+            _result(
+                store,
+                dataset,
+                truth,
+                groups,
+                table.iloc[rows],
+                {name: column[rows] for name, column in columns.items()},
+                machines,
+            )
+            for rows in _attempts(columns, row["id"])
+        ]
         most = max((result.n_clips for result in found), default=0)
         said = list(dataset["warnings"])
         unlike = differences(facts for result in found for facts in result.machines)
@@ -194,7 +210,9 @@ def gather(store: Reader) -> list[Result]:
             )
         entry = _entry(matrix, row["dataset"], row["split"])
         results += [
-            replace(result, n_expected=most, dataset_warnings=said, silenced=silenced, entry=entry)
+            replace(
+                result, clips=clips, n_expected=most, dataset_warnings=said, silenced=silenced, entry=entry
+            )
             for result in found
         ]
     return results
@@ -210,39 +228,50 @@ def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
     return found[0] if len(found) == 1 else {}
 
 
+def _attempts(columns: dict[str, NDArray[Any]], dataset_id: int) -> Iterator[slice]:
+    """Yield where the cells of each attempt on a data set are."""
+    own = np.flatnonzero(columns["dataset_id"] == dataset_id)
+    names = columns["attempt"][own]
+    bounds = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(own)]
+    for start, stop in pairwise(bounds):
+        yield slice(int(own[start]), int(own[stop - 1]) + 1)
+
+
 def _result(
     store: Reader,
     dataset: dict[str, Any],
-    clips: pd.DataFrame,
+    truth: NDArray[np.intp],
+    groups: NDArray[np.str_],
     cells: pd.DataFrame,
+    columns: dict[str, NDArray[Any]],
     machines: dict[int, dict[str, Any]],
 ) -> Result:
-    cells = cells.reset_index(drop=True)
-    positions, seeds, predicted = _predictions(store, dataset["id"], cells)
-    labels = pd.Index(dataset["classes"]).get_indexer(clips["label"].iloc[positions].to_list())
+    attempt, done = str(columns["attempt"][0]), columns["status"] == "done"
+    positions, seeds, predicted = _predictions(
+        store, dataset["id"], attempt, columns["key"][done], columns["seed"][done]
+    )
+    used = columns["machine_id"][done]
     return Result(
         dataset=dataset["dataset"],
         split=dataset["split"],
-        attempt=str(cells["attempt"].iloc[0]),
-        family=str(cells["family"].iloc[0]),
+        attempt=attempt,
+        family=str(columns["family"][0]),
         fingerprint=dataset["fingerprint"],
         classes=list(dataset["classes"]),
         dataset_warnings=list(dataset["warnings"]),
-        cells=cells,
+        cells=cells.reset_index(drop=True),
+        columns=columns,
         positions=positions,
         seeds=seeds,
-        truth=labels,
+        truth=truth[positions],
         predicted=predicted,
-        groups=clips["group"].to_numpy(dtype=str)[positions],
-        clips=clips,
-        base=str(cells["base"].iloc[0]),
-        n_train_groups=float(cells["n_train_groups"].max()),
-        machines=tuple(machines[int(number)] for number in sorted(_machines_of(cells)) if number in machines),
+        groups=groups[positions],
+        base=str(columns["base"][0]),
+        n_train_groups=float(pd.Series(columns["n_train_groups"]).max()),
+        machines=tuple(
+            machines[int(number)] for number in np.unique(used[~np.isnan(used)]) if int(number) in machines
+        ),
     )
-
-
-def _machines_of(cells: pd.DataFrame) -> set[float]:
-    return set(cells["machine_id"][(cells["status"] == "done").to_numpy()].dropna())
 
 
 def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
@@ -254,14 +283,11 @@ def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _predictions(
-    store: Reader, dataset_id: int, cells: pd.DataFrame
+    store: Reader, dataset_id: int, attempt: str, keys: NDArray[Any], seeds: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    done = cells[cells["status"] == "done"]
-    if done.empty:
+    """Return position, seed and class of each prediction of the cells that finished."""
+    if not len(keys):
         empty = np.empty(0, np.intp)
         return empty, empty, empty
-    known = store.predictions_of(dataset_id, str(done["attempt"].iloc[0]))
-    positions, probabilities = zip(*(known[key] for key in done["key"]), strict=True)
-    seeds = np.repeat(done["seed"].to_numpy(dtype=np.intp), list(map(len, positions)))
-    predicted = np.argmax(np.concatenate(probabilities), axis=1)
-    return np.concatenate(positions).astype(np.intp), seeds, predicted
+    counts, positions, probabilities = store.predictions_of(dataset_id, attempt, keys)
+    return positions.astype(np.intp), np.repeat(seeds, counts), np.argmax(probabilities, axis=1)

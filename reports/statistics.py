@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from ..errors import ActionbenchError
 
@@ -60,13 +63,16 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike, seeds: ArrayLike | None = N
     truth, predicted = np.asarray(truth, np.intp), np.asarray(predicted, np.intp)
     if not len(truth):
         return float("nan")
-    seeds = np.zeros(len(truth), int) if seeds is None else np.asarray(seeds)
     n_classes = int(max(truth.max(), predicted.max())) + 1
-    scores = []
-    for seed in np.unique(seeds):
-        counts = confusion_matrix(truth[seeds == seed], predicted[seeds == seed], n_classes)
-        total = counts.sum(axis=0) + counts.sum(axis=1)
-        scores.append(np.mean(2 * np.diag(counts)[total > 0] / total[total > 0]))
+    names, seed = np.unique(np.zeros(len(truth)) if seeds is None else seeds, return_inverse=True)
+
+    def count(classes: NDArray[np.intp], seed: NDArray[np.intp] = seed) -> NDArray[np.intp]:
+        counts = np.bincount(seed * n_classes + classes, minlength=len(names) * n_classes)
+        return counts.reshape(-1, n_classes)
+
+    right = truth == predicted
+    hits, total = count(truth[right], seed[right]), count(truth) + count(predicted)
+    scores = [np.mean(2 * own[among > 0] / among[among > 0]) for own, among in zip(hits, total, strict=True)]
     return float(np.mean(scores))
 
 
@@ -84,7 +90,7 @@ def wilson_interval(hits: float, total: float, level: float = 0.95) -> tuple[flo
     -----
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
-    z = stats.norm.ppf((1 + level) / 2)
+    z = special.ndtri((1 + level) / 2)
     share = hits / total
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
@@ -220,17 +226,27 @@ def ratio_interval(
         return None
     # Groups with the same sums are the same to the draw: thousands of single clips become two kinds.
     kinds, counts = np.unique(np.stack([numerators, denominators], axis=1), axis=0, return_counts=True)
-    rng = np.random.default_rng(random_state)
-    ratios = []
-    for size in _chunks(n_resamples, len(kinds)):
-        drawn = rng.multinomial(n_groups, counts / n_groups, size=size)
-        ratios.append(drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]))
-    drawn_ratios = np.concatenate(ratios)
-    wide = stats.t.ppf((1 - level) / 2, n_groups - 1) * np.sqrt(n_groups / (n_groups - 1))
+    draw = _kept_draws if n_resamples * len(kinds) <= _CHUNK else _draws
+    tables = draw(tuple(counts.tolist()), n_resamples, random_state)
+    drawn_ratios = np.concatenate([drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]) for drawn in tables])
+    wide = special.stdtrit(n_groups - 1, (1 - level) / 2) * np.sqrt(n_groups / (n_groups - 1))
     points = np.array([wide, -wide])
     corrected = _corrected(points, drawn_ratios, kinds, counts)
-    low, high = np.quantile(drawn_ratios, stats.norm.cdf(points if corrected is None else corrected))
+    low, high = np.quantile(drawn_ratios, special.ndtr(points if corrected is None else corrected))
     return float(low), float(high)
+
+
+def _draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> Iterator[Floats]:
+    """Yield tables of how often each kind of group is drawn, one draw in a row."""
+    n_groups, rng = sum(counts), np.random.default_rng(random_state)
+    for size in _chunks(n_resamples, len(counts)):
+        yield rng.multinomial(n_groups, np.array(counts) / n_groups, size=size).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> list[Floats]:
+    """Keep draws, which are the same for all attempts with as many groups of each kind."""
+    return list(_draws(counts, n_resamples, random_state))
 
 
 def _corrected(points: Floats, drawn: Floats, kinds: Floats, counts: NDArray[np.intp]) -> Floats | None:
@@ -246,10 +262,10 @@ def _corrected(points: Floats, drawn: Floats, kinds: Floats, counts: NDArray[np.
     change = counts @ left_out / counts.sum() - left_out
     squares = counts @ change**2
     skew = counts @ change**3 / (6 * squares**1.5) if squares > 1e-24 else 0.0
-    shifted = stats.norm.ppf(below) + points
+    shifted = special.ndtri(below) + points
     if (1 - skew * shifted <= 0).any():
         return None
-    return np.asarray(stats.norm.ppf(below) + shifted / (1 - skew * shifted))
+    return np.asarray(special.ndtri(below) + shifted / (1 - skew * shifted))
 
 
 def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_state: int = 0) -> float:

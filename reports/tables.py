@@ -94,7 +94,6 @@ def score(results: list[Result]) -> pd.DataFrame:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    done = result.done
     low, high = bootstrap_interval(result.correct, result.groups, result.weights)
     return {
         "dataset": result.dataset,
@@ -107,42 +106,43 @@ def _row(result: Result) -> dict[str, Any]:
         "macro_f1": macro_f1(result.truth, result.predicted, result.seeds),
         "n_clips": result.n_clips,
         "n_groups": len(set(result.groups.tolist())),
-        "n_folds": done["fold"].nunique(),
+        "n_folds": _n_folds(result),
         "n_cells": len(result.cells),
         "n_failed": result.count("failed"),
-        "fit_seconds": _mean(_charged(done, "fit")),
-        "predict_ms_per_clip": _per_clip(done, _charged(done, "predict")),
-        "peak_memory_mib": _most(done["peak_memory_bytes"]) / 2**20,
-        "n_parameters": _median(done["n_parameters"]),
+        "fit_seconds": _mean(_charged(result, "fit")),
+        "predict_ms_per_clip": _per_clip(result, _charged(result, "predict")),
+        "peak_memory_mib": _most(result.column("peak_memory_bytes")) / 2**20,
+        "n_parameters": _median(result.column("n_parameters")),
         "n_skipped": result.count("skipped"),
-        "operations": _median(done["operations"]),
-        "fit_paid_seconds": _mean(done["fit_seconds"]),
-        "predict_paid_ms_per_clip": _per_clip(done, done["predict_seconds"].to_numpy()),
+        "operations": _median(result.column("operations")),
+        "fit_paid_seconds": _mean(result.column("fit_seconds")),
+        "predict_paid_ms_per_clip": _per_clip(result, result.column("predict_seconds")),
         **{
-            f"n_{what}": _median_count(done, what) for what in ("rules", "conditions", "quantities", "epochs")
+            f"n_{what}": _median_count(result, what)
+            for what in ("rules", "conditions", "quantities", "epochs")
         },
-        **_costs(done),
+        **_costs(result),
         "warnings": " ".join(warnings_of(result)),
     }
 
 
-def _costs(done: pd.DataFrame) -> dict[str, float]:
-    together = _per_clip(done, _charged(done, "predict"))
+def _costs(result: Result) -> dict[str, float]:
+    together = _per_clip(result, _charged(result, "predict"))
     # Nobody can say 99 % of what where there is nothing.
-    clips = [alone for alone in done["latencies"] if len(alone)]
+    clips = [alone for alone in result.column("latencies") if len(alone)]
     p50, p95, p99 = np.percentile(np.concatenate(clips), [50, 95, 99]) if clips else [np.nan] * 3
-    spent = [tuning or {} for tuning in done["tuning"]]
+    spent = [tuning or {} for tuning in result.column("tuning")]
     return {
-        "fit_cpu_seconds": _mean(done["fit_cpu_seconds"]),
-        "predict_cpu_ms_per_clip": _per_clip(done, done["predict_cpu_seconds"].to_numpy()),
-        "warm_up_seconds": _mean(done["warm_up_seconds"]),
+        "fit_cpu_seconds": _mean(result.column("fit_cpu_seconds")),
+        "predict_cpu_ms_per_clip": _per_clip(result, result.column("predict_cpu_seconds")),
+        "warm_up_seconds": _mean(result.column("warm_up_seconds")),
         "latency_p50_ms": float(p50),
         "latency_p95_ms": float(p95),
         "latency_p99_ms": float(p99),
         "clips_per_second": 1000 / together if together > 0 else float("nan"),
-        "size_mib": _mean(done["size_bytes"]) / 2**20,
-        "fit_joules": _mean(done["fit_joules"]),
-        "predict_joules_per_clip": _per_clip(done, done["predict_joules"].to_numpy()) / 1000,
+        "size_mib": _mean(result.column("size_bytes")) / 2**20,
+        "fit_joules": _mean(result.column("fit_joules")),
+        "predict_joules_per_clip": _per_clip(result, result.column("predict_joules")) / 1000,
         "n_trials": _mean([len(found["trials"]) for found in spent if found]),
         "tune_seconds": _mean([found["seconds"] for found in spent if found]),
     }
@@ -168,19 +168,24 @@ def _known(values: ArrayLike) -> NDArray[np.float64]:
     return array[~np.isnan(array)]
 
 
-def _median_count(done: pd.DataFrame, what: str) -> float:
-    return _median([counts[what] for counts in done["counts"] if what in counts])
+def _median_count(result: Result, what: str) -> float:
+    return _median([counts[what] for counts in result.column("counts") if what in counts])
 
 
-def _charged(done: pd.DataFrame, part: str) -> NDArray[np.float64]:
+def _charged(result: Result, part: str) -> NDArray[np.float64]:
     """Return the seconds of each cell, had it computed all features itself."""
-    return done[f"{part}_seconds"].to_numpy() + np.nan_to_num(done[f"{part}_saved_seconds"].to_numpy())
+    saved: NDArray[np.float64] = np.nan_to_num(result.column(f"{part}_saved_seconds"))
+    return saved + result.column(f"{part}_seconds")
 
 
-def _per_clip(done: pd.DataFrame, seconds: NDArray[np.float64]) -> float:
+def _per_clip(result: Result, seconds: NDArray[np.float64]) -> float:
     known = ~np.isnan(seconds)
-    clips = done["n_test"].to_numpy()[known].sum()
+    clips = result.column("n_test")[known].sum()
     return 1000 * float(seconds[known].sum()) / clips if clips else float("nan")
+
+
+def _n_folds(result: Result) -> int:
+    return len(set(result.column("fold").tolist()))
 
 
 def warnings_of(result: Result) -> list[str]:
@@ -194,7 +199,7 @@ def warnings_of(result: Result) -> list[str]:
         found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
-    said = {code: text for cautions in result.done["cautions"] for code, text in cautions.items()}
+    said = {code: text for cautions in result.column("cautions") for code, text in cautions.items()}
     found += [f"{text} [{code}]" for code, text in sorted(said.items()) if code not in result.silenced]
     return found
 
@@ -212,7 +217,7 @@ def _why(cells: pd.DataFrame) -> str:
 
 
 def _rest(result: Result) -> str:
-    folds = result.done["fold"].nunique()
+    folds = _n_folds(result)
     return (
         f": the scores cover the {folds} fold{'s' * (folds != 1)} that finished." if folds else ": no score."
     )

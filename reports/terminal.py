@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
+_GAP = "   "
+
 
 class Tables:
     """What `tables.layout` returns, for ``rich.console.Console.print``.
@@ -29,30 +31,58 @@ class Tables:
             if number:
                 yield Text()
             yield Text.assemble((part["dataset"], "bold"), f", {part['split']}: {part['extent']}")
-            yield self._fitting(part, console, options)
+            yield from self._grid(part, options)
             yield from (Text(size, style="dim") for size in part["sizes"])
             yield from (Text(f"! {note}", style="yellow") for note in part["notes"])
 
-    def _fitting(self, part: Mapping[str, Any], console: Console, options: ConsoleOptions) -> Table:
-        from rich.measure import Measurement
+    def _grid(self, part: Mapping[str, Any], options: ConsoleOptions) -> RenderResult:
+        from rich.cells import cell_len
 
+        heads, rows = part["heads"], part["rows"]
+        widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
         # The line above the table says these of all rows at once.
-        left_out = {"clips", "groups", "folds"}
+        shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
         for head in self.EXPENDABLE:
-            grid = _grid(part, left_out)
-            if Measurement.get(console, options.update(max_width=500), grid).maximum <= options.max_width:
-                return grid
-            left_out.add(head)
-        return _grid(part, left_out)
+            if _width(widths, shown) <= options.max_width:
+                break
+            shown = [column for column in shown if heads[column] != head]
+        fits = _width(widths, shown) <= options.max_width
+        plain = all(row[column].isprintable() for row in rows for column in shown)
+        if fits and plain and not options.ascii_only:
+            yield from _lines(part, shown, widths)
+        else:
+            yield _folding(part, shown)
 
 
-def _grid(part: Mapping[str, Any], left_out: set[str]) -> Table:
+def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[column] for column in shown) + len(_GAP) * (len(shown) - 1)
+
+
+def _lines(part: Mapping[str, Any], shown: Sequence[int], widths: Sequence[int]) -> RenderResult:
+    """Yield what `_folding` would be drawn as, many times as fast."""
+    from rich.cells import cell_len
+    from rich.segment import Segment
+    from rich.style import Style
+
+    for number, row in enumerate([part["heads"], *part["rows"]]):
+        cells = []
+        for column in shown:
+            room = " " * (widths[column] - cell_len(row[column]))
+            cells.append(room + row[column] if part["numbers"][column] else row[column] + room)
+        yield Segment(_GAP.join(cells), None if number else Style(bold=True))
+        yield Segment.line()
+        if not number:
+            yield Segment("─" * _width(widths, shown))
+            yield Segment.line()
+
+
+def _folding(part: Mapping[str, Any], shown: Sequence[int]) -> Table:
+    """Return a table that can be narrower than its cells."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    shown = [number for number, head in enumerate(part["heads"]) if head not in left_out]
     for column in shown:
         number = part["numbers"][column]
         grid.add_column(

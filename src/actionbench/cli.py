@@ -299,9 +299,10 @@ def show(path: str | None, store: str, form: str) -> None:
             _print_layout(json.loads(answer)["show"])
             return
 
-    from . import api
+    from .reports.tables import comparison_table
 
-    table = api.table(path or store)
+    with Store.open(path or store, must_exist=True) as opened:
+        table = comparison_table(opened)
     _print_table(table, form)
     if table.empty:
         say("the store has no results yet; `actionbench run` makes some")

@@ -31,6 +31,7 @@ def result(attempt, truth, predicted, **facts):
         "classes": CLASSES,
         "dataset_warnings": [],
         "cells": pd.DataFrame({"status": ["done"]}),
+        "columns": {"status": np.array(["done"])},
         "positions": order,
         "seeds": seeds,
         "truth": np.asarray(truth)[order],

@@ -175,6 +175,16 @@ def test_the_same_seed_gives_the_same_interval_in_any_order():
     assert bootstrap_interval(correct, groups) != bootstrap_interval(correct, groups, random_state=1)
 
 
+def test_an_interval_is_the_same_whatever_was_asked_before(monkeypatch):
+    rng = np.random.default_rng(0)
+    asked = [(rng.random(60) < 0.7, rng.integers(n_groups, size=60)) for n_groups in (2, 3, 5, 8, 13, 21)]
+    found = [bootstrap_interval(*one) for one in asked]
+    assert [bootstrap_interval(*one) for one in reversed(asked)] == found[::-1]
+    # Draws that are too many to be kept.
+    monkeypatch.setattr(statistics, "_CHUNK", 1000)
+    assert [bootstrap_interval(*one) for one in asked] == found
+
+
 def test_many_single_clips_need_little_memory(monkeypatch):
     correct = np.random.default_rng(0).random(20_000) < 0.9
     found = bootstrap_interval(correct, np.arange(20_000))

@@ -8,7 +8,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from sklearn.metrics import f1_score
 
 from actionbench.errors import ActionbenchError
@@ -228,6 +231,29 @@ def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
     lines = [line for line in text.splitlines() if line.startswith("hog-svm")]
     assert len(lines) == 1
     assert " [" in lines[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_fits_is_laid_out_as_rich_does(seed):
+    rng = np.random.default_rng(seed)
+    heads = [head for head, _, _ in tables.SHOWN]
+    words = ["a", "hog-svm", "動き", "émotion", "[bold]", "12.3 [4.5, 67.8]", "–", "a b"]
+    rows = [[str(rng.choice(words)) for _ in heads] for _ in range(4)]
+    part = {"heads": heads, "numbers": [number for _, number, _ in tables.SHOWN], "rows": rows}
+    part |= {"dataset": "toy", "split": "s", "extent": "4 clips", "sizes": [], "notes": []}
+    console = Console(width=200, file=io.StringIO(), force_terminal=False)
+    console.print(Tables([part]))
+    _, *found = console.file.getvalue().splitlines()
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
+    for column in shown:
+        grid.add_column(heads[column], justify="right" if part["numbers"][column] else "left")
+    for row in rows:
+        grid.add_row(*(Text(row[column]) for column in shown))
+    console = Console(width=200, file=io.StringIO(), force_terminal=False)
+    console.print(grid)
+    assert found == console.file.getvalue().splitlines()
 
 
 def test_an_unfinished_attempt_says_so(bench):
