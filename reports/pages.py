@@ -19,10 +19,12 @@ from . import tables
 from .breakdown import CONFUSION_COLUMNS, by_class, by_group, confusions, long_form
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure
+from .hard_clips import hard_clips
 from .heatmaps import confusion_figures, heat_figure
 from .learning import crossings, learning_curves
+from .nuisance import nuisance_table
 from .results import Reader, Result, gather
-from .sections import Allowance, Part, section
+from .sections import Allowance, Part, conditions, section
 from .statistics import confusion_matrix
 from .verdict import verdict
 
@@ -68,10 +70,12 @@ def write_report(store: Reader, folder: str | Path) -> list[Path]:
     with _writing(folder):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     table = tables.score(results)
-    parts = parts_of(results, table)
-    files: dict[str, str | bytes] = {"index.html": page(store, parts)}
+    nuisances = nuisance_table(results)
+    parts = parts_of(results, table, nuisances)
+    files: dict[str, str | bytes] = {"index.html": page(store, parts, nuisances)}
     files |= {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
     files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(parts) if len(rows)}
+    files |= {"conditions.csv": _csv(nuisances)} if len(nuisances) else {}
     for name, drawing in _named(parts):
         files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
     with _writing(folder):
@@ -92,7 +96,7 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n")
 
 
-def parts_of(results: list[Result], table: pd.DataFrame) -> list[Part]:
+def parts_of(results: list[Result], table: pd.DataFrame, nuisances: pd.DataFrame) -> list[Part]:
     """Return the results on each data set under each split, with the pictures of them that the page shows.
 
     Parameters
@@ -101,12 +105,15 @@ def parts_of(results: list[Result], table: pd.DataFrame) -> list[Part]:
         From `results.gather`.
     table : DataFrame
         From `tables.score` of them.
+    nuisances : DataFrame
+        From `nuisance.nuisance_table` of them.
     """
     by_name = {result.name: result for result in results}
     parts = []
-    for _, _, rows in tables.sections(table):
+    for dataset, split, rows in tables.sections(table):
         names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
-        part = Part([by_name[name] for name in names], rows, {})
+        own = nuisances[(nuisances["dataset"] == dataset) & (nuisances["split"] == split)]
+        part = Part([by_name[name] for name in names], rows, own, {})
         part.pictures.update(_drawings(part))
         parts.append(part)
     return parts
@@ -130,6 +137,8 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
         if table.shape[1] <= _MOST_COLUMNS:
             yield name, heat_figure(table)
+    if len(part.nuisances):
+        yield "conditions", _conditions(part)
     drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
     if drawn:
         counts = {
@@ -137,6 +146,16 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
             for result in drawn
         }
         yield "confusions", confusion_figures(counts, first.classes)
+
+
+def _conditions(part: Part) -> Svg:
+    rows = part.nuisances.assign(head=part.nuisances["condition"] + ": " + part.nuisances["value"])
+    heads, attempts = rows["head"].unique(), [result.attempt for result in part.results]
+    shares, low, high = (
+        rows.pivot(index="attempt", columns="head", values=column).reindex(index=attempts, columns=heads)
+        for column in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    return heat_figure(shares, low, high)
 
 
 def _named(parts: list[Part]) -> Iterator[tuple[str, Svg]]:
@@ -156,10 +175,11 @@ def _tables(parts: list[Part]) -> Iterator[tuple[str, pd.DataFrame]]:
     for name, breakdown, what in (("classes", by_class, "class"), ("groups", by_group, "group")):
         yield name, pd.concat([long_form(part.results, breakdown(part.results), what) for part in parts])
     found = [confusions(result) for result in results if len(result.positions)]
+    yield "clips", hard_clips(results)
     yield "confusions", pd.concat(found) if found else pd.DataFrame(columns=CONFUSION_COLUMNS)
 
 
-def page(store: Reader, parts: list[Part]) -> str:
+def page(store: Reader, parts: list[Part], nuisances: pd.DataFrame) -> str:
     """Return the page as HTML.
 
     Parameters
@@ -168,6 +188,8 @@ def page(store: Reader, parts: list[Part]) -> str:
         For what the results do not hold: runs, and what attempts say of themselves.
     parts : list of Part
         From `parts_of`.
+    nuisances : DataFrame
+        From `nuisance.nuisance_table` of all results.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -191,6 +213,7 @@ def page(store: Reader, parts: list[Part]) -> str:
             f"Run {run['id']} ({run['name']}) had not finished." for run in runs if not run["finished"]
         ],
         together=None,
+        across=_across(parts, nuisances),
         sections=[section(store, part, allowance) for part in parts],
         failures=[failure for part in parts for failure in _failures(part.results)],
         runs=runs,
@@ -198,6 +221,14 @@ def page(store: Reader, parts: list[Part]) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _across(parts: list[Part], nuisances: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return heat maps of options in which data sets of one name differ."""
+    rows = nuisances.drop(index=[place for part in parts for place in part.nuisances.index])
+    return [
+        conditions(own) | {"head": name[0]} for name, own in rows.groupby(["dataset", "split"], sort=False)
+    ]
 
 
 def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:

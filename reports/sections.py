@@ -15,6 +15,7 @@ from . import tables
 from .breakdown import by_class, by_group
 from .canvas import Svg
 from .figures import COSTS
+from .hard_clips import MISSED, SOLVED, hard_clips
 from .heatmaps import row_shares
 from .learning import crossings
 from .results import Reader, Result
@@ -63,6 +64,8 @@ _MOST_CLASSES = 20
 # Columns of a heat map; a table of more is for a file.
 _MOST_COLUMNS = 40
 _MOST_CONFUSIONS = 20
+# Of each kind of hard clips; clips.csv has all.
+_MOST_CLIPS = 20
 _LONGEST_TEXT = 10_000
 
 
@@ -81,10 +84,23 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Part:
-    """The results on one data set under one split, the most accurate first, and their rows in the table."""
+    """The results on one data set under one split, the most accurate first.
+
+    Attributes
+    ----------
+    results : list of Result
+        Of all attempts.
+    rows : DataFrame
+        Theirs in `tables.comparison_table`.
+    nuisances : DataFrame
+        Theirs in `nuisance.nuisance_table`.
+    pictures : dict of str to Svg
+        By what they show.
+    """
 
     results: list[Result]
     rows: pd.DataFrame
+    nuisances: pd.DataFrame
     pictures: dict[str, Svg]
 
     @property
@@ -101,7 +117,7 @@ def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
     store : Reader
         For what attempts say of themselves.
     part : Part
-        With the pictures that `pages.drawings` made of it.
+        With its pictures.
     allowance : Allowance
         Of the whole page.
     """
@@ -121,7 +137,7 @@ def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
         "pairs": None,
         "heats": list(_heats(part)),
         "learning": _learning(part),
-        "clips": [],
+        "clips": _clips(store, part, allowance),
         "cards": [_card(store, result, allowance) for result in part.results],
     }
 
@@ -178,6 +194,8 @@ def _words(attempt: str, family: str) -> str:
 def _heats(part: Part) -> Iterator[dict[str, Any]]:
     yield _hardest(part, by_class(part.results), "class", "classes")
     yield _hardest(part, by_group(part.results), "group", "groups")
+    if len(part.nuisances):
+        yield conditions(part.nuisances)
 
 
 def _learning(part: Part) -> dict[str, Any] | None:
@@ -193,6 +211,72 @@ def _crossed(row: Any) -> tuple[str, ...]:
         f"{100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
     )
     return row.attempt, row.against, f"{row.train_groups:g}", f"{row.low:g} to {row.high:g}", gained
+
+
+def conditions(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return a heat map of accuracy by condition.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `nuisance.nuisance_table` of one data set and split.
+    """
+    heads = list(dict.fromkeys(rows[["condition", "value"]].itertuples(index=False, name=None)))
+    known = {(row.attempt, row.condition, row.value): row for row in rows.itertuples()}
+    attempts = dict.fromkeys(rows[["attempt", "family"]].itertuples(index=False, name=None))
+    return {
+        "head": "By condition",
+        "caption": "Percent of the clips of each condition that were recognised right, with 95 % intervals over groups",
+        "corner": "attempt",
+        "heads": [f"{condition}: {value}" for condition, value in heads],
+        "rows": [
+            (name, _words(name, family), [_with_interval(known.get((name, *head))) for head in heads])
+            for name, family in attempts
+        ],
+        "notes": [],
+    }
+
+
+def _with_interval(row: Any) -> tuple[str, str, str]:
+    if row is None:
+        return "", "–", ""
+    shade, text, _ = _heat(row.accuracy)
+    return shade, text, f"{100 * row.accuracy_low:.0f}–{100 * row.accuracy_high:.0f}"
+
+
+def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, Any]]:
+    """Return the clips that nobody or only one gets right, with their film strips as far as there is room."""
+    found = hard_clips(part.results)
+    if found.empty:
+        return []
+    strips = store.strips(int(part.results[0].columns["dataset_id"][0]))
+    groups = []
+    for kind, rows in found.groupby("kind", sort=False):
+        shown = rows.head(_MOST_CLIPS)
+        more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
+        n_attempts = rows["n_attempts"].iloc[0]
+        words = f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)].format(len(rows))}.{more}"
+        clips = [_clip(row, strips.get(row.position), allowance) for row in shown.itertuples()]
+        groups.append({"words": words, "clips": clips})
+    return groups
+
+
+#: What is said of each kind of `hard_clips`.
+_KINDS = {MISSED: "none gets these right: {}", SOLVED: "only one gets each of these right: {}"}
+
+
+def _clip(row: Any, strip: bytes | None, allowance: Allowance) -> dict[str, Any]:
+    solver = f"{row.attempt} only; " if row.attempt else ""
+    take = "takes" if row.n_taken_for == 1 else "take"
+    words = f"{row.clip} ({row.label}): {solver}{row.n_taken_for} {take} it for {row.taken_for}"
+    fits = strip is not None and allowance.take(strip)
+    why = "Left out to keep the page small." if strip else "The store holds no frames of it."
+    return {
+        "name": row.clip,
+        "words": words,
+        "picture": base64.b64encode(strip).decode() if fits and strip else "",
+        "why": why,
+    }
 
 
 def _hardest(part: Part, table: pd.DataFrame, what: str, plural: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def fill(made):
     """Add four attempts on 6 groups of 12 clips of 4 classes."""
     rng = np.random.default_rng(0)
     labels, groups = np.tile(["box", "clap", "run", "walk"], 18), np.repeat(list("abcdef"), 12)
-    made.dataset(labels, groups)
+    made.dataset(labels, groups, conditions={"view": ["left", "right", "right"] * 24})
     for name, family, share in (
         ("hog-svm", "features", 0.9),
         ("rules", "rules", 0.7),

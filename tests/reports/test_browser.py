@@ -1,10 +1,12 @@
 """The page as people use it, in headless Chromium: it works from a file, without network, by keyboard."""
 
 import shutil
+from io import BytesIO
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from actionbench.reports.pages import write_report
@@ -30,6 +32,9 @@ def report(lasting, tmp_path_factory):
             predicted = np.where(rng.random(72) < share, lasting.labels, rng.integers(4, size=72))
             lasting.attempt(f"{name} {few}", predicted, 0, family, base=name, n_train_groups=few)
     lasting.attempt("broken", lasting.labels, 0, "dense", fail=range(6), message="<b>out</b> of luck")
+    file = BytesIO()
+    Image.new("RGB", (640, 64), "teal").save(file, "WEBP")
+    lasting.store.add_strips(lasting.number, dict.fromkeys(range(72), file.getvalue()))
     folder = tmp_path_factory.mktemp("report")
     write_report(lasting.end(), folder)
     return folder / "index.html"
@@ -127,9 +132,20 @@ def test_the_table_leads_to_what_is_said_of_an_attempt(page):
     assert page.locator("details.card[open]").count() == 1
     page.get_by_role("link", name="chance").click()
     opened = page.locator("details.card[open]", has_text="chance")
-    assert opened.count() == 1
+    opened.wait_for()
     assert "takes each class for" in opened.inner_text()
     assert '{"attempt": "chance"}' in opened.inner_text()
+
+
+def test_a_clip_opens_its_film_strip(page):
+    clips = page.locator("details.strip")
+    assert clips.count() >= 1
+    assert page.locator("details.strip img:visible").count() == 0
+    clips.first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    picture = clips.first.locator("img")
+    assert picture.is_visible()
+    assert picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [640, 64]
 
 
 def test_markup_of_others_is_shown_and_not_obeyed(page):

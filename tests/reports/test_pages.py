@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import ActionbenchError
+from actionbench.reports.nuisance import nuisance_table
 from actionbench.reports.pages import page as page_of
 from actionbench.reports.pages import parts_of, write_report
 from actionbench.reports.results import gather
-from actionbench.reports.tables import comparison_table, render, score
+from actionbench.reports.tables import FORMATS, comparison_table, render, score
 
-TABLES = {"table.md", "table.csv", "table.tex", "table.json", "classes.csv", "groups.csv", "confusions.csv"}
+TABLES = {f"table.{format}" for format in FORMATS} | {
+    f"{name}.csv" for name in ("classes", "clips", "conditions", "confusions", "groups")
+}
 PICTURES = {
     "accuracy",
     "pareto-fit-time",
@@ -23,6 +26,7 @@ PICTURES = {
     "pareto-parameters",
     "classes",
     "groups",
+    "conditions",
     "confusions",
 }
 FILES = {"index.html"} | TABLES
@@ -53,7 +57,8 @@ class Page(HTMLParser):
 
 def read(store):
     results = gather(store)
-    return page_of(store, parts_of(results, score(results)))
+    nuisances = nuisance_table(results)
+    return page_of(store, parts_of(results, score(results), nuisances), nuisances)
 
 
 def files(folder):
@@ -223,3 +228,40 @@ def test_learning_curves_are_drawn_and_crossings_listed(bench):
     assert "From how many training groups on one attempt beats another" in page.text
     assert "net rules 4" in page.text
     assert page.tags.count("svg") == 5
+
+
+def test_conditions_stand_with_their_intervals(usual):
+    text = Page(read(usual.store)).text
+    known = nuisance_table(gather(usual.store)).iloc[0]
+    assert "By condition" in text
+    low, high = (round(100 * known[end]) for end in ("accuracy_low", "accuracy_high"))
+    assert f"{known['attempt']} {100 * known['accuracy']:.0f} {low}–{high}" in text
+
+
+def test_an_option_is_a_condition_across_data_sets(bench):
+    entries = [
+        {"name": "figures", "title": f"clutter {level}", "split": {"name": "halves"}, "clutter": level}
+        for level in (0, 3)
+    ]
+    made = bench(datasets=entries)
+    for level in (0, 3):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=f"clutter {level}", split="halves")
+        made.attempt("one", made.labels if level == 0 else [0] * 8)
+    text = Page(read(made.store)).text
+    assert "Conditions across data sets figures" in text
+    assert "clutter: 0 clutter: 3 one 100 " in text
+
+
+def test_hard_clips_have_their_strips(bench):
+    made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"))
+    wrong = 1 - made.labels
+    made.attempt("one", wrong).attempt("two", np.where(np.arange(8) == 3, made.labels, wrong))
+    made.store.add_strips(made.number, {0: b"RIFFpicture"})
+    page = Page(read(made.store))
+    assert "Of 2 attempts that look at clips, none gets these right: 7." in page.text
+    assert "Of 2 attempts that look at clips, only one gets each of these right: 1." in page.text
+    assert "clip3 (b): two only; 1 takes it for a" in page.text
+    assert "clip0 (a): 2 take it for b" in page.text
+    pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    assert pictures == ["data:image/webp;base64," + base64.b64encode(b"RIFFpicture").decode()]
+    assert page.text.count("The store holds no frames of it.") == 7
