@@ -256,7 +256,7 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
         more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
         n_attempts = rows["n_attempts"].iloc[0]
         words = f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)].format(len(rows))}.{more}"
-        clips = [_clip(row, strips.get(row.position), allowance) for row in shown.itertuples()]
+        clips = [_clip(row, strips.get(int(row.position)), allowance) for row in shown.itertuples()]
         groups.append({"words": words, "clips": clips})
     return groups
 
