@@ -439,8 +439,8 @@ print(verdict([found[name] for name in table["attempt"]]))
 
 # %% [markdown]
 # If the shuffled control is as good as the net itself, the net does not use the order of the frames. If the still one
-# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. The last
-# sentence above says what can be told apart, and nothing beyond it should be read into the table.
+# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. The
+# sentences above say what can be told apart, and nothing beyond them should be read into the table.
 
 # %%
 confusion("convnet-3d")
@@ -470,7 +470,7 @@ found = results()
 print(verdict([found[name] for name in table["attempt"]]))
 
 # %% [markdown]
-# **What follows.** Only what the sentence above says: on drawn people, for these settings, with one seed.
+# **What follows.** Only what the sentences above say: on drawn people, for these settings, with one seed.
 #
 # **What does not follow.** That features beat nets, or the other way: eight people are few to learn from, and nets gain
 # most from more. That an attempt which is right more often here is so on video: the figures have no clothes that

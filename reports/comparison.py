@@ -1,4 +1,4 @@
-"""Whether an attempt became better or worse, or is better than another."""
+"""Whether an attempt became better or worse from one store to another."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from .paired import paired_test
-from .places import rank_intervals, tie_groups
+from .pairs import LEVEL
 from .results import Reader, Result, differences, gather
-from .statistics import holm, sign_flip_tests
 
 COLUMNS = [
     "dataset",
@@ -30,7 +29,6 @@ COLUMNS = [
     "reason",
     "times",
 ]
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -81,43 +79,6 @@ def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Differen
         n_groups=int(found["n_groups"]),
         least_p=float(found["least_p"]),
     )
-
-
-def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
-    """Return the places that attempts on one data set may hold.
-
-    Parameters
-    ----------
-    results : list of Result
-        On one data set under one split. Those that did not predict all clips have no place, nor have those that
-        learned from fewer groups where others did from all; with a single one left, there is nothing to rank.
-    level : float
-        Chance of any false difference.
-
-    Returns
-    -------
-    DataFrame
-        One row for each ranked attempt, the most accurate first: ``rank_low``, ``rank_high``, ``tied`` (see
-        `places.rank_intervals`) and ``group`` (`places.tie_groups`).
-
-    Notes
-    -----
-    Sign-flip tests over groups of all pairs, as of `statistics.sign_flip_test` with the same signs for all pairs, with
-    Holm's correction.
-    """
-    ranked = [result for result in results if result.attempt == result.base] or results
-    ranked = [result for result in ranked if result.complete and len(result.positions)]
-    if len(ranked) < 2:
-        return pd.DataFrame(columns=["rank_low", "rank_high", "tied", "group"])
-    right = pd.DataFrame({result.attempt: _by_clip(result)["right"] for result in ranked})
-    sums = right.groupby(_by_clip(ranked[0])["group"]).sum().to_numpy().T
-    p_values = np.ones((len(ranked), len(ranked)))
-    first, second = np.triu_indices(len(ranked), 1)
-    p_values[first, second] = holm(sign_flip_tests(np.round(sums[second] - sums[first], 12)))
-    p_values = np.minimum(p_values, p_values.T)
-    table = pd.DataFrame(p_values, right.columns, right.columns)
-    places = rank_intervals(right.mean(), table, level)
-    return places.assign(group=tie_groups(right.mean(), table, level))
 
 
 def _by_clip(result: Result) -> pd.DataFrame:

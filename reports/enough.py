@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
 
@@ -14,13 +14,14 @@ from scipy import stats
 from ..errors import ActionbenchError
 from .paired import least_p
 from .results import Result
-from .statistics import wilson_interval
+from .statistics import joint_sign_flips, wilson_interval
 
 Floats = NDArray[np.float64]
 
 # Groups whose sign patterns are all listed; beyond, as many are drawn; and beyond that, their normal limit is taken.
 _LISTED = 10
 _N_PATTERNS = 999
+_N_JOINT = 199
 _DRAWN = 100
 
 
@@ -270,13 +271,65 @@ def least_difference(changes: Floats, clips: Floats, *, target: float = 0.8, **h
         As a fraction, to a thousandth; infinite where no difference can be seen: five groups give no p-value below
         0.0625.
     """
-    low, high = 0.0, 1.0
-    if power(changes, clips, effect=high, **how) < target:
+    return _least(lambda effect: power(changes, clips, effect=effect, **how) >= target)
+
+
+def least_lead(
+    sums: Floats,
+    clips: Floats,
+    *,
+    target: float = 0.8,
+    level: float = 0.05,
+    n_simulations: int = 200,
+    random_state: int = 0,
+) -> float:
+    """Return by how much the first of several attempts must truly be ahead of the second to be told apart from it.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (n_attempts, n_groups)
+        In how many clips of each group each attempt is right.
+    clips : ndarray, shape (n_groups,)
+        Clips of each group.
+    target : float
+        Power asked for.
+    level : float
+        Chance of any false difference among all pairs, see `statistics.joint_sign_flips`.
+    n_simulations : int
+        Number of studies drawn: groups with replacement from those there are, for all attempts alike, with the first
+        moved.
+    random_state : int
+        Seed of the draws.
+
+    Returns
+    -------
+    float
+        As a fraction of the clips, to a hundredth or better; infinite where no lead is enough.
+    """
+    sums, clips = np.asarray(sums, np.float64), np.asarray(clips, np.float64)
+    n_groups = len(clips)
+    if least_p(n_groups) > level:
         return float("inf")
-    while high - low > 0.001:
+    drawn = np.random.default_rng(random_state).integers(n_groups, size=(n_simulations, n_groups))
+    lead = (sums[0] - sums[1]).sum() / clips.sum()
+
+    def seen(effect: float) -> bool:
+        moved = sums.copy()
+        moved[0] += (effect - lead) * clips
+        adjusted = [joint_sign_flips(moved[:, one], _N_JOINT, random_state)[1][0] for one in drawn]
+        return bool(np.mean(np.array(adjusted) <= level) >= target)
+
+    return _least(seen, 0.01)
+
+
+def _least(enough: Callable[[float], bool], precision: float = 0.001) -> float:
+    """Return the least effect up to 1 that is enough, infinite where not even 1 is."""
+    low, high = 0.0, 1.0
+    if not enough(high):
+        return float("inf")
+    while high - low > precision:
         middle = (low + high) / 2
-        enough = power(changes, clips, effect=middle, **how) >= target
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return round(high, 3)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from ..errors import ActionbenchError
 from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
@@ -52,9 +51,7 @@ def paired_test(
 
     Notes
     -----
-    `statistics.sign_flip_test` on the sums of the groups. The interval is that of `statistics.ratio_interval` over
-    groups, never narrower than `statistics.paired_interval` of as many independent clips; with a single group it
-    says nothing.
+    `statistics.sign_flip_test` on the sums of the groups; the interval is that of `difference_interval`.
 
     Examples
     --------
@@ -71,21 +68,42 @@ def paired_test(
         raise ActionbenchError(f"a margin must not be negative; got {margin}")
     change = other - one
     changes, clips = group_sums(groups, change, np.ones(len(change)))
-    low, high = paired_interval(one, other, level)
-    drawn = ratio_interval(changes, clips, level=level) or (-1.0, 1.0)
+    low, high = difference_interval(one, other, groups, level)
     # Rounding must not make a difference of what is none.
     beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
     return pd.Series(
         {
             "difference": change.mean(),
-            "low": min(low, drawn[0]),
-            "high": max(high, drawn[1]),
+            "low": low,
+            "high": high,
             "p_value": sign_flip_test(beyond, n_resamples, random_state),
             "least_p": least_p(int(np.count_nonzero(beyond))),
             "n_clips": len(change),
             "n_groups": len(clips),
         }
     )
+
+
+def difference_interval(
+    first: ArrayLike, second: ArrayLike, groups: ArrayLike, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of second minus first on the same clips, which come in groups.
+
+    Parameters
+    ----------
+    first, second, groups, level
+        See `paired_test`.
+
+    Notes
+    -----
+    `statistics.ratio_interval` over groups, never narrower than `statistics.paired_interval` of as many independent
+    clips; with a single group it says nothing.
+    """
+    one, other = _pair(first, second)
+    low, high = paired_interval(one, other, level)
+    changes, clips = group_sums(groups, other - one, np.ones(len(one)))
+    drawn = ratio_interval(changes, clips, level=level) or (-1.0, 1.0)
+    return min(low, drawn[0]), max(high, drawn[1])
 
 
 def least_p(n_groups: int) -> float:
@@ -140,6 +158,8 @@ def mcnemar(
     >>> mcnemar([1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]).p_value.item()
     0.125
     """
+    from scipy import stats
+
     one, other = _pair(first, second)
     if not (np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all()):
         raise ActionbenchError(
@@ -217,6 +237,8 @@ def corrected_t(
     >>> found.difference.item(), round(found.variance.item(), 4), int(found.df)
     (1.0, 13.3333, 2)
     """
+    from scipy import stats
+
     one, other = _pair(first, second)
     n_folds = len(one) // n_runs if n_runs > 0 else 0
     if n_runs < 1 or n_folds * n_runs != len(one) or n_folds < 2:

@@ -7,7 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
-from .ranks import nemenyi, ranks, without_holes
 
 
 def rank_table(
@@ -33,6 +32,9 @@ def rank_table(
         Nemenyi's test, ``tied``, ``group``, ``mean_score`` over the data sets where it has one, ``n_datasets``
         ranked on, and ``holes``, a sentence that says what became of missing scores.
     """
+    # Its distributions are slow to load, and places on one data set do without.
+    from .ranks import nemenyi, ranks, without_holes
+
     whole, said = without_holes(scores, holes, higher_is_better=higher_is_better)
     means = ranks(whole, higher_is_better=higher_is_better).mean()
     p_values = nemenyi(whole, higher_is_better=higher_is_better)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError, did_you_mean
+from .pairs import rank_attempts
 from .results import Reader, Result, gather
 from .statistics import accuracy, bootstrap_interval, macro_f1
 
@@ -53,8 +54,12 @@ COLUMNS = [
     "predict_joules_per_clip",
     "n_trials",
     "tune_seconds",
+    "rank_low",
+    "rank_high",
+    "tied",
     "warnings",
 ]
+PLACES = ["rank_low", "rank_high", "tied"]
 MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
@@ -76,10 +81,12 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
         ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
         nets ``n_epochs`` medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted alone,
-    with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
-    ``warm_up_seconds`` the mean of the first prediction, counted nowhere else; ``size_mib`` of the fitted attempt,
-    ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search for
-    parameters spent in each cell, on average; ``warnings`` sentences, empty where there is nothing to say.
+        with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
+        ``warm_up_seconds`` the mean of the first prediction, counted nowhere else; ``size_mib`` of the fitted attempt,
+        ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search
+        for parameters spent in each cell, on average; ``rank_low`` to ``rank_high`` the places that an attempt may
+        hold and ``tied`` how many others cannot be told apart from it, of `pairs.rank_attempts`, unknown where it has
+        no place; ``warnings`` sentences, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -88,9 +95,22 @@ def comparison_table(store: Reader) -> pd.DataFrame:
 def score(results: list[Result]) -> pd.DataFrame:
     """Return the comparison table of gathered results, see `comparison_table`."""
     table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
+    table[PLACES] = _places(results)
     return table.sort_values(
         ["dataset", "split", "accuracy", "attempt"], ascending=[True, True, False, True], ignore_index=True
     )
+
+
+def _places(results: list[Result]) -> pd.DataFrame:
+    """Return the places of results among those on the same data set under the same split, in their order."""
+    parts: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        parts.setdefault(result.name[:2], []).append(result)
+    known: dict[tuple[str, str, str], Any] = {}
+    for name, part in parts.items():
+        known |= {(*name, str(row.Index)): row for row in rank_attempts(part).itertuples()}
+    columns = {what: [getattr(known.get(result.name), what, None) for result in results] for what in PLACES}
+    return pd.DataFrame(columns, dtype="Int64")
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -270,6 +290,7 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
 #: Heading, whether it is a number, and how a row shows it, in the tables for people.
 SHOWN: list[tuple[str, bool, Callable[[Any], str]]] = [
     ("attempt", False, lambda row: row.attempt),
+    ("rank", True, lambda row: places(row)),
     ("family", False, lambda row: row.family),
     ("accuracy", True, lambda row: interval(row)),
     ("F1", True, lambda row: percent(row.macro_f1)),
@@ -287,6 +308,13 @@ SHOWN: list[tuple[str, bool, Callable[[Any], str]]] = [
 def percent(value: float) -> str:
     """Write a fraction as a percentage with one decimal, a dash where it is unknown."""
     return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def places(row: Any) -> str:
+    """Write the places that the attempt of a row may hold, as ``1`` or ``1–3``, a dash where it has none."""
+    if pd.isna(row.rank_low):
+        return "–"
+    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
 
 
 def interval(row: Any) -> str:

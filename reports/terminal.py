@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
-_GAP = "   "
+_GAP = "  "
 
 
 class Tables:
@@ -40,8 +40,11 @@ class Tables:
 
         heads, rows = part["heads"], part["rows"]
         widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-        # The line above the table says these of all rows at once.
-        shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
+        # The line above the table says these of all rows at once; where nothing failed, no column need say so.
+        unsaid = {"clips", "groups", "folds"}
+        if all(row[heads.index("failed")] == "0" for row in rows):
+            unsaid.add("failed")
+        shown = [column for column, head in enumerate(heads) if head not in unsaid]
         for head in self.EXPENDABLE:
             if _width(widths, shown) <= options.max_width:
                 break
@@ -82,7 +85,7 @@ def _folding(part: Mapping[str, Any], shown: Sequence[int]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in shown:
         number = part["numbers"][column]
         grid.add_column(

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 
 from . import tables
-from .comparison import LEVEL, paired_difference
-from .enough import group_changes, least_difference
+from .enough import least_lead
+from .paired import least_p
+from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
-from .statistics import accuracy, bootstrap_interval, holm
-from .words import listed
+from .statistics import accuracy, bootstrap_interval, group_sums
+from .words import listed, several_words
+
+# To simulate studies of more attempts that tie with the best takes longer than a page may.
+_SIMULATED = 12
+_NAMED = 6
 
 
 def verdict(results: list[Result]) -> str:
@@ -20,51 +26,98 @@ def verdict(results: list[Result]) -> str:
     Parameters
     ----------
     results : list of Result
-        On one data set under one split, the most accurate first. Those that did not finish all cells are
-        passed over where there are others, those that learned from fewer groups likewise: to compare them too would
-        take power from the comparisons that are asked for.
+        On one data set under one split. Who is compared is said by `pairs.ranked`, who can be told apart by
+        `pairs.pairs`; so it never contradicts the places of `pairs.rank_attempts`.
     """
-    results = [result for result in results if result.attempt == result.base] or results
-    ranked = [result for result in results if result.complete] or [
-        result for result in results if len(result.seeds)
-    ]
     where = f"On {results[0].dataset} ({results[0].split})"
-    if not ranked:
+    compared = ranked(results)
+    begun = compared or [result for result in results if len(result.positions)]
+    if not begun:
         return f"{where} no attempt has finished a fold."
-    best = ranked[0]
+    best = compared[0] if compared else max(begun, key=lambda one: accuracy(one.correct, one.weights))
     share = tables.percent(accuracy(best.correct, best.weights))
     low, high = map(tables.percent, bootstrap_interval(best.correct, best.groups, best.weights))
-    words = f"{where}, {best.attempt} is right most often: {share} % of {best.n_clips} clips"
-    left = [result.attempt for result in results if result not in ranked]
-    passed = f" Passed over because not all of their cells finished: {listed(left)}." if left else ""
+    words = f"{where}, {best.attempt} is right most often: {share} % of {best.n_clips} clips [{low}, {high}]"
+    left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
+    passed = (
+        f" Passed over because not all of their cells finished: {_some(left)}." if left and compared else ""
+    )
     mind = " Mind the warning on how it was tested." if tables.dataset_warnings(best) else ""
-    return f"{words} [{low}, {high}]{_rivals(best, ranked[1:])}{passed}{mind}"
+    return f"{words}{_rivals(compared)}{passed}{mind}"
 
 
-def _rivals(best: Result, others: list[Result]) -> str:
-    """Go on with the sentence: which of the others are worse."""
-    if not others:
+def _rivals(compared: list[Result]) -> str:
+    """Go on with the sentence: which of the others are worse than the first."""
+    if not compared:
+        return "; no attempt has finished all of its cells, so that none is compared with it."
+    if len(compared) == 1:
         return "; there is no other to compare it with."
-    found = [paired_difference(other, best) for other in others]
-    p_values = holm([1.0 if math.isnan(one.p_value) else one.p_value for one in found])
-    ties = [other.attempt for other, p_value in zip(others, p_values, strict=True) if p_value > LEVEL]
-    test = f"sign-flip test over {len(np.unique(best.groups))} groups at 5 %, Holm's correction"
+    found = pairs(compared, intervals=False)
+    against = found[found["second"] == compared[0].attempt]
+    n_groups = int(against["n_groups"].iloc[0])
+    test = f"joint sign flips over {n_groups} groups at {100 * LEVEL:.0f} %"
+    ties = against.loc[~against["apart"], "first"].tolist()
     if not ties:
-        return f", and all others are worse ({test})."
-    which = "no other attempt can" if len(ties) == len(others) else f"{listed(ties)} cannot"
-    few = min(one.least_p for one in found) * len(others) > LEVEL
-    if few:
-        blind = " So few groups could not have shown any difference between so many attempts."
-    else:
-        compared = zip(others, found, strict=True)
-        near = next((other for other, one in compared if other.attempt in ties and one.n_clips), None)
-        blind = _seen(near, best, len(others)) if near else ""
-    return f", but {which} be told apart from it ({test}).{blind}"
+        which = f"{against['first'].iloc[0]} is" if len(against) == 1 else "all others are"
+        return f"; {which} worse ({test})."
+    which = "no other attempt can" if len(ties) == len(against) else f"{_some(ties)} cannot"
+    tied = [result for result in compared if result.attempt in ties]
+    return f"; {which} be told apart from it ({test}).{_seen([compared[0], *tied], n_groups)}"
 
 
-def _seen(rival: Result, best: Result, n_comparisons: int) -> str:
-    """Say which true difference to the nearest rival would have been seen."""
-    least = least_difference(*group_changes(rival, best), n_comparisons=n_comparisons, n_simulations=400)
-    if math.isinf(least):
+def _seen(tied: list[Result], n_groups: int) -> str:
+    """Say which true lead of the first over the others, which tie with it, would have been seen."""
+    if least_p(n_groups) > LEVEL:
+        return " So few groups could not have shown any difference."
+    if len(tied) > _SIMULATED:
         return ""
+    right, groups = shares_right(tied)
+    *rows, clips = group_sums(groups, *right, np.ones(len(groups)))
+    sums = np.array(rows)
+    leads = sums[0] - sums[1:]
+    # The one over which a lead is hardest to see.
+    spread = (leads - leads.sum(axis=1, keepdims=True) / clips.sum() * clips).std(axis=1)
+    hardest = 1 + int(spread.argmax())
+    least = least_lead(sums[[0, hardest, *(n for n in range(1, len(sums)) if n != hardest)]], clips)
+    if math.isinf(least):
+        return " Not even the largest true difference would be found four times in five."
     return f" A true difference of {100 * least:.0f} points would be found four times in five."
+
+
+def _some(names: list[str]) -> str:
+    """Name some of many."""
+    if len(names) <= _NAMED:
+        return listed(names)
+    return listed([*names[: _NAMED - 1], f"{len(names) - _NAMED + 1} others"])
+
+
+def verdict_over(results: list[Result]) -> str:
+    """Say in words what the attempts' ranks on all data sets together show.
+
+    Parameters
+    ----------
+    results : list of Result
+        Of all data sets. Of several splits of one, the one with the fewest warnings counts. Attempts that are not
+        compared on every data set (`pairs.ranked`) are left out.
+
+    Returns
+    -------
+    str
+        `words.several_words` on accuracies; empty for fewer than three data sets or two attempts.
+    """
+    by_split: dict[str, dict[str, list[Result]]] = {}
+    for result in results:
+        by_split.setdefault(result.dataset, {}).setdefault(result.split, []).append(result)
+    scores = {}
+    for dataset, splits in by_split.items():
+        chosen = min(splits, key=lambda split: (len(tables.dataset_warnings(splits[split][0])), split))
+        scores[dataset] = {
+            result.attempt: accuracy(result.correct, result.weights) for result in ranked(splits[chosen])
+        }
+    table = pd.DataFrame.from_dict(scores, orient="index")
+    whole = table.dropna(axis=1)
+    if len(whole) < 3 or whole.shape[1] < 2:
+        return ""
+    left = sorted(table.columns.difference(whole.columns))
+    passed = f" Left out because not finished on every data set: {_some(left)}." if left else ""
+    return several_words(whole) + passed

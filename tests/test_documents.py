@@ -333,7 +333,7 @@ def test_the_table_of_levels():
         ROOT / "docs/statistics.json",
     ]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert table.count("\n|") == 12
+    assert table.count("\n|") == 12 + 22
     assert (ROOT / "docs/statistics.md").read_text(encoding="utf-8").endswith(table)
 
 
@@ -353,16 +353,21 @@ def test_the_page_on_statistics_names_what_there_is():
         figures,
         leaderboard,
         paired,
+        pairs,
         places,
         ranks,
         rope,
         statistics,
+        verdict,
         words,
     )
 
     rooms = {
         room.__name__.rsplit(".", 1)[1]: room
-        for room in (comparison, enough, figures, leaderboard, paired, places, ranks, rope, statistics, words)
+        for room in (
+            *(comparison, enough, figures, leaderboard, paired, pairs, places),
+            *(ranks, rope, statistics, verdict, words),
+        )
     }
     text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)`", text)

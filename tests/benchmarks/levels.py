@@ -4,6 +4,10 @@ Each study has 9 or 25 groups of 4 to 24 clips. Two attempts, and for Holm's cor
 mean over all groups there could be; how good each is on the clips of one group scatters about that. The more it does,
 the more alike the clips of a group are. A test keeps its level of 5 % if it finds a difference in no more than 5 % of
 the studies; a 95 % interval covers if it holds the true value in 95 % of them.
+
+Then four or eight attempts are compared in pairs: all equally good, or one or half of them better, which err half as
+often. Three ways share the level of 5 % among the pairs; it is kept if no more than 5 % of the studies call any two
+different that are not, or the worse one better.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,6 +29,7 @@ from actionbench.reports.statistics import (
     bootstrap_interval,
     group_sums,
     holm,
+    joint_sign_flips,
     paired_interval,
     ratio_interval,
     sign_flip_test,
@@ -53,6 +58,44 @@ SCATTER = {
 }
 
 
+#: How many of so many attempts are better than the others.
+TRUTHS = {"equal": lambda n: 0, "one": lambda n: 1, "half": lambda n: n // 2}
+#: What stands in the table of pairs, and what a row has for it.
+PAIR_SHARES = {
+    "best against all, Holm": "best_equal",
+    "all pairs, Holm": "holm_equal",
+    "joint flips": "joint_equal",
+    "one better": "joint_one",
+    "half better": "joint_half",
+    "best against all, Holm: found": "best_found",
+    "all pairs, Holm: found": "holm_found",
+    "joint flips: found": "joint_found",
+}
+
+
+@dataclass
+class PairRow:
+    """Shares of the studies of one kind with a false difference, and of the true differences those found."""
+
+    n_groups: int
+    n_attempts: int
+    clips: str
+    n_studies: int
+    best_equal: float
+    holm_equal: float
+    joint_equal: float
+    best_one: float
+    holm_one: float
+    joint_one: float
+    best_half: float
+    holm_half: float
+    joint_half: float
+    #: Where one is better than the others.
+    best_found: float
+    holm_found: float
+    joint_found: float
+
+
 @dataclass
 class Row:
     """Shares of the studies of one kind."""
@@ -68,21 +111,21 @@ class Row:
     difference_covered: float
 
 
-def chances(clips: str, n_groups: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how probably each attempt is right on a clip of each group, shape (N_ATTEMPTS, n_groups)."""
+def chances(clips: str, n_groups: int, rng: np.random.Generator, n_attempts: int = N_ATTEMPTS) -> np.ndarray:
+    """Return how probably each attempt is right on a clip of each group, shape (n_attempts, n_groups)."""
     spread = SCATTER[clips]
     if not spread:
-        return np.full((N_ATTEMPTS, n_groups), ACCURACY)
+        return np.full((n_attempts, n_groups), ACCURACY)
     # Beta variates with this mean and spread. Those of an accuracy of 0.7 are skewed; a half of them turned about the
     # mean are not, as long as they stay shares: hence the smaller reach.
     if "skewed" in clips:
         size = ACCURACY * (1 - ACCURACY) / spread**2 - 1
-        drawn = rng.beta(ACCURACY * size, (1 - ACCURACY) * size, size=(N_ATTEMPTS, n_groups))
+        drawn = rng.beta(ACCURACY * size, (1 - ACCURACY) * size, size=(n_attempts, n_groups))
         drawn[: "first even" in clips] = ACCURACY
         return drawn
     reach = 1 - ACCURACY
     size = max(reach**2 / spread**2 - 1, 0.1)
-    return ACCURACY + reach * (2 * rng.beta(size / 2, size / 2, size=(N_ATTEMPTS, n_groups)) - 1)
+    return ACCURACY + reach * (2 * rng.beta(size / 2, size / 2, size=(n_attempts, n_groups)) - 1)
 
 
 def study(clips: str, n_groups: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -118,48 +161,110 @@ def simulated(clips: str, n_groups: int, n_studies: int, n_flips: int = 1999) ->
     return Row(n_groups, clips, n_studies, *(float(share) for share in found.mean(axis=0)))
 
 
+def pairs_judged(
+    right: np.ndarray, better: np.ndarray, n_flips: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return of a study whether each way found a false difference, and its share of the true ones, shape (3,) each.
+
+    Parameters
+    ----------
+    right : ndarray, shape (n_attempts, n_groups)
+        How many clips of each group each attempt has right.
+    better : ndarray of bool, shape (n_attempts,)
+        Which attempts are the better ones.
+    """
+    first, second = np.triu_indices(len(right), 1)
+    p_values, joint = joint_sign_flips(right, n_flips, seed)
+    totals = right.sum(axis=1)
+    with_best = (first == totals.argmax()) | (second == totals.argmax())
+    best = np.ones(len(first))
+    best[with_best] = holm(p_values[with_best])
+    found = np.stack([best, holm(p_values), joint]) <= LEVEL
+    truth = better[second].astype(int) - better[first]
+    right_way = (truth != 0) & (truth == np.sign(totals[second] - totals[first]))
+    n_true = max(1, np.count_nonzero(truth))
+    return (found & ~right_way).any(axis=1), (found & right_way).sum(axis=1) / n_true
+
+
+def pairs_simulated(
+    clips: str, n_groups: int, n_attempts: int, n_studies: int, n_flips: int = 1999
+) -> PairRow:
+    """Draw studies of one kind and return how often each way to compare all pairs was wrong, and how often right."""
+    shares: list[float] = []
+    found = np.zeros(3)
+    for number, count in enumerate(TRUTHS.values()):
+        rng = np.random.default_rng([n_groups, n_attempts, list(SCATTER).index(clips), number])
+        better = np.arange(n_attempts) >= n_attempts - count(n_attempts)
+        false, true = np.zeros(3), np.zeros(3)
+        for seed in range(n_studies):
+            sizes = rng.integers(4, 25, size=n_groups)
+            drawn = chances(clips, n_groups, rng, n_attempts)
+            drawn[better] = 1 - (1 - drawn[better]) / 2
+            one_false, one_true = pairs_judged(rng.binomial(sizes, drawn), better, n_flips, seed)
+            false, true = false + one_false, true + one_true
+        shares += list(false / n_studies)
+        found = true / n_studies if better.sum() == 1 else found
+    return PairRow(n_groups, n_attempts, clips, n_studies, *map(float, [*shares, *found]))
+
+
 def margin(share: float, n_studies: int) -> float:
     """Return the half width of the 95 % interval of a share that the number of studies leaves."""
     return 1.96 * np.sqrt(share * (1 - share) / n_studies)
 
 
 def markdown(content: dict[str, Any]) -> str:
-    """Return the table of a result, as `main` writes it, for a document."""
-    rows = [Row(**row) for row in content["rows"]]
+    """Return the tables of a result, as `main` writes it, for a document."""
     machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
-    n_studies = rows[0].n_studies
+    n_studies = content["rows"][0]["n_studies"]
     unsure = f"± {100 * margin(0.05, n_studies):.1f} for a share of 5 or 95 %"
     said = f"Percent of {n_studies:,} studies of each kind, {unsure}. {machine}."
-    heads = ["groups", "clips of a group", *SHARES]
-    lines = [said, "", f"| {' | '.join(heads)} |", "|--:|:--|" + "--:|" * len(SHARES)]
+    two = _table({"groups": "n_groups", "clips of a group": "clips"}, SHARES, content["rows"])
+    kinds = {"groups": "n_groups", "attempts": "n_attempts", "clips of a group": "clips"}
+    return "\n".join([said, "", *two, "", *_table(kinds, PAIR_SHARES, content["pairs"])]) + "\n"
+
+
+def _table(kinds: dict[str, str], shares: dict[str, str], rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield f"| {' | '.join([*kinds, *shares])} |"
+    yield "|" + "".join(":--|" if name == "clips" else "--:|" for name in [*kinds.values(), *shares])
     for row in rows:
-        shares = [f"{100 * getattr(row, name):.1f}" for name in SHARES.values()]
-        lines.append(f"| {row.n_groups} | {row.clips} | {' | '.join(shares)} |")
-    return "\n".join(lines) + "\n"
+        cells = [str(row[name]) for name in kinds.values()]
+        yield f"| {' | '.join(cells + [f'{100 * row[name]:.1f}' for name in shares.values()])} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=4000, help="studies of each kind")
+    parser.add_argument(
+        "--only", choices=("rows", "pairs"), help="draw only these, keep the others of --json"
+    )
     parser.add_argument("--json", type=Path, help="file to write as well")
     parser.add_argument(
-        "--markdown", type=Path, help="file of --json whose table is printed; nothing is drawn"
+        "--markdown", type=Path, help="file of --json whose tables are printed; nothing is drawn"
     )
     options = parser.parse_args()
     if options.markdown:
         print(markdown(json.loads(options.markdown.read_text())), end="")
         return
-    rows = []
-    for n_groups in (9, 25):
-        for clips in SCATTER:
-            begun = perf_counter()
-            rows.append(asdict(simulated(clips, n_groups, options.studies)))
-            print(*rows[-1].values(), f"{perf_counter() - begun:.0f} s", flush=True)
+    content = json.loads(options.json.read_text()) if options.only and options.json else {}
+    content["machine"] = {"actionbench": collect()["actionbench"], "numpy": np.__version__}
+    for part in (options.only,) if options.only else ("rows", "pairs"):
+        content[part] = list(_drawn(part, options.studies))
     if options.json:
-        facts = collect()
-        machine = {"actionbench": facts["actionbench"], "numpy": np.__version__}
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _drawn(part: str, n_studies: int) -> Iterator[dict[str, Any]]:
+    for n_groups, clips in product((9, 25), SCATTER):
+        for n_attempts in (4, 8) if part == "pairs" else (N_ATTEMPTS,):
+            begun = perf_counter()
+            row: Row | PairRow = (
+                pairs_simulated(clips, n_groups, n_attempts, n_studies)
+                if part == "pairs"
+                else simulated(clips, n_groups, n_studies)
+            )
+            print(*asdict(row).values(), f"{perf_counter() - begun:.0f} s", flush=True)
+            yield asdict(row)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from actionbench.reports.comparison import COLUMNS, compare, paired_difference, rank_attempts
+from actionbench.reports.comparison import COLUMNS, compare, paired_difference
 from actionbench.reports.results import gather
 from actionbench.reports.tables import comparison_table
 
@@ -132,32 +132,6 @@ def test_under_no_change_few_are_called_changed(bench):
         for old, new in zip(results[::2], results[1::2], strict=True)
     ]
     assert np.mean(alarms) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 30)
-
-
-def test_places_follow_from_tests_of_all_pairs(bench):
-    """Two good attempts that err on other groups, and a bad one: the good ones share the first two places."""
-    made = bench().dataset(["box", "run"] * 40, np.repeat([f"{n:02}" for n in range(16)], 5))
-    wrong = 1 - made.labels
-    made.attempt("one", np.where(np.arange(80) % 10 == 0, wrong, made.labels))
-    made.attempt("other", np.where(np.arange(80) % 10 == 5, wrong, made.labels))
-    made.attempt("bad", np.where(np.arange(80) % 5 < 3, wrong, made.labels))
-    made.attempt("late", made.labels, fail=(3,))
-    made.attempt("few", wrong, base="one", n_train_groups=2)
-    results = gather(made.end())
-    places = rank_attempts(results)
-    assert places.index.tolist() == ["one", "other", "bad"]
-    assert places.loc["one", ["rank_low", "rank_high", "tied", "group"]].tolist() == [1, 2, 1, 1]
-    assert places.loc["bad", ["rank_low", "rank_high", "tied", "group"]].tolist() == [3, 3, 0, 2]
-    # With the numbers of each pair by itself: three comparisons, of which two are beyond doubt.
-    by_name = {result.attempt: result for result in results}
-    p_values = [paired_difference(by_name["bad"], by_name[name]).p_value for name in ("one", "other")]
-    assert max(p_values) * 3 < 0.05 < paired_difference(by_name["one"], by_name["other"]).p_value
-
-
-def test_one_attempt_has_nobody_to_be_ranked_with(bench):
-    made = bench().dataset(["box", "run"] * 4, np.repeat(list("ab"), 4))
-    made.attempt("one", made.labels)
-    assert rank_attempts(gather(made.end())).empty
 
 
 def machines(bench, *facts):

@@ -9,12 +9,13 @@ from actionbench.reports.enough import (
     group_changes,
     groups_needed,
     least_difference,
+    least_lead,
     power,
     power_table,
     settle,
 )
 from actionbench.reports.results import gather
-from actionbench.reports.statistics import sign_flip_test
+from actionbench.reports.statistics import joint_sign_flips, sign_flip_test
 
 
 def normal_groups(effect, n=4000):
@@ -142,3 +143,32 @@ def test_results_without_a_clip_in_common(bench):
 def test_refusals(call, message):
     with pytest.raises(ActionbenchError, match=message):
         call()
+
+
+def test_the_lead_over_one_other_is_the_least_difference():
+    rng = np.random.default_rng(0)
+    clips = rng.integers(8, 16, size=16)
+    sums = np.stack([rng.binomial(clips, 0.7), rng.binomial(clips, 0.6)])
+    alone = least_difference(sums[0] - sums[1], clips, n_simulations=400)
+    assert least_lead(sums, clips) == pytest.approx(alone, abs=0.02)
+
+
+def test_a_lead_is_harder_to_see_among_many_and_not_at_all_in_five_groups():
+    rng = np.random.default_rng(1)
+    clips = np.full(12, 10)
+    sums = rng.binomial(clips, 0.6, size=(6, 12))
+    assert least_lead(sums[:2], clips) < least_lead(sums, clips) < 1
+    assert least_lead(sums[:, :5], clips[:5]) == np.inf
+
+
+def test_so_large_a_lead_is_seen_in_so_many_studies():
+    """Studies drawn with the lead that is said to be enough, from people of whom the first ones are a sample."""
+    rng = np.random.default_rng(2)
+    clips = np.full(12, 20)
+
+    def study(lead):
+        return rng.binomial(clips, np.array([0.6 + lead, 0.6, 0.6, 0.6])[:, None], size=(4, 12))
+
+    lead = np.mean([least_lead(study(0), clips, n_simulations=60) for _ in range(8)])
+    seen = [joint_sign_flips(study(lead), 499)[1][0] <= 0.05 for _ in range(300)]
+    assert 0.65 < np.mean(seen) < 0.92

@@ -106,7 +106,7 @@ def test_the_verdict_compares_what_learned_from_all_groups(grown):
     results = sorted(gather(grown), key=lambda result: -result.correct.mean())
     words = verdict(results)
     assert "other is right most often" in words
-    assert "and all others are worse" in words
+    assert "; all others are worse" in words
     assert "train_groups" not in words
     limited = [result for result in results if result.attempt != result.base]
     assert "train_groups" in verdict(limited)

@@ -46,6 +46,42 @@ def test_levels_of_many_studies(levels, n_groups, clips):
     check(levels.simulated(clips, n_groups, 1000, n_flips=999))
 
 
+def check_pairs(row):
+    """Joint flips keep their level whoever is better, and find more than Holm's correction of all pairs."""
+    spare = 3 * np.sqrt(0.05 * 0.95 / row.n_studies)
+    assert max(row.joint_equal, row.joint_one, row.joint_half) <= 0.05 + spare
+    assert row.joint_found >= row.holm_found
+
+
+@pytest.mark.parametrize("n_groups", [9, 25])
+def test_levels_of_pairs(levels, n_groups):
+    row = levels.pairs_simulated("independent", n_groups, 8, 150, n_flips=499)
+    check_pairs(row)
+    assert row.joint_found > row.holm_found + 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clips", ["alike", "much alike", "skewed, the first even"])
+@pytest.mark.parametrize(("n_groups", "n_attempts"), [(9, 8), (25, 4), (25, 8)])
+def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
+    row = levels.pairs_simulated(clips, n_groups, n_attempts, 1000, n_flips=999)
+    check_pairs(row)
+    if (n_groups, n_attempts) == (25, 8):
+        # The best is chosen by looking, and its comparisons are no longer seven but all.
+        assert row.best_equal > 0.07
+
+
+def test_what_is_found_in_one_study(levels):
+    """Attempt 2 is better in every group, and 0 beats 1 in every group though neither is better."""
+    right = np.array([[3] * 9, [1] * 9, [9] * 9])
+    false, true = levels.pairs_judged(right, np.array([False, False, True]), 999, 0)
+    assert false.tolist() == [False, True, True]
+    assert true.tolist() == [1, 1, 1]
+    false, true = levels.pairs_judged(right, np.array([False, True, False]), 999, 0)
+    assert false.tolist() == [True] * 3
+    assert true.tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("clips", ["alike", "much alike", "much alike, skewed", "skewed, the first even"])
 def test_all_attempts_are_equally_good(levels, clips):
     drawn = levels.chances(clips, 40_000, np.random.default_rng(0))

@@ -17,12 +17,12 @@ from actionbench.reports.statistics import (
     group_sums,
     holm,
     hommel,
+    joint_sign_flips,
     macro_f1,
     paired_interval,
     ratio_interval,
     shaffer,
     sign_flip_test,
-    sign_flip_tests,
     wilson_interval,
 )
 
@@ -236,14 +236,62 @@ def test_drawn_flips_agree_with_the_normal_limit_and_are_never_zero():
     assert sign_flip_test(differences) == sign_flip_test(differences)
 
 
-@pytest.mark.parametrize("n_groups", [7, 30])
-def test_many_pairs_at_once_have_the_p_values_of_each(n_groups):
-    rng = np.random.default_rng(0)
-    differences = rng.integers(-3, 6, size=(5, n_groups))
-    found = sign_flip_tests(differences)
-    each = [sign_flip_test(one) for one in differences]
-    np.testing.assert_allclose(found, each, atol=1e-12 if n_groups == 7 else 0.005)
-    assert (sign_flip_tests(np.ones((2, 300))) == 1 / 100_000).all()
+def stepwise(sums):
+    """All sign patterns, one by one: each pair's share by itself, and the maximum over it and those less far apart."""
+    changes = [np.subtract(other, one) for one, other in combinations(np.asarray(sums, float), 2)]
+    roots = [np.sqrt(np.dot(change, change)) for change in changes]
+    scale = [root + np.median(roots) or 1.0 for root in roots]
+    far = lambda signs: [abs(np.dot(signs, c)) / one for c, one in zip(changes, scale, strict=True)]  # noqa: E731
+    observed = np.array(far(np.ones(len(changes[0]))))
+    flipped = np.array([far(signs) for signs in product([1, -1], repeat=len(changes[0]))])
+    alone = (flipped >= observed - 1e-9).mean(axis=0)
+    adjusted = [np.mean(flipped[:, observed <= one + 1e-9].max(axis=1) >= one - 1e-9) for one in observed]
+    return alone, [max(np.array(adjusted)[observed >= one - 1e-9]) for one in observed]
+
+
+TABLES = st.tuples(st.integers(2, 5), st.integers(1, 7)).flatmap(
+    lambda shape: st.lists(
+        st.lists(st.integers(0, 6), min_size=shape[1], max_size=shape[1]),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
+)
+
+
+@settings(deadline=None)
+@given(TABLES)
+def test_joint_flips_are_all_counted(sums):
+    alone, adjusted = joint_sign_flips(sums)
+    expected = stepwise(sums)
+    np.testing.assert_allclose(alone, expected[0])
+    np.testing.assert_allclose(adjusted, expected[1])
+    each = [sign_flip_test(np.subtract(other, one)) for one, other in combinations(sums, 2)]
+    np.testing.assert_allclose(alone, each)
+    assert (adjusted >= alone - 1e-12).all()
+    assert (adjusted >= 2 / 2 ** len(sums[0])).all()
+    assert (adjusted <= 1).all()
+
+
+@settings(deadline=None)
+@given(TABLES, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_joint_flips_know_neither_order_nor_unit(sums, random, unit):
+    sums = np.array(sums, float)
+    k = len(sums)
+    attempts, groups = random.sample(range(k), k), random.sample(range(sums.shape[1]), sums.shape[1])
+    table = np.ones((2, k, k))
+    for one, other, *found in zip(*np.triu_indices(k, 1), *joint_sign_flips(sums), strict=True):
+        table[:, one, other] = table[:, other, one] = found
+    moved = joint_sign_flips(sums[attempts][:, groups] / unit + 3)
+    first, second = np.triu_indices(k, 1)
+    np.testing.assert_allclose(moved, table[:, np.array(attempts)[first], np.array(attempts)[second]])
+
+
+def test_drawn_joint_flips_are_close_to_all_and_never_zero():
+    sums = np.random.default_rng(0).integers(0, 9, size=(5, 12)) + np.arange(5)[:, None]
+    np.testing.assert_allclose(joint_sign_flips(sums, 2000), joint_sign_flips(sums), atol=0.04)
+    assert (np.array(joint_sign_flips(np.outer([0, 1, 2], np.ones(300)), 999)) == 1 / 1000).all()
+    np.testing.assert_array_equal(joint_sign_flips(sums, 2000), joint_sign_flips(sums, 2000))
+    assert joint_sign_flips(np.ones((1, 4)))[1].size == 0
 
 
 def test_the_sign_flip_test_keeps_its_level_where_mcnemar_does_not():

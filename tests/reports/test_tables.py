@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports import tables
+from actionbench.reports.pairs import rank_attempts
+from actionbench.reports.results import gather
 from actionbench.reports.statistics import bootstrap_interval
 from actionbench.reports.tables import comparison_table, layout, render
 from actionbench.reports.terminal import Tables
@@ -104,7 +107,7 @@ def test_skipped_cells_say_why(toy):
     assert row["warnings"] == "2 of 2 cells were skipped (needs colour): no score."
 
 
-def test_best_first_within_each_data_set_and_no_rank(bench):
+def test_best_first_within_each_data_set_and_places_are_shared(bench):
     made = bench()
     for name in ("zoo", "abc"):
         made.dataset(["a", "b"], ["x", "y"], name=name)
@@ -112,7 +115,33 @@ def test_best_first_within_each_data_set_and_no_rank(bench):
     table = comparison_table(made.store)
     assert list(table["dataset"]) == ["abc"] * 3 + ["zoo"] * 3
     assert list(table["attempt"]) == ["all", "half", "none"] * 2
-    assert not [column for column in table if "rank" in column]
+    # Two groups tell nobody apart, and who failed has no place.
+    expected = [[1, 2, 1], [1, 2, 1], [pd.NA] * 3] * 2
+    pd.testing.assert_frame_equal(
+        table[tables.PLACES], pd.DataFrame(expected, columns=tables.PLACES, dtype="Int64")
+    )
+
+
+def test_places_are_those_of_the_pairs_in_every_format(usual):
+    usual.attempt("late", usual.labels, fail=(0,))
+    table = comparison_table(usual.end())
+    ranked = rank_attempts(gather(usual.store))
+    rows = table.set_index("attempt")
+    assert rows.loc["late", tables.PLACES].isna().all()
+    for name, row in ranked.iterrows():
+        assert rows.loc[name, tables.PLACES].tolist() == row[tables.PLACES].tolist()
+    assert ranked.loc["chance", ["rank_low", "rank_high"]].tolist() == [4, 4]
+    assert ranked.loc["hog-svm", ["rank_low", "rank_high"]].tolist() == [1, 3]
+    md, tex, terminal = render(table, "md"), render(table, "tex"), shown(table)
+    assert "| hog-svm | 1–3 | features |" in md
+    assert "| chance | 4 | floor |" in md
+    assert "| late | – | features |" in md
+    assert "hog-svm & 1--3 & features" in tex
+    assert re.search(r"^hog-svm +1–3 +features", terminal, re.MULTILINE)
+    records = {row["attempt"]: row for row in json.loads(render(table, "json"))}
+    assert [records["late"][name] for name in tables.PLACES] == [None] * 3
+    assert [records["hog-svm"][name] for name in tables.PLACES] == [1, 3, 2]
+    assert pd.read_csv(io.StringIO(render(table, "csv")))["rank_low"].tolist()[-1] == 4
 
 
 @pytest.mark.parametrize("format", tables.FORMATS)
@@ -162,8 +191,8 @@ def test_json_is_records_with_null(toy):
 def test_markdown_is_one_table_a_data_set_in_percent(toy):
     lines = render(comparison_table(toy.attempt("one", [0, 1, 0, 1, 0, 0]).store), "md").splitlines()
     assert lines[0] == "### toy, leave-one-group-out"
-    assert lines[2].startswith("| attempt | family | accuracy [95 %] |")
-    assert "| one | features | 83.3 [" in lines[4]
+    assert lines[2].startswith("| attempt | rank | family | accuracy [95 %] |")
+    assert "| one | – | features | 83.3 [" in lines[4]
     assert len({line.count("|") for line in lines[2:5]}) == 1
 
 
@@ -188,8 +217,17 @@ def test_the_terminal_holds_it_in_100_columns(usual):
     text = shown(comparison_table(usual.store))
     assert max(map(len, text.splitlines())) <= 100
     assert "leave-one-group-out: 72 clips, 6 groups, 6 folds" in text
+    heads = text.splitlines()[1].split()
+    assert {"rank", "family", "F1", "fit", "ms/clip", "MiB", "params"} < set(heads)
+    assert "failed" not in heads  # as none did
     row = comparison_table(usual.store).iloc[0]
     assert f"{100 * row.accuracy:.1f} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]" in text
+
+
+def test_the_terminal_says_how_many_failed(usual):
+    text = shown(comparison_table(usual.attempt("late", usual.labels, fail=(0,)).store))
+    assert "failed" in text.splitlines()[1]
+    assert "1/6" in text
 
 
 @pytest.fixture
@@ -245,7 +283,7 @@ def test_what_fits_is_laid_out_as_rich_does(seed):
     console.print(Tables([part]))
     _, *found = console.file.getvalue().splitlines()
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
     for column in shown:
         grid.add_column(heads[column], justify="right" if part["numbers"][column] else "left")
@@ -304,9 +342,10 @@ def test_an_empty_store_gives_an_empty_table_in_every_format(bench):
     assert shown(table).strip() == ""
 
 
-def test_the_table_needs_no_drawing_and_no_terminal():
+def test_the_table_needs_no_drawing_no_terminal_and_no_distributions():
     code = (
         "import sys; from actionbench.reports import tables, comparison; "
-        "heavy = {'matplotlib', 'rich', 'jinja2', 'cv2', 'sklearn'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'matplotlib', 'rich', 'jinja2', 'cv2', 'sklearn', 'scipy.stats'} & set(sys.modules); "
+        "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
