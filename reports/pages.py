@@ -1,198 +1,45 @@
-"""A report: one page that needs nothing else, and its tables and pictures as files."""
+"""The page of a report: one file that needs nothing else."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from ..errors import ActionbenchError
-from . import tables
-from .breakdown import CONFUSION_COLUMNS, by_class, by_group, confusions, long_form
-from .canvas import Svg
-from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure
-from .hard_clips import hard_clips
-from .heatmaps import confusion_figures, heat_figure
-from .learning import crossings, learning_curves
-from .nuisance import nuisance_table
-from .results import Reader, Result, gather
-from .sections import Allowance, Part, conditions, section
-from .statistics import confusion_matrix
+from .parts import Comparison
+from .ranks import comparison_matrix, wilcoxon_pairs
+from .results import Reader, Result
+from .sections import Allowance, conditions, markup, section
+from .together import verdict_over
 from .verdict import verdict
 
 METHOD = (
     "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
     "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, corrected "
-    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. Two "
-    "attempts are compared by a sign-flip test over groups, with Holm's correction for the number of comparisons. F1 "
-    "is the mean over classes, of each seed, then over seeds."
+    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. All "
+    "pairs of attempts are tested as one family: signs are flipped over groups, in all pairs at once, and step-down "
+    "maxima (Westfall and Young) keep the chance of any false difference at 5 %. Ranks, bars and the verdict follow "
+    "from these tests. F1 is the mean over classes, of each seed, then over seeds."
 )
 # Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
 _PICTURES = 2_500_000
-# Attempts whose confusions are drawn beside each other, and columns of a heat map that can be read on paper.
-_MOST_CONFUSIONS, _MOST_COLUMNS = 12, 60
 
 
-def write_report(store: Reader, folder: str | Path) -> list[Path]:
-    """Write ``index.html``, and the tables and figures of it as files, into a folder.
-
-    The page needs no network; what comes from plug-ins and data stays text in it. The same store gives the same bytes.
-
-    Parameters
-    ----------
-    store : Reader
-        An open store, of a finished run or not.
-    folder : path
-        Made where it does not exist; files of the same names are replaced.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    ActionbenchError
-        If the store has no cells, or the folder cannot be written to.
-    """
-    results = gather(store)
-    if not results:
-        raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
-    folder = Path(folder)
-    with _writing(folder):
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-    table = tables.score(results)
-    nuisances = nuisance_table(results)
-    parts = parts_of(results, table, nuisances)
-    files: dict[str, str | bytes] = {"index.html": page(store, parts, nuisances)}
-    files |= {f"table.{format}": tables.render(table, format) for format in tables.FORMATS}
-    files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(parts) if len(rows)}
-    files |= {"conditions.csv": _csv(nuisances)} if len(nuisances) else {}
-    for name, drawing in _named(parts):
-        files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
-    with _writing(folder):
-        for name, content in files.items():
-            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [folder / name for name in files]
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ActionbenchError(f"{folder}: the report cannot be written there ({error.strerror})") from error
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, lineterminator="\n")
-
-
-def parts_of(results: list[Result], table: pd.DataFrame, nuisances: pd.DataFrame) -> list[Part]:
-    """Return the results on each data set under each split, with the pictures of them that the page shows.
-
-    Parameters
-    ----------
-    results : list of Result
-        From `results.gather`.
-    table : DataFrame
-        From `tables.score` of them.
-    nuisances : DataFrame
-        From `nuisance.nuisance_table` of them.
-    """
-    by_name = {result.name: result for result in results}
-    parts = []
-    for dataset, split, rows in tables.sections(table):
-        names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
-        own = nuisances[(nuisances["dataset"] == dataset) & (nuisances["split"] == split)]
-        part = Part([by_name[name] for name in names], rows, own, {})
-        part.pictures.update(_drawings(part))
-        parts.append(part)
-    return parts
-
-
-def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
-    """Yield the pictures for the page by what they show."""
-    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes))
-    for cost in COSTS:
-        drawing = pareto_figure(part.rows, cost)
-        if drawing is not None:
-            yield f"pareto-{cost}", drawing
-    curves = learning_curves(part.results)
-    if len(curves):
-        yield "learning", learning_figure(curves)
-
-
-def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
-    """Yield the pictures of what the page has as tables."""
-    first = part.results[0]
-    for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
-        if table.shape[1] <= _MOST_COLUMNS:
-            yield name, heat_figure(table)
-    if len(part.nuisances):
-        yield "conditions", _conditions(part)
-    drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
-    if drawn:
-        counts = {
-            result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
-            for result in drawn
-        }
-        yield "confusions", confusion_figures(counts, first.classes)
-
-
-def _conditions(part: Part) -> Svg:
-    rows = part.nuisances.assign(head=part.nuisances["condition"] + ": " + part.nuisances["value"])
-    heads, attempts = rows["head"].unique(), [result.attempt for result in part.results]
-    shares, low, high = (
-        rows.pivot(index="attempt", columns="head", values=column).reindex(index=attempts, columns=heads)
-        for column in ("accuracy", "accuracy_low", "accuracy_high")
-    )
-    return heat_figure(shares, low, high)
-
-
-def _named(parts: list[Part]) -> Iterator[tuple[str, Svg]]:
-    """Yield every picture by the name of its file, which is safe whatever data sets are called."""
-    for number, part in enumerate(parts, 1):
-        plain = re.sub(r"[^a-z0-9]+", "-", part.name.lower()).strip("-")[:40].rstrip("-")
-        for what, drawing in (*part.pictures.items(), *_files_only(part)):
-            yield f"{number}-{plain}-{what.replace(' ', '-')}", drawing
-
-
-def _tables(parts: list[Part]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables beside that of the comparison, of all data sets, by name."""
-    results = [result for part in parts for result in part.results]
-    curves = learning_curves(results)
-    yield "learning", curves
-    yield "crossings", crossings(results) if len(curves) else curves
-    for name, breakdown, what in (("classes", by_class, "class"), ("groups", by_group, "group")):
-        yield name, pd.concat([long_form(part.results, breakdown(part.results), what) for part in parts])
-    found = [confusions(result) for result in results if len(result.positions)]
-    yield "clips", hard_clips(results)
-    yield "confusions", pd.concat(found) if found else pd.DataFrame(columns=CONFUSION_COLUMNS)
-
-
-def page(store: Reader, parts: list[Part], nuisances: pd.DataFrame) -> str:
+def page(store: Reader, comparison: Comparison) -> str:
     """Return the page as HTML.
 
     Parameters
     ----------
     store : Reader
         For what the results do not hold: runs, and what attempts say of themselves.
-    parts : list of Part
-        From `parts_of`.
-    nuisances : DataFrame
-        From `nuisance.nuisance_table` of all results.
+    comparison : Comparison
+        Of the results in it.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     folder = Path(__file__).parent / "page"
     environment = Environment(
@@ -203,29 +50,60 @@ def page(store: Reader, parts: list[Part], nuisances: pd.DataFrame) -> str:
         lstrip_blocks=True,
     )
     script = (folder / "script.js").read_text(encoding="utf-8")
+    parts = comparison.parts
     n_attempts = len({result.attempt for part in parts for result in part.results})
     runs = _runs(store)
     allowance = Allowance(_PICTURES)
     return environment.get_template("index.html.j2").render(
         title=f"Comparison of {n_attempts} attempts at recognising actions",
-        verdicts=[verdict(part.results) for part in parts],
+        verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=[
             f"Run {run['id']} ({run['name']}) had not finished." for run in runs if not run["finished"]
         ],
-        together=None,
-        across=_across(parts, nuisances),
-        sections=[section(store, part, allowance) for part in parts],
+        together=_together(comparison),
+        across=_across(comparison),
+        sections=[section(store, part, comparison.crossings, allowance) for part in parts],
         failures=[failure for part in parts for failure in _failures(part.results)],
         runs=runs,
         method=METHOD,
-        script=Markup(script),
+        script=markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _across(parts: list[Part], nuisances: pd.DataFrame) -> list[dict[str, Any]]:
+def _together(comparison: Comparison) -> dict[str, Any] | None:
+    """Return what is said of all data sets together, where they are enough."""
+    if comparison.ranks is None:
+        return None
+    matrix: Iterator[Any] = comparison_matrix(comparison.scores).itertuples()
+    adjusted = {
+        frozenset(pair): p_value
+        for *pair, p_value in wilcoxon_pairs(comparison.scores)[["first", "second", "p_holm"]].itertuples(
+            index=False
+        )
+    }
+    rows = [
+        (
+            *row.Index,
+            f"{row.wins:g}, {row.ties:g}, {row.losses:g}",
+            f"{100 * row.difference:+.1f}",
+            f"{row.p_value:.2g}",
+            f"{adjusted[frozenset(row.Index)]:.2g}",
+        )
+        for row in matrix
+    ]
+    return {
+        "words": verdict_over(comparison.scores, comparison.left),
+        "figure": markup(comparison.ranks.inline("Mean ranks over all data sets")),
+        "heads": ["attempt", "against", "won, tied, lost", "points", "p", "p Holm"],
+        "rows": rows,
+    }
+
+
+def _across(comparison: Comparison) -> list[dict[str, Any]]:
     """Return heat maps of options in which data sets of one name differ."""
-    rows = nuisances.drop(index=[place for part in parts for place in part.nuisances.index])
+    rows = comparison.nuisances
+    rows = rows.drop(index=[place for part in comparison.parts for place in part.nuisances.index])
     return [
         conditions(own) | {"head": name[0]} for name, own in rows.groupby(["dataset", "split"], sort=False)
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,17 @@ import pandas as pd
 
 from . import tables
 from .breakdown import by_class, by_group
-from .canvas import Svg
 from .figures import COSTS
 from .hard_clips import MISSED, SOLVED, hard_clips
 from .heatmaps import row_shares
-from .learning import crossings
+from .parts import Part
 from .results import Reader, Result
 from .statistics import confusion_matrix
 from .words import listed
 
 #: What the columns of `tables.SHOWN` are sorted by, where they are not words.
 _SORTED_BY = {
+    "rank": "rank_low",
     "accuracy": "accuracy",
     "F1": "macro_f1",
     "clips": "n_clips",
@@ -82,34 +81,7 @@ class Allowance:
         return fits
 
 
-@dataclass(frozen=True)
-class Part:
-    """The results on one data set under one split, the most accurate first.
-
-    Attributes
-    ----------
-    results : list of Result
-        Of all attempts.
-    rows : DataFrame
-        Theirs in `tables.comparison_table`.
-    nuisances : DataFrame
-        Theirs in `nuisance.nuisance_table`.
-    pictures : dict of str to Svg
-        By what they show.
-    """
-
-    results: list[Result]
-    rows: pd.DataFrame
-    nuisances: pd.DataFrame
-    pictures: dict[str, Svg]
-
-    @property
-    def name(self) -> str:
-        """Data set and split."""
-        return f"{self.results[0].dataset}, {self.results[0].split}"
-
-
-def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
+def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allowance) -> dict[str, Any]:
     """Return the values of a section.
 
     Parameters
@@ -118,6 +90,8 @@ def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
         For what attempts say of themselves.
     part : Part
         With its pictures.
+    crossings : DataFrame
+        From `learning.crossings` of all results.
     allowance : Allowance
         Of the whole page.
     """
@@ -134,19 +108,24 @@ def section(store: Reader, part: Part, allowance: Allowance) -> dict[str, Any]:
         "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
         "accuracy": _inline(part, "accuracy"),
         "prices": prices,
-        "pairs": None,
+        "pairs": _against_the_best(part.pairs),
         "heats": list(_heats(part)),
-        "learning": _learning(part),
+        "learning": _learning(part, crossings),
         "clips": _clips(store, part, allowance),
         "cards": [_card(store, result, allowance) for result in part.results],
     }
 
 
-def _inline(part: Part, picture: str) -> Any:
+def markup(text: str) -> Any:
+    """Return text that is markup of ours, and no text of others."""
     from markupsafe import Markup
 
+    return Markup(text)
+
+
+def _inline(part: Part, picture: str) -> Any:
     what = picture.replace("pareto-", "accuracy against ")
-    return Markup(part.pictures[picture].inline(f"{what.capitalize()} on {part.name}"))
+    return markup(part.pictures[picture].inline(f"{what.capitalize()} on {part.name}"))
 
 
 def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -182,6 +161,23 @@ def _row(row: Any, number: int, columns: list[dict[str, Any]]) -> dict[str, Any]
     return {"cells": cells, "number": number, "words": _words(row.attempt, row.family)}
 
 
+def _against_the_best(pairs: pd.DataFrame) -> dict[str, Any] | None:
+    if pairs.empty:
+        return None
+    best = pairs["second"].iloc[0]
+    heads = ["attempt", "less accurate by", "p", "p adjusted", "p Holm", "can be told apart"]
+    rows = [_behind(row) for row in pairs[pairs["second"] == best].itertuples()]
+    return {"best": best, "heads": heads, "rows": rows}
+
+
+def _behind(row: Any) -> tuple[str, ...]:
+    points = f"{100 * row.difference:.1f}"
+    if not math.isnan(row.difference_low):
+        points += f" [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
+    p_values = (f"{p_value:.2g}" for p_value in (row.p_value, row.p_adjusted, row.p_holm))
+    return row.first, points, *p_values, "yes" if row.apart else "no"
+
+
 def _sorted_by(value: Any) -> str:
     return "" if pd.isna(value) else f"{float(value):.6g}"
 
@@ -198,12 +194,17 @@ def _heats(part: Part) -> Iterator[dict[str, Any]]:
         yield conditions(part.nuisances)
 
 
-def _learning(part: Part) -> dict[str, Any] | None:
+def _learning(part: Part, crossings: pd.DataFrame) -> dict[str, Any] | None:
     if "learning" not in part.pictures:
         return None
-    rows = crossings(part.results).itertuples()
     heads = ["attempt", "beats", "from groups on", "95 % interval", "points better in the end"]
-    return {"figure": _inline(part, "learning"), "heads": heads, "rows": [_crossed(row) for row in rows]}
+    first = part.results[0]
+    rows = [
+        _crossed(row)
+        for row in crossings.itertuples()
+        if (row.dataset, row.split) == (first.dataset, first.split)
+    ]
+    return {"figure": _inline(part, "learning"), "heads": heads, "rows": rows}
 
 
 def _crossed(row: Any) -> tuple[str, ...]:
@@ -256,7 +257,8 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
         more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
         n_attempts = rows["n_attempts"].iloc[0]
         words = f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)].format(len(rows))}.{more}"
-        clips = [_clip(row, strips.get(int(row.position)), allowance) for row in shown.itertuples()]
+        chosen: Iterator[Any] = shown.itertuples()
+        clips = [_clip(row, strips.get(row.position), allowance) for row in chosen]
         groups.append({"words": words, "clips": clips})
     return groups
 

@@ -13,14 +13,14 @@ from .paired import least_p
 from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
 from .statistics import accuracy, bootstrap_interval, group_sums
-from .words import listed, several_words
+from .words import listed
 
 # To simulate studies of more attempts that tie with the best takes longer than a page may.
 _SIMULATED = 12
 _NAMED = 6
 
 
-def verdict(results: list[Result]) -> str:
+def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
     """Say in words which attempt is right most often, and which cannot be told apart from it.
 
     Parameters
@@ -28,6 +28,8 @@ def verdict(results: list[Result]) -> str:
     results : list of Result
         On one data set under one split. Who is compared is said by `pairs.ranked`, who can be told apart by
         `pairs.pairs`; so it never contradicts the places of `pairs.rank_attempts`.
+    found : DataFrame, optional
+        From `pairs.pairs` of them, where it is at hand.
     """
     where = f"On {results[0].dataset} ({results[0].split})"
     compared = ranked(results)
@@ -40,19 +42,19 @@ def verdict(results: list[Result]) -> str:
     words = f"{where}, {best.attempt} is right most often: {share} % of {best.n_clips} clips [{low}, {high}]"
     left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
     passed = (
-        f" Passed over because not all of their cells finished: {_some(left)}." if left and compared else ""
+        f" Passed over because not all of their cells finished: {some(left)}." if left and compared else ""
     )
     mind = " Mind the warning on how it was tested." if tables.dataset_warnings(best) else ""
-    return f"{words}{_rivals(compared)}{passed}{mind}"
+    return f"{words}{_rivals(compared, found)}{passed}{mind}"
 
 
-def _rivals(compared: list[Result]) -> str:
+def _rivals(compared: list[Result], found: pd.DataFrame | None) -> str:
     """Go on with the sentence: which of the others are worse than the first."""
     if not compared:
         return "; no attempt has finished all of its cells, so that none is compared with it."
     if len(compared) == 1:
         return "; there is no other to compare it with."
-    found = pairs(compared, intervals=False)
+    found = pairs(compared, intervals=False) if found is None else found
     against = found[found["second"] == compared[0].attempt]
     n_groups = int(against["n_groups"].iloc[0])
     test = f"joint sign flips over {n_groups} groups at {100 * LEVEL:.0f} %"
@@ -60,7 +62,7 @@ def _rivals(compared: list[Result]) -> str:
     if not ties:
         which = f"{against['first'].iloc[0]} is" if len(against) == 1 else "all others are"
         return f"; {which} worse ({test})."
-    which = "no other attempt can" if len(ties) == len(against) else f"{_some(ties)} cannot"
+    which = "no other attempt can" if len(ties) == len(against) else f"{some(ties)} cannot"
     tied = [result for result in compared if result.attempt in ties]
     return f"; {which} be told apart from it ({test}).{_seen([compared[0], *tied], n_groups)}"
 
@@ -84,40 +86,8 @@ def _seen(tied: list[Result], n_groups: int) -> str:
     return f" A true difference of {100 * least:.0f} points would be found four times in five."
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     """Name some of many."""
     if len(names) <= _NAMED:
         return listed(names)
     return listed([*names[: _NAMED - 1], f"{len(names) - _NAMED + 1} others"])
-
-
-def verdict_over(results: list[Result]) -> str:
-    """Say in words what the attempts' ranks on all data sets together show.
-
-    Parameters
-    ----------
-    results : list of Result
-        Of all data sets. Of several splits of one, the one with the fewest warnings counts. Attempts that are not
-        compared on every data set (`pairs.ranked`) are left out.
-
-    Returns
-    -------
-    str
-        `words.several_words` on accuracies; empty for fewer than three data sets or two attempts.
-    """
-    by_split: dict[str, dict[str, list[Result]]] = {}
-    for result in results:
-        by_split.setdefault(result.dataset, {}).setdefault(result.split, []).append(result)
-    scores = {}
-    for dataset, splits in by_split.items():
-        chosen = min(splits, key=lambda split: (len(tables.dataset_warnings(splits[split][0])), split))
-        scores[dataset] = {
-            result.attempt: accuracy(result.correct, result.weights) for result in ranked(splits[chosen])
-        }
-    table = pd.DataFrame.from_dict(scores, orient="index")
-    whole = table.dropna(axis=1)
-    if len(whole) < 3 or whole.shape[1] < 2:
-        return ""
-    left = sorted(table.columns.difference(whole.columns))
-    passed = f" Left out because not finished on every data set: {_some(left)}." if left else ""
-    return several_words(whole) + passed

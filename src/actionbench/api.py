@@ -328,7 +328,7 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
     """Write the page and the tables of a store into a folder and return the files."""
-    from .reports.pages import write_report
+    from .reports.report import write_report
 
     with Store.open(store, must_exist=True) as opened:
         return write_report(opened, Path(folder))

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from actionbench.reports.pages import write_report
+from actionbench.reports.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt install chromium)")
@@ -66,7 +66,7 @@ def head(page, words):
 
 def test_sorting_turns_around_and_keeps_the_unknown_last(page):
     names = column(page, 1)
-    values = [text.split(" ")[0] for text in column(page, 3)]
+    values = [text.split(" ")[0] for text in column(page, 4)]
     assert values[-1] == "–"
     known = list(map(float, values[:-1]))
     assert known == sorted(known, reverse=True)
@@ -74,7 +74,7 @@ def test_sorting_turns_around_and_keeps_the_unknown_last(page):
     assert column(page, 1) == names
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
     head(page, "accuracy").click()
-    assert [text.split(" ")[0] for text in column(page, 3)] == [*values[-2::-1], "–"]
+    assert [text.split(" ")[0] for text in column(page, 4)] == [*values[-2::-1], "–"]
     head(page, "attempt").click()
     assert column(page, 1) == sorted(names)
     assert page.locator("th[aria-sort]").count() == 1

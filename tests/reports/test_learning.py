@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from actionbench.reports.learning import CROSSING_COLUMNS, CURVE_COLUMNS, crossings, learning_curves
-from actionbench.reports.pages import write_report
+from actionbench.reports.report import write_report
 from actionbench.reports.results import gather
 from actionbench.reports.verdict import verdict
 

@@ -12,12 +12,13 @@ import pytest
 from actionbench.errors import ActionbenchError
 from actionbench.reports.nuisance import nuisance_table
 from actionbench.reports.pages import page as page_of
-from actionbench.reports.pages import parts_of, write_report
+from actionbench.reports.parts import Comparison
+from actionbench.reports.report import write_report
 from actionbench.reports.results import gather
-from actionbench.reports.tables import FORMATS, comparison_table, render, score
+from actionbench.reports.tables import FORMATS, comparison_table, render
 
 TABLES = {f"table.{format}" for format in FORMATS} | {
-    f"{name}.csv" for name in ("classes", "clips", "conditions", "confusions", "groups")
+    f"{name}.csv" for name in ("classes", "clips", "conditions", "confusions", "groups", "pairs")
 }
 PICTURES = {
     "accuracy",
@@ -56,9 +57,7 @@ class Page(HTMLParser):
 
 
 def read(store):
-    results = gather(store)
-    nuisances = nuisance_table(results)
-    return page_of(store, parts_of(results, score(results), nuisances), nuisances)
+    return page_of(store, Comparison.of(gather(store)))
 
 
 def files(folder):

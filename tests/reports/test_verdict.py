@@ -14,7 +14,7 @@ from actionbench.reports.enough import group_changes, least_difference
 from actionbench.reports.pairs import rank_attempts
 from actionbench.reports.results import Result, gather
 from actionbench.reports.tables import comparison_table
-from actionbench.reports.verdict import verdict, verdict_over
+from actionbench.reports.verdict import verdict
 
 TRUTH = np.array([0, 1] * 48)
 GROUPS = np.repeat(list("abcdefgh"), 12)
@@ -144,37 +144,3 @@ def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
     assert len(tied) == places.loc[best, "tied"]
     for other in others:
         assert other in tied or places.loc[other, "rank_low"] > 1
-
-
-@pytest.fixture
-def several(bench):
-    """Four data sets on which one attempt leads and two are alike; one does not finish on the last."""
-    made = bench()
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        made.dataset(["a", "b"] * 48, GROUPS, name=f"set {number}")
-        for name, wrong in (("good", 1), ("fair", 4), ("bad", 8)):
-            made.attempt(name, spoiled(wrong + rng.integers(2)))
-        made.attempt("late", spoiled(1), fail=(0,) if number == 3 else ())
-    return made
-
-
-def test_several_data_sets_are_judged_together(several):
-    results = gather(several.end())
-    text = verdict_over(results)
-    assert text.startswith("3 attempts were compared by their ranks on 4 data sets (all have scores).")
-    assert "good 1.00 (place 1 to 2), fair 2.00 (place 1 to 3) and bad 3.00 (place 2 to 3)" in text
-    assert text.endswith(" Left out because not finished on every data set: late.")
-    assert verdict_over([result for result in results if result.dataset < "set 2"]) == ""
-    assert verdict_over([]) == ""
-
-
-def test_a_data_set_counts_once_under_its_soundest_split(several):
-    several.dataset(
-        ["a", "b"] * 48, GROUPS, name="set 0", split="leaky-random", warnings=[LeakyRandom.warning]
-    )
-    for name in ("good", "fair", "bad"):
-        several.attempt(name, several.labels)
-    text = verdict_over(gather(several.end()))
-    assert "on 4 data sets" in text
-    assert "good 1.00" in text

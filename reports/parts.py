@@ -1,0 +1,131 @@
+"""What a report is made of: results by data set and split, with their tables and the pictures that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import pandas as pd
+
+from . import tables
+from .canvas import Svg
+from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
+from .learning import crossings, learning_curves
+from .nuisance import nuisance_table
+from .pairs import LEVEL, pairs
+from .places import cliques, rank_table, square
+from .ranks import critical_difference, nemenyi
+from .results import Result
+from .together import common_scores
+
+# The interval of a difference takes some milliseconds; of more attempts the pairs have none.
+_MOST_INTERVALS = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """The results on one data set under one split, the most accurate first.
+
+    Attributes
+    ----------
+    results : list of Result
+        Of all attempts.
+    rows : DataFrame
+        Theirs in `tables.comparison_table`.
+    nuisances : DataFrame
+        Theirs in `nuisance.nuisance_table`.
+    curves : DataFrame
+        Theirs in `learning.learning_curves`.
+    pairs : DataFrame
+        From `pairs.pairs` of them.
+    pictures : dict of str to Svg
+        By what they show.
+    """
+
+    results: list[Result]
+    rows: pd.DataFrame
+    nuisances: pd.DataFrame
+    curves: pd.DataFrame
+    pairs: pd.DataFrame
+    pictures: dict[str, Svg]
+
+    @property
+    def name(self) -> str:
+        """Data set and split."""
+        return f"{self.results[0].dataset}, {self.results[0].split}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a report shows of some results.
+
+    Attributes
+    ----------
+    table : DataFrame
+        From `tables.score`.
+    parts : list of Part
+        One for each data set under each split.
+    nuisances : DataFrame
+        From `nuisance.nuisance_table`.
+    curves, crossings : DataFrame
+        From `learning.learning_curves` and `learning.crossings`; empty for one number of training groups.
+    scores, left : DataFrame and list of str
+        From `together.common_scores`.
+    ranks : Svg or None
+        Ranks over all data sets, where these are enough.
+    """
+
+    table: pd.DataFrame
+    parts: list[Part]
+    nuisances: pd.DataFrame
+    curves: pd.DataFrame
+    crossings: pd.DataFrame
+    scores: pd.DataFrame
+    left: list[str]
+    ranks: Svg | None
+
+    @classmethod
+    def of(cls, results: list[Result]) -> Self:
+        """Compute the tables and draw the pictures.
+
+        Parameters
+        ----------
+        results : list of Result
+            From `results.gather`.
+        """
+        table, nuisances, curves = tables.score(results), nuisance_table(results), learning_curves(results)
+        by_name = {result.name: result for result in results}
+        parts = []
+        for dataset, split, rows in tables.sections(table):
+            names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
+            ordered = [by_name[name] for name in names]
+            found = pairs(ordered, intervals=len(ordered) <= _MOST_INTERVALS)
+            nuisance, curve = (
+                known[(known["dataset"] == dataset) & (known["split"] == split)]
+                for known in (nuisances, curves)
+            )
+            part = Part(ordered, rows, nuisance, curve, found, {})
+            part.pictures.update(_drawings(part))
+            parts.append(part)
+        scores, left = common_scores(results)
+        crossed = crossings(results) if len(curves) else pd.DataFrame()
+        ranks = None if scores.empty else _ranks(scores)
+        return cls(table, parts, nuisances, curves, crossed, scores, left, ranks)
+
+
+def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
+    alike = cliques(square(part.pairs, "p_adjusted"), LEVEL) if len(part.pairs) else []
+    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), alike)
+    for cost in COSTS:
+        drawing = pareto_figure(part.rows, cost)
+        if drawing is not None:
+            yield f"pareto-{cost}", drawing
+    if len(part.curves):
+        yield "learning", learning_figure(part.curves)
+
+
+def _ranks(scores: pd.DataFrame) -> Svg:
+    table, p_values = rank_table(scores), nemenyi(scores)
+    alike = cliques(p_values.loc[table.index, table.index], LEVEL)
+    return rank_figure(table, alike, critical_difference(scores.shape[1], len(scores), LEVEL))

@@ -1,0 +1,133 @@
+"""A report as files: the page, the tables and the pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import ActionbenchError
+from . import tables
+from .breakdown import by_class, by_group, confusions, long_form
+from .canvas import Svg
+from .hard_clips import hard_clips
+from .heatmaps import confusion_figures, heat_figure
+from .pages import page
+from .parts import Comparison, Part
+from .results import Reader, gather
+from .statistics import confusion_matrix
+
+# Attempts whose confusions are drawn beside each other, and columns of a heat map that can be read on paper.
+_MOST_CONFUSIONS, _MOST_COLUMNS = 12, 60
+
+
+def write_report(store: Reader, folder: str | Path) -> list[Path]:
+    """Write ``index.html``, and the tables and figures of it as files, into a folder.
+
+    The page needs no network; what comes from plug-ins and data stays text in it. The same store gives the same bytes.
+
+    Parameters
+    ----------
+    store : Reader
+        An open store, of a finished run or not.
+    folder : path
+        Made where it does not exist; files of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ActionbenchError
+        If the store has no cells, or the folder cannot be written to.
+    """
+    results = gather(store)
+    if not results:
+        raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
+    folder = Path(folder)
+    with _writing(folder):
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    comparison = Comparison.of(results)
+    files: dict[str, str | bytes] = {"index.html": page(store, comparison)}
+    files |= {f"table.{format}": tables.render(comparison.table, format) for format in tables.FORMATS}
+    files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(comparison) if len(rows)}
+    for name, drawing in _pictures(comparison):
+        files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
+    with _writing(folder):
+        for name, content in files.items():
+            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return [folder / name for name in files]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ActionbenchError(f"{folder}: the report cannot be written there ({error.strerror})") from error
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables beside that of the comparison, of all data sets, by name."""
+    parts = comparison.parts
+    results = [result for part in parts for result in part.results]
+    yield "pairs", pd.concat([_of(part, part.pairs) for part in parts])
+    for name, breakdown, what in (("classes", by_class, "class"), ("groups", by_group, "group")):
+        yield name, pd.concat([long_form(part.results, breakdown(part.results), what) for part in parts])
+    yield "confusions", pd.concat([confusions(result) for result in results])
+    yield "conditions", comparison.nuisances
+    yield "clips", hard_clips(results)
+    yield "learning", comparison.curves
+    yield "crossings", comparison.crossings
+
+
+def _of(part: Part, rows: pd.DataFrame) -> pd.DataFrame:
+    """Put the names of data set and split before rows."""
+    first = part.results[0]
+    return pd.DataFrame({"dataset": first.dataset, "split": first.split}, index=rows.index).join(rows)
+
+
+def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
+    """Yield every picture by the name of its file, which is safe whatever data sets are called."""
+    if comparison.ranks is not None:
+        yield "ranks", comparison.ranks
+    for number, part in enumerate(comparison.parts, 1):
+        plain = re.sub(r"[^a-z0-9]+", "-", part.name.lower()).strip("-")[:40].rstrip("-")
+        for what, drawing in (*part.pictures.items(), *_files_only(part)):
+            yield f"{number}-{plain}-{what.replace(' ', '-')}", drawing
+
+
+def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
+    """Yield the pictures of what the page has as tables."""
+    first = part.results[0]
+    for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
+        if table.shape[1] <= _MOST_COLUMNS:
+            yield name, heat_figure(table)
+    if len(part.nuisances):
+        yield "conditions", _conditions(part)
+    drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
+    if drawn:
+        counts = {
+            result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
+            for result in drawn
+        }
+        yield "confusions", confusion_figures(counts, first.classes)
+
+
+def _conditions(part: Part) -> Svg:
+    rows = part.nuisances.assign(head=part.nuisances["condition"] + ": " + part.nuisances["value"])
+    heads, attempts = rows["head"].unique(), rows["attempt"].unique()
+    shares, low, high = (
+        rows.pivot(index="attempt", columns="head", values=column).reindex(index=attempts, columns=heads)
+        for column in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    return heat_figure(shares, low, high)
