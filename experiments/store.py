@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -367,14 +367,23 @@ class Store:
                 [(dataset_id, position, content) for position, content in strips.items()],
             )
 
-    def drop_strips(self, dataset_id: int, positions: Iterable[int]) -> None:
-        """Take film strips of clips away; nothing of them is left in the file once it is closed."""
-        self._connection.execute("PRAGMA secure_delete = ON")
-        with self._transaction():
-            self._connection.executemany(
-                "DELETE FROM strips WHERE dataset_id = ? AND position = ?",
-                [(dataset_id, position) for position in positions],
-            )
+    def drop_strips(self, dataset_id: int, but: Collection[int] = ()) -> None:
+        """Take away all film strips of a data set under its split but those at some positions.
+
+        Those of older data of the same name go too. Nothing of them is left in the file once it is closed.
+        """
+        rows = self._read(
+            "SELECT dataset_id, position FROM strips JOIN datasets d ON d.id = dataset_id "
+            "WHERE (dataset, split) = (SELECT dataset, split FROM datasets WHERE id = ?)",
+            dataset_id,
+        )
+        unwanted = [row for row in rows if row[0] != dataset_id or row[1] not in but]
+        if unwanted:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            with self._transaction():
+                self._connection.executemany(
+                    "DELETE FROM strips WHERE dataset_id = ? AND position = ?", unwanted
+                )
 
     def add_cell(self, run_id: int, cell: CellRecord) -> None:
         """Write one cell, whole or not at all; a cell of the same key is replaced."""

@@ -77,9 +77,8 @@ def keep_strips(
     lacking: dict[_Place, PlannedDataset] = {}
     gaps: list[tuple[int, list[_Place]]] = []
     for number, data, positions in wanted:
+        store.drop_strips(number, but=positions)
         known = store.strips(number)
-        if unwanted := known.keys() - set(positions):
-            store.drop_strips(number, unwanted)
         places = [(data.fingerprint, position) for position in positions if position not in known]
         lacking.update(dict.fromkeys(places, data))
         gaps.append((number, places))

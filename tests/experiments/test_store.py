@@ -360,16 +360,24 @@ def test_the_version_of_the_tables_is_that_of_the_newest(store):
 
 
 def test_strips_are_kept_by_position(store):
-    first, second = add_dataset(store), add_dataset(store, fingerprint="g")
+    first, second = add_dataset(store), add_dataset(store, split="thirds")
     store.add_strips(first, {3: b"three", 0: b"nought"})
     store.add_strips(second, {3: b"another"})
     store.add_strips(first, {0: b"zero"})
     with Store.open(store.path) as again:
         assert again.strips(first) == {0: b"zero", 3: b"three"}
         assert again.strips(second) == {3: b"another"}
-        again.drop_strips(first, [3, 4])
+        again.drop_strips(first, but=[0, 4])
         assert again.strips(first) == {0: b"zero"}
         assert again.strips(second) == {3: b"another"}
+
+
+def test_strips_of_older_data_go_with_those_of_the_newest(store):
+    old, new = add_dataset(store), add_dataset(store, fingerprint="g")
+    store.add_strips(old, {0: b"old"})
+    store.add_strips(new, {0: b"new"})
+    store.drop_strips(new, but=[0])
+    assert (store.strips(old), store.strips(new)) == ({}, {0: b"new"})
 
 
 def test_nothing_of_a_dropped_strip_is_left(store):
@@ -379,7 +387,7 @@ def test_nothing_of_a_dropped_strip_is_left(store):
     store.close()
     assert private[:1000] in store.path.read_bytes()
     with Store.open(store.path) as again:
-        again.drop_strips(number, [0])
+        again.drop_strips(number, but=[1])
     left = b"".join(path.read_bytes() for path in store.path.parent.glob("s.sqlite*"))
     assert private[:256] not in left
     assert b"public" in left
