@@ -358,6 +358,7 @@ def test_the_page_on_statistics_names_what_there_is():
         ranks,
         rope,
         statistics,
+        together,
         verdict,
         words,
     )
@@ -366,7 +367,7 @@ def test_the_page_on_statistics_names_what_there_is():
         room.__name__.rsplit(".", 1)[1]: room
         for room in (
             *(comparison, enough, figures, leaderboard, paired, pairs, places),
-            *(ranks, rope, statistics, verdict, words),
+            *(ranks, rope, statistics, together, verdict, words),
         )
     }
     text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
