@@ -9,7 +9,7 @@ BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels structure levels oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -43,6 +43,9 @@ bench-features: $(VENV)/.test
 # Beside benchopt, which is installed into an environment of its own.
 bench-harness: $(VENV)/.test build/benchopt/.done
 	$(BIN)/python tests/benchmarks/harness.py --benchopt build/benchopt/bin/benchopt --json build/harness.json
+
+bench-report: $(VENV)/.test
+	$(BIN)/python tests/benchmarks/report.py --json build/report.json
 
 build/benchopt/.done:
 	$(PYTHON) -m venv build/benchopt

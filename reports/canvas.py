@@ -58,7 +58,7 @@ class Svg(str):
         return self
 
     def png(self) -> bytes:
-        """Return the same picture on white paper, 200 dots an inch, as a PNG file."""
+        """Return the same picture on white paper, 150 dots an inch, as a PNG file."""
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -67,7 +67,7 @@ class Svg(str):
         self.figure.patch.set_visible(True)
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(
-                content, format="png", dpi=200, facecolor="white", metadata={"Software": None}
+                content, format="png", dpi=150, facecolor="white", metadata={"Software": None}
             )
         self.figure.patch.set_visible(False)
         return content.getvalue()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .results import Result
+from .results import Result, by_data
 
 __all__ = ["HARD_COLUMNS", "MISSED", "SOLVED", "hard_clips"]
 
@@ -63,11 +63,12 @@ def hard_clips(results: list[Result]) -> pd.DataFrame:
 
 def _that_count(results: list[Result]) -> list[list[Result]]:
     """Return the results of each data set and split that are to be compared, at least two."""
-    found: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        if result.family != "floor" and result.attempt == result.base and result.complete:
-            found.setdefault((result.dataset, result.split), []).append(result)
-    return [own for own in found.values() if len(own) > 1]
+    chosen = [
+        result
+        for result in results
+        if result.family != "floor" and result.attempt == result.base and result.complete
+    ]
+    return [own for own in by_data(chosen).values() if len(own) > 1]
 
 
 def _rows(results: list[Result]) -> Iterator[dict[str, Any]]:

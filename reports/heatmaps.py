@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: With more classes than these, shares are colours only.
 MOST_WRITTEN = 15
+# Colours, and how opaque a share of one is.
+_RIGHT, _WRONG, _DARKEST = (0, 115, 179), (214, 94, 0), 166
 
 
 def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
@@ -91,12 +93,12 @@ def row_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
 
 
-def _tint(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def _tint(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Colour right and wrong shares, transparent where there are none: good on light and on dark paper."""
-    image = np.zeros((*shares.shape, 4))
-    image[..., :3] = [0.84, 0.37, 0.0]
-    image[np.eye(len(shares), dtype=bool), :3] = [0.0, 0.45, 0.7]
-    image[..., 3] = 0.65 * np.sqrt(shares)
+    image = np.empty((*shares.shape, 4), np.uint8)
+    image[..., :3] = _WRONG
+    image[np.eye(len(shares), dtype=bool), :3] = _RIGHT
+    image[..., 3] = np.rint(_DARKEST * np.sqrt(shares))
     return image
 
 
@@ -123,9 +125,9 @@ def heat_figure(
     with matplotlib.rc_context(STYLE):
         figure, axes = canvas(label + wide * len(heads) + 0.15, top + tall * len(names) + 0.15)
         place(axes, label, 0.1, wide * len(heads), tall * len(names))
-        image = np.zeros((*values.shape, 4))
-        image[..., :3] = [0.0, 0.45, 0.7]
-        image[..., 3] = 0.65 * np.nan_to_num(values)
+        image = np.empty((*values.shape, 4), np.uint8)
+        image[..., :3] = _RIGHT
+        image[..., 3] = np.rint(_DARKEST * np.nan_to_num(values))
         extent = (-0.5, len(heads) - 0.5, len(names) - 0.5, -0.5)
         axes.imshow(image, interpolation="none", extent=extent, aspect="auto")
         axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=8)

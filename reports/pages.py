@@ -26,7 +26,7 @@ METHOD = (
     "from these tests. F1 is the mean over classes, of each seed, then over seeds."
 )
 # Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
-_PICTURES = 2_500_000
+_PICTURES = 1_500_000
 
 
 def page(store: Reader, comparison: Comparison) -> str:

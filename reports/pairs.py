@@ -82,7 +82,9 @@ def pairs(results: list[Result], level: float = LEVEL, *, intervals: bool = True
     )
 
 
-def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
+def rank_attempts(
+    results: list[Result], level: float = LEVEL, found: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the places that attempts on one data set may hold.
 
     Parameters
@@ -92,6 +94,8 @@ def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
         nothing to rank.
     level : float
         Chance of any false difference.
+    found : DataFrame, optional
+        From `pairs` of them, where it is at hand.
 
     Returns
     -------
@@ -103,7 +107,8 @@ def rank_attempts(results: list[Result], level: float = LEVEL) -> pd.DataFrame:
     if len(names) < 2:
         return pd.DataFrame(columns=["rank_low", "rank_high", "tied", "group"])
     p_values = np.ones((len(names), len(names)))
-    p_values[np.triu_indices(len(names), 1)] = pairs(results, level, intervals=False)["p_adjusted"]
+    found = pairs(results, level, intervals=False) if found is None else found
+    p_values[np.triu_indices(len(names), 1)] = found["p_adjusted"]
     # Their order is all that places need to know of accuracies.
     worth = pd.Series(-np.arange(len(names), dtype=np.float64), names)
     table = pd.DataFrame(np.minimum(p_values, p_values.T), names, names)

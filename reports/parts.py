@@ -16,11 +16,11 @@ from .nuisance import nuisance_table
 from .pairs import LEVEL, pairs
 from .places import cliques, rank_table, square
 from .ranks import critical_difference, nemenyi
-from .results import Result
+from .results import Result, by_data
 from .together import common_scores
 
-# The interval of a difference takes some milliseconds; of more attempts the pairs have none.
-_MOST_INTERVALS = 20
+# The interval of a difference takes a millisecond; of more attempts the pairs have none.
+_MOST_INTERVALS = 40
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,21 @@ class Comparison:
         results : list of Result
             From `results.gather`.
         """
-        table, nuisances, curves = tables.score(results), nuisance_table(results), learning_curves(results)
+        families = {
+            name: pairs(own, intervals=len(own) <= _MOST_INTERVALS) for name, own in by_data(results).items()
+        }
+        table = tables.score(results, families)
+        nuisances, curves = nuisance_table(results), learning_curves(results)
         by_name = {result.name: result for result in results}
         parts = []
         for dataset, split, rows in tables.sections(table):
             names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
             ordered = [by_name[name] for name in names]
-            found = pairs(ordered, intervals=len(ordered) <= _MOST_INTERVALS)
             nuisance, curve = (
                 known[(known["dataset"] == dataset) & (known["split"] == split)]
                 for known in (nuisances, curves)
             )
-            part = Part(ordered, rows, nuisance, curve, found, {})
+            part = Part(ordered, rows, nuisance, curve, families[dataset, split], {})
             part.pictures.update(_drawings(part))
             parts.append(part)
         scores, left = common_scores(results)
@@ -115,7 +118,11 @@ class Comparison:
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
-    alike = cliques(square(part.pairs, "p_adjusted"), LEVEL) if len(part.pairs) else []
+    alike = []
+    if len(part.pairs):
+        p_values = square(part.pairs, "p_adjusted")
+        order = [result.attempt for result in part.results if result.attempt in p_values]
+        alike = cliques(p_values.loc[order, order], LEVEL)
     yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), alike)
     for cost in COSTS:
         drawing = pareto_figure(part.rows, cost)

@@ -21,7 +21,7 @@ from .results import Reader, gather
 from .statistics import confusion_matrix
 
 # Attempts whose confusions are drawn beside each other, and columns of a heat map that can be read on paper.
-_MOST_CONFUSIONS, _MOST_COLUMNS = 12, 60
+_MOST_CONFUSIONS, _MOST_COLUMNS = 6, 60
 
 
 def write_report(store: Reader, folder: str | Path) -> list[Path]:

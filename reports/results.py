@@ -218,6 +218,14 @@ def gather(store: Reader) -> list[Result]:
     return results
 
 
+def by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
+    """Return results by data set and split, in their order."""
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        found.setdefault((result.dataset, result.split), []).append(result)
+    return found
+
+
 def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
     """Return the entry of a matrix that a data set under a split is made from, if there is just one."""
     found = [

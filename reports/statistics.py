@@ -224,10 +224,14 @@ def ratio_interval(
     n_groups = len(numerators)
     if n_groups < 2:
         return None
-    # Groups with the same sums are the same to the draw: thousands of single clips become two kinds.
-    kinds, counts = np.unique(np.stack([numerators, denominators], axis=1), axis=0, return_counts=True)
-    draw = _kept_draws if n_resamples * len(kinds) <= _CHUNK else _draws
-    tables = draw(tuple(counts.tolist()), n_resamples, random_state)
+    kinds = np.stack([numerators, denominators], axis=1)
+    kinds, counts = kinds[np.lexsort(kinds.T)], np.ones(n_groups, np.intp)
+    if n_resamples * n_groups <= _CHUNK:
+        tables = _kept_draws(tuple(counts.tolist()), n_resamples, random_state)
+    else:
+        # Groups with the same sums are the same to the draw: thousands of single clips become two kinds.
+        kinds, counts = np.unique(kinds, axis=0, return_counts=True)
+        tables = _draws(tuple(counts.tolist()), n_resamples, random_state)
     drawn_ratios = np.concatenate([drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]) for drawn in tables])
     wide = special.stdtrit(n_groups - 1, (1 - level) / 2) * np.sqrt(n_groups / (n_groups - 1))
     points = np.array([wide, -wide])
@@ -245,7 +249,7 @@ def _draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> Iter
 
 @lru_cache(maxsize=4)
 def _kept_draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> list[Floats]:
-    """Keep draws, which are the same for all attempts with as many groups of each kind."""
+    """Keep draws, which are the same for all attempts on as many groups."""
     return list(_draws(counts, n_resamples, random_state))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError, did_you_mean
 from .pairs import rank_attempts
-from .results import Reader, Result, gather
+from .results import Reader, Result, by_data, gather
 from .statistics import accuracy, bootstrap_interval, macro_f1
 
 COLUMNS = [
@@ -92,23 +92,29 @@ def comparison_table(store: Reader) -> pd.DataFrame:
     return score(gather(store))
 
 
-def score(results: list[Result]) -> pd.DataFrame:
-    """Return the comparison table of gathered results, see `comparison_table`."""
+def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] | None = None) -> pd.DataFrame:
+    """Return the comparison table of gathered results, see `comparison_table`.
+
+    Parameters
+    ----------
+    results : list of Result
+        From `results.gather`.
+    families : dict, optional
+        `pairs.pairs` of those on each data set and split, where they are at hand.
+    """
     table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
-    table[PLACES] = _places(results)
+    table[PLACES] = _places(results, families or {})
     return table.sort_values(
         ["dataset", "split", "accuracy", "attempt"], ascending=[True, True, False, True], ignore_index=True
     )
 
 
-def _places(results: list[Result]) -> pd.DataFrame:
+def _places(results: list[Result], families: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """Return the places of results among those on the same data set under the same split, in their order."""
-    parts: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        parts.setdefault(result.name[:2], []).append(result)
     known: dict[tuple[str, str, str], Any] = {}
-    for name, part in parts.items():
-        known |= {(*name, str(row.Index)): row for row in rank_attempts(part).itertuples()}
+    for name, part in by_data(results).items():
+        places = rank_attempts(part, found=families.get(name))
+        known |= {(*name, str(row.Index)): row for row in places.itertuples()}
     columns = {what: [getattr(known.get(result.name), what, None) for result in results] for what in PLACES}
     return pd.DataFrame(columns, dtype="Int64")
 

@@ -169,8 +169,8 @@ def theirs(folder: Path, program: Path) -> dict[str, float]:
     return found
 
 
-def large(folder: Path) -> dict[str, float]:
-    """Resume and show a store of 100,000 finished cells: 10 data sets x 100 attempts x 20 seeds x 5 folds."""
+def large_store(folder: Path) -> Path:
+    """Write a store of 100,000 finished cells: 10 data sets x 100 attempts x 20 seeds x 5 folds."""
     folder.mkdir()
     plugin = PLUGIN.replace("range(3)", "range(5)")
     (folder / "plugin.py").write_text(plugin)
@@ -181,6 +181,12 @@ def large(folder: Path) -> dict[str, float]:
         lines += ['split = "leave-one-group-out"']
     (folder / "matrix.toml").write_text("\n".join(lines))
     fill(folder)
+    return folder / "s.sqlite"
+
+
+def large(folder: Path) -> dict[str, float]:
+    """Resume and show the store of 100,000 finished cells."""
+    large_store(folder)
     program = Path(sys.executable).with_name("actionbench")
     run = [program, "run", "matrix.toml", "--plugin", "plugin.py", "--store", "s.sqlite", "-q"]
     environment = {"ACTIONBENCH_CACHE": "none"}

@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_is_named(usual, tmp_path):
 def test_large_pictures_are_left_out_and_said_to_be(bench):
     made = bench().dataset(["a", "b"] * 2, list("xxyy"))
     for name in ("one", "two"):
-        made.attempt(name, [0] * 4, artifacts={f"{name}.png": b"\x89PNG" + bytes(1_500_000)})
+        made.attempt(name, [0] * 4, artifacts={f"{name}.png": b"\x89PNG" + bytes(900_000)})
     page = Page(read(made.store))
     assert page.tags.count("img") == 1
     assert "Left out to keep the page small, but in the store: two." in page.text
