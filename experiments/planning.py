@@ -203,7 +203,7 @@ def _cells_of(
             deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
             code = provenance.code_fingerprint(*deciding)
             skip = ask(attempt.skip, entry.name, data.dataset)
-            files = tuple(ask(attempt.files, entry.name))
+            files = tuple(map(Path, ask(attempt.files, entry.name)))
             hashes = _file_fingerprints(files, entry.name)
             points.append((entry, cls, code, deciding, point, files, hashes, skip))
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
@@ -219,7 +219,7 @@ def _cells_of(
                 code,
                 data.fingerprint,
                 fold_fingerprint,
-                sorted(point.items()),
+                _by_name(point, files),
                 seed,
                 *hashes,
                 *([entry.tune.model_dump()] if entry.tune else []),
@@ -230,6 +230,15 @@ def _cells_of(
             yield PlannedCell(
                 key, code, data, entry, cls, point, seed, number, train_groups, sides, skip, deciding, files
             )
+
+
+def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str, Any]]:
+    """Return parameters, with the name of a file in place of its path: what it holds counts, not where it lies."""
+    names = {str(path): path.name for path in files}
+    return [
+        (key, names.get(str(Path(value)), value) if isinstance(value, str) else value)
+        for key, value in sorted(point.items())
+    ]
 
 
 def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from .experiments.model import Model, fit_model, load_model, model_matrix
 from .experiments.planning import PlannedCell, make_attempt, plan_cells
 from .experiments.prediction import Windows, predict_video, warm_up
 from .experiments.provenance import files_read
+from .experiments.reading import open_results
 from .experiments.reasons import reasons
 from .experiments.remembered import witnesses
 from .experiments.reproduction import TOLERANCE
@@ -321,29 +322,35 @@ def why(
 
 
 def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
-    """Return the comparison table of a store, one row per attempt and data set."""
-    with Store.open(store, must_exist=True) as opened:
+    """Return the comparison table of a store or a bundle, one row per attempt and data set.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `reports.tables.comparison_table`, the most accurate first.
+    """
+    with open_results(store) as opened:
         return comparison_table(opened)
 
 
 def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
-    """Write the page and the tables of a store into a folder and return the files."""
+    """Write the page and the tables of a store or a bundle into a folder and return the files."""
     from .reports.report import write_report
 
-    with Store.open(store, must_exist=True) as opened:
+    with open_results(store) as opened:
         return write_report(opened, Path(folder))
 
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
-    """Compare two stores attempt by attempt; see `reports.comparison.compare`."""
+    """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`."""
     from .reports.comparison import compare as compare_stores
 
-    with Store.open(old, must_exist=True) as before, Store.open(new, must_exist=True) as after:
+    with open_results(old) as before, open_results(new) as after:
         return compare_stores(before, after, margin=margin)
 
 
 def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Path:
-    """Pack a run of a store, by default the last, into one file that `reproduce` runs again.
+    """Pack a run of a store, by default the last, into one file that `reproduce` runs again and `report` shows.
 
     Raises
     ------

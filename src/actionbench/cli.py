@@ -288,12 +288,12 @@ def _reasons(said: dict[str, list[str]]) -> str:
     show_default=True,
 )
 def show(path: str | None, store: str, form: str) -> None:
-    """Print the comparison table of a store."""
+    """Print the comparison table of a store or a bundle."""
     from .experiments import remembered
-    from .experiments.store import Store
+    from .experiments.reading import open_results
 
     if form == "terminal":
-        with Store.open(path or store, must_exist=True) as opened:
+        with open_results(path or store) as opened:
             _, witnesses, answer = opened.last_run()
         if witnesses and answer and remembered.unchanged(witnesses, data=False):
             _print_layout(json.loads(answer)["show"])
@@ -313,7 +313,7 @@ def show(path: str | None, store: str, form: str) -> None:
 @_store_option
 @click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False))
 def report(path: str | None, store: str, output: str) -> None:
-    """Write the offline page and the tables of a store into a folder."""
+    """Write the offline page and the tables of a store or a bundle into a folder."""
     from . import api
 
     for file in api.report(path or store, output):
@@ -328,7 +328,7 @@ def report(path: str | None, store: str, output: str) -> None:
 )
 @json_option
 def compare(old: str, new: str, margin: float, as_json: bool) -> int:
-    """Compare two stores attempt by attempt.
+    """Compare two stores or bundles attempt by attempt.
 
     Exit code 0: nothing is worse; 1: something is; 3: nothing could be compared.
     """
