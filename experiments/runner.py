@@ -155,6 +155,7 @@ def run_cells(
         threads=limits.threads,
         plugins=files,
         files=_digests(cells),
+        n_cells=len(cells),
         schema=store.schema,
         **about,
     )

@@ -187,6 +187,17 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
+class RunState:
+    """How far a run has come: cells that have ended, by status, and how many it asks for, where that is known."""
+
+    run_id: int
+    name: str
+    finished: bool
+    n_cells: int | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows of a table: names of its columns, and numbers, text, bytes or None in their order."""
 
@@ -563,6 +574,21 @@ class Store:
         """Return the number of cells and the bytes that the store takes."""
         ((n_cells,),) = self._read("SELECT count(*) FROM cells")
         return n_cells, self.path.stat().st_size
+
+    def data_version(self) -> int:
+        """Return a number that is another one when somebody else has written to the store."""
+        return int(self._read("PRAGMA data_version")[0][0])
+
+    def state(self) -> RunState | None:
+        """Return how far the last run has come, None where there was none."""
+        rows = self._read("SELECT id, name, finished, provenance FROM runs ORDER BY id DESC LIMIT 1")
+        if not rows:
+            return None
+        run_id, name, finished, facts = rows[0]
+        counts = self._read(
+            "SELECT status, count(*) FROM cells WHERE last_run_id = ? GROUP BY status", run_id
+        )
+        return RunState(run_id, name, finished is not None, json.loads(facts).get("n_cells"), dict(counts))
 
     def last_run_id(self) -> int:
         """Return the number of the last run, 0 where there was none."""

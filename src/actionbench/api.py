@@ -31,7 +31,7 @@ from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
 from .experiments.strips import keep_strips
 from .reports.hard_clips import hard_clips
-from .reports.results import Result, gather
+from .reports.results import Result, gather, unfinished
 from .reports.tables import comparison_table, layout, score
 from .skeleton import write_attempt
 
@@ -177,7 +177,8 @@ def answer(
     -------
     dict
         Values of JSON: ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``rows``,
-        ``summary`` (in words), ``failures`` (sentence and trace-back of each) and ``stopped``.
+        ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
+        (sentences on runs).
     """
     results = gather(store)
     if not summary.stopped:
@@ -190,6 +191,7 @@ def answer(
         "summary": _in_words(summary),
         "failures": _failures(store.cells(), cells) if summary.n_failed else [],
         "stopped": summary.stopped,
+        "unfinished": unfinished(store),
     }
     files = _files_behind(cells, plugins)
     if files is not None and not summary.stopped:
@@ -331,6 +333,28 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     """
     with open_results(store) as opened:
         return comparison_table(opened)
+
+
+def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return what each attempt of a store or a bundle said of each clip under each seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
+    """
+    from .reports.exports import predictions as predictions_in
+
+    with open_results(store) as opened:
+        return predictions_in(opened)
+
+
+def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
+    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`."""
+    from .reports.tracking import log_to_mlflow as log
+
+    with open_results(store) as opened:
+        return log(opened, uri, experiment)
 
 
 def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
