@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -143,7 +144,7 @@ def plan_cells(
         Python files with further attempts and data sets.
     only : iterable of str
         Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
-        may hold ``*`` and ``?``.
+        may hold ``*`` and ``?``; one with a comma stands in quotation marks: ``'attempt="a, b"'``.
 
     Raises
     ------
@@ -276,16 +277,29 @@ def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
 
 
 def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
-    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key."""
+    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key.
+
+    Examples
+    --------
+    >>> parse_only(['attempt="svm (C=1, gamma=2)",fold=0'])
+    {'attempt': ['svm (C=1, gamma=2)'], 'fold': ['0']}
+    """
     wanted: dict[str, list[str]] = {}
-    for condition in (part for text in only for part in text.split(",")):
+    for condition in (part for text in only for part in _parted(text)):
         key, equals, word = (piece.strip() for piece in condition.partition("="))
         if not (equals and word):
             raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
         if key not in _ONLY_KEYS:
             raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
-        wanted.setdefault(key, []).append(word)
+        wanted.setdefault(key, []).append(re.sub(r'^"(.*)"$', r"\1", word))
     return wanted
+
+
+def _parted(text: str) -> list[str]:
+    """Divide conditions at the commas that are not in quotation marks."""
+    if text.count('"') % 2:
+        raise MatrixError(f"--only {text}: a quotation mark is not closed; each must be one of a pair")
+    return re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', text)
 
 
 def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:

@@ -81,8 +81,8 @@ only_option = click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, split, "
-    "train_groups.",
+    help='Only some cells, as in attempt=rules,fold=0 or attempt="a, b"; keys: attempt, dataset, family, fold, '
+    "seed, split, train_groups.",
 )
 
 #: Adds ``--json``.
