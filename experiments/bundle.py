@@ -1,10 +1,12 @@
-"""A bundle: one zip file with all that is needed to run a matrix again and to compare what comes out.
+"""A bundle: one zip file with all that is needed to report a run, to run it again and to compare what comes out.
 
-Its members are JSON, plug-in files, and predictions as safetensors; no pickle. The same store gives the same bytes.
+Its members are JSON, plug-in files, files that the matrix names, and predictions as safetensors; no pickle. The same
+store gives the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -14,86 +16,58 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import Base64Bytes, BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ..errors import BundleError, StoreError
 from . import provenance
-from .store import Store
+from .store import TABLES, Rows, Store
 
 _CHECKSUMS = "checksums.json"
-_FILES = ("bundle.json", "cells.json", "data.json", "matrix.json", "provenance.json", "requirements.txt")
-_MEMBER = re.compile(r"predictions/[0-9a-f]+\.safetensors|plugins/\d+/.+")
+_FILES = ("bundle.json", "matrix.json", "provenance.json", "requirements.txt")
+_MEMBER = re.compile(
+    r"predictions/[0-9a-f]+\.safetensors|store/[a-z_]+\.json|plugins/\d+/.+|files/\d+/[^/]+|(cells|data)\.json"
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_CHANGED = "{}: has changed since the run; run the matrix again, or bring back what it was"
 _LARGEST = 2**30
 _LARGEST_ALL = 2**36
 
-T = TypeVar("T")
-
-#: Columns of the store that say what a cell cost.
-_COSTS = (
-    "fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds peak_memory_bytes n_parameters operations "
-    "fit_saved_seconds predict_saved_seconds warm_up_seconds fit_joules predict_joules size_bytes"
-).split()
-_FACTS = (
-    "key dataset split fingerprint attempt family params seed fold fold_name status kind error message code n_train "
-    "n_test tuning"
-).split()
-
 
 class Header(BaseModel):
-    """What a bundle is of."""
+    """What a bundle is of; format 1 had neither files nor all that a report needs."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
     run: int
     name: str
-    schema_version: int
+    schema_version: int = Field(ge=1)
     #: Whether the run came to its end.
     finished: bool
     #: Members that are plug-ins, in the order in which they were named.
     plugins: list[str]
-
-
-class BundledData(BaseModel):
-    """A data set under a split."""
-
-    dataset: str
-    split: str
-    fingerprint: str
-    groups_known: bool
-    classes: list[str]
-    warnings: list[str]
-    #: Clip, label and group of each.
-    clips: list[tuple[str, str, str]]
+    #: Members that are files of the matrix, by the paths that they had.
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class BundledCell(BaseModel):
-    """A cell as the store had it, without its predictions."""
+    """What a cell was and how it ended, without its predictions."""
 
     key: str
     dataset: str
     split: str
     fingerprint: str
     attempt: str
-    family: str
-    params: dict[str, Any]
     seed: int
     fold: int
     fold_name: str
-    status: str
-    kind: str | None
-    error: str | None
-    message: str | None
-    code: str
-    n_train: int
     n_test: int
-    tuning: dict[str, Any] | None
-    costs: dict[str, float | None]
+    status: str
+    message: str | None
 
     @property
     def place(self) -> tuple[str, str, str, int, int]:
@@ -102,17 +76,37 @@ class BundledCell(BaseModel):
 
 
 class _Cells(BaseModel):
-    codes: dict[str, dict[str, str] | None]
+    """The cells in format 1."""
+
     cells: list[BundledCell]
+
+
+class _Blob(BaseModel):
+    base64: Base64Bytes
+
+
+class _Table(BaseModel):
+    """Rows of a table of the store, in format 2."""
+
+    columns: list[str]
+    rows: list[list[int | float | str | _Blob | None]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=False)) for row in self.rows]
+
+    def values(self) -> Iterator[list[Any]]:
+        for row in self.rows:
+            yield [value.base64 if isinstance(value, _Blob) else value for value in row]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A bundle that was written: cells of the run by status, and whether it had come to its end."""
+    """A bundle that was written: cells of the run by status, whether it had come to its end, and film strips."""
 
     path: Path
     statuses: Mapping[str, int]
     finished: bool
+    n_strips: int
 
 
 def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> Written:
@@ -130,8 +124,8 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
     Raises
     ------
     ActionbenchError
-        If there is no such run or none of its cells is done, a plug-in is gone or has changed since, or the file
-        cannot be written.
+        If there is no such run or none of its cells is done, a plug-in or a file of the matrix is gone or has changed
+        since, or the bundle cannot be written.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -156,6 +150,7 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
         path,
         {status: statuses.count(status) for status in sorted(set(statuses))},
         bool(runs[number]["finished"]),
+        sum(len(store.strips(dataset_id)) for dataset_id in {cell["dataset_id"] for cell in cells}),
     )
 
 
@@ -164,34 +159,31 @@ def _members(
 ) -> dict[str, Callable[[], bytes]]:
     """Return what makes the content of each member; predictions are not all held at once."""
     facts = run["provenance"]
-    codes = {cell["code"]: store.code_parts(cell["code"]) for cell in cells}
-    plugins, sources = _plugin_members(facts.get("plugins", []), codes.values())
-    data = []
-    for number in sorted({cell["dataset_id"] for cell in cells}):
-        data.append(store.dataset(number) | {"clips": store.clips(number).to_numpy().tolist()})
+    codes = [store.code_parts(code) for code in sorted({cell["code"] for cell in cells})]
+    plugins, sources = _plugin_members(facts.get("plugins", []), codes)
+    files, named = _file_members(facts.get("files", {}))
     header = Header(
-        format=1,
+        format=2,
         run=run["id"],
         name=run["name"],
         schema_version=store.schema,
         finished=bool(run["finished"]),
         plugins=plugins,
+        files=files,
     )
-    rows = [
-        {name: cell[name] for name in _FACTS} | {"costs": {name: cell[name] for name in _COSTS}}
-        for cell in cells
-    ]
     packages = facts.get("packages", {})
     contents = {
         "bundle.json": _json(header.model_dump()),
-        "cells.json": _json({"codes": codes, "cells": rows}),
-        "data.json": _json(data),
         "matrix.json": _json(run["matrix"]),
         "provenance.json": _json(facts),
         "requirements.txt": "".join(f"{name}=={packages[name]}\n" for name in sorted(packages)).encode(),
         **sources,
+        **named,
     }
     members: dict[str, Callable[[], bytes]] = {name: _always(content) for name, content in contents.items()}
+    keys = [cell["key"] for cell in cells]
+    for table in TABLES:
+        members[f"store/{table}.json"] = _table(store, table, run["id"], keys)
     for cell in cells:
         if cell["status"] == "done":
             members[f"predictions/{cell['key']}.safetensors"] = _predictions(store, cell["key"])
@@ -200,6 +192,20 @@ def _members(
 
 def _always(content: bytes) -> Callable[[], bytes]:
     return lambda: content
+
+
+def _table(store: Store, table: str, run_id: int, keys: list[str]) -> Callable[[], bytes]:
+    def pack() -> bytes:
+        content = store.rows(table, run_id, keys)
+        # A line for each row.
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False, default=_blob) for row in content.rows)
+        return f'{{"columns": {json.dumps(content.columns)}, "rows": [\n{lines}\n]}}\n'.encode()
+
+    return pack
+
+
+def _blob(content: bytes) -> dict[str, str]:
+    return {"base64": base64.b64encode(content).decode()}
 
 
 def _predictions(store: Store, key: str) -> Callable[[], bytes]:
@@ -246,12 +252,25 @@ def _plugin_members(
             _, short = provenance.place_of(file)
             content = file.read_bytes()
             if short in known and hashlib.sha256(content).hexdigest() not in known[short]:
-                raise BundleError(
-                    f"{file}: has changed since the run; run the matrix again, or bring back what it was"
-                )
+                raise BundleError(_CHANGED.format(file))
             if sources.setdefault(f"{folder}/{short}", content) != content:
                 raise BundleError(f"{file}: another file is imported under the same name; rename one of them")
     return names, sources
+
+
+def _file_members(digests: Mapping[str, str]) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the members of files of the matrix by their paths, and what they hold."""
+    members: dict[str, str] = {}
+    contents: dict[str, bytes] = {}
+    for number, (name, digest) in enumerate(digests.items()):
+        path = Path(name)
+        if not path.is_file():
+            raise BundleError(f"{path}: this file of the run is gone; it must be where it was, to be bundled")
+        members[name] = f"files/{number}/{path.name}"
+        contents[members[name]] = path.read_bytes()
+        if hashlib.sha256(contents[members[name]]).hexdigest() != digest:
+            raise BundleError(_CHANGED.format(path))
+    return members, contents
 
 
 def _json(content: Any) -> bytes:
@@ -294,8 +313,11 @@ class Bundle:
         self.header = self._parsed("bundle.json", Header)
         self.matrix = self._parsed("matrix.json", dict[str, Any])
         self.provenance = self._parsed("provenance.json", dict[str, Any])
-        self.cells = self._parsed("cells.json", _Cells).cells
-        self.data = self._parsed("data.json", list[BundledData])
+        names = set(archive.namelist())
+        for name in (*self.header.plugins, *self.header.files.values()):
+            if name not in names:
+                raise BundleError(f"{path}: bundle.json names {name}, which is no member")
+        self.cells = self._cells()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -326,17 +348,34 @@ class Bundle:
     def __exit__(self, *_: object) -> None:
         self._archive.close()
 
+    def _cells(self) -> list[BundledCell]:
+        if self.header.format == 1:
+            return self._parsed("cells.json", _Cells).cells
+        data = {row.pop("id", None): row for row in self._table("datasets").dicts()}
+        rows = [data.get(row.get("dataset_id"), {}) | row for row in self._table("cells").dicts()]
+        try:
+            cells = TypeAdapter(list[BundledCell]).validate_python(rows)
+        except ValidationError as error:
+            raise self._unlike("store/cells.json", error) from error
+        return sorted(cells, key=lambda cell: cell.place)
+
+    def _table(self, name: str) -> _Table:
+        return self._parsed(f"store/{name}.json", _Table)
+
     def _parsed(self, name: str, kind: Any) -> Any:
         try:
             return TypeAdapter(kind).validate_json(self._archive.read(name))
+        except KeyError as error:
+            raise BundleError(f"{self.path}: the member {name} is missing") from error
         except (ValidationError, UnicodeDecodeError) as error:
-            first = (
-                error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-            )
-            where = ".".join(map(str, first["loc"]))
-            raise BundleError(
-                f"{self.path}: {name} is not as this actionbench writes it ({where}: {first['msg']})"
-            ) from error
+            raise self._unlike(name, error) from error
+
+    def _unlike(self, name: str, error: ValueError) -> BundleError:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        where = ".".join(map(str, first["loc"]))
+        return BundleError(
+            f"{self.path}: {name} is not as this actionbench writes it ({where}: {first['msg']})"
+        )
 
     def predictions(self, key: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return positions and probabilities of a cell, as `Store.predictions` does."""
@@ -350,14 +389,49 @@ class Bundle:
             raise BundleError(f"{self.path}: {name} holds no predictions ({error})") from error
         return positions, probabilities
 
-    def unpack_plugins(self, folder: Path) -> list[Path]:
-        """Write the plug-ins with their helpers into a folder and return the plug-ins."""
+    def _predicted(self, key: str) -> tuple[str, bytes, bytes]:
+        positions, probabilities = self.predictions(key)
+        return key, positions.astype("<i4").tobytes(), probabilities.astype("<f8").tobytes()
+
+    def unpack(self, folder: Path) -> tuple[list[Path], dict[str, str]]:
+        """Write plug-ins with their helpers, and files of the matrix, into a folder.
+
+        Returns
+        -------
+        plugins : list of Path
+        files : dict of str to str
+            Where a file is now, by the path that it had.
+        """
         for name in self._archive.namelist():
-            if name.startswith("plugins/"):
+            if name.startswith(("plugins/", "files/")):
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self._archive.read(name))
-        return [folder / name for name in self.header.plugins]
+        files = {path: str(folder / name) for path, name in self.header.files.items()}
+        return [folder / name for name in self.header.plugins], files
+
+    def as_store(self, path: Path) -> Store:
+        """Return a new store that holds all that a report of the run needs.
+
+        Raises
+        ------
+        BundleError
+            If the bundle is of format 1, or what it holds does not fit together.
+        """
+        if self.header.format == 1:
+            raise BundleError(
+                f"{self.path}: is a bundle of format 1, which has no costs to show; `actionbench reproduce` takes it, "
+                "and `actionbench bundle` makes a new one of its store"
+            )
+        names = [name for name in self._archive.namelist() if name.startswith("store/")]
+        tables = {Path(name).stem: self._parsed(name, _Table) for name in names}
+        rows = {name: Rows(table.columns, table.values()) for name, table in tables.items()}
+        done = [cell.key for cell in self.cells if cell.status == "done"]
+        rows["predictions"] = Rows(["key", "positions", "probabilities"], map(self._predicted, done))
+        try:
+            return Store.filled(path, self.header.schema_version, rows)
+        except (StoreError, ValueError, OverflowError) as error:
+            raise BundleError(f"{self.path}: holds no results as a store has them ({error})") from error
 
 
 def _check(path: Path, archive: zipfile.ZipFile) -> None:

@@ -188,7 +188,7 @@ class AttemptEntry(_Checked):
     def label(self, point: Mapping[str, Any], train_groups: int | None = None) -> str:
         """Return the name of a parameter point in tables, with the number of training groups where it is limited."""
         told_apart = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
-        given = [f"{key}={_plain(point[key])}" for key in sorted(told_apart)]
+        given = [f"{key}={_plain(key, point[key])}" for key in sorted(told_apart)]
         if self.tune is not None and self.title is None:
             given.append(f"tune={self.tune.label()}")
         if train_groups is not None:
@@ -475,5 +475,8 @@ def _known_keys(parts: list[int | str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _plain(value: Any) -> str:
+def _plain(key: str, value: Any) -> str:
+    # A file is known by its name wherever it lies.
+    if key == "path" and isinstance(value, str):
+        return Path(value).name
     return f"{value:g}" if isinstance(value, float) else str(value)

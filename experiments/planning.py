@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -143,7 +144,7 @@ def plan_cells(
         Python files with further attempts and data sets.
     only : iterable of str
         Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
-        may hold ``*`` and ``?``.
+        may hold ``*`` and ``?``; one with a comma stands in quotation marks: ``'attempt="a, b"'``.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def _cells_of(
             deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
             code = provenance.code_fingerprint(*deciding)
             skip = ask(attempt.skip, entry.name, data.dataset)
-            files = tuple(ask(attempt.files, entry.name))
+            files = tuple(map(Path, ask(attempt.files, entry.name)))
             hashes = _file_fingerprints(files, entry.name)
             points.append((entry, cls, code, deciding, point, files, hashes, skip))
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
@@ -219,7 +220,7 @@ def _cells_of(
                 code,
                 data.fingerprint,
                 fold_fingerprint,
-                sorted(point.items()),
+                _by_name(point, files),
                 seed,
                 *hashes,
                 *([entry.tune.model_dump()] if entry.tune else []),
@@ -230,6 +231,15 @@ def _cells_of(
             yield PlannedCell(
                 key, code, data, entry, cls, point, seed, number, train_groups, sides, skip, deciding, files
             )
+
+
+def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str, Any]]:
+    """Return parameters, with the name of a file in place of its path: what it holds counts, not where it lies."""
+    names = {str(path): path.name for path in files}
+    return [
+        (key, names.get(str(Path(value)), value) if isinstance(value, str) else value)
+        for key, value in sorted(point.items())
+    ]
 
 
 def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
@@ -267,16 +277,29 @@ def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
 
 
 def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
-    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key."""
+    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key.
+
+    Examples
+    --------
+    >>> parse_only(['attempt="svm (C=1, gamma=2)",fold=0'])
+    {'attempt': ['svm (C=1, gamma=2)'], 'fold': ['0']}
+    """
     wanted: dict[str, list[str]] = {}
-    for condition in (part for text in only for part in text.split(",")):
+    for condition in (part for text in only for part in _parted(text)):
         key, equals, word = (piece.strip() for piece in condition.partition("="))
         if not (equals and word):
             raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
         if key not in _ONLY_KEYS:
             raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
-        wanted.setdefault(key, []).append(word)
+        wanted.setdefault(key, []).append(re.sub(r'^"(.*)"$', r"\1", word))
     return wanted
+
+
+def _parted(text: str) -> list[str]:
+    """Divide conditions at the commas that are not in quotation marks."""
+    if text.count('"') % 2:
+        raise MatrixError(f"--only {text}: a quotation mark is not closed; each must be one of a pair")
+    return re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', text)
 
 
 def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:

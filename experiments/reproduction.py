@@ -65,7 +65,7 @@ def reproduce(
         lambda _: None
     ),
 ) -> Reproduction:
-    """Run the cells of a bundle again, with its own plug-ins, and compare their predictions.
+    """Run the cells of a bundle again, with its own plug-ins and files, and compare their predictions.
 
     Parameters
     ----------
@@ -91,8 +91,9 @@ def reproduce(
     for sentence in differences(bundle.provenance, provenance.collect()):
         tell(sentence)
     with tempfile.TemporaryDirectory(prefix="actionbench-bundle-") as folder:
-        plugins = bundle.unpack_plugins(Path(folder))
-        matrix = _with_roots(_of_cells(bundle, read_matrix(_copy(bundle.matrix), changes), only), tell)
+        plugins, files = bundle.unpack(Path(folder))
+        matrix = read_matrix(_moved(bundle.matrix, files), changes)
+        matrix = _with_roots(_of_cells(bundle, matrix, only), tell)
         with _own_helpers(Path(folder)):
             planned = plan_cells(matrix, plugins=plugins, only=only)
             before = {cell.place: cell for cell in _asked(bundle.cells, planned, bool(only))}
@@ -147,10 +148,13 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return shown + ([f"and {len(found) - len(shown)} others differ"] if len(found) > len(shown) else [])
 
 
-def _copy(content: Any) -> Any:
+def _moved(content: Any, files: Mapping[str, str]) -> Any:
+    """Return a copy of a matrix that names files where they are now."""
     if isinstance(content, dict):
-        return {key: _copy(value) for key, value in content.items()}
-    return [_copy(value) for value in content] if isinstance(content, list) else content
+        return {key: _moved(value, files) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_moved(value, files) for value in content]
+    return files.get(str(Path(content)), content) if isinstance(content, str) else content
 
 
 def _place(cell: PlannedCell) -> tuple[str, str, str, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import threading
@@ -150,7 +151,13 @@ def run_cells(
     workers = workers or default_workers(limits.threads)
     waiting = _not_stored(cells, store.status_of(), {*retry, "cancelled"}, fresh)
     facts = provenance.collect(
-        workers=workers, threads=limits.threads, plugins=files, schema=store.schema, **about
+        workers=workers,
+        threads=limits.threads,
+        plugins=files,
+        files=_digests(cells),
+        n_cells=len(cells),
+        schema=store.schema,
+        **about,
     )
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
     here = provenance.machine(threads=limits.threads, workers=workers)
@@ -184,6 +191,12 @@ def run_cells(
     if not interrupts.asked:
         store.end_run(run_id)
     return _summary(cells, store.status_of(), len(waiting), stopped=interrupts.asked)
+
+
+def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:
+    """Return a hash of each file that parameters or lists of splits name."""
+    paths = {path for cell in cells for path in (*cell.files, *cell.data.entry.split.files())}
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
 def _endings(

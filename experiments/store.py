@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -93,6 +93,29 @@ _MIGRATIONS = [
     """,
 ]
 
+#: The rows of each table that a report of some cells needs. A new table stands here, or in no bundle.
+_OF_CHOSEN = {
+    "runs": "id IN (SELECT run_id FROM chosen UNION SELECT run FROM asked) ORDER BY id",
+    "datasets": "id IN (SELECT dataset_id FROM chosen) ORDER BY id",
+    "clips": "dataset_id IN (SELECT dataset_id FROM chosen) ORDER BY dataset_id, position",
+    "strips": "dataset_id IN (SELECT dataset_id FROM chosen) ORDER BY dataset_id, position",
+    "machines": "id IN (SELECT machine_id FROM chosen) ORDER BY id",
+    "codes": "code IN (SELECT code FROM chosen) ORDER BY code",
+    "cells": "key IN (SELECT key FROM chosen) ORDER BY key",
+    "artifacts": "key IN (SELECT key FROM chosen) ORDER BY key, name",
+}
+
+#: What stands for columns that would mean other runs, or are remembered for this machine only.
+_INSTEAD = {
+    ("cells", "last_run_id"): "(SELECT run FROM asked)",
+    ("runs", "question"): "NULL",
+    ("runs", "witnesses"): "NULL",
+    ("runs", "answer"): "NULL",
+}
+
+#: Names of tables whose rows `Store.rows` returns.
+TABLES = tuple(_OF_CHOSEN)
+
 _CELL_COLUMNS = (
     "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
     "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
@@ -163,6 +186,25 @@ class CellRecord:
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class RunState:
+    """How far a run has come: cells that have ended, by status, and how many it asks for, where that is known."""
+
+    run_id: int
+    name: str
+    finished: bool
+    n_cells: int | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table: names of its columns, and numbers, text, bytes or None in their order."""
+
+    columns: list[str]
+    rows: Iterable[Sequence[Any]]
+
+
 class Store:
     """Results of runs in one SQLite file (WAL), written by one process as each cell ends.
 
@@ -206,6 +248,45 @@ class Store:
             raise StoreError(f"{path}: cannot be opened as a store ({error})") from error
         return store
 
+    @classmethod
+    def filled(cls, path: str | Path, schema: int, tables: Mapping[str, Rows]) -> Self:
+        """Make a store of rows that another one held.
+
+        Parameters
+        ----------
+        path : path
+            The file, which must not exist.
+        schema : int
+            Version of the tables that the rows come from.
+        tables : mapping of str to Rows
+            Rows by the name of their table, as from `rows`; and of ``predictions``.
+
+        Raises
+        ------
+        StoreError
+            If the version is newer, or the rows do not fit the tables.
+        """
+        store = cls(sqlite3.connect(path, isolation_level=None), Path(path))
+        with store:
+            store._check_known(schema)
+            store._connection.execute("PRAGMA foreign_keys = ON")
+            with store._transaction():
+                store._connection.execute("PRAGMA defer_foreign_keys = ON")
+                store._migrate(0, schema)
+                for table, content in tables.items():
+                    store._fill(table, content)
+        return cls.open(path)
+
+    def _fill(self, table: str, content: Rows) -> None:
+        if unknown := set(content.columns) - set(self._columns(table)):
+            raise StoreError(f"{self.path}: the table {table} has no column {min(unknown)!r}")
+        names = ", ".join(f'"{column}"' for column in content.columns)
+        marks = ", ".join("?" * len(content.columns))
+        self._connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", content.rows)
+
+    def _columns(self, table: str) -> list[str]:
+        return [name for (name,) in self._read("SELECT name FROM pragma_table_info(?)", table)]
+
     def _prepare(self) -> None:
         execute = self._connection.execute
         # Tables first: another process may be making the store, and writes its mark together with them.
@@ -216,19 +297,25 @@ class Store:
         self._use_wal()
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
-        if self._version() > len(_MIGRATIONS):
-            raise StoreError(
-                f"{self.path}: written by a newer actionbench (schema {self._version()}, "
-                f"this one knows {len(_MIGRATIONS)}); update actionbench"
-            )
+        self._check_known(self._version())
         if self._version() < len(_MIGRATIONS):
             with self._transaction():
                 # Asked again inside the transaction: another process may have migrated meanwhile.
-                for script in _MIGRATIONS[self._version() :]:
-                    for statement in filter(str.strip, script.split(";")):
-                        execute(statement)
-                execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-                execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                self._migrate(self._version(), len(_MIGRATIONS))
+
+    def _check_known(self, version: int) -> None:
+        if version > len(_MIGRATIONS):
+            raise StoreError(
+                f"{self.path}: written by a newer actionbench (schema {version}, "
+                f"this one knows {len(_MIGRATIONS)}); update actionbench"
+            )
+
+    def _migrate(self, old: int, new: int) -> None:
+        for script in _MIGRATIONS[old:new]:
+            for statement in filter(str.strip, script.split(";")):
+                self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {new}")
+        self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
     def _use_wal(self) -> None:
         """Switch to the write-ahead log; SQLite does not wait by itself for others that switch."""
@@ -488,6 +575,21 @@ class Store:
         ((n_cells,),) = self._read("SELECT count(*) FROM cells")
         return n_cells, self.path.stat().st_size
 
+    def data_version(self) -> int:
+        """Return a number that is another one when somebody else has written to the store."""
+        return int(self._read("PRAGMA data_version")[0][0])
+
+    def state(self) -> RunState | None:
+        """Return how far the last run has come, None where there was none."""
+        rows = self._read("SELECT id, name, finished, provenance FROM runs ORDER BY id DESC LIMIT 1")
+        if not rows:
+            return None
+        run_id, name, finished, facts = rows[0]
+        counts = self._read(
+            "SELECT status, count(*) FROM cells WHERE last_run_id = ? GROUP BY status", run_id
+        )
+        return RunState(run_id, name, finished is not None, json.loads(facts).get("n_cells"), dict(counts))
+
     def last_run_id(self) -> int:
         """Return the number of the last run, 0 where there was none."""
         ((number,),) = self._read("SELECT ifnull(max(id), 0) FROM runs")
@@ -581,6 +683,22 @@ class Store:
             # The latest of a place is the one that the run had.
             found[tuple(cell[name] for name in ("dataset", "split", "attempt", "seed", "fold"))] = cell
         return list(found.values())
+
+    def rows(self, table: str, run_id: int, keys: Iterable[str]) -> Rows:
+        """Return all that a table, one of `TABLES`, holds of some cells of a run.
+
+        Runs that had made such cells before come along. The cells are asked for by no later run.
+        """
+        columns = self._columns(table)
+        chosen = ", ".join(_INSTEAD.get((table, column), f'"{column}"') for column in columns)
+        rows = self._read(
+            "WITH asked(run) AS (SELECT ?1), "
+            "chosen AS (SELECT * FROM cells WHERE key IN (SELECT value FROM json_each(?2))) "
+            f"SELECT {chosen} FROM {table} WHERE {_OF_CHOSEN[table]}",
+            run_id,
+            json.dumps(list(keys)),
+        )
+        return Rows(columns, rows)
 
     def clips(self, dataset_id: int, *, conditions: bool = False) -> pd.DataFrame:
         """Return ``clip``, ``label`` and ``group`` of each clip; the row number is the clip's position.

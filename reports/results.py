@@ -226,6 +226,20 @@ def by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
     return found
 
 
+def unfinished(store: Reader) -> list[str]:
+    """Return a sentence on each run that came to no end, unless a later one of the same matrix did."""
+    runs = store.runs().to_dict("records")
+    ended = [isinstance(run["finished"], str) for run in runs]
+    return [
+        f"Run {run['id']} ({run['name']}) had not finished."
+        for number, run in enumerate(runs)
+        if not any(
+            end and later["matrix"] == run["matrix"]
+            for end, later in zip(ended[number:], runs[number:], strict=True)
+        )
+    ]
+
+
 def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
     """Return the entry of a matrix that a data set under a split is made from, if there is just one."""
     found = [

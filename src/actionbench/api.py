@@ -22,6 +22,7 @@ from .experiments.model import Model, fit_model, load_model, model_matrix
 from .experiments.planning import PlannedCell, make_attempt, plan_cells
 from .experiments.prediction import Windows, predict_video, warm_up
 from .experiments.provenance import files_read
+from .experiments.reading import open_results
 from .experiments.reasons import reasons
 from .experiments.remembered import witnesses
 from .experiments.reproduction import TOLERANCE
@@ -30,7 +31,7 @@ from .experiments.runner import RunSummary, default_workers, run_cells
 from .experiments.store import Store
 from .experiments.strips import keep_strips
 from .reports.hard_clips import hard_clips
-from .reports.results import Result, gather
+from .reports.results import Result, gather, unfinished
 from .reports.tables import comparison_table, layout, score
 from .skeleton import write_attempt
 
@@ -176,7 +177,8 @@ def answer(
     -------
     dict
         Values of JSON: ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``rows``,
-        ``summary`` (in words), ``failures`` (sentence and trace-back of each) and ``stopped``.
+        ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
+        (sentences on runs).
     """
     results = gather(store)
     if not summary.stopped:
@@ -189,6 +191,7 @@ def answer(
         "summary": _in_words(summary),
         "failures": _failures(store.cells(), cells) if summary.n_failed else [],
         "stopped": summary.stopped,
+        "unfinished": unfinished(store),
     }
     files = _files_behind(cells, plugins)
     if files is not None and not summary.stopped:
@@ -321,29 +324,57 @@ def why(
 
 
 def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
-    """Return the comparison table of a store, one row per attempt and data set."""
-    with Store.open(store, must_exist=True) as opened:
+    """Return the comparison table of a store or a bundle, one row per attempt and data set.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `reports.tables.comparison_table`, the most accurate first.
+    """
+    with open_results(store) as opened:
         return comparison_table(opened)
 
 
+def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return what each attempt of a store or a bundle said of each clip under each seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
+    """
+    from .reports.exports import predictions as predictions_in
+
+    with open_results(store) as opened:
+        return predictions_in(opened)
+
+
+def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
+    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`."""
+    from .reports.tracking import log_to_mlflow as log
+
+    with open_results(store) as opened:
+        return log(opened, uri, experiment)
+
+
 def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
-    """Write the page and the tables of a store into a folder and return the files."""
+    """Write the page and the tables of a store or a bundle into a folder and return the files."""
     from .reports.report import write_report
 
-    with Store.open(store, must_exist=True) as opened:
+    with open_results(store) as opened:
         return write_report(opened, Path(folder))
 
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
-    """Compare two stores attempt by attempt; see `reports.comparison.compare`."""
+    """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`."""
     from .reports.comparison import compare as compare_stores
 
-    with Store.open(old, must_exist=True) as before, Store.open(new, must_exist=True) as after:
+    with open_results(old) as before, open_results(new) as after:
         return compare_stores(before, after, margin=margin)
 
 
 def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Path:
-    """Pack a run of a store, by default the last, into one file that `reproduce` runs again.
+    """Pack a run of a store, by default the last, into one file that `reproduce` runs again and `report` shows.
 
     Raises
     ------

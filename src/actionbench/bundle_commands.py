@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 )
 @click.option("--run", type=click.IntRange(min=1), help="Number of the run; by default the last.")
 def bundle(store: str, output: str, run: int | None) -> None:
-    """Pack a run of STORE into one file: matrix, environment, plug-ins, data's fingerprints, predictions.
+    """Pack a run of STORE into one file: matrix, environment, plug-ins, lists that it names, all results.
 
-    The same store gives the same bytes. Clips are not packed.
+    show, report and compare take it for a store, reproduce runs it again. The same store gives the same bytes. Clips
+    are not packed.
     """
     from .experiments.bundle import write_bundle
     from .experiments.store import Store
@@ -40,6 +41,10 @@ def bundle(store: str, output: str, run: int | None) -> None:
     click.echo(written.path)
     counts = ", ".join(f"{count} {status}" for status, count in written.statuses.items())
     say(f"{sum(written.statuses.values())} cells: {counts}")
+    if written.n_strips:
+        say(
+            f"{written.n_strips} film strips of clips are in it; a run with --set strips=false takes them away"
+        )
     if not written.finished:
         say("the run has not come to its end; what is missing is not in the bundle")
 

@@ -7,38 +7,35 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from . import DEFAULT_STORE
 from .author_commands import check, new
 from .bundle_commands import bundle, reproduce
 from .errors import ActionbenchError
 from .model_commands import export, fit, predict
+from .result_commands import mlflow, show
 from .terminal import (
+    EXIT_BAD_INPUT,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
     cache_option,
-    console,
     duration,
     in_one_line,
     json_option,
     only_option,
     plainly,
     plugin_option,
+    print_layout,
     print_rows,
     say,
     set_option,
     show_progress,
+    store_option,
 )
 
 # Everything heavy is imported inside the command that needs it.
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -60,16 +57,6 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store",
-        type=click.Path(dir_okay=False),
-        default=DEFAULT_STORE,
-        show_default=True,
-        help="The file that results are kept in.",
-    )(command)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="actionbench", prog_name="actionbench")
 def cli() -> None:
@@ -78,7 +65,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("matrix", default="quick")
-@_store_option
+@store_option
 @set_option("matrix")
 @only_option
 @plugin_option
@@ -139,10 +126,11 @@ def run(
         )
     if as_json:
         from . import api
+        from .reports import tables
 
-        _print_table(api.rows_of(api.table(store), known["rows"]), "json")
+        click.echo(tables.render(api.rows_of(api.table(store), known["rows"]), "json"), nl=False)
     else:
-        _print_layout(known["run"])
+        print_layout(known["run"])
     if not quiet:
         say(f"{known['summary']}; results in {store}")
     for sentence, trace in known["failures"]:
@@ -210,24 +198,9 @@ def _run(
         nursery.close()
 
 
-def _print_table(table: pd.DataFrame, form: str) -> None:
-    from .reports import tables
-
-    if form == "terminal":
-        _print_layout(tables.layout(table))
-    else:
-        click.echo(tables.render(table, form), nl=False)
-
-
-def _print_layout(parts: list[dict[str, Any]]) -> None:
-    from .reports.terminal import Tables
-
-    console().print(Tables(parts))
-
-
 @cli.command()
 @click.argument("matrix", default="quick")
-@_store_option
+@store_option
 @set_option("matrix")
 @only_option
 @plugin_option
@@ -279,41 +252,10 @@ def _reasons(said: dict[str, list[str]]) -> str:
 
 @cli.command()
 @click.argument("path", metavar="[STORE]", required=False, type=click.Path(dir_okay=False))
-@_store_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "md", "csv", "tex", "json"]),
-    default="terminal",
-    show_default=True,
-)
-def show(path: str | None, store: str, form: str) -> None:
-    """Print the comparison table of a store."""
-    from .experiments import remembered
-    from .experiments.store import Store
-
-    if form == "terminal":
-        with Store.open(path or store, must_exist=True) as opened:
-            _, witnesses, answer = opened.last_run()
-        if witnesses and answer and remembered.unchanged(witnesses, data=False):
-            _print_layout(json.loads(answer)["show"])
-            return
-
-    from .reports.tables import comparison_table
-
-    with Store.open(path or store, must_exist=True) as opened:
-        table = comparison_table(opened)
-    _print_table(table, form)
-    if table.empty:
-        say("the store has no results yet; `actionbench run` makes some")
-
-
-@cli.command()
-@click.argument("path", metavar="[STORE]", required=False, type=click.Path(dir_okay=False))
-@_store_option
+@store_option
 @click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False))
 def report(path: str | None, store: str, output: str) -> None:
-    """Write the offline page and the tables of a store into a folder."""
+    """Write the offline page and the tables of a store or a bundle into a folder."""
     from . import api
 
     for file in api.report(path or store, output):
@@ -328,7 +270,7 @@ def report(path: str | None, store: str, output: str) -> None:
 )
 @json_option
 def compare(old: str, new: str, margin: float, as_json: bool) -> int:
-    """Compare two stores attempt by attempt.
+    """Compare two stores or bundles attempt by attempt.
 
     Exit code 0: nothing is worse; 1: something is; 3: nothing could be compared.
     """
@@ -472,5 +414,5 @@ def doctor(as_json: bool) -> None:
         print_rows(["", "actionbench"], [(key, in_one_line(value)) for key, value in facts.items()])
 
 
-for command in (fit, predict, export, new, check, bundle, reproduce):
+for command in (show, mlflow, fit, predict, export, new, check, bundle, reproduce):
     cli.add_command(command)

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import DEFAULT_STORE
+
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from .experiments.planning import PlannedCell
     from .experiments.runner import Progress
+
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 
 
 def say(message: str) -> None:
@@ -52,6 +59,15 @@ def set_option(what: str) -> Callable[..., Any]:
     )
 
 
+#: Adds ``--store``.
+store_option = click.option(
+    "--store",
+    type=click.Path(dir_okay=False),
+    default=DEFAULT_STORE,
+    show_default=True,
+    help="The file that results are kept in.",
+)
+
 #: Adds ``--cache``.
 cache_option = click.option(
     "--cache",
@@ -65,8 +81,8 @@ only_option = click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Only some cells, as in attempt=rules,fold=0; keys: attempt, dataset, family, fold, seed, split, "
-    "train_groups.",
+    help='Only some cells, as in attempt=rules,fold=0 or attempt="a, b"; keys: attempt, dataset, family, fold, '
+    "seed, split, train_groups.",
 )
 
 #: Adds ``--json``.
@@ -103,6 +119,13 @@ def print_rows(header: list[str], rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console().print(table)
+
+
+def print_layout(parts: list[dict[str, Any]]) -> None:
+    """Print what `reports.tables.layout` returns."""
+    from .reports.terminal import Tables
+
+    console().print(Tables(parts))
 
 
 def duration(seconds: float) -> str:

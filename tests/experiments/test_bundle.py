@@ -1,6 +1,9 @@
 import hashlib
 import json
+import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -10,9 +13,10 @@ from actionbench.experiments import bundle as bundle_module
 from actionbench.experiments.bundle import Bundle, pack_predictions, write_bundle
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.planning import plan_cells
+from actionbench.experiments.reading import open_results
 from actionbench.experiments.reproduction import differences, reproduce
 from actionbench.experiments.runner import run_cells
-from actionbench.experiments.store import Store
+from actionbench.experiments.store import TABLES, Store
 
 FIGURES = {"name": "figures", "subjects": 2, "clips_per_subject": 1}
 
@@ -61,6 +65,11 @@ def rewritten(path, change, *, checked=True):
             archive.writestr(name, content)
 
 
+def rows(archive, table):
+    content = json.loads(archive.read(f"store/{table}.json"))
+    return [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
+
+
 @pytest.fixture
 def store(tmp_path, plugin):
     return run(tmp_path / "s.sqlite", plugin)
@@ -100,11 +109,11 @@ def test_what_a_bundle_holds(made):
         assert "plugins/0/toy_plugin.py" in names
         assert sum(name.startswith("predictions/") for name in names) == 2
         assert f"numpy=={np.__version__}\n" in archive.read("requirements.txt").decode()
-        (data,) = json.loads(archive.read("data.json"))
-        assert (data["dataset"], data["classes"], len(data["clips"])) == ("toy-data", ["dark", "light"], 8)
-        cells = json.loads(archive.read("cells.json"))
-        assert {cell["code"] for cell in cells["cells"]} == set(cells["codes"])
-        assert cells["cells"][0]["costs"]["fit_seconds"] > 0
+        tables = {name: rows(archive, name) for name in TABLES}
+    assert [row["label"] for row in tables["clips"]] == ["dark"] * 4 + ["light"] * 4
+    assert {cell["code"] for cell in tables["cells"]} == {row["code"] for row in tables["codes"]}
+    assert min(cell["fit_seconds"] for cell in tables["cells"]) > 0
+    assert json.loads(tables["datasets"][0]["classes"]) == ["dark", "light"]
 
 
 def test_the_same_store_gives_the_same_bytes(store, tmp_path):
@@ -211,12 +220,25 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
     [
         (lambda m: m.update({"../evil.py": b""}), True, "the member '../evil.py' would be written outside"),
         (lambda m: m.update({"/evil.py": b""}), True, "the member '/evil.py' would be written outside"),
-        (lambda m: m.update({"cells.json": b"{}"}), False, r"the member cells\.json is damaged"),
+        (lambda m: m.update({"store/cells.json": b"{}"}), False, r"the member store/cells\.json is damaged"),
         (
-            lambda m: m.update({"cells.json": b"{}"}),
+            lambda m: m.update({"store/cells.json": b"{}"}),
             True,
-            r"cells\.json is not as .* \(codes: Field required",
+            r"store/cells\.json is not as .* \(columns: Field required",
         ),
+        (lambda m: m.pop("store/cells.json"), True, r"the member store/cells\.json is missing"),
+        (
+            lambda m: m.update({"store/datasets.json": b'{"columns": [], "rows": []}'}),
+            True,
+            r"store/cells\.json is not as .* \(0.dataset: Field required",
+        ),
+        (lambda m: m.update({"files/0/a/b.txt": b""}), True, r"files/0/a/b\.txt does not belong there"),
+        (
+            lambda m: renamed(m, "files", {"x": "../x"}),
+            True,
+            r"bundle\.json names \.\./x, which is no member",
+        ),
+        (lambda m: renamed(m, "plugins", ["/x.py"]), True, r"bundle\.json names /x\.py, which is no member"),
         (lambda m: m.update({"more.txt": b""}), True, r"the member more\.txt does not belong there"),
         (lambda m: m.pop("matrix.json"), True, r"the member matrix\.json is missing"),
         (lambda m: m.pop("checksums.json"), False, r"no bundle of actionbench, checksums\.json is missing"),
@@ -227,6 +249,162 @@ def test_what_is_damaged_or_foreign_is_named(made, new, change, checked, says):
     with pytest.raises(BundleError, match=says):
         again(made, new)
     assert not new.exists()
+
+
+def renamed(members, key, value):
+    header = json.loads(members["bundle.json"])
+    members["bundle.json"] = json.dumps(header | {key: value}).encode()
+
+
+@pytest.fixture
+def listed(tmp_path, class_folders):
+    """A matrix whose split and one of whose attempts name files."""
+    lists = tmp_path / "lists"
+    for name, people in (("train/a.txt", ("ann", "bob")), ("test/a.txt", ("cem",))):
+        (lists / name).parent.mkdir(parents=True)
+        clips = [
+            f"{label}/{person}_{n}.mkv" for label in ("dark", "light") for person in people for n in (1, 2)
+        ]
+        (lists / name).write_text("\n".join(clips))
+    rules = lists / "mine.txt"
+    rules.write_text("otherwise light\n")
+    split = {"train": str(lists / "train/a.txt"), "test": str(lists / "test/a.txt")}
+    data = {"name": "folder", "root": str(class_folders), "groups": "(?P<group>[a-z]+)_", "split": split}
+    attempts = [{"name": "rules-file", "params": {"path": str(rules)}}, {"name": "majority"}]
+    return {"datasets": [data], "attempts": attempts}
+
+
+def test_lists_that_a_matrix_names_come_along(tmp_path, plugin, listed, new):
+    path = packed(run(tmp_path / "l.sqlite", plugin, **listed), tmp_path / "b.zip").path
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name.split("/", 2)[2] for name in archive.namelist() if name.startswith("files/"))
+    assert names == ["a.txt", "a.txt", "mine.txt"]
+    shutil.rmtree(tmp_path / "lists")
+    cells = again(path, new, only=["fold=0"])
+    assert cells["attempt"].tolist() == ["majority", "rules-file (path=mine.txt)"]
+    assert set(cells["verdict"]) == {"exact"}
+    # The same lists in another temporary folder are the same cells.
+    assert len(again(path, new)) == 2
+    with Store.open(new) as opened:
+        assert opened.cells()["run_id"].tolist() == [1, 1]
+
+
+def test_a_list_that_has_changed_since_is_not_bundled(tmp_path, plugin, listed):
+    old, mine = run(tmp_path / "l.sqlite", plugin, **listed), tmp_path / "lists/mine.txt"
+    mine.write_text("otherwise dark\n")
+    with pytest.raises(BundleError, match=r"mine\.txt: has changed since the run; run the matrix again"):
+        packed(old, tmp_path / "b.zip")
+    mine.unlink()
+    with pytest.raises(BundleError, match=r"mine\.txt: this file of the run is gone"):
+        packed(old, tmp_path / "b.zip")
+
+
+def as_format_1(path):
+    """Make of a bundle what the first format was, where cells stood by themselves."""
+    with zipfile.ZipFile(path) as archive:
+        data = {row["id"]: row for row in rows(archive, "datasets")}
+        cells = [data[cell["dataset_id"]] | cell for cell in rows(archive, "cells")]
+
+    def change(members):
+        for name in [name for name in members if name.startswith("store/")]:
+            del members[name]
+        members["cells.json"] = json.dumps({"codes": {}, "cells": cells}).encode()
+        members["data.json"] = b"[]"
+        renamed(members, "format", 1)
+
+    rewritten(path, change)
+
+
+def test_the_first_format_runs_again_but_has_nothing_to_show(made, new):
+    as_format_1(made)
+    with (
+        pytest.raises(BundleError, match=r"b\.zip: is a bundle of format 1, which has no costs to show"),
+        open_results(made),
+    ):
+        pass
+    assert again(made, new)["verdict"].tolist() == ["exact", "exact"]
+
+
+def tables_of(store):
+    with closing(sqlite3.connect(store)) as connection:
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
+def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
+    old = run(
+        tmp_path / "all.sqlite",
+        plugin,
+        datasets=[{"name": "toy-data", "people": 2}, dict(FIGURES)],
+        attempts=[
+            {"name": "nearest", "params": {"mode": ["good", "raising", "skip"]}},
+            {"name": "rules-tree"},
+        ],
+        seeds=[0, 1],
+    )
+    with Store.open(old) as opened:
+        opened.add_strips(1, {3: b"RIFF"})
+    before = tables_of(old)
+    assert set(before) == {*TABLES, "predictions", "audits"}
+    assert all(before.values())
+    written = packed(old, tmp_path / "b.zip")
+    assert written.n_strips == 1
+    with open_results(written.path) as opened:
+        after = tables_of(opened.path)
+    # What was found of the data is said by the data sets; whoever runs again finds it again.
+    assert after.pop("audits") == []
+    assert after == {name: before[name] for name in after}
+    assert not opened.path.exists()
+
+
+def test_runs_that_made_cells_before_come_along_and_later_ones_do_not(tmp_path, plugin):
+    old = run(tmp_path / "three.sqlite", plugin, only=["fold=0"], end=False)
+    run(old, plugin)
+    run(old, plugin, attempts=[{"name": "nearest"}, {"name": "chance"}])
+    with Store.open(old) as opened:
+        path = write_bundle(opened, tmp_path / "b.zip", run=2).path
+    with open_results(path) as opened:
+        assert opened.runs()["id"].tolist() == [1, 2]
+        assert opened.cells()[["attempt", "run_id", "last_run_id"]].to_numpy().tolist() == [
+            ["nearest", 1, 2],
+            ["nearest", 2, 2],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: m.update({"store/nothing.json": b'{"columns": ["a"], "rows": []}'}), "has no column 'a'"),
+        (
+            lambda m: m.update({"store/clips.json": m["store/clips.json"].replace(b'"clip"', b'"clap"')}),
+            "the table clips has no column 'clap'",
+        ),
+        (lambda m: m.update({"store/runs.json": b'{"columns": ["id"], "rows": []}'}), "FOREIGN KEY"),
+        (
+            lambda m: m.update({"store/machines.json": b'{"columns": ["id"], "rows": [[1, 2]]}'}),
+            "holds no res",
+        ),
+        (
+            lambda m: m.update({"store/clips.json": b'{"columns": ["clip"], "rows": [[]]}'}),
+            "holds no results",
+        ),
+        (
+            lambda m: m.update({"store/machines.json": b'{"columns": ["id"], "rows": [[%d]]}' % 2**70}),
+            "holds no results",
+        ),
+        (lambda m: renamed(m, "schema_version", 99), r"written by a newer actionbench \(schema 99"),
+        (
+            lambda m: [m.pop(name) for name in list(m) if name.startswith("predictions/")],
+            "predictions/.* holds no predictions",
+        ),
+    ],
+)
+def test_results_that_do_not_fit_together_are_refused(made, change, says):
+    rewritten(made, change)
+    with pytest.raises(BundleError, match=says), open_results(made):
+        pass
 
 
 def test_damaged_bytes_and_other_files(made, tmp_path):

@@ -395,10 +395,21 @@ def test_only_some_cells(plugin, only, n_cells):
     assert len(plan_cells(checked, plugins=[plugin], only=only)) == n_cells
 
 
+def test_names_with_commas_stand_in_quotation_marks(plugin):
+    checked = matrix({"name": "nearest", "title": "a, b"}, {"name": "chance", "title": "a"}, seeds=(0, 1))
+
+    def titles(only):
+        return {(cell.title, cell.fold) for cell in plan_cells(checked, plugins=[plugin], only=[only])}
+
+    assert titles('attempt="a, b",fold=0') == {("a, b", 0)}
+    assert titles('fold=1, attempt="a, b", attempt="a"') == {("a, b", 1), ("a", 1)}
+
+
 @pytest.mark.parametrize(
     ("only", "says"),
     [
         ("attempt", "must be KEY=VALUE"),
+        ('attempt="a, b', "a quotation mark is not closed"),
         ("attempts=rules", "unknown key 'attempts'; did you mean 'attempt'"),
         ("attempt=rules", "no cell is left; attempt may be nearest"),
         ("fold=9", "no cell is left; fold may be p0, p1, p2, p3"),

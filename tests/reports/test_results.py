@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from actionbench.reports.results import gather
+from actionbench.reports.results import gather, unfinished
 
 
 def test_predictions_meet_their_clips(bench):
@@ -46,3 +46,15 @@ def test_a_class_without_clips_keeps_its_column(bench):
     (one,) = gather(toy.store)
     np.testing.assert_array_equal(one.truth, [2, 2])
     np.testing.assert_array_equal(one.predicted, [2, 1])
+
+
+def test_a_run_has_not_finished_until_one_of_the_same_matrix_has(bench):
+    store = bench(name="one").store
+    store.begin_run("two", {"name": "two"}, {})
+    assert unfinished(store) == ["Run 1 (one) had not finished.", "Run 2 (two) had not finished."]
+    store.end_run(2)
+    assert unfinished(store) == ["Run 1 (one) had not finished."]
+    store.end_run(store.begin_run("one", {"name": "one", "seeds": [0]}, {}))
+    assert unfinished(store) == []
+    store.begin_run("one", {"name": "one", "seeds": [0]}, {})
+    assert unfinished(store) == ["Run 4 (one) had not finished."]
