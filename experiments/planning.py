@@ -206,7 +206,9 @@ def _cells_of(
             skip = ask(attempt.skip, entry.name, data.dataset)
             files = tuple(map(Path, ask(attempt.files, entry.name)))
             hashes = _file_fingerprints(files, entry.name)
-            points.append((entry, cls, code, deciding, point, files, hashes, skip))
+            # The same work for another row of the table is another cell: a store keeps each once.
+            row = (data.title, data.entry.split.label(), entry.label(point))
+            points.append((row, entry, cls, code, deciding, point, files, hashes, skip))
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
     for turn, (seed, (number, fold), n_groups) in enumerate(places):
         train_groups, sides = None, fold
@@ -214,8 +216,10 @@ def _cells_of(
             train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
         turned = turn % len(points)
         fold_fingerprint = sides.fingerprint()
-        for entry, cls, code, deciding, point, files, hashes, skip in points[turned:] + points[:turned]:
+        for row, entry, cls, code, deciding, point, files, hashes, skip in points[turned:] + points[:turned]:
             parts = (
+                *row,
+                train_groups,
                 cls.__qualname__,
                 code,
                 data.fingerprint,
@@ -225,8 +229,6 @@ def _cells_of(
                 *hashes,
                 *([entry.tune.model_dump()] if entry.tune else []),
             )
-            # Where all groups are wanted by their number, the cell is another row of the table.
-            parts = (*parts, train_groups) if train_groups else parts
             key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
             yield PlannedCell(
                 key, code, data, entry, cls, point, seed, number, train_groups, sides, skip, deciding, files

@@ -87,6 +87,8 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     import matplotlib
 
     column, title = COSTS[cost]
+    if column not in rows:
+        return None
     known = rows[rows["accuracy"].notna() & rows[column].notna()].reset_index(drop=True)
     if len(known) < 2:
         return None

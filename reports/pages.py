@@ -12,7 +12,7 @@ from typing import Any
 
 from .parts import Comparison
 from .ranks import comparison_matrix, wilcoxon_pairs
-from .results import Reader, Result
+from .results import Reader, Result, unfinished
 from .sections import Allowance, conditions, markup, section
 from .together import verdict_over
 from .verdict import verdict
@@ -24,6 +24,10 @@ METHOD = (
     "pairs of attempts are tested as one family: signs are flipped over groups, in all pairs at once, and step-down "
     "maxima (Westfall and Young) keep the chance of any false difference at 5 %. Ranks, bars and the verdict follow "
     "from these tests. F1 is the mean over classes, of each seed, then over seeds."
+)
+WITHOUT_COSTS = (
+    " Times, memory, machines, paths and dates are left out: the same predictions give the same bytes, whoever made "
+    "them."
 )
 # Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
 _PICTURES = 1_500_000
@@ -52,20 +56,17 @@ def page(store: Reader, comparison: Comparison) -> str:
     script = (folder / "script.js").read_text(encoding="utf-8")
     parts = comparison.parts
     n_attempts = len({result.attempt for part in parts for result in part.results})
-    runs = _runs(store)
     allowance = Allowance(_PICTURES)
     return environment.get_template("index.html.j2").render(
         title=f"Comparison of {n_attempts} attempts at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
-        warnings=[
-            f"Run {run['id']} ({run['name']}) had not finished." for run in runs if not run["finished"]
-        ],
+        warnings=unfinished(store),
         together=_together(comparison),
         across=_across(comparison),
         sections=[section(store, part, comparison.crossings, allowance) for part in parts],
         failures=[failure for part in parts for failure in _failures(part.results)],
-        runs=runs,
-        method=METHOD,
+        runs=_runs(store) if comparison.costs else [],
+        method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
         script=markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

@@ -16,7 +16,7 @@ from .nuisance import nuisance_table
 from .pairs import LEVEL, pairs
 from .places import cliques, rank_table, square
 from .ranks import critical_difference, nemenyi
-from .results import Result, by_data
+from .results import MIXED, Result, by_data
 from .together import common_scores
 
 # The interval of a difference takes a millisecond; of more attempts the pairs have none.
@@ -74,6 +74,8 @@ class Comparison:
         From `together.common_scores`.
     ranks : Svg or None
         Ranks over all data sets, where these are enough.
+    costs : bool
+        Whether what another machine would measure differently is shown.
     """
 
     table: pd.DataFrame
@@ -84,20 +86,27 @@ class Comparison:
     scores: pd.DataFrame
     left: list[str]
     ranks: Svg | None
+    costs: bool = True
 
     @classmethod
-    def of(cls, results: list[Result]) -> Self:
+    def of(cls, results: list[Result], *, costs: bool = True) -> Self:
         """Compute the tables and draw the pictures.
 
         Parameters
         ----------
         results : list of Result
             From `results.gather`.
+        costs : bool
+            Whether to show them.
         """
+        if not costs:
+            results = [result.without_warning(MIXED) for result in results]
         families = {
             name: pairs(own, intervals=len(own) <= _MOST_INTERVALS) for name, own in by_data(results).items()
         }
         table = tables.score(results, families)
+        if not costs:
+            table = tables.without_costs(table)
         nuisances, curves = nuisance_table(results), learning_curves(results)
         by_name = {result.name: result for result in results}
         parts = []
@@ -114,7 +123,7 @@ class Comparison:
         scores, left = common_scores(results)
         crossed = crossings(results) if len(curves) else pd.DataFrame()
         ranks = None if scores.empty else _ranks(scores)
-        return cls(table, parts, nuisances, curves, crossed, scores, left, ranks)
+        return cls(table, parts, nuisances, curves, crossed, scores, left, ranks, costs)
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from ..errors import ActionbenchError
 from . import tables
 from .breakdown import by_class, by_group, confusions, long_form
 from .canvas import Svg
+from .exports import parquet
 from .hard_clips import hard_clips
 from .heatmaps import confusion_figures, heat_figure
 from .pages import page
@@ -24,7 +26,7 @@ from .statistics import confusion_matrix
 _MOST_CONFUSIONS, _MOST_COLUMNS = 6, 60
 
 
-def write_report(store: Reader, folder: str | Path) -> list[Path]:
+def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> list[Path]:
     """Write ``index.html``, and the tables and figures of it as files, into a folder.
 
     The page needs no network; what comes from plug-ins and data stays text in it. The same store gives the same bytes.
@@ -35,11 +37,14 @@ def write_report(store: Reader, folder: str | Path) -> list[Path]:
         An open store, of a finished run or not.
     folder : path
         Made where it does not exist; files of the same names are replaced.
+    costs : bool
+        Whether to show times, memory, machines and dates. Without them the same predictions give the same bytes,
+        whoever made them.
 
     Returns
     -------
     list of Path
-        The files written.
+        The files written; ``table.parquet`` is among them where pyarrow is installed.
 
     Raises
     ------
@@ -52,9 +57,11 @@ def write_report(store: Reader, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     with _writing(folder):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-    comparison = Comparison.of(results)
+    comparison = Comparison.of(results, costs=costs)
     files: dict[str, str | bytes] = {"index.html": page(store, comparison)}
     files |= {f"table.{format}": tables.render(comparison.table, format) for format in tables.FORMATS}
+    if find_spec("pyarrow"):
+        files["table.parquet"] = parquet(comparison.table)
     files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(comparison) if len(rows)}
     for name, drawing in _pictures(comparison):
         files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}

@@ -149,6 +149,11 @@ class Result:
         """The cells that were skipped for a reason of the attempt's own."""
         return self.cells[self._is("skipped")]
 
+    def without_warning(self, code: str) -> Result:
+        """Return the same without what is said of its data set under a code."""
+        left = [text for text in self.dataset_warnings if not text.endswith(f"[{code}]")]
+        return replace(self, dataset_warnings=left)
+
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of the cells that finished."""
         own = self.columns[name]

@@ -20,20 +20,6 @@ from .results import Reader, Result
 from .statistics import confusion_matrix
 from .words import listed
 
-#: What the columns of `tables.SHOWN` are sorted by, where they are not words.
-_SORTED_BY = {
-    "rank": "rank_low",
-    "accuracy": "accuracy",
-    "F1": "macro_f1",
-    "clips": "n_clips",
-    "groups": "n_groups",
-    "folds": "n_folds",
-    "failed": "n_failed",
-    "fit s": "fit_seconds",
-    "ms/clip": "predict_ms_per_clip",
-    "MiB": "peak_memory_mib",
-    "params": "n_parameters",
-}
 #: Columns that can be chosen beside those of `tables.SHOWN`.
 _MORE = {
     "p50 ms": "latency_p50_ms",
@@ -130,14 +116,11 @@ def _inline(part: Part, picture: str) -> Any:
 
 def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the columns of the table, those that can be chosen last; what nobody knows is left out."""
-    shown = [
-        {"head": head, "number": number, "column": _SORTED_BY.get(head), "show": show, "shown": True}
-        for head, number, show in tables.SHOWN
-    ]
+    shown = [column._asdict() | {"shown": True} for column in tables.shown(rows)]
     more = [
         {"head": head, "number": True, "column": column, "show": _shortly(column), "shown": False}
         for head, column in _MORE.items()
-        if rows[column].notna().any()
+        if column in rows and rows[column].notna().any()
     ]
     return [
         column
@@ -154,7 +137,7 @@ def _row(row: Any, number: int, columns: list[dict[str, Any]]) -> dict[str, Any]
     cells = [
         {
             "text": column["show"](row),
-            "value": _sorted_by(getattr(row, column["column"])) if column["column"] else "",
+            "value": _sorted_by(getattr(row, column["column"])) if column["number"] else "",
         }
         for column in columns
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 # Numbers drawn at once; bounds the memory of a resampling.
 _CHUNK = 2_000_000
+# Of so many the draws are kept: some 16 MB for 10,000 of them.
+_FEW_GROUPS = 200
 
 
 def accuracy(correct: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -226,7 +228,8 @@ def ratio_interval(
         return None
     kinds = np.stack([numerators, denominators], axis=1)
     kinds, counts = kinds[np.lexsort(kinds.T)], np.ones(n_groups, np.intp)
-    if n_resamples * n_groups <= _CHUNK:
+    tables: Iterable[Floats]
+    if n_groups <= _FEW_GROUPS:
         tables = _kept_draws(tuple(counts.tolist()), n_resamples, random_state)
     else:
         # Groups with the same sums are the same to the draw: thousands of single clips become two kinds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,6 +61,24 @@ COLUMNS = [
 ]
 PLACES = ["rank_low", "rank_high", "tied"]
 MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
+#: Columns that another machine would measure differently.
+MEASURED = [
+    "fit_seconds",
+    "predict_ms_per_clip",
+    "peak_memory_mib",
+    "fit_paid_seconds",
+    "predict_paid_ms_per_clip",
+    "fit_cpu_seconds",
+    "predict_cpu_ms_per_clip",
+    "warm_up_seconds",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "clips_per_second",
+    "fit_joules",
+    "predict_joules_per_clip",
+    "tune_seconds",
+]
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
 
@@ -293,22 +311,41 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**fitting)
 
 
-#: Heading, whether it is a number, and how a row shows it, in the tables for people.
-SHOWN: list[tuple[str, bool, Callable[[Any], str]]] = [
-    ("attempt", False, lambda row: row.attempt),
-    ("rank", True, lambda row: places(row)),
-    ("family", False, lambda row: row.family),
-    ("accuracy", True, lambda row: interval(row)),
-    ("F1", True, lambda row: percent(row.macro_f1)),
-    ("clips", True, lambda row: str(row.n_clips)),
-    ("groups", True, lambda row: str(row.n_groups)),
-    ("folds", True, lambda row: str(row.n_folds)),
-    ("failed", True, lambda row: f"{row.n_failed}/{row.n_cells}" if row.n_failed else "0"),
-    ("fit s", True, lambda row: short(row.fit_seconds)),
-    ("ms/clip", True, lambda row: short(row.predict_ms_per_clip)),
-    ("MiB", True, lambda row: short(row.peak_memory_mib)),
-    ("params", True, lambda row: short(row.n_parameters)),
+class Shown(NamedTuple):
+    """A column of the tables for people."""
+
+    head: str
+    #: What it is made and sorted by.
+    column: str
+    number: bool
+    show: Callable[[Any], str]
+
+
+SHOWN = [
+    Shown("attempt", "attempt", False, lambda row: row.attempt),
+    Shown("rank", "rank_low", True, lambda row: places(row)),
+    Shown("family", "family", False, lambda row: row.family),
+    Shown("accuracy", "accuracy", True, lambda row: interval(row)),
+    Shown("F1", "macro_f1", True, lambda row: percent(row.macro_f1)),
+    Shown("clips", "n_clips", True, lambda row: str(row.n_clips)),
+    Shown("groups", "n_groups", True, lambda row: str(row.n_groups)),
+    Shown("folds", "n_folds", True, lambda row: str(row.n_folds)),
+    Shown("failed", "n_failed", True, lambda row: f"{row.n_failed}/{row.n_cells}" if row.n_failed else "0"),
+    Shown("fit s", "fit_seconds", True, lambda row: short(row.fit_seconds)),
+    Shown("ms/clip", "predict_ms_per_clip", True, lambda row: short(row.predict_ms_per_clip)),
+    Shown("MiB", "peak_memory_mib", True, lambda row: short(row.peak_memory_mib)),
+    Shown("params", "n_parameters", True, lambda row: short(row.n_parameters)),
 ]
+
+
+def shown(table: pd.DataFrame) -> list[Shown]:
+    """Return the columns for people that a table has; `without_costs` leaves fewer."""
+    return [column for column in SHOWN if column.column in table]
+
+
+def without_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparison table without what another machine would measure differently."""
+    return table.drop(columns=MEASURED)
 
 
 def percent(value: float) -> str:
@@ -374,15 +411,23 @@ def _size(row: Any) -> str:
     return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
 
 
+def _heads(columns: list[Shown], accuracy: str) -> list[str]:
+    return [accuracy if column.head == "accuracy" else column.head for column in columns]
+
+
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
-    return [[show(row) for _, _, show in SHOWN] for row in rows.itertuples()]
+    columns = shown(rows)
+    return [[column.show(row) for column in columns] for row in rows.itertuples()]
 
 
 def _md(table: pd.DataFrame) -> str:
     parts = []
     for dataset, split, rows in sections(table):
-        heads = [head if head != "accuracy" else "accuracy [95 %]" for head, _, _ in SHOWN]
-        lines = [heads, ["--:" if number else ":--" for _, number, _ in SHOWN]]
+        columns = shown(rows)
+        lines = [
+            _heads(columns, "accuracy [95 %]"),
+            ["--:" if column.number else ":--" for column in columns],
+        ]
         lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         below = "".join(f"\n- {_md_text(note)}" for note in sizes(rows) + notes(rows))
@@ -414,8 +459,9 @@ def _tex_text(text: str) -> str:
 
 def _tex(table: pd.DataFrame) -> str:
     parts = []
-    align = "".join("r" if number else "l" for _, number, _ in SHOWN)
-    heads = " & ".join(r"accuracy [95\,\%]" if head == "accuracy" else head for head, _, _ in SHOWN)
+    columns = shown(table)
+    align = "".join("r" if column.number else "l" for column in columns)
+    heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
     for dataset, split, rows in sections(table):
         body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
         below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in sizes(rows) + notes(rows))
@@ -435,8 +481,8 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
             "dataset": dataset,
             "split": split,
             "extent": extent(rows),
-            "heads": ["accuracy % [95 %]" if head == "accuracy" else head for head, _, _ in SHOWN],
-            "numbers": [number for _, number, _ in SHOWN],
+            "heads": _heads(shown(rows), "accuracy % [95 %]"),
+            "numbers": [column.number for column in shown(rows)],
             "rows": _cells(rows),
             "sizes": sizes(rows),
             "notes": notes(rows),

@@ -357,12 +357,14 @@ def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") 
         return log(opened, uri, experiment)
 
 
-def report(store: str | Path = DEFAULT_STORE, folder: str | Path = "report") -> list[Path]:
-    """Write the page and the tables of a store or a bundle into a folder and return the files."""
+def report(
+    store: str | Path = DEFAULT_STORE, folder: str | Path = "report", *, costs: bool = True
+) -> list[Path]:
+    """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`."""
     from .reports.report import write_report
 
     with open_results(store) as opened:
-        return write_report(opened, Path(folder))
+        return write_report(opened, folder, costs=costs)
 
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:

@@ -254,12 +254,20 @@ def _reasons(said: dict[str, list[str]]) -> str:
 @click.argument("path", metavar="[STORE]", required=False, type=click.Path(dir_okay=False))
 @store_option
 @click.option("-o", "--output", default="report", show_default=True, type=click.Path(file_okay=False))
-def report(path: str | None, store: str, output: str) -> None:
-    """Write the offline page and the tables of a store or a bundle into a folder."""
+@click.option(
+    "--without-costs",
+    is_flag=True,
+    help="Leave out times, memory, machines and dates: the same predictions give the same bytes, whoever made them.",
+)
+def report(path: str | None, store: str, output: str, without_costs: bool) -> None:
+    """Write the offline page, the tables and the figures of a store or a bundle into a folder."""
     from . import api
 
-    for file in api.report(path or store, output):
+    files = api.report(path or store, output, costs=not without_costs)
+    for file in files:
         click.echo(file)
+    if not any(file.suffix == ".parquet" for file in files):
+        say('table.parquet needs pyarrow: pip install "actionbench[parquet]"')
 
 
 @cli.command()

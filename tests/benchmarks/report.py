@@ -2,9 +2,9 @@
 
     python tests/benchmarks/report.py [--json FILE]
 
-A usual matrix has 30 attempts on 5 data sets of 25 people, 10 classes and 600 clips, one fold each person; every attempt
-explains itself in words and a picture, clips have three conditions, and hard clips film strips. The large store is that
-of ``make bench-harness``: 100 attempts on 10 data sets, 100 cells each.
+A usual matrix has 30 attempts on 5 data sets of 25 people, 10 classes and 600 clips, one fold each person; every
+attempt explains itself in words and a picture, clips have three conditions, and hard clips film strips. The large store
+is that of ``make bench-harness``: 100 attempts on 10 data sets, 100 cells each.
 """
 
 from __future__ import annotations

@@ -66,6 +66,27 @@ def test_every_cell_becomes_a_row(path, plugin):
     assert nearest["peak_memory_bytes"] > 2**20
 
 
+def test_the_same_work_for_several_rows_is_a_cell_for_each(path, plugin):
+    """Data sets, splits and attempts that differ in their titles only, and folds that two splits have in common."""
+    entries = [
+        {"name": "toy-data", "split": "leave-one-group-out"},
+        {"name": "toy-data", "split": "leave-one-group-out", "title": "again"},
+        {"name": "toy-data", "split": {"name": "group-k-fold", "folds": 4}},
+    ]
+    checked = read_matrix(
+        {
+            "name": "test",
+            "datasets": entries,
+            "attempts": [{"name": "nearest"}, {"name": "nearest", "title": "twin"}],
+        }
+    )
+    summary, cells = run(checked, path, plugin)
+    assert summary.n_cells == len(set(cells["key"])) == 3 * 2 * 4
+    assert cells.groupby(["dataset", "split", "attempt"]).size().tolist() == [4] * 6
+    again, _ = run(checked, path, plugin)
+    assert (again.n_stored, again.n_run) == (24, 0)
+
+
 def test_training_groups_are_an_axis(path, plugin):
     checked = matrix({"name": "nearest"}, people=5)
     checked.train_groups = [2, "all"]

@@ -23,6 +23,7 @@ class Bench:
         )
         self.count = 0
         self.machine = None
+        self.factor = 1.0
 
     def dataset(self, labels, groups, name="toy", split="leave-one-group-out", **facts):
         classes = facts.pop("classes", sorted(set(labels)))
@@ -62,7 +63,7 @@ class Bench:
         cell = CellRecord(
             f"key{self.count}", self.number, name, family, {}, seed, fold, str(fold), "code", 10, n_test
         )
-        cell.fit_seconds, cell.predict_seconds = 2.0 + fold, 0.5
+        cell.fit_seconds, cell.predict_seconds = (2.0 + fold) * self.factor, 0.5 * self.factor
         cell.peak_memory_bytes, cell.n_parameters = (100 + fold) * 2**20, facts.get("n_parameters", 1234)
         cell.machine_id = self.machine
         cell.counts = facts.get("counts", {})

@@ -17,7 +17,7 @@ from actionbench.reports.report import write_report
 from actionbench.reports.results import gather
 from actionbench.reports.tables import FORMATS, comparison_table, render
 
-TABLES = {f"table.{format}" for format in FORMATS} | {
+TABLES = {f"table.{format}" for format in (*FORMATS, "parquet")} | {
     f"{name}.csv" for name in ("classes", "clips", "conditions", "confusions", "groups", "pairs")
 }
 PICTURES = {
@@ -264,3 +264,29 @@ def test_hard_clips_have_their_strips(bench):
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     assert pictures == ["data:image/webp;base64," + base64.b64encode(b"RIFFpicture").decode()]
     assert page.text.count("The store holds no frames of it.") == 7
+
+
+def test_without_costs_the_same_predictions_give_the_same_bytes(bench, tmp_path):
+    """Two people run the same on machines of their own."""
+    rng = np.random.default_rng(0)
+    labels, groups = ["a", "b"] * 12, np.repeat(list("abcdef"), 4)
+    guesses = [rng.integers(2, size=24) for _ in range(3)]
+    for name, factor in (("author", 1.0), ("reader", 3.7)):
+        made = bench(name=name, root=f"/home/{name}/clips").dataset(labels, groups)
+        made.machine = made.store.add_machine({"processor": name, "threads": 1})
+        made.factor = factor
+        for number, guess in enumerate(guesses):
+            made.attempt(f"attempt{number}", guess)
+        made.machine = made.store.add_machine({"processor": "another", "threads": 2})
+        made.attempt("attempt3", guesses[0])
+        write_report(made.end(), tmp_path / name, costs=False)
+        write_report(made.store, tmp_path / f"{name} with costs")
+    names = files(tmp_path / "author")
+    assert names == files(tmp_path / "reader")
+    assert not [name for name in names if "pareto-fit" in name or "pareto-memory" in name]
+    for name in names:
+        assert (tmp_path / "author" / name).read_bytes() == (tmp_path / "reader" / name).read_bytes(), name
+    page = (tmp_path / "reader" / "index.html").read_text(encoding="utf-8")
+    assert "Times, memory, machines, paths and dates are left out" in page
+    assert "mixed-machines" not in page
+    assert "mixed-machines" in (tmp_path / "reader with costs" / "index.html").read_text(encoding="utf-8")

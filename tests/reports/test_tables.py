@@ -274,10 +274,10 @@ def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
 @pytest.mark.parametrize("seed", range(5))
 def test_what_fits_is_laid_out_as_rich_does(seed):
     rng = np.random.default_rng(seed)
-    heads = [head for head, _, _ in tables.SHOWN]
+    heads = [column.head for column in tables.SHOWN]
     words = ["a", "hog-svm", "動き", "émotion", "[bold]", "12.3 [4.5, 67.8]", "–", "a b"]
     rows = [[str(rng.choice(words)) for _ in heads] for _ in range(4)]
-    part = {"heads": heads, "numbers": [number for _, number, _ in tables.SHOWN], "rows": rows}
+    part = {"heads": heads, "numbers": [column.number for column in tables.SHOWN], "rows": rows}
     part |= {"dataset": "toy", "split": "s", "extent": "4 clips", "sizes": [], "notes": []}
     console = Console(width=200, file=io.StringIO(), force_terminal=False)
     console.print(Tables([part]))
