@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +22,8 @@ FAMILIES = {
     "floor": "#868c93",
 }
 OTHER_FAMILY = "#b8860b"
+#: Name of the marks that `Svg.titles` are of.
+POINTS = "points"
 #: For ``matplotlib.rc_context``, while a picture is drawn.
 STYLE: Any = {
     "svg.hashsalt": "actionbench",
@@ -42,16 +45,16 @@ class Svg(str):
 
     #: What it was drawn as.
     figure: Figure
-    #: What is to be read where the pointer rests on an element, by the element's name.
-    titles: dict[str, str]
+    #: What is to be read where the pointer rests on each of its `POINTS`.
+    titles: list[str]
 
     @classmethod
-    def of(cls, figure: Figure, title: str, titles: dict[str, str] | None = None) -> Self:
+    def of(cls, figure: Figure, title: str, titles: Iterable[str] = ()) -> Self:
         """Write a figure."""
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
         svg = cls(text.getvalue())
-        svg.figure, svg.titles = figure, titles or {}
+        svg.figure, svg.titles = figure, list(titles)
         return svg
 
     def _repr_svg_(self) -> str:
@@ -83,16 +86,22 @@ class Svg(str):
         body = self[self.index("<svg ") :]
         for part in ("<metadata>.*?</metadata>", "<defs>\\s*<style.*?</style>\\s*</defs>"):
             body = re.sub(part, "", body, flags=re.DOTALL)
-        body = re.sub(r'<g id="([^"]*)"([^>]*)>', self._titled, body)
+        if self.titles:
+            body = self._titled(body)
+        body = re.sub('<g id="[^"]*"', "<g", body)
         width = re.search(r'width="[\d.]+pt"', body)
         assert width
         size = f'role="img" aria-label="{escape(label)}" {width[0]}'
         body = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', lambda _: size, body, count=1)
         return body.replace(INK, "currentColor")
 
-    def _titled(self, found: re.Match[str]) -> str:
-        title = self.titles.get(found[1])
-        return f"<g{found[2]}>" if title is None else f"<g{found[2]}><title>{escape(title)}</title>"
+    def _titled(self, body: str) -> str:
+        titles, start = iter(self.titles), body.index(f'<g id="{POINTS}"')
+
+        def titled(use: re.Match[str]) -> str:
+            return f'<use class="point" {use[1]}><title>{escape(next(titles))}</title></use>'
+
+        return body[:start] + re.sub("<use ([^>]*)/>", titled, body[start:], count=len(self.titles))
 
 
 def short_name(name: str, longest: int = 32) -> str:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from .canvas import FAMILIES, INK, OTHER_FAMILY, STYLE, Svg, bare, canvas, name_width, place, short_name
+from .canvas import (
+    FAMILIES,
+    INK,
+    OTHER_FAMILY,
+    POINTS,
+    STYLE,
+    Svg,
+    bare,
+    canvas,
+    name_width,
+    place,
+    short_name,
+)
 from .tables import short
 
 if TYPE_CHECKING:
@@ -51,8 +62,7 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
         place(axes, label, 0.48, 4.5, height)
         bare(axes)
         _guessing(axes, n_classes)
-        for row_place, row in enumerate(rows.itertuples()):
-            _interval(axes, row_place, row)
+        _intervals(axes, rows)
         order = list(rows["attempt"])
         for number, clique in enumerate(bars):
             _bar(axes, 1.03 + 0.035 * number, [order.index(name) for name in clique])
@@ -105,10 +115,12 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.step(spots[best], 100 * known["accuracy"].to_numpy()[best], where="post", color=INK, linewidth=1)
-        titles = {}
-        for number, row in enumerate(known.itertuples()):
-            titles[f"point-{number}"] = _priced(row, prices[number], title)
-            _point(axes, spots[number], row, f"point-{number}", number in set(best))
+        colours = [FAMILIES.get(family, OTHER_FAMILY) for family in known["family"]]
+        low, high = (100 * known[end].to_numpy(float) for end in ("accuracy_low", "accuracy_high"))
+        axes.vlines(spots, low, high, colours, linewidth=3, alpha=0.3)
+        front = set(best.tolist())
+        faces = [colour if number in front else "none" for number, colour in enumerate(colours)]
+        axes.scatter(spots, 100 * known["accuracy"], 36, faces, edgecolors=colours, zorder=3, gid=POINTS)
         _name(axes, spots[best], known.iloc[best])
         _families(axes, known)
         if (prices == 0).any():
@@ -116,6 +128,7 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
             axes.text(free, 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
         axes.set_xlabel(title, fontsize=8)
         axes.set_ylabel("accuracy in percent", fontsize=8)
+        titles = [_priced(row, price, title) for row, price in zip(known.itertuples(), prices, strict=True)]
         return Svg.of(figure, f"Accuracy against {title}.", titles)
 
 
@@ -142,14 +155,6 @@ def pareto_front(costs: Any, worth: Any) -> np.ndarray:
 def _priced(row: Any, price: float, title: str) -> str:
     low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
     return f"{row.attempt}: {100 * row.accuracy:.1f} % [{low:.1f}, {high:.1f}], {title} {price:.4g}"
-
-
-def _point(axes: Axes, spot: float, row: Any, name: str, best: bool) -> None:
-    colour = FAMILIES.get(row.family, OTHER_FAMILY)
-    ends = [100 * row.accuracy_low, 100 * row.accuracy_high]
-    axes.plot([spot, spot], ends, color=colour, linewidth=3, alpha=0.3, solid_capstyle="butt")
-    face = colour if best else "none"
-    axes.plot([spot], [100 * row.accuracy], "o", color=colour, markerfacecolor=face, markersize=6, gid=name)
 
 
 def _by_logarithm(axes: Axes, low: float, high: float) -> None:
@@ -305,11 +310,14 @@ def _guessing(axes: Axes, n_classes: int) -> None:
     axes.text(100 / n_classes, -0.68, "guessing", ha="center", va="bottom", fontsize=7, alpha=0.8)
 
 
-def _interval(axes: Axes, row_place: int, row: Any) -> None:
-    colour = FAMILIES.get(row.family, OTHER_FAMILY)
-    if math.isnan(row.accuracy):
+def _intervals(axes: Axes, rows: pd.DataFrame) -> None:
+    known = rows["accuracy"].notna().to_numpy()
+    row_places, scored = np.arange(len(rows)), rows[known]
+    colours = [FAMILIES.get(family, OTHER_FAMILY) for family in scored["family"]]
+    low, share, high = (
+        100 * scored[column].to_numpy(float) for column in ("accuracy_low", "accuracy", "accuracy_high")
+    )
+    axes.hlines(row_places[known], low, high, colours, linewidth=5, alpha=0.45)
+    axes.scatter(share, row_places[known], 30, colours, zorder=3, clip_on=False)
+    for row_place in row_places[~known]:
         axes.text(1, row_place, "no score", va="center", fontsize=8, style="italic", alpha=0.7)
-        return
-    ends = [100 * row.accuracy_low, 100 * row.accuracy_high]
-    axes.plot(ends, [row_place, row_place], color=colour, linewidth=5, alpha=0.45, solid_capstyle="butt")
-    axes.plot([100 * row.accuracy], [row_place], "o", color=colour, markersize=5.5, clip_on=False)

@@ -181,11 +181,11 @@ def square(pairs: pd.DataFrame, column: str = "p_holm") -> pd.DataFrame:
     column : str
         Which p-values.
     """
-    names = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
-    matrix = pd.DataFrame(1.0, names, names)
-    for one, other, p_value in pairs[["first", "second", column]].itertuples(index=False):
-        matrix.loc[one, other] = matrix.loc[other, one] = p_value
-    return matrix
+    names = pd.Index(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    first, second = names.get_indexer(pairs["first"]), names.get_indexer(pairs["second"])
+    matrix = np.ones((len(names), len(names)))
+    matrix[first, second] = matrix[second, first] = pairs[column]
+    return pd.DataFrame(matrix, names, names)
 
 
 def _apart(names: pd.Index, p_values: pd.DataFrame, level: float) -> NDArray[np.bool_]:

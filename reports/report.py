@@ -22,8 +22,8 @@ from .parts import Comparison, Part
 from .results import Reader, gather
 from .statistics import confusion_matrix
 
-# Attempts whose confusions are drawn beside each other, and columns of a heat map that can be read on paper.
-_MOST_CONFUSIONS, _MOST_COLUMNS = 6, 60
+# Attempts whose confusions are drawn beside each other, and rows and columns of a heat map that can be read on paper.
+_MOST_CONFUSIONS, _MOST_ROWS, _MOST_COLUMNS = 6, 40, 60
 
 
 def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> list[Path]:
@@ -118,7 +118,7 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     first = part.results[0]
     for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
         if table.shape[1] <= _MOST_COLUMNS:
-            yield name, heat_figure(table)
+            yield name, heat_figure(table.head(_MOST_ROWS))
     if len(part.nuisances):
         yield "conditions", _conditions(part)
     drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
@@ -132,7 +132,10 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
 
 def _conditions(part: Part) -> Svg:
     rows = part.nuisances.assign(head=part.nuisances["condition"] + ": " + part.nuisances["value"])
-    heads, attempts = rows["head"].unique(), rows["attempt"].unique()
+    heads = rows["head"].unique()
+    attempts = [result.attempt for result in part.results if result.attempt in set(rows["attempt"])][
+        :_MOST_ROWS
+    ]
     shares, low, high = (
         rows.pivot(index="attempt", columns="head", values=column).reindex(index=attempts, columns=heads)
         for column in ("accuracy", "accuracy_low", "accuracy_high")

@@ -124,7 +124,7 @@ def test_the_axis_of_the_front_is_picked(page):
     page.get_by_role("radio", name="parameters").check()
     assert figures.count() == 1
     assert "Accuracy against parameters" in figures.locator("svg").get_attribute("aria-label")
-    titles = figures.locator("svg g > title").all_text_contents()
+    titles = figures.locator("svg use > title").all_text_contents()
     assert [title.split(":")[0] for title in titles] == column(page, 1)[:-1]
 
 
