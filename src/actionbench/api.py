@@ -118,8 +118,9 @@ def run(
 
 def _rows_asked(cells: Iterable[PlannedCell]) -> list[list[str]]:
     """Return data set, split and attempt of the rows that some cells belong to."""
-    rows = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in cells)
-    return [list(row) for row in dict.fromkeys(rows)]
+    rows = {(id(cell.data), cell.title): cell for cell in cells}.values()
+    asked = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in rows)
+    return [list(row) for row in dict.fromkeys(asked)]
 
 
 def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
@@ -214,7 +215,7 @@ def _files_behind(cells: Iterable[PlannedCell], plugins: Iterable[str | Path]) -
         files.update(Path(path).absolute() for path in data.entry.split.files())
     for deciding in {cell.code: cell.deciding for cell in cells}.values():
         files.update(files_read(*deciding))
-    return files.union(*(map(Path.absolute, map(Path, cell.files)) for cell in cells))
+    return files | {Path(file).absolute() for named in {cell.files for cell in cells} for file in named}
 
 
 def _in_words(summary: RunSummary) -> str:
