@@ -846,7 +846,7 @@ def _each_once(texts: Iterable[str | None], read: Callable[[str], Any]) -> list[
 def _array(values: Sequence[Any], kind: type) -> NDArray[Any]:
     import numpy as np
 
-    array = np.empty(len(values), kind)
+    array: NDArray[Any] = np.empty(len(values), kind)
     array[:] = values
     return array
 
