@@ -846,9 +846,7 @@ def _each_once(texts: Iterable[str | None], read: Callable[[str], Any]) -> list[
 def _array(values: Sequence[Any], kind: type) -> NDArray[Any]:
     import numpy as np
 
-    array: NDArray[Any] = np.empty(len(values), kind)
-    array[:] = values
-    return array
+    return np.fromiter(values, object, len(values)) if kind is object else np.array(values, kind)
 
 
 def _now() -> str:

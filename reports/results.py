@@ -29,8 +29,11 @@ class Reader(Protocol):
     def strips(self, dataset_id: int) -> dict[int, bytes]:
         """Return the film strips of clips that there are, as WebP, by position."""
 
+    def cells(self) -> pd.DataFrame:
+        """Return one row per cell, of any status, by data set, split, attempt, seed and fold."""
+
     def cell_columns(self) -> dict[str, NDArray[Any]]:
-        """Return the columns of a table of cells, of any status, by data set, split, attempt, seed and fold."""
+        """Return the columns of `cells` as arrays."""
 
     def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
         """Return positions and class probabilities of a finished cell."""
@@ -139,7 +142,9 @@ class Result:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """Its cells, of any status."""
-        return pd.DataFrame(self.columns)
+        return pd.DataFrame(
+            {name: pd.Series(column, dtype=column.dtype) for name, column in self.columns.items()}
+        )
 
     @cached_property
     def done(self) -> pd.DataFrame:

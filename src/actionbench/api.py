@@ -143,7 +143,7 @@ def _film(
     first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
     positions = {name: rows["position"].tolist() for name, rows in first}
     known = {
-        (*result.name[:2], result.fingerprint): int(result.cells["dataset_id"].iloc[0]) for result in results
+        (*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results
     }
     wanted = []
     for data in {id(cell.data): cell.data for cell in cells}.values():
@@ -185,9 +185,10 @@ def answer(
     if not summary.stopped:
         _film(store, matrix, cells, results, plugins, nursery)
     whole, rows = score(results), _rows_asked(cells)
+    own, shown = rows_of(whole, rows), layout(whole)
     said = {
-        "run": layout(rows_of(whole, rows)),
-        "show": layout(whole),
+        "run": shown if len(own) == len(whole) else layout(own),
+        "show": shown,
         "rows": rows,
         "summary": _in_words(summary),
         "failures": _failures(store.cells(), cells) if summary.n_failed else [],
