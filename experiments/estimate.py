@@ -28,7 +28,8 @@ class Estimate:
 
     def __init__(self, store: Store, cells: Iterable[PlannedCell], workers: int) -> None:
         self._workers = workers
-        self._means = _means(store.past_costs())
+        cells = list(cells)
+        self._means = _means(store.past_costs()) if cells else {}
         self._expected = {cell.key: self._find(cell) for cell in cells if cell.skip is None}
         known = [seconds for seconds in self._expected.values() if seconds is not None]
         self._sum, self._n_known, self._n_left = sum(known), len(known), len(self._expected)

@@ -136,8 +136,9 @@ def run_isolated(
         In the order in which they end. The kind of a failure is ``"error"``, ``"crash"``, ``"timeout"``,
         ``"memory"`` or ``"output"``.
     """
+    nursery = nursery or _own_nursery()
     try:
-        folder = tempfile.mkdtemp(prefix="actionbench-")
+        folder = tempfile.mkdtemp(prefix=nursery.prefix)
     except OSError as error:
         raise ActionbenchError(
             f"there is no folder for temporary files that can be written: {error}"
@@ -159,13 +160,13 @@ class _Runner:
         workers: int,
         ceilings: Ceilings,
         preload: list[str],
-        nursery: Nursery | None,
+        nursery: Nursery,
         folder: Path,
         stopping: Callable[[], bool],
     ) -> None:
         self._tasks, self._workers, self._ceilings = tasks, workers, ceilings
         self._preload, self._folder, self._stopping = preload, folder, stopping
-        self._nursery = nursery or _own_nursery()
+        self._nursery = nursery
         self._nursery.preload(preload)
         self._running: dict[int, _Process] = {}
         #: Tasks that ran when a nursery died, one of which may have killed it: they run again, one at a time.
@@ -181,6 +182,7 @@ class _Runner:
                 if not self._running:
                     return
                 self._look()
+                self._nursery.wake()
                 ended = self._nursery.ended()
             except NurseryDied:
                 yield from self._recover()

@@ -1,6 +1,7 @@
 """A process that has loaded what cells need, and forks one process for each of them.
 
-It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone.
+It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone. Above
+it stands a guard, which does the rest where a cell has killed the nursery.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import gc
 import importlib
 import json
 import os
+import secrets
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -25,13 +30,20 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # How long what a killed process has left behind may take to be gone, in seconds.
 _PATIENCE = 5.0
 
+# How often to look whether something has stopped the nursery, in seconds, and how often in a row it may go on.
+_STOP_TICK = 1.0
+_MOST_STOPS = 3
+
 # The exit code of a cell that has run to its end and has no children left, so that nobody needs to look for any.
 CLEAN = 86
 
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
-_SERVE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; serve(int(sys.argv[2]))"
+_SERVE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; "
+    "serve(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+)
 
 
 class NurseryDied(Exception):
@@ -46,12 +58,18 @@ class Nursery:
     preload : iterable of str
         Modules that are imported once, before processes are forked; one that cannot be imported is left out.
 
+    Attributes
+    ----------
+    prefix : str
+        What the names of temporary folders of the program begin with that the guard removes if the program is killed.
+
     Notes
     -----
     Not to be shared between threads.
     """
 
     def __init__(self, preload: Iterable[str] = ()) -> None:
+        self.prefix = f"actionbench-{secrets.token_hex(4)}-"
         self._start()
         self.preload(preload)
 
@@ -59,18 +77,21 @@ class Nursery:
         self._control, theirs = socket.socketpair()
         self._words, self._ended = b"", list[tuple[int, int]]()
         self._modules: set[str] = set()
+        self._stopped, self._looked = 0, time.monotonic()
         command = [sys.executable, "-c", _SERVE.format(module=__name__), json.dumps(sys.path)]
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
         with theirs:
             # A session of its own: an interrupt of the terminal is for the program, which decides what ends.
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())],
+                [*command, str(theirs.fileno()), str(os.getpid()), self.prefix],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        # The guard, and the nursery as soon as it says its number.
+        self._pids = [self._process.pid]
 
     def revive(self, preload: Iterable[str] = ()) -> None:
         """Begin again, with no process left."""
@@ -100,10 +121,9 @@ class Nursery:
         except OSError as error:
             raise NurseryDied from error
         while True:
-            word, *numbers = self._line().split()
+            word, *numbers = self._line()
             if word == "forked":
                 return int(numbers[0])
-            self._ended.append((int(numbers[0]), int(numbers[1])))
 
     def terminate(self, pid: int) -> None:
         """Ask a process and its group to end."""
@@ -116,8 +136,7 @@ class Nursery:
     def ended(self) -> list[tuple[int, int]]:
         """Return the processes that have ended since last asked, with their exit codes, negative for a signal."""
         while not self._ended and self._has_words():
-            _, pid, code = self._line().split()
-            self._ended.append((int(pid), int(code)))
+            self._line()
         ended, self._ended = self._ended, []
         return ended
 
@@ -125,19 +144,48 @@ class Nursery:
         """Return what to wait for: it can be read when a process has ended."""
         return self._control.fileno()
 
+    def wake(self) -> None:
+        """Let the nursery go on where a cell has stopped it; to be called often.
+
+        Raises
+        ------
+        NurseryDied
+            If it has been stopped again and again, and was therefore ended.
+        """
+        if time.monotonic() - self._looked < _STOP_TICK:
+            return
+        self._looked = time.monotonic()
+        stopped = [pid for pid in self._pids if _is_stopped(pid)]
+        self._stopped = self._stopped + 1 if stopped else 0
+        enough = self._stopped > _MOST_STOPS
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if enough else signal.SIGCONT)
+        if enough:
+            raise NurseryDied
+
     def close(self) -> None:
         """End the nursery and all processes of it."""
         self._control.close()
-        self._process.wait()
+        while True:
+            try:
+                self._process.wait(_STOP_TICK)
+                return
+            except subprocess.TimeoutExpired:
+                with suppress(NurseryDied):
+                    self.wake()
 
-    def _has_words(self) -> bool:
+    def _has_words(self, seconds: float = 0) -> bool:
         if b"\n" in self._words:
             return True
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
-            return bool(selector.select(0))
+            return bool(selector.select(seconds))
 
-    def _line(self) -> str:
+    def _line(self) -> list[str]:
+        """Return the words of what the nursery says next, and remember what has ended."""
+        while not self._has_words(_STOP_TICK):
+            self.wake()
         while b"\n" not in self._words:
             more = b""
             with suppress(OSError):
@@ -146,7 +194,12 @@ class Nursery:
                 raise NurseryDied
             self._words += more
         line, _, self._words = self._words.partition(b"\n")
-        return line.decode()
+        word, *numbers = line.decode().split()
+        if word == "ended":
+            self._ended.append((int(numbers[0]), int(numbers[1])))
+        elif word == "serving":
+            self._pids.append(int(numbers[0]))
+        return [word, *numbers]
 
     def _say(self, words: bytes) -> None:
         # Whoever waits for an answer learns that there is none.
@@ -154,14 +207,14 @@ class Nursery:
             self._control.sendall(words)
 
 
-def serve(control_fd: int) -> NoReturn:
+def serve(control_fd: int, program: int, prefix: str) -> NoReturn:
     """Fork processes as they are asked for, until nobody can ask any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     guard = os.getpid()
     if nursery := os.fork():
         os.close(control_fd)
-        _guard(nursery)
+        _guard(nursery, program, prefix)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:
@@ -177,13 +230,20 @@ def serve(control_fd: int) -> NoReturn:
     os._exit(0)
 
 
-def _guard(nursery: int) -> NoReturn:
-    """Wait until the nursery is gone, which a cell may have killed, and end what then has nobody else."""
+def _guard(nursery: int, program: int, prefix: str) -> NoReturn:
+    """Wait until the nursery is gone, which a cell may have killed, and do what then nobody else does."""
     while os.wait()[0] != nursery:
         pass
     with suppress(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         _end_all(set())
+    with suppress(OSError):
+        if folders := list(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
+            # A program that is being killed lets go of the nursery a little before it is gone.
+            time.sleep(0.05)
+            if os.getppid() != program:
+                for folder in folders:
+                    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -195,6 +255,7 @@ def _serve(control: socket.socket, wake: int, woken: int) -> None:
     selector.register(control, selectors.EVENT_READ)
     selector.register(wake, selectors.EVENT_READ)
     words, handles = b"", list[int]()
+    control.sendall(f"serving {os.getpid()}\n".encode())
     while True:
         for key, _ in selector.select():
             if key.fileobj is control:
@@ -306,6 +367,14 @@ def _end_all(spared: set[int]) -> None:
         if time.monotonic() > patience:
             return
         time.sleep(0.001)
+
+
+def _is_stopped(pid: int) -> bool:
+    import psutil
+
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
 
 
 def _children(pid: int) -> set[int]:

@@ -70,11 +70,13 @@ class PlannedDataset:
         return self.entry.title or self.entry.name
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class PlannedCell:
     """A cell of the matrix, before it runs."""
 
     key: str
+    #: The name of the attempt in tables.
+    title: str
     code: str
     data: PlannedDataset
     entry: AttemptEntry
@@ -89,11 +91,6 @@ class PlannedCell:
     #: Classes and functions whose code decides, and the files that parameters name.
     deciding: tuple[Any, ...]
     files: tuple[Path, ...]
-
-    @property
-    def title(self) -> str:
-        """The name of the attempt in tables."""
-        return self.entry.label(self.params, self.train_groups)
 
     def axes(self) -> dict[str, list[str]]:
         """Return what ``--only`` may ask for, and the words by which this cell answers."""
@@ -161,7 +158,7 @@ def plan_cells(
     data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
     with naming(attempts):
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
-    chosen = [cell for cell in cells if _is_wanted(cell, wanted)]
+    chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
     if not chosen:
         raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
     return chosen
@@ -205,33 +202,43 @@ def _cells_of(
             code = provenance.code_fingerprint(*deciding)
             skip = ask(attempt.skip, entry.name, data.dataset)
             files = tuple(map(Path, ask(attempt.files, entry.name)))
-            hashes = _file_fingerprints(files, entry.name)
+            titles = {n: entry.label(point, None if n == "all" else n) for n in matrix.train_groups}
             # The same work for another row of the table is another cell: a store keeps each once.
-            row = (data.title, data.entry.split.label(), entry.label(point))
-            points.append((row, entry, cls, code, deciding, point, files, hashes, skip))
+            row = _texts(data.title, data.entry.split.label(), entry.label(point))
+            work = _texts(cls.__qualname__, code, data.fingerprint)
+            rest = _texts(
+                *_file_fingerprints(files, entry.name), *([entry.tune.model_dump()] if entry.tune else [])
+            )
+            parts = row, work, _texts(_by_name(point, files)), rest
+            points.append((entry, cls, code, deciding, point, files, skip, titles, parts))
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
     for turn, (seed, (number, fold), n_groups) in enumerate(places):
         train_groups, sides = None, fold
         if n_groups != "all":
             train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
         turned = turn % len(points)
-        fold_fingerprint = sides.fingerprint()
-        for row, entry, cls, code, deciding, point, files, hashes, skip in points[turned:] + points[:turned]:
-            parts = (
-                *row,
-                train_groups,
-                cls.__qualname__,
-                code,
-                data.fingerprint,
-                fold_fingerprint,
-                _by_name(point, files),
-                seed,
-                *hashes,
-                *([entry.tune.model_dump()] if entry.tune else []),
-            )
-            key = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+        groups_text, fold_text, seed_text = map(_texts, (train_groups, sides.fingerprint(), seed))
+        for entry, cls, code, deciding, point, files, skip, titles, parts in (
+            points[turned:] + points[:turned]
+        ):
+            row, work, params, rest = parts
+            texts = [*row, *groups_text, *work, *fold_text, *params, *seed_text, *rest]
+            key = hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32]
             yield PlannedCell(
-                key, code, data, entry, cls, point, seed, number, train_groups, sides, skip, deciding, files
+                key,
+                titles[n_groups],
+                code,
+                data,
+                entry,
+                cls,
+                point,
+                seed,
+                number,
+                train_groups,
+                sides,
+                skip,
+                deciding,
+                files,
             )
 
 
@@ -242,6 +249,11 @@ def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str,
         (key, names.get(str(Path(value)), value) if isinstance(value, str) else value)
         for key, value in sorted(point.items())
     ]
+
+
+def _texts(*parts: Any) -> list[str]:
+    """Return parts of a key in JSON, each once for all cells that share it."""
+    return [json.dumps(part, default=str) for part in parts]
 
 
 def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:

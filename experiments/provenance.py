@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -161,9 +161,8 @@ def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
             return [helper], None
         if package.is_dir() and any(package.glob("*.py")):
             return sorted(package.rglob("*.py")), None
-    owners = _owners().get(top)
-    if owners:
-        return [], owners[0]
+    if owner := _owner(top):
+        return [], owner
     spec = find_spec(top) if top.isidentifier() else None
     return ([Path(spec.origin)] if spec and spec.origin and Path(spec.origin).is_file() else []), None
 
@@ -187,8 +186,21 @@ def _modules(root: Path, dotted: str) -> list[Path]:
 
 
 @cache
-def _owners() -> dict[str, list[str]]:
-    return {top: sorted(set(owners)) for top, owners in packages_distributions().items()}
+def _owner(top: str) -> str | None:
+    """Return the distribution that a top-level name comes from, the first of several."""
+    return min((one.name for one in _owners().get(top, ())), default=None)
+
+
+@cache
+def _owners() -> dict[str, list[Distribution]]:
+    """Return `importlib.metadata.packages_distributions` with names still to be read, in a small part of the time."""
+    found: dict[str, list[Distribution]] = {}
+    for one in distributions():
+        paths = (line.partition(",")[0] for line in (one.read_text("RECORD") or "").splitlines())
+        tops = {path.removesuffix(".py").partition("/")[0] for path in paths if path.endswith(".py")}
+        for top in (one.read_text("top_level.txt") or "").split() or tops:
+            found.setdefault(top, []).append(one)
+    return found
 
 
 @cache

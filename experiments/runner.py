@@ -149,7 +149,8 @@ def run_cells(
     limits = matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
-    waiting = _not_stored(cells, store.status_of(), {*retry, "cancelled"}, fresh)
+    stored = store.status_of()
+    waiting = _not_stored(cells, stored, {*retry, "cancelled"}, fresh)
     facts = provenance.collect(
         workers=workers,
         threads=limits.threads,
@@ -190,7 +191,7 @@ def run_cells(
                 raise
     if not interrupts.asked:
         store.end_run(run_id)
-    return _summary(cells, store.status_of(), len(waiting), stopped=interrupts.asked)
+    return _summary(cells, store.status_of() if waiting else stored, len(waiting), stopped=interrupts.asked)
 
 
 def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:

@@ -174,9 +174,9 @@ def _obstacle(old: Result, new: Result) -> str:
     if old.fingerprint != new.fingerprint:
         return "The data differ."
     for which, result in (("old", old), ("new", new)):
-        missing = len(result.cells) - len(result.done)
+        missing = result.n_cells - result.count("done")
         if missing:
-            return f"{missing} of {len(result.cells)} cells failed or were skipped in the {which} store."
+            return f"{missing} of {result.n_cells} cells failed or were skipped in the {which} store."
     if not np.array_equal(np.unique(old.positions), np.unique(new.positions)):
         return "The two stores have predicted different clips."
     return ""

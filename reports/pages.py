@@ -113,7 +113,7 @@ def _across(comparison: Comparison) -> list[dict[str, Any]]:
 def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
     """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these."""
     for result in results:
-        if result.count("done") == len(result.cells):
+        if result.count("done") == result.n_cells:
             continue
         cells = result.cells[(result.cells["status"] != "done").to_numpy()]
         columns = ["status", "kind", "error", "message"]
@@ -124,7 +124,7 @@ def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
             yield {
                 "where": f"{result.dataset}, {result.split}",
                 "attempt": result.attempt,
-                "cells": f"{counts[row]} of {len(result.cells)}",
+                "cells": f"{counts[row]} of {result.n_cells}",
                 "what": ", ".join(filter(None, row[:3])),
                 "message": row[3],
                 "first": f"seed {cell['seed']}, fold {cell['fold_name']}",

@@ -32,6 +32,9 @@ class Reader(Protocol):
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status, by data set, split, attempt, seed and fold."""
 
+    def cell_columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns of `cells` as arrays."""
+
     def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
         """Return positions and class probabilities of a finished cell."""
 
@@ -58,10 +61,8 @@ class Result:
 
     Attributes
     ----------
-    cells : DataFrame
-        Its cells, of any status.
     columns : dict of ndarray
-        The columns of the same, which cost less to look at.
+        The columns of `cells`, which cost less to look at.
     positions : ndarray of int, shape (n,)
         Position of the clip in the data set.
     seeds : ndarray of int, shape (n,)
@@ -94,7 +95,6 @@ class Result:
     fingerprint: str
     classes: list[str]
     dataset_warnings: list[str]
-    cells: pd.DataFrame
     columns: dict[str, NDArray[Any]]
     positions: NDArray[np.intp]
     seeds: NDArray[np.intp]
@@ -127,12 +127,24 @@ class Result:
     @cached_property
     def complete(self) -> bool:
         """Whether every cell finished, and none is still to come that another attempt has finished."""
-        return self.count("done") == len(self.cells) and self.n_clips >= self.n_expected
+        return self.count("done") == self.n_cells and self.n_clips >= self.n_expected
 
     @cached_property
     def n_clips(self) -> int:
         """Number of clips predicted."""
         return int(np.count_nonzero(np.bincount(self.positions)))
+
+    @cached_property
+    def n_cells(self) -> int:
+        """Number of its cells, of any status."""
+        return len(self.columns["key"])
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Its cells, of any status."""
+        return pd.DataFrame(
+            {name: pd.Series(column, dtype=column.dtype) for name, column in self.columns.items()}
+        )
 
     @cached_property
     def done(self) -> pd.DataFrame:
@@ -157,7 +169,7 @@ class Result:
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of the cells that finished."""
         own = self.columns[name]
-        return own if self.count("done") == len(self.cells) else own[self._is("done")]
+        return own if self.count("done") == self.n_cells else own[self._is("done")]
 
     def _is(self, status: str) -> NDArray[np.bool_]:
         return np.asarray(self.columns["status"] == status)
@@ -184,8 +196,7 @@ def gather(store: Reader) -> list[Result]:
     list of Result
         One for each data set, split and attempt that has cells, in this order.
     """
-    table, machines, runs = store.cells(), store.machines(), store.runs()
-    columns = {str(name): column.to_numpy() for name, column in table.items()}
+    columns, machines, runs = store.cell_columns(), store.machines(), store.runs()
     matrix = runs["matrix"].iloc[-1] if len(runs) else {}
     silenced = frozenset(matrix.get("silence", []))
     results = []
@@ -195,16 +206,7 @@ def gather(store: Reader) -> list[Result]:
         truth = pd.Index(dataset["classes"]).get_indexer(clips["label"].to_list())
         groups = clips["group"].to_numpy(dtype=str)
         found = [
-            _result(
-                store,
-                dataset,
-                truth,
-                groups,
-                table.iloc[rows],
-                {name: column[rows] for name, column in columns.items()},
-                machines,
-            )
-            for rows in _attempts(columns, row["id"])
+            _result(store, dataset, truth, groups, own, machines) for own in _attempts(columns, row["id"])
         ]
         most = max((result.n_clips for result in found), default=0)
         said = list(dataset["warnings"])
@@ -255,13 +257,14 @@ def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
     return found[0] if len(found) == 1 else {}
 
 
-def _attempts(columns: dict[str, NDArray[Any]], dataset_id: int) -> Iterator[slice]:
-    """Yield where the cells of each attempt on a data set are."""
+def _attempts(columns: dict[str, NDArray[Any]], dataset_id: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the columns of each attempt on a data set."""
     own = np.flatnonzero(columns["dataset_id"] == dataset_id)
     names = columns["attempt"][own]
     bounds = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(own)]
     for start, stop in pairwise(bounds):
-        yield slice(int(own[start]), int(own[stop - 1]) + 1)
+        rows = slice(own[start], own[stop - 1] + 1)
+        yield {name: column[rows] for name, column in columns.items()}
 
 
 def _result(
@@ -269,7 +272,6 @@ def _result(
     dataset: dict[str, Any],
     truth: NDArray[np.intp],
     groups: NDArray[np.str_],
-    cells: pd.DataFrame,
     columns: dict[str, NDArray[Any]],
     machines: dict[int, dict[str, Any]],
 ) -> Result:
@@ -286,7 +288,6 @@ def _result(
         fingerprint=dataset["fingerprint"],
         classes=list(dataset["classes"]),
         dataset_warnings=list(dataset["warnings"]),
-        cells=cells.reset_index(drop=True),
         columns=columns,
         positions=positions,
         seeds=seeds,

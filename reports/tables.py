@@ -151,7 +151,7 @@ def _row(result: Result) -> dict[str, Any]:
         "n_clips": result.n_clips,
         "n_groups": len(set(result.groups.tolist())),
         "n_folds": _n_folds(result),
-        "n_cells": len(result.cells),
+        "n_cells": result.n_cells,
         "n_failed": result.count("failed"),
         "fit_seconds": _mean(_charged(result, "fit")),
         "predict_ms_per_clip": _per_clip(result, _charged(result, "predict")),
@@ -238,8 +238,8 @@ def warnings_of(result: Result) -> list[str]:
     for status, what in (("failed", "failed"), ("skipped", "were skipped")):
         if result.count(status):
             cells = result.failed if status == "failed" else result.skipped
-            found.append(f"{len(cells)} of {len(result.cells)} cells {what} ({_why(cells)}){_rest(result)}")
-    if result.n_clips < result.n_expected and result.count("done") == len(result.cells):
+            found.append(f"{len(cells)} of {result.n_cells} cells {what} ({_why(cells)}){_rest(result)}")
+    if result.n_clips < result.n_expected and result.count("done") == result.n_cells:
         found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)

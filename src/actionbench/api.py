@@ -118,8 +118,9 @@ def run(
 
 def _rows_asked(cells: Iterable[PlannedCell]) -> list[list[str]]:
     """Return data set, split and attempt of the rows that some cells belong to."""
-    rows = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in cells)
-    return [list(row) for row in dict.fromkeys(rows)]
+    rows = {(id(cell.data), cell.title): cell for cell in cells}.values()
+    asked = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in rows)
+    return [list(row) for row in dict.fromkeys(asked)]
 
 
 def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
@@ -142,7 +143,7 @@ def _film(
     first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
     positions = {name: rows["position"].tolist() for name, rows in first}
     known = {
-        (*result.name[:2], result.fingerprint): int(result.cells["dataset_id"].iloc[0]) for result in results
+        (*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results
     }
     wanted = []
     for data in {id(cell.data): cell.data for cell in cells}.values():
@@ -184,9 +185,10 @@ def answer(
     if not summary.stopped:
         _film(store, matrix, cells, results, plugins, nursery)
     whole, rows = score(results), _rows_asked(cells)
+    own, shown = rows_of(whole, rows), layout(whole)
     said = {
-        "run": layout(rows_of(whole, rows)),
-        "show": layout(whole),
+        "run": shown if len(own) == len(whole) else layout(own),
+        "show": shown,
         "rows": rows,
         "summary": _in_words(summary),
         "failures": _failures(store.cells(), cells) if summary.n_failed else [],
@@ -214,7 +216,7 @@ def _files_behind(cells: Iterable[PlannedCell], plugins: Iterable[str | Path]) -
         files.update(Path(path).absolute() for path in data.entry.split.files())
     for deciding in {cell.code: cell.deciding for cell in cells}.values():
         files.update(files_read(*deciding))
-    return files.union(*(map(Path.absolute, map(Path, cell.files)) for cell in cells))
+    return files | {Path(file).absolute() for named in {cell.files for cell in cells} for file in named}
 
 
 def _in_words(summary: RunSummary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -170,6 +171,8 @@ def _run(
     from .experiments.isolation import WARM
     from .experiments.nursery import Nursery
 
+    # Next to nothing of what modules, plans and results consist of is ever garbage: it is looked for less often.
+    gc.set_threshold(100_000)
     # It imports what cells need while the same is imported here to plan them.
     nursery = Nursery([WARM])
     try:

@@ -74,6 +74,9 @@ class Faulty(Chance):
     def _stops(self):
         os.kill(os.getpid(), signal.SIGSTOP)
 
+    def _stops_above(self):
+        os.kill(os.getppid(), signal.SIGSTOP)
+
     def _grows(self):
         self.memory_ = np.ones(2**26)
         time.sleep(600)
@@ -124,6 +127,7 @@ KINDS = {
     "generous": "output",
     "hangs": "timeout",
     "stops": "timeout",
+    "stops_above": None,
     "grows": "memory",
     "leaves": None,
     "leaves_and_raises": "error",

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,13 +8,15 @@ import time
 import psutil
 import pytest
 
+from actionbench.experiments import nursery
 from actionbench.experiments.cell import Outcome
 from actionbench.experiments.isolation import Ceilings, Task, run_isolated
 
 # The functions live in a module of their own, so that the other process can import them.
 CALLS = """
-import os, signal, subprocess, sys, time
+import contextlib, os, signal, subprocess, sys, time
 import numpy as np
+import psutil
 from actionbench.experiments.cell import Outcome
 
 def outcome(value=0.0):
@@ -50,6 +53,15 @@ def leave_child(path):
     with open(path, "w") as file:
         file.write(str(child.pid))
     time.sleep(600)
+
+def stop_others(which, times):
+    nursery = psutil.Process().parent()
+    other = nursery if which == "nursery" else nursery.parent()
+    for _ in range(times):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            other.suspend()
+        time.sleep(0.01)
+    return outcome()
 
 def threads(api):
     import sklearn.cluster  # brings OpenMP
@@ -137,6 +149,31 @@ def test_stopping_early_ends_what_runs(calls, tmp_path):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.parametrize("which", ["nursery", "guard"])
+def test_a_process_above_that_a_task_stops_goes_on(calls, which):
+    endings = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
+    assert [ending.kind for ending in endings.values()] == [None, None]
+    # It still ends when nobody needs it any more.
+    with contextlib.closing(nursery.Nursery()) as own:
+        task = Task("last", calls.stop_others, (which, 1))
+        assert [ending.kind for _, ending in run_isolated([task], nursery=own)] == [None]
+
+
+def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
+    monkeypatch.setattr(nursery, "_STOP_TICK", 0.2)
+    endings = run(
+        Task("stops", calls.stop_others, ("nursery", 60_000)),
+        Task("beside", calls.wait, (1,)),
+        Task("good", calls.give, (1,)),
+        workers=2,
+    )
+    assert {key: ending.kind for key, ending in endings.items()} == {
+        "stops": "crash",
+        "beside": None,
+        "good": None,
+    }
+
+
 def test_threads_are_limited(calls):
     for threads in (1, 2):
         endings = run(*(Task(api, calls.threads, (api,)) for api in ("openmp", "blas")), threads=threads)
@@ -158,6 +195,12 @@ def test_tasks_are_taken_only_as_processes_become_free(calls):
     assert len(list(endings)) == 3
 
 
+def environment(folder):
+    """Return the environment of a program that finds the modules of a folder."""
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
 def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
     """A program without a main guard runs a task that never ends and is killed without warning."""
     script = tmp_path / "script.py"
@@ -166,14 +209,21 @@ def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
         "import isolation_calls\n"
         f"print(list(run_isolated([Task('x', isolation_calls.leave_child, ({str(tmp_path / 'pid')!r},))])))\n"
     )
-    program = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    program = subprocess.Popen([sys.executable, script], env={**environment(tmp_path), "TMPDIR": str(folder)})
     pid = tmp_path / "pid"
     end = time.monotonic() + 60
     while not (pid.is_file() and pid.read_text()) and time.monotonic() < end:
         time.sleep(0.05)
+    assert [path.name.startswith("actionbench-") for path in folder.iterdir()] == [True]
     program.kill()
     program.wait()
     assert gone(int(pid.read_text()))
+    end = time.monotonic() + 10
+    while list(folder.iterdir()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_program_needs_no_main_guard(calls, tmp_path):
@@ -184,8 +234,7 @@ def test_a_program_needs_no_main_guard(calls, tmp_path):
         "for _, ending in run_isolated([Task('x', isolation_calls.give, (0.25,))]):\n"
         "    print(ending.outcome.probabilities[0, 0])\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, script], env=environment(tmp_path), capture_output=True, text=True, timeout=120
     )
     assert (result.returncode, result.stdout) == (0, "0.25\n")

@@ -1,4 +1,5 @@
 import importlib
+import importlib.metadata
 import subprocess
 import sys
 
@@ -125,6 +126,12 @@ def test_the_closure_holds_every_project_module_that_python_loads():
         if line
     }
     assert loaded <= closure("actionbench.baselines.rules")
+
+
+def test_owners_of_names_are_those_of_the_standard_library():
+    owners = {top: min(names) for top, names in importlib.metadata.packages_distributions().items()}
+    assert {top: provenance._owner(top) for top in owners} == owners
+    assert provenance._owner("no_such_package") is None
 
 
 def test_what_is_known_of_a_run(tmp_path, monkeypatch):

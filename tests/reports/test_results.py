@@ -29,6 +29,19 @@ def test_clips_weigh_the_same_however_often_predicted(bench):
     assert (len(one.done), len(one.failed), len(one.skipped)) == (3, 1, 0)
 
 
+def test_columns_are_those_of_the_cells_that_finished(bench):
+    toy = bench().dataset(["b", "a", "b", "a"], ["y", "x", "x", "y"])
+    toy.attempt("one", [1, 0, 0, 0]).attempt("one", [1, 0, 0, 0], seed=1, fail=[0]).attempt("two", [0] * 4)
+    one, two = gather(toy.store)
+    stored = toy.store.cells()
+    for result in (one, two):
+        own = stored[stored["attempt"] == result.attempt]
+        assert result.cells["key"].tolist() == own["key"].tolist()
+        finished = own[own["status"] == "done"]
+        for name in ("key", "seed", "fold", "fit_seconds", "n_test"):
+            assert result.column(name).tolist() == result.done[name].tolist() == finished[name].tolist()
+
+
 def test_an_attempt_without_predictions_is_there(bench):
     toy = bench().dataset(["b", "a"], ["y", "x"])
     toy.attempt("broken", [0, 0], fail=[0, 1]).attempt("unfit", [0, 0], fail=[0, 1], status="skipped")
