@@ -812,6 +812,10 @@ class Store:
         probabilities = np.frombuffer(b"".join(contents), "<f8").reshape(len(positions), -1)
         return np.array(list(map(len, places))) // positions.itemsize, positions, probabilities
 
+    def with_artifacts(self) -> set[str]:
+        """Return the keys of the cells that left something behind."""
+        return {key for (key,) in self._read("SELECT DISTINCT key FROM artifacts")}
+
     def artifacts(self, key: str) -> dict[str, bytes]:
         """Return what a cell left behind, by name: ``explain.txt`` in UTF-8, pictures as ``NAME.png``."""
         return dict(self._read("SELECT name, content FROM artifacts WHERE key = ? ORDER BY name", key))

@@ -128,7 +128,9 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
             axes.text(free, 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
         axes.set_xlabel(title, fontsize=8)
         axes.set_ylabel("accuracy in percent", fontsize=8)
-        titles = [_priced(row, price, title) for row, price in zip(known.itertuples(), prices, strict=True)]
+        titles = [
+            _priced(row, price, title) for row, price in zip(known.itertuples(), prices.tolist(), strict=True)
+        ]
         return Svg.of(figure, f"Accuracy against {title}.", titles)
 
 

@@ -138,7 +138,7 @@ def _curves(results: list[Result]) -> dict[tuple[str, str, str], dict[float, Res
     """Return the results of each attempt that ran with several numbers of training groups, by that number."""
     curves: dict[tuple[str, str, str], dict[float, Result]] = {}
     for result in results:
-        if len(result.done) and not np.isnan(result.n_train_groups):
+        if result.count("done") and not np.isnan(result.n_train_groups):
             name = (result.dataset, result.split, result.base)
             curves.setdefault(name, {}).setdefault(result.n_train_groups, result)
     return {name: curve for name, curve in curves.items() if len(curve) > 1}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import pandas as pd
 
 from . import tables
+from .breakdown import by_class, by_group
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
 from .learning import crossings, learning_curves
@@ -54,6 +56,16 @@ class Part:
     def name(self) -> str:
         """Data set and split."""
         return f"{self.results[0].dataset}, {self.results[0].split}"
+
+    @cached_property
+    def by_class(self) -> pd.DataFrame:
+        """Accuracy by class, see `breakdown.by_class`."""
+        return by_class(self.results)
+
+    @cached_property
+    def by_group(self) -> pd.DataFrame:
+        """Accuracy by group, see `breakdown.by_group`."""
+        return by_group(self.results)
 
 
 @dataclass(frozen=True)

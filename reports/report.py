@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import ActionbenchError
 from . import tables
-from .breakdown import by_class, by_group, confusions, long_form
+from .breakdown import confusions, long_form
 from .canvas import Svg
 from .exports import parquet
 from .hard_clips import hard_clips
@@ -88,8 +88,8 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
     parts = comparison.parts
     results = [result for part in parts for result in part.results]
     yield "pairs", pd.concat([_of(part, part.pairs) for part in parts])
-    for name, breakdown, what in (("classes", by_class, "class"), ("groups", by_group, "group")):
-        yield name, pd.concat([long_form(part.results, breakdown(part.results), what) for part in parts])
+    yield "classes", pd.concat([long_form(part.results, part.by_class, "class") for part in parts])
+    yield "groups", pd.concat([long_form(part.results, part.by_group, "group") for part in parts])
     yield "confusions", pd.concat([confusions(result) for result in results])
     yield "conditions", comparison.nuisances
     yield "clips", hard_clips(results)
@@ -116,7 +116,7 @@ def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
 def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     """Yield the pictures of what the page has as tables."""
     first = part.results[0]
-    for name, table in (("classes", by_class(part.results)), ("groups", by_group(part.results))):
+    for name, table in (("classes", part.by_class), ("groups", part.by_group)):
         if table.shape[1] <= _MOST_COLUMNS:
             yield name, heat_figure(table.head(_MOST_ROWS))
     if len(part.nuisances):

@@ -46,6 +46,9 @@ class Reader(Protocol):
     def machines(self) -> dict[int, dict[str, Any]]:
         """Return machines with their set-ups, by number."""
 
+    def with_artifacts(self) -> set[str]:
+        """Return the keys of the cells that left something behind."""
+
     def artifacts(self, key: str) -> dict[str, bytes]:
         """Return what a cell left behind, by name."""
 

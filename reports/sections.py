@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from . import tables
-from .breakdown import by_class, by_group
 from .figures import COSTS
 from .hard_clips import MISSED, SOLVED, hard_clips
 from .heatmaps import row_shares
@@ -81,7 +80,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allow
     allowance : Allowance
         Of the whole page.
     """
-    first = part.results[0]
+    first, explained = part.results[0], store.with_artifacts()
     columns = _columns(part.rows)
     prices = [(cost, _inline(part, f"pareto-{cost}")) for cost in COSTS if f"pareto-{cost}" in part.pictures]
     return {
@@ -98,7 +97,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allow
         "heats": list(_heats(part)),
         "learning": _learning(part, crossings),
         "clips": _clips(store, part, allowance),
-        "cards": [_card(store, result, allowance) for result in part.results],
+        "cards": [_card(store, result, explained, allowance) for result in part.results],
     }
 
 
@@ -171,8 +170,8 @@ def _words(attempt: str, family: str) -> str:
 
 
 def _heats(part: Part) -> Iterator[dict[str, Any]]:
-    yield _hardest(part, by_class(part.results), "class", "classes")
-    yield _hardest(part, by_group(part.results), "group", "groups")
+    yield _hardest(part, part.by_class, "class", "classes")
+    yield _hardest(part, part.by_group, "group", "groups")
     if len(part.nuisances):
         yield conditions(part.nuisances)
 
@@ -295,7 +294,7 @@ def _shade(kind: str, share: float) -> str:
     return f"{kind}{math.ceil(10 * share - 1e-9)}" if share > 0 else ""
 
 
-def _card(store: Reader, result: Result, allowance: Allowance) -> dict[str, Any]:
+def _card(store: Reader, result: Result, explained: set[str], allowance: Allowance) -> dict[str, Any]:
     card: dict[str, Any] = {
         "attempt": result.attempt,
         "words": _words(result.attempt, result.family),
@@ -307,7 +306,7 @@ def _card(store: Reader, result: Result, allowance: Allowance) -> dict[str, Any]
         card["said"] = _confused(counts, result.classes)
         if len(result.classes) <= _MOST_CLASSES:
             card["confusion"] = _confusion(counts, result)
-    return card | _explanation(store, result, allowance)
+    return card | _explanation(store, result, explained, allowance)
 
 
 def _confusion(counts: Any, result: Result) -> dict[str, Any]:
@@ -346,10 +345,12 @@ def _confused(counts: Any, classes: list[str]) -> str:
     return f"Most often: {', '.join(named)}." if named else "No confusions."
 
 
-def _explanation(store: Reader, result: Result, allowance: Allowance) -> dict[str, Any]:
+def _explanation(store: Reader, result: Result, explained: set[str], allowance: Allowance) -> dict[str, Any]:
     """Return what the attempt said in the first cell that left anything."""
-    for key, seed, fold in result.done[["key", "seed", "fold"]].itertuples(index=False):
-        files = store.artifacts(key)
+    for key, seed, fold in zip(
+        *(result.column(name).tolist() for name in ("key", "seed", "fold")), strict=True
+    ):
+        files = store.artifacts(key) if key in explained else {}
         text = files.pop("explain.txt", b"").decode("utf-8", errors="replace")
         drawn = {name: content for name, content in files.items() if name.endswith(".png")}
         if text or drawn:
