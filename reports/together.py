@@ -8,8 +8,7 @@ from . import tables
 from .pairs import ranked
 from .results import Result
 from .statistics import accuracy
-from .verdict import some
-from .words import several_words
+from .words import several_words, some
 
 
 def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:

@@ -13,11 +13,10 @@ from .paired import least_p
 from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
 from .statistics import accuracy, bootstrap_interval, group_sums
-from .words import listed
+from .words import some
 
 # To simulate studies of more attempts that tie with the best takes longer than a page may.
 _SIMULATED = 12
-_NAMED = 6
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
@@ -84,10 +83,3 @@ def _seen(tied: list[Result], n_groups: int) -> str:
     if math.isinf(least):
         return " Not even the largest true difference would be found four times in five."
     return f" A true difference of {100 * least:.0f} points would be found four times in five."
-
-
-def some(names: list[str]) -> str:
-    """Name some of many."""
-    if len(names) <= _NAMED:
-        return listed(names)
-    return listed([*names[: _NAMED - 1], f"{len(names) - _NAMED + 1} others"])

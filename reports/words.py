@@ -17,10 +17,26 @@ from .ranks import (
     without_holes,
 )
 
+# Attempts, sets of them, and pairs that a paragraph names; the first of many.
+_MOST_PLACES, _MOST_SETS, _MOST_PAIRS = 12, 4, 4
+
 
 def listed(names: list[str]) -> str:
     """Join names as in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def some(names: list[str], most: int = 6) -> str:
+    """Join names as in a sentence, of more than so many only the first.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c", "d"], most=3)
+    'a, b and 2 others'
+    """
+    if len(names) <= most:
+        return listed(names)
+    return listed([*names[: most - 1], f"{len(names) - most + 1} others"])
 
 
 def p_text(p_value: float) -> str:
@@ -205,13 +221,14 @@ def _places(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterat
     apart = critical_difference(whole.shape[1], len(whole), level)
     rows: Iterator[Any] = table.itertuples()
     places = [f"{row.Index} {row.mean_rank:.2f} (place {_span(row.rank_low, row.rank_high)})" for row in rows]
-    yield f"Mean ranks: {listed(places)}."
+    yield f"Mean ranks: {some(places, _MOST_PLACES)}."
     alike = cliques(p_values, level)
     if not alike:
         yield f"By Nemenyi's test all are {apart:.3g} ranks apart or more, and differ."
         return
-    sets = "; ".join(listed(names) for names in alike)
-    yield f"By Nemenyi's test, which asks for {apart:.3g} ranks, these cannot be told apart: {sets}."
+    sets = "; ".join(some(names, _MOST_PLACES) for names in alike[:_MOST_SETS])
+    more = f"; and {len(alike) - _MOST_SETS} sets more" if len(alike) > _MOST_SETS else ""
+    yield f"By Nemenyi's test, which asks for {apart:.3g} ranks, these cannot be told apart: {sets}{more}."
 
 
 def _span(low: int, high: int) -> str:
@@ -220,12 +237,14 @@ def _span(low: int, high: int) -> str:
 
 def _disagreeing(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:
     found = disagreements(whole, higher_is_better=higher_is_better, level=level)
-    rows: Iterator[Any] = found.itertuples()
+    rows: Iterator[Any] = found.head(_MOST_PAIRS).itertuples()
     for row in rows:
         yield (
             f"Two tests disagree on {row.first} and {row.second}: Nemenyi {p_text(row.p_nemenyi)}, Wilcoxon "
             f"{p_text(row.p_wilcoxon)}, with Holm's correction {p_text(row.p_holm)}."
         )
+    if len(found) > _MOST_PAIRS:
+        yield f"They disagree on {len(found) - _MOST_PAIRS} pairs more."
     if len(found):
         yield (
             "Nemenyi's compares places among all attempts and moves with who else takes part; Wilcoxon's takes the two "

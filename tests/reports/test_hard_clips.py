@@ -30,7 +30,6 @@ def result(attempt, truth, predicted, **facts):
         "fingerprint": "f",
         "classes": CLASSES,
         "dataset_warnings": [],
-        "cells": pd.DataFrame({"status": ["done"]}),
         "columns": {"status": np.array(["done"])},
         "positions": order,
         "seeds": seeds,
@@ -96,7 +95,7 @@ RIGHT, WRONG = [[0, 1, 2]], [[1, 2, 0]]
     [
         {"family": "floor"},
         {"base": "other"},
-        {"cells": pd.DataFrame({"status": ["done", "failed"]})},
+        {"columns": {"status": np.array(["done", "failed"])}},
         {"n_expected": 4},
     ],
     ids=["a floor", "fewer groups", "a failed cell", "cells to come"],

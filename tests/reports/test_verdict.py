@@ -4,7 +4,6 @@ import re
 from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +108,6 @@ def result(name, right, groups):
     right = np.asarray(right, bool)
     return Result(
         *("toy", "leave-one-group-out", name, "features", "f", ["no", "yes"], []),
-        cells=pd.DataFrame({"status": ["done"]}),
         columns={"status": np.array(["done"])},
         positions=np.arange(len(right)),
         seeds=np.zeros(len(right), int),

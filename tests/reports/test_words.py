@@ -1,6 +1,7 @@
 """Paragraphs that say what a comparison found."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,15 @@ def test_few_groups_are_said_to_be_few():
 
 def test_p_is_never_written_as_zero():
     assert p_text(0.0) == p_text(1e-5) == "p < 0.0001"
+
+
+def test_of_many_attempts_a_paragraph_names_some():
+    rng = np.random.default_rng(0)
+    names = [f"attempt-{number:02}" for number in range(30)]
+    table = pd.DataFrame(np.arange(30) + rng.normal(scale=0.3, size=(6, 30)), columns=names)
+    said = several_words(table)
+    assert "and 19 others" in said
+    assert re.search(r"; and \d+ sets more\.", said)
+    n_pairs = len(disagreements(table))
+    assert f"They disagree on {n_pairs - 4} pairs more." in said
+    assert len(said) < 4000
