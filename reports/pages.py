@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .parts import Comparison
-from .ranks import comparison_matrix, wilcoxon_pairs
 from .results import Reader, Result, unfinished
 from .sections import Allowance, conditions, markup, section
 from .together import verdict_over
@@ -76,29 +76,29 @@ def _together(comparison: Comparison) -> dict[str, Any] | None:
     """Return what is said of all data sets together, where they are enough."""
     if comparison.ranks is None:
         return None
-    matrix: Iterator[Any] = comparison_matrix(comparison.scores).itertuples()
-    adjusted = {
-        frozenset(pair): p_value
-        for *pair, p_value in wilcoxon_pairs(comparison.scores)[["first", "second", "p_holm"]].itertuples(
-            index=False
-        )
-    }
-    rows = [
-        (
-            *row.Index,
-            f"{row.wins:g}, {row.ties:g}, {row.losses:g}",
-            f"{100 * row.difference:+.1f}",
-            f"{row.p_value:.2g}",
-            f"{adjusted[frozenset(row.Index)]:.2g}",
-        )
-        for row in matrix
-    ]
+    matrix, names = comparison.matrix, list(comparison.scores.mean().sort_values(ascending=False).index)
+    known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
         "words": verdict_over(comparison.scores, comparison.left),
         "figure": markup(comparison.ranks.inline("Mean ranks over all data sets")),
-        "heads": ["attempt", "against", "won, tied, lost", "points", "p", "p Holm"],
-        "rows": rows,
+        "matrix": {
+            "caption": "Each attempt (row) against each other one: mean difference in points; data sets won, tied and "
+            "lost; p of Wilcoxon's test by itself",
+            "corner": "attempt",
+            "heads": names,
+            "rows": [(name, "", [_fares(known.get((name, other))) for other in names]) for name in names],
+        },
     }
+
+
+def _fares(row: Any) -> tuple[str, str, str]:
+    """Return shade and texts of how one attempt fares against another."""
+    if row is None:
+        return "", "", ""
+    shade = min(10, math.ceil(20 * abs(row.difference)))
+    kind = "r" if row.difference > 0 else "w"
+    told = f"{row.wins:g}–{row.ties:g}–{row.losses:g}, p {row.p_value:.2g}"
+    return f"{kind}{shade}" if shade else "", f"{100 * row.difference:+.1f}", told
 
 
 def _across(comparison: Comparison) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from .learning import crossings, learning_curves
 from .nuisance import nuisance_table
 from .pairs import LEVEL, pairs
 from .places import cliques, rank_table, square
-from .ranks import critical_difference, nemenyi
+from .ranks import comparison_matrix, critical_difference, nemenyi
 from .results import MIXED, Result, by_data
 from .together import common_scores
 
@@ -84,6 +84,8 @@ class Comparison:
         From `learning.learning_curves` and `learning.crossings`; empty for one number of training groups.
     scores, left : DataFrame and list of str
         From `together.common_scores`.
+    matrix : DataFrame
+        From `ranks.comparison_matrix` of the scores.
     ranks : Svg or None
         Ranks over all data sets, where these are enough.
     costs : bool
@@ -97,6 +99,7 @@ class Comparison:
     crossings: pd.DataFrame
     scores: pd.DataFrame
     left: list[str]
+    matrix: pd.DataFrame
     ranks: Svg | None
     costs: bool = True
 
@@ -134,8 +137,10 @@ class Comparison:
             parts.append(part)
         scores, left = common_scores(results)
         crossed = crossings(results) if len(curves) else pd.DataFrame()
-        ranks = None if scores.empty else _ranks(scores)
-        return cls(table, parts, nuisances, curves, crossed, scores, left, ranks, costs)
+        matrix, ranks = (
+            (pd.DataFrame(), None) if scores.empty else (comparison_matrix(scores), _ranks(scores))
+        )
+        return cls(table, parts, nuisances, curves, crossed, scores, left, matrix, ranks, costs)
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:

@@ -95,6 +95,7 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "clips", hard_clips(results)
     yield "learning", comparison.curves
     yield "crossings", comparison.crossings
+    yield "matrix", comparison.matrix.reset_index()
 
 
 def _of(part: Part, rows: pd.DataFrame) -> pd.DataFrame:

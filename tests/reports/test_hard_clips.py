@@ -30,7 +30,7 @@ def result(attempt, truth, predicted, **facts):
         "fingerprint": "f",
         "classes": CLASSES,
         "dataset_warnings": [],
-        "columns": {"status": np.array(["done"])},
+        "columns": {"key": np.array(["a"]), "status": np.array(["done"])},
         "positions": order,
         "seeds": seeds,
         "truth": np.asarray(truth)[order],
@@ -95,7 +95,7 @@ RIGHT, WRONG = [[0, 1, 2]], [[1, 2, 0]]
     [
         {"family": "floor"},
         {"base": "other"},
-        {"columns": {"status": np.array(["done", "failed"])}},
+        {"columns": {"key": np.array(["a", "b"]), "status": np.array(["done", "failed"])}},
         {"n_expected": 4},
     ],
     ids=["a floor", "fewer groups", "a failed cell", "cells to come"],

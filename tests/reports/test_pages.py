@@ -290,3 +290,21 @@ def test_without_costs_the_same_predictions_give_the_same_bytes(bench, tmp_path)
     assert "Times, memory, machines, paths and dates are left out" in page
     assert "mixed-machines" not in page
     assert "mixed-machines" in (tmp_path / "reader with costs" / "index.html").read_text(encoding="utf-8")
+
+
+def test_three_data_sets_are_looked_at_together(bench, tmp_path):
+    made = bench()
+    for name, wrong in (("one", 2), ("two", 3), ("three", 4)):
+        made.dataset(["a", "b"] * 12, list("uvwxyz") * 4, name=name)
+        for attempt, more in (("good", 0), ("bad", 6)):
+            spoiled = np.where(np.arange(24) < wrong + more, 1 - made.labels, made.labels)
+            made.attempt(attempt, spoiled)
+    page = Page(read(made.store))
+    assert "2 attempts were compared by their ranks on 3 data sets" in page.text
+    # Six of 24 clips more, on all three.
+    assert "good +25.0 3–0–0, p " in page.text
+    assert "bad -25.0 0–0–3, p " in page.text
+    write_report(made.store, tmp_path)
+    assert (tmp_path / "figures" / "ranks.svg").is_file()
+    matrix = pd.read_csv(tmp_path / "matrix.csv").set_index(["attempt", "against"])
+    assert matrix.loc[("good", "bad"), "difference"] == pytest.approx(0.25)

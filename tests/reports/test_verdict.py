@@ -108,7 +108,7 @@ def result(name, right, groups):
     right = np.asarray(right, bool)
     return Result(
         *("toy", "leave-one-group-out", name, "features", "f", ["no", "yes"], []),
-        columns={"status": np.array(["done"])},
+        columns={"key": np.array(["a"]), "status": np.array(["done"])},
         positions=np.arange(len(right)),
         seeds=np.zeros(len(right), int),
         truth=np.ones(len(right), int),
