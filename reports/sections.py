@@ -17,6 +17,7 @@ from .heatmaps import row_shares
 from .parts import Part
 from .results import Reader, Result
 from .statistics import confusion_matrix
+from .verdict import settling
 from .words import listed
 
 #: Columns that can be chosen beside those of `tables.SHOWN`.
@@ -93,7 +94,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allow
         "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
         "accuracy": _inline(part, "accuracy"),
         "prices": prices,
-        "pairs": _against_the_best(part.pairs),
+        "pairs": _against_the_best(part),
         "heats": list(_heats(part)),
         "learning": _learning(part, crossings),
         "clips": _clips(store, part, allowance),
@@ -143,13 +144,14 @@ def _row(row: Any, number: int, columns: list[dict[str, Any]]) -> dict[str, Any]
     return {"cells": cells, "number": number, "words": _words(row.attempt, row.family)}
 
 
-def _against_the_best(pairs: pd.DataFrame) -> dict[str, Any] | None:
+def _against_the_best(part: Part) -> dict[str, Any] | None:
+    pairs = part.pairs
     if pairs.empty:
         return None
     best = pairs["second"].iloc[0]
     heads = ["attempt", "less accurate by", "p", "p adjusted", "p Holm", "can be told apart"]
     rows = [_behind(row) for row in pairs[pairs["second"] == best].itertuples()]
-    return {"best": best, "heads": heads, "rows": rows}
+    return {"best": best, "heads": heads, "rows": rows, "settling": settling(part.results, pairs)}
 
 
 def _behind(row: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import tables
-from .enough import least_lead
+from .enough import least_lead, settle
 from .paired import least_p
 from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
@@ -17,6 +17,8 @@ from .words import some
 
 # To simulate studies of more attempts that tie with the best takes longer than a page may.
 _SIMULATED = 12
+# Rivals of which is said what would settle the comparison.
+_SETTLED = 3
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
@@ -83,3 +85,39 @@ def _seen(tied: list[Result], n_groups: int) -> str:
     if math.isinf(least):
         return " Not even the largest true difference would be found four times in five."
     return f" A true difference of {100 * least:.0f} points would be found four times in five."
+
+
+def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
+    """Say how many groups it would take to tell the nearest rivals apart from the most accurate attempt.
+
+    Parameters
+    ----------
+    results : list of Result
+        On one data set under one split.
+    found : DataFrame
+        From `pairs.pairs` of them.
+    """
+    if found.empty:
+        return []
+    by_name = {result.attempt: result for result in results}
+    best = by_name[found["second"].iloc[0]]
+    tied = found[(found["second"] == best.attempt) & ~found["apart"] & (found["difference"] > 0)]
+    return [_settled(by_name[name], best) for name in tied["first"].head(_SETTLED)]
+
+
+def _settled(rival: Result, best: Result) -> str:
+    facts = settle(rival, best)
+    needed = facts["groups_needed"]
+    groups = (
+        f"about {needed:.0f} groups would"
+        if math.isfinite(needed)
+        else "no number of groups that was tried would"
+    )
+    seeds = ""
+    if facts["n_seeds"] > 1:
+        share = facts["power_with_more_seeds"]
+        seeds = f"; these {facts['n_groups']:.0f} with three times as many seeds would {100 * share:.0f} times in 100"
+    return (
+        f"{best.attempt} and {rival.attempt}: if the difference is as large as it seems, {groups} show it four times "
+        f"in five, were the two compared alone{seeds}."
+    )

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actionbench.experiments.splits import LeakyRandom
-from actionbench.reports.enough import group_changes, least_difference
-from actionbench.reports.pairs import rank_attempts
+from actionbench.reports.enough import group_changes, least_difference, settle
+from actionbench.reports.pairs import pairs, rank_attempts
 from actionbench.reports.results import Result, gather
 from actionbench.reports.tables import comparison_table
-from actionbench.reports.verdict import verdict
+from actionbench.reports.verdict import settling, verdict
 
 TRUTH = np.array([0, 1] * 48)
 GROUPS = np.repeat(list("abcdefgh"), 12)
@@ -142,3 +142,19 @@ def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
     assert len(tied) == places.loc[best, "tied"]
     for other in others:
         assert other in tied or places.loc[other, "rank_low"] > 1
+
+
+def test_what_would_settle_it_is_said_of_those_that_tie(bench):
+    """The planner is asked for the same number; who is worse for certain, or as good, is not planned for."""
+    made = bench().dataset(["a", "b"] * 40, np.repeat([f"{n:02}" for n in range(16)], 5))
+    rng = np.random.default_rng(0)
+    for name, wrong in (("best", 0.1), ("near", 0.2), ("bad", 0.9)):
+        made.attempt(name, np.where(rng.random(80) < wrong, 1 - made.labels, made.labels))
+    results = gather(made.store)
+    found = pairs(results, intervals=False)
+    by_name = {result.attempt: result for result in results}
+    (sentence,) = settling(results, found)
+    needed = settle(by_name["near"], by_name["best"])["groups_needed"]
+    assert sentence.startswith("best and near: if the difference is as large as it seems, ")
+    assert f"about {needed:.0f} groups would show it four times in five" in sentence
+    assert settling(results, found[found["apart"]]) == []
