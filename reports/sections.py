@@ -175,7 +175,7 @@ def _heats(part: Part) -> Iterator[dict[str, Any]]:
     yield _hardest(part, part.by_class, "class", "classes")
     yield _hardest(part, part.by_group, "group", "groups")
     if len(part.nuisances):
-        yield conditions(part.nuisances)
+        yield conditions(part.nuisances, [result.attempt for result in part.results])
 
 
 def _learning(part: Part, crossings: pd.DataFrame) -> dict[str, Any] | None:
@@ -198,17 +198,20 @@ def _crossed(row: Any) -> tuple[str, ...]:
     return row.attempt, row.against, f"{row.train_groups:g}", f"{row.low:g} to {row.high:g}", gained
 
 
-def conditions(rows: pd.DataFrame) -> dict[str, Any]:
+def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, Any]:
     """Return a heat map of accuracy by condition.
 
     Parameters
     ----------
     rows : DataFrame
         Rows of `nuisance.nuisance_table` of one data set and split.
+    order : list of str, optional
+        Attempts from top to bottom; by default as the rows have them.
     """
     heads = list(dict.fromkeys(rows[["condition", "value"]].itertuples(index=False, name=None)))
     known = {(row.attempt, row.condition, row.value): row for row in rows.itertuples()}
-    attempts = dict.fromkeys(rows[["attempt", "family"]].itertuples(index=False, name=None))
+    families = dict(rows[["attempt", "family"]].itertuples(index=False, name=None))
+    attempts = [(name, families[name]) for name in order or families if name in families]
     return {
         "head": "By condition",
         "caption": "Percent of the clips of each condition that were recognised right, with 95 % intervals over groups",
