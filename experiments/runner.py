@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..baselines.registry import attempt_registry, naming
 from ..errors import DataError
@@ -36,7 +36,15 @@ _NO_CACHE = "none"
 
 
 @dataclass(frozen=True)
-class Progress:
+class Looking:
+    """A data set whose clips are looked at before any cell runs; told when that begins and when it has ended."""
+
+    data: PlannedDataset
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class CellProgress:
     """How far a run is; told when a cell begins and when it has ended.
 
     Attributes
@@ -56,6 +64,10 @@ class Progress:
     failed: int
     total: int
     seconds_left: float | None
+
+
+#: What a run tells of itself.
+Progress: TypeAlias = CellProgress | Looking
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,8 @@ def run_cells(
     about : mapping
         What else should be known of the run, such as which bundle it reproduces.
     progress : callable
-        Called with a `Progress` as each cell begins and ends.
+        Called with a `Looking` as the audit of each data set begins and ends, and then with a `CellProgress` as each
+        cell does.
     """
     files = [str(Path(path).resolve()) for path in plugins]
     limits = matrix.limits
@@ -163,7 +176,7 @@ def run_cells(
     run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
-    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence)
+    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
     writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
@@ -218,10 +231,11 @@ def _add_datasets(
     workers: int,
     nursery: Nursery | None,
     silence: list[str],
+    progress: Callable[[Progress], None],
 ) -> dict[int, int]:
     """Record the data sets of cells with what is to be said of them; return their numbers by their identity."""
     data = list({id(cell.data): cell.data for cell in cells}.values())
-    found = _audits(store, data, plugins, workers, nursery)
+    found = _audits(store, data, plugins, workers, nursery, progress)
     return {
         id(planned): _add_dataset(store, planned, cautions, silence)
         for planned, cautions in zip(data, found, strict=True)
@@ -287,7 +301,12 @@ def _summary(
 
 
 def _audits(
-    store: Store, data: Iterable[PlannedDataset], plugins: list[str], workers: int, nursery: Nursery | None
+    store: Store,
+    data: Iterable[PlannedDataset],
+    plugins: list[str],
+    workers: int,
+    nursery: Nursery | None,
+    progress: Callable[[Progress], None],
 ) -> list[list[Caution]]:
     """Return what audits find, each made once for a store, in a process of its own."""
     data = list(data)
@@ -297,16 +316,16 @@ def _audits(
     for planned in data:
         if kept[_audit_key(planned)] is None:
             waiting.setdefault(planned.fingerprint, []).append(planned)
-    tasks = [
-        Task(
-            fingerprint,
-            _audit,
-            (plugins, same[0].entry.name, same[0].entry.options, [one.folds for one in same]),
-        )
-        for fingerprint, same in waiting.items()
-    ]
-    for task, ending in run_isolated(tasks, workers=workers, nursery=nursery):
+
+    def tasks() -> Iterator[Task]:
+        for fingerprint, (first, *others) in waiting.items():
+            progress(Looking(first))
+            splits = [first.folds, *(one.folds for one in others)]
+            yield Task(fingerprint, _audit, (plugins, first.entry.name, first.entry.options, splits))
+
+    for task, ending in run_isolated(tasks(), workers=workers, nursery=nursery):
         same = waiting[task.key]
+        progress(Looking(same[0], ended=True))
         found = ending.outcome
         if found is None:
             text = f"The data set could not be audited: {ending.error or ending.kind}: {ending.message}"
@@ -415,7 +434,7 @@ class _Writer:
         if status != "running":
             self._estimate.ended(cell)
         left = self._estimate.seconds_left()
-        self._tell(Progress(cell, status, message, self.done, self.failed, self.total, left))
+        self._tell(CellProgress(cell, status, message, self.done, self.failed, self.total, left))
 
 
 def _tasks(

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from actionbench.terminal import _View
+from actionbench.experiments.runner import Looking
+from actionbench.terminal import _View, show_progress
 
 
 def cell(key):
@@ -26,6 +27,35 @@ def told(key, status, done, failed=0, left=None):
     return SimpleNamespace(
         cell=cell(key), status=status, done=done, failed=failed, total=4, seconds_left=left
     )
+
+
+def looking(title, n_clips, ended=False):
+    return Looking(SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), ended)
+
+
+def test_the_live_view_says_which_data_are_looked_at():
+    view = _View(4)
+    view.hear(looking("weizmann", 90))
+    view.hear(looking("one", 1))
+    head, _, *lines = shown(view)
+    assert head == "0 of 4 cells done, 0 running"
+    assert lines == ["0 s  looking at weizmann: 90 clips", "0 s  looking at one: 1 clip"]
+    view.hear(looking("one", 1, ended=True))
+    assert shown(view)[2:] == ["0 s  looking at weizmann: 90 clips"]
+    view.hear(looking("weizmann", 90, ended=True))
+    assert len(shown(view)) == 2
+
+
+def test_lines_say_once_which_data_are_looked_at(capsys):
+    with show_progress(4, quiet=False) as tell:
+        tell(looking("weizmann", 90))
+        tell(looking("weizmann", 90, ended=True))
+        tell(told("a", "running", 0))
+        tell(told("a", "done", 1))
+    assert capsys.readouterr().err.splitlines() == [
+        "looking at weizmann: 90 clips",
+        "[1/4] done    d attempt a fold 0 seed 0",
+    ]
 
 
 def test_the_live_view_counts_what_is_done_running_and_failed():

@@ -75,13 +75,14 @@ class Dataset(ABC):
             raise DataError(f"data set {name}: there is not one clip in it")
         for column in ("clip", "label", "group"):
             table[column] = table[column].astype(str)
-            for word in table[column]:
+            for word in table[column].to_list():
                 if not word.isascii() and word != word.encode(errors="replace").decode():
                     raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
-        twice = table["clip"][table["clip"].duplicated()]
-        if len(twice):
+        names = table["clip"].to_list()
+        if len(set(names)) < len(names):
+            twice = table["clip"][table["clip"].duplicated()].iloc[0]
             raise DataError(
-                f"data set {name}: clip {twice.iloc[0]!r} stands in its table twice; each name must be unique"
+                f"data set {name}: clip {twice!r} stands in its table twice; each name must be unique"
             )
         return table
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,9 @@ import pandas as pd
 
 from ...errors import DataError
 from .files import VideoFiles, video_files
+
+# How long the names of all files may be matched, in seconds: some expressions take for ever.
+_PATIENCE = 10.0
 
 
 class Folder(VideoFiles):
@@ -79,12 +86,39 @@ def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
             'groups must be a .csv file, a regular expression with that, or "none"'
         )
     groups = []
-    for clip in table["clip"]:
-        match = expression.search(clip.rsplit("/", 1)[-1])
-        if match is None or not match["group"]:
-            raise DataError(f"groups: {pattern!r} finds no group in the file name of {clip!r}")
-        groups.append(match["group"])
+    try:
+        with _no_longer_than(_PATIENCE):
+            for clip in table["clip"]:
+                match = expression.search(clip.rsplit("/", 1)[-1])
+                if match is None or not match["group"]:
+                    raise DataError(f"groups: {pattern!r} finds no group in the file name of {clip!r}")
+                groups.append(match["group"])
+    except TimeoutError as error:
+        raise DataError(
+            f"groups: {pattern!r} takes longer than {_PATIENCE:g} s to match the file names, at {clip!r}; "
+            "no repetition may stand within another one, as in (a+)+"
+        ) from error
     return groups
+
+
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a block that takes longer, in the main thread, where nobody else uses the alarm."""
+    free = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
+    if not free or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _groups_from_csv(path: Path, table: pd.DataFrame) -> list[str]:

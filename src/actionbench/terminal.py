@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from .experiments.planning import PlannedCell
-    from .experiments.runner import Progress
+    from .experiments.runner import Looking, Progress
 
 
 EXIT_FAILED = 1
@@ -161,25 +161,38 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
         ):
             yield view.hear
     else:
+        from .experiments.runner import Looking
+
         width = len(str(total))
 
         def tell(now: Progress) -> None:
-            if now.status != "running":
+            if isinstance(now, Looking):
+                if not now.ended:
+                    say(_looking(now))
+            elif now.status != "running":
                 say(f"[{now.done:{width}}/{now.total}] {now.status:7} {_which(now.cell)}")
 
         yield tell
 
 
 class _View:
-    """Cells done, running and failed, and the time that is left."""
+    """Cells done, running and failed, and the time that is left; before, the data sets that are looked at."""
 
     def __init__(self, total: int) -> None:
+        self._looking: dict[str, tuple[str, float]] = {}
         self._running: dict[str, tuple[str, float]] = {}
         self._done, self._failed, self._total = 0, 0, total
         self._left: float | None = None
         self._heard = time.monotonic()
 
     def hear(self, now: Progress) -> None:
+        from .experiments.runner import Looking
+
+        if isinstance(now, Looking):
+            self._looking.pop(now.data.fingerprint, None)
+            if not now.ended:
+                self._looking[now.data.fingerprint] = _looking(now), time.monotonic()
+            return
         if now.status == "running":
             self._running[now.cell.key] = _which(now.cell), time.monotonic()
         else:
@@ -199,11 +212,16 @@ class _View:
         head = Text(f"{self._done} of {self._total} cells done{failed}, {len(self._running)} running{left}")
         lines = [
             Text(f"  {duration(now - since):>7}  {which}", style="dim")
-            for which, since in list(self._running.values())
+            for which, since in [*self._looking.values(), *self._running.values()]
         ]
         filled = round(60 * self._done / max(1, self._total))
         bar = Text.assemble(("━" * filled, "green"), ("━" * (60 - filled), "dim"))
         return Group(head, bar, *lines)
+
+
+def _looking(now: Looking) -> str:
+    count = len(now.data.dataset)
+    return f"looking at {now.data.title}: {count} clip{'s' * (count != 1)}"
 
 
 def _which(cell: PlannedCell) -> str:

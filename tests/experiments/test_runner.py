@@ -562,6 +562,18 @@ def test_what_was_audited_is_not_looked_at_again(path, copied, monkeypatch):
     assert runner._audit not in made
 
 
+def test_a_run_says_which_data_it_looks_at(path, plugin):
+    told = []
+    run(matrix(), path, plugin, progress=told.append)
+    begun, ended, *cells = told
+    assert (begun.data.title, begun.ended) == ("toy-data", False)
+    assert ended == runner.Looking(begun.data, ended=True)
+    assert not any(isinstance(one, runner.Looking) for one in cells)
+    told.clear()
+    run(matrix({"name": "chance"}), path, plugin, progress=told.append)
+    assert not any(isinstance(one, runner.Looking) for one in told)
+
+
 def test_what_could_not_be_audited_is_said_and_tried_again(path, copied, class_folders):
     broken = class_folders / "dark/ann_2.mkv"
     good = broken.read_bytes()

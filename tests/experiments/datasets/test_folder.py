@@ -1,8 +1,11 @@
 import re
+import shutil
+import signal
 
 import pytest
 
 from actionbench.errors import DataError
+from actionbench.experiments.datasets import folder
 from actionbench.experiments.datasets.folder import Folder
 
 NAMES = r"(?P<group>[a-z]+)_\d"
@@ -96,6 +99,19 @@ def test_a_list_of_groups_that_is_missing_or_no_text(class_folders):
 def test_expressions_that_find_no_groups(class_folders, groups, says):
     with pytest.raises(DataError, match=says):
         _ = Folder(class_folders, groups=groups).table
+
+
+def test_an_expression_that_takes_for_ever_is_refused(class_folders, monkeypatch):
+    name = "a" * 60
+    shutil.copy(class_folders / "dark/ann_1.mkv", class_folders / f"dark/{name}.mkv")
+    monkeypatch.setattr(folder, "_PATIENCE", 0.2)
+    with pytest.raises(
+        DataError, match="^groups: .* takes longer than 0.2 s to match the file names, at 'dark/a"
+    ):
+        _ = Folder(class_folders, groups=r"(?P<group>(a+)+)$").table
+    # Whoever has an alarm of their own finds it as it was.
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
 def test_groups_must_be_text(class_folders):
