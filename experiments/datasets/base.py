@@ -74,10 +74,11 @@ class Dataset(ABC):
         if table.empty:
             raise DataError(f"data set {name}: there is not one clip in it")
         for column in ("clip", "label", "group"):
-            table[column] = table[column].astype(str)
-            for word in table[column].to_list():
+            words = [str(word) for word in table[column].to_list()]
+            for word in words:
                 if not word.isascii() and word != word.encode(errors="replace").decode():
                     raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
+            table[column] = words
         names = table["clip"].to_list()
         if len(set(names)) < len(names):
             twice = table["clip"][table["clip"].duplicated()].iloc[0]

@@ -58,7 +58,8 @@ class Folder(VideoFiles):
                     f"{folder}: there is no video file in this class; add clips or remove the folder"
                 )
             rows += [(path.relative_to(self.root).as_posix(), folder.name) for path in files]
-        table = pd.DataFrame(rows, columns=["clip", "label"])
+        # As objects: not every name of a file is text that pandas can keep, and the base class says which are not.
+        table = pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
         table["group"] = self._find_groups(table)
         return table
 
