@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -730,7 +731,8 @@ class Store:
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status.
 
-        Only what is current: of each data set and split the newest data, of each attempt the newest code.
+        Only what is current: of each data set and split the newest data, of each attempt the newest code and
+        parameters (but for where a file lies), of each seed and fold the newest cell.
 
         Returns
         -------
@@ -756,8 +758,10 @@ class Store:
             "WITH newest AS (SELECT dataset_id, attempt, code, max(printf('%020d', last_run_id) || finished) "
             f" FROM cells WHERE dataset_id IN ({current}) GROUP BY dataset_id, attempt) "
             f"SELECT {', '.join(names)} FROM newest JOIN cells USING (dataset_id, attempt, code) "
-            "JOIN datasets ON datasets.id = dataset_id ORDER BY dataset, split, attempt, seed, fold"
+            "JOIN datasets ON datasets.id = dataset_id "
+            "ORDER BY dataset, split, attempt, seed, fold, last_run_id, finished"
         )
+        rows = _newest(rows, names)
         found: dict[str, Any] = dict(
             zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
         )
@@ -831,6 +835,35 @@ class Store:
         for column in ("matrix", "provenance"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+
+def _newest(rows: Iterable[tuple[Any, ...]], names: list[str]) -> list[tuple[Any, ...]]:
+    """Return the rows of the newest parameters of each attempt, of a seed and fold the last one.
+
+    An attempt keeps its title where its parameters change; with another budget for tuning, or with other content of
+    a file, it keeps its parameters too.
+    """
+    at = {name: number for number, name in enumerate(names)}
+    params, when = at["params"], itemgetter(at["last_run_id"], at["finished"])
+    place = itemgetter(at["dataset_id"], at["attempt"], at["seed"], at["fold"])
+    last = {place(row): row for row in rows}
+    newest: dict[Any, tuple[Any, ...]] = {}
+    for (data, name, *_), row in last.items():
+        known = newest.get((data, name))
+        if known is None or when(row) > when(known):
+            newest[data, name] = row
+    texts = {row[params] for row in last.values()}
+    settings = dict(zip(texts, map(_settings, texts), strict=True))
+    return [
+        row
+        for (data, name, *_), row in last.items()
+        if settings[row[params]] == settings[newest[data, name][params]]
+    ]
+
+
+def _settings(params: str) -> dict[str, Any]:
+    """Return parameters without the place of a file, which does not matter."""
+    return {key: value for key, value in json.loads(params).items() if key != "path"}
 
 
 def _scalar(value: object) -> str | float | None:

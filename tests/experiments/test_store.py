@@ -128,6 +128,31 @@ def test_reports_see_the_newest_data_and_code_asked_for(store):
     assert store.cells()["key"].tolist() == ["old data"]
 
 
+def test_reports_see_the_newest_parameters_of_a_title(store):
+    first, data = begin(store), add_dataset(store)
+    for fold in (0, 1):
+        store.add_cell(first, record(data, key=f"C=1 {fold}", fold=fold))
+    second = begin(store)
+    store.add_cell(second, record(data, key="C=2 0", params={"C": 2.0}))
+    assert store.cells()["key"].tolist() == ["C=2 0"]
+    store.touch(begin(store), ["C=1 0", "C=1 1"])
+    assert store.cells()["key"].tolist() == ["C=1 0", "C=1 1"]
+
+
+def test_reports_see_the_newest_cell_of_each_seed_and_fold(store):
+    """A budget for tuning stands in no parameter; where a file lies does, and counts for nothing."""
+    data = add_dataset(store)
+    for name in ("old", "new"):
+        run_id = begin(store)
+        for fold in (0, 1):
+            if (name, fold) != ("new", 1):
+                params = {"C": 1.0, "path": f"/{name}/rules.txt"}
+                store.add_cell(run_id, record(data, key=f"{name} {fold}", fold=fold, params=params))
+    assert store.cells()["key"].tolist() == ["new 0", "old 1"]
+    store.touch(begin(store), ["old 0"])
+    assert store.cells()["key"].tolist() == ["old 0", "old 1"]
+
+
 def test_a_missing_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.sqlite: there is no store"):
         Store.open(tmp_path / "gone.sqlite", must_exist=True)
@@ -167,7 +192,7 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
             old.add_cell(begin(old), record(add_dataset(old)))
     with Store.open(path) as new:
         new.add_cell(
-            begin(new), record(add_dataset(new), key="k2", fit_saved_seconds=1.5, counts={"rules": 3})
+            begin(new), record(add_dataset(new), key="k2", fold=1, fit_saved_seconds=1.5, counts={"rules": 3})
         )
         cells = new.cells().set_index("key")
         assert np.isnan(cells["fit_saved_seconds"]["k"])
