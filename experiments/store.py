@@ -387,6 +387,7 @@ class Store:
         """Record that a run has ended."""
         with self._transaction():
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run_id))
+            self._forget_answers(run_id)
 
     def add_dataset(
         self,
@@ -497,6 +498,7 @@ class Store:
                 f"INSERT INTO cells ({', '.join(_CELL_COLUMNS)}) VALUES ({marks})",
                 [values[column] for column in _CELL_COLUMNS],
             )
+            self._forget_answers(run_id)
             if cell.positions is not None and cell.probabilities is not None:
                 self._connection.execute(
                     "INSERT INTO predictions VALUES (?, ?, ?)",
@@ -525,13 +527,23 @@ class Store:
                 self._connection.execute("SELECT id FROM machines WHERE facts = ?", (text,)).fetchone()[0]
             )
 
-    def remember(self, run_id: int, question: str, witnesses: str, answer: str) -> None:
-        """Keep the answer of a run, for as long as nothing has changed that it depends on."""
+    def remember(self, run_id: int, question: str, witnesses: str, answer: str, version: int) -> None:
+        """Keep the answer of a run, for as long as nothing has changed that it depends on.
+
+        Nothing is kept where `data_version` is another one than before the answer was made: another run has written.
+        """
         with self._transaction():
-            self._connection.execute(
-                "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
-                (question, witnesses, answer, run_id),
-            )
+            if self.data_version() == version:
+                self._connection.execute(
+                    "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
+                    (question, witnesses, answer, run_id),
+                )
+
+    def _forget_answers(self, run_id: int) -> None:
+        """Forget what later runs have answered, where a run goes on beside them."""
+        self._connection.execute(
+            "UPDATE runs SET (question, witnesses, answer) = (NULL, NULL, NULL) WHERE id > ?", (run_id,)
+        )
 
     def touch(self, run_id: int, keys: Iterable[str]) -> None:
         """Record that a run asked for these stored cells, so that reports show them and not older ones."""
@@ -593,11 +605,6 @@ class Store:
             "SELECT status, count(*) FROM cells WHERE last_run_id = ? GROUP BY status", run_id
         )
         return RunState(run_id, name, finished is not None, json.loads(facts).get("n_cells"), dict(counts))
-
-    def last_run_id(self) -> int:
-        """Return the number of the last run, 0 where there was none."""
-        ((number,),) = self._read("SELECT ifnull(max(id), 0) FROM runs")
-        return number
 
     def code_parts(self, code: str) -> dict[str, str] | None:
         """Return what a hash of code stands for, None where it was not kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,7 @@ def answer(
         ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
         (sentences on runs).
     """
-    results = gather(store)
+    version, results = store.data_version(), gather(store)
     if not summary.stopped:
         _film(store, matrix, cells, results, plugins, nursery)
     whole, rows = score(results), _rows_asked(cells)
@@ -199,10 +200,9 @@ def answer(
     if files is not None and not summary.stopped:
         states = witnesses(files)
         if all(state is None or state[2] < begun for state in json.loads(states).values()):
-            again = RunSummary(summary.n_cells, summary.n_cells, 0, summary.n_failed, summary.n_skipped)
-            store.remember(
-                store.last_run_id(), question, states, json.dumps(said | {"summary": _in_words(again)})
-            )
+            again = replace(summary, n_stored=summary.n_cells, n_run=0)
+            kept = json.dumps(said | {"summary": _in_words(again)})
+            store.remember(summary.run_id, question, states, kept, version)
     return said
 
 

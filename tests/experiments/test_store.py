@@ -153,6 +153,35 @@ def test_reports_see_the_newest_cell_of_each_seed_and_fold(store):
     assert store.cells()["key"].tolist() == ["old 0", "old 1"]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, run_id: store.add_cell(run_id, record(add_dataset(store))),
+        lambda store, run_id: store.end_run(run_id),
+    ],
+)
+def test_an_answer_holds_until_an_earlier_run_writes(store, write):
+    earlier, run_id = begin(store), begin(store)
+    store.end_run(run_id)
+    store.remember(run_id, "q", "w", "a", store.data_version())
+    assert store.last_run() == ("q", "w", "a")
+    write(store, run_id)
+    assert store.last_run() == ("q", "w", "a")
+    write(store, earlier)
+    assert store.last_run() == (None, None, None)
+
+
+def test_an_answer_is_not_kept_where_another_run_has_written_meanwhile(store):
+    run_id, version = begin(store), store.data_version()
+    store.end_run(run_id)
+    with Store.open(store.path) as other:
+        add_dataset(other)
+    store.remember(run_id, "q", "w", "a", version)
+    assert store.last_run() == (None, None, None)
+    store.remember(run_id, "q", "w", "a", store.data_version())
+    assert store.last_run() == ("q", "w", "a")
+
+
 def test_a_missing_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.sqlite: there is no store"):
         Store.open(tmp_path / "gone.sqlite", must_exist=True)
@@ -187,7 +216,8 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         }
         first = [name for name in store_module._CELL_COLUMNS if name in present]
         patch.setattr(store_module, "_CELL_COLUMNS", first)
-        patch.setattr(Store, "_keep_conditions", lambda *_: None)
+        for later in ("_keep_conditions", "_forget_answers"):
+            patch.setattr(Store, later, lambda *_: None)
         with Store.open(path) as old:
             old.add_cell(begin(old), record(add_dataset(old)))
     with Store.open(path) as new:
