@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,15 @@ import pandas as pd
 
 from ...errors import DataError
 from .files import VideoFiles, video_files
+
+# What a process of its own does with a pattern and names, and how long it may take, in seconds.
+_SEARCH = """
+import json, re, sys
+pattern, names = json.load(sys.stdin)
+found = map(re.compile(pattern).search, names)
+json.dump([match["group"] or "" if match else "" for match in found], sys.stdout)
+"""
+_PATIENCE, _NAMES_PER_SECOND = 10.0, 10_000
 
 
 class Folder(VideoFiles):
@@ -24,7 +36,8 @@ class Folder(VideoFiles):
     groups : str
         Where the groups come from: a CSV file with the columns ``path`` (below ``root``) and ``group``, relative
         to ``root``, which may also have a ``label`` that must then agree; a regular expression with
-        ``(?P<group>...)``, searched in the file name; or ``"none"``, which declares that they are not known.
+        ``(?P<group>...)``, searched in the file name for ten seconds at most; or ``"none"``, which declares that they
+        are not known.
     **decoding
         As in `VideoFiles`.
     """
@@ -78,13 +91,34 @@ def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
             f"groups: {pattern!r} has no (?P<group>...); "
             'groups must be a .csv file, a regular expression with that, or "none"'
         )
-    groups = []
-    for clip in table["clip"]:
-        match = expression.search(clip.rsplit("/", 1)[-1])
-        if match is None or not match["group"]:
+    groups = _search(pattern, [clip.rsplit("/", 1)[-1] for clip in table["clip"]])
+    for clip, group in zip(table["clip"], groups, strict=True):
+        if not group:
             raise DataError(f"groups: {pattern!r} finds no group in the file name of {clip!r}")
-        groups.append(match["group"])
     return groups
+
+
+def _search(pattern: str, names: list[str]) -> list[str]:
+    """Return the group that a pattern finds in each name, empty where it finds none.
+
+    A pattern may backtrack for ever, and `re` cannot be interrupted by other threads: a process of its own searches.
+    """
+    seconds = _PATIENCE + len(names) / _NAMES_PER_SECOND
+    command = [sys.executable, "-I", "-S", "-c", _SEARCH]
+    task = json.dumps([pattern, names])
+    try:
+        done = subprocess.run(
+            command, input=task, capture_output=True, text=True, timeout=seconds, check=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataError(
+            f"groups: {pattern!r} does not come to an end within {seconds:.0f} s on the file names; it must not repeat "
+            "what repeats itself, as in (a+)+"
+        ) from error
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DataError(f"groups: {pattern!r} cannot be searched for in the file names ({error})") from error
+    found: list[str] = json.loads(done.stdout)
+    return found
 
 
 def _groups_from_csv(path: Path, table: pd.DataFrame) -> list[str]:

@@ -1,8 +1,10 @@
 import re
+import shutil
 
 import pytest
 
 from actionbench.errors import DataError
+from actionbench.experiments.datasets import folder
 from actionbench.experiments.datasets.folder import Folder
 
 NAMES = r"(?P<group>[a-z]+)_\d"
@@ -96,6 +98,23 @@ def test_a_list_of_groups_that_is_missing_or_no_text(class_folders):
 def test_expressions_that_find_no_groups(class_folders, groups, says):
     with pytest.raises(DataError, match=says):
         _ = Folder(class_folders, groups=groups).table
+
+
+def test_an_expression_that_backtracks_for_ever_is_ended(class_folders, monkeypatch):
+    monkeypatch.setattr(folder, "_PATIENCE", 0.5)
+    shutil.copy(class_folders / "dark" / "ann_1.mkv", class_folders / "dark" / f"{'a' * 100}.mkv")
+    # There are 2**99 ways to divide the name.
+    with pytest.raises(
+        DataError, match=r"groups: '.*' does not come to an end within 1 s .* must not repeat"
+    ):
+        Folder(class_folders, groups="(?P<group>(a+)+)!").table  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["größe", "a b'\"", "\u202e", "💩"])
+def test_expressions_find_groups_in_any_letters(class_folders, name):
+    shutil.copy(class_folders / "dark" / "ann_1.mkv", class_folders / "dark" / f"{name}_1.mkv")
+    found = Folder(class_folders, groups=r"(?P<group>.+)_\d").groups
+    assert sorted(set(found) - {"ann", "bob", "cem"}) == [name]
 
 
 def test_groups_must_be_text(class_folders):
