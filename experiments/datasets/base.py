@@ -74,10 +74,10 @@ class Dataset(ABC):
         if table.empty:
             raise DataError(f"data set {name}: there is not one clip in it")
         for column in ("clip", "label", "group"):
-            table[column] = table[column].astype(str)
-            for word in table[column]:
+            for word in map(str, table[column]):
                 if not word.isascii() and word != word.encode(errors="replace").decode():
                     raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
+            table[column] = table[column].astype(str)
         twice = table["clip"][table["clip"].duplicated()]
         if len(twice):
             raise DataError(

@@ -64,8 +64,9 @@ class Folder(VideoFiles):
                     f"{folder}: there is no video file in this class; add clips or remove the folder"
                 )
             rows += [(path.relative_to(self.root).as_posix(), folder.name) for path in files]
-        table = pd.DataFrame(rows, columns=["clip", "label"])
-        table["group"] = self._find_groups(table)
+        # A name may be no text that a column of strings can hold; who reads the table says so.
+        table = pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
+        table["group"] = pd.Series(self._find_groups(table), dtype=object)
         return table
 
     def files(self) -> list[Path]:
