@@ -294,6 +294,15 @@ def test_lists_that_a_matrix_names_come_along(tmp_path, plugin, listed, new):
         assert opened.cells()["run_id"].tolist() == [1, 1]
 
 
+def test_a_data_set_is_asked_for_by_its_very_title(tmp_path, plugin, new):
+    """A bracket in it is no pattern."""
+    titles = ("toys [1]", "toys [2]", "else")
+    data = [{"name": "toy-data", "people": 2, "title": title} for title in titles]
+    path = packed(run(tmp_path / "t.sqlite", plugin, datasets=data), tmp_path / "b.zip").path
+    cells = again(path, new, only=["dataset=toys [1]", "dataset=e*"])
+    assert set(cells["dataset"]) == {"toys [1]", "else"}
+
+
 def test_a_list_that_has_changed_since_is_not_bundled(tmp_path, plugin, listed):
     old, mine = run(tmp_path / "l.sqlite", plugin, **listed), tmp_path / "lists/mine.txt"
     mine.write_text("otherwise dark\n")
