@@ -259,12 +259,14 @@ def plan(
     """
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
-    stored = {}
+    stored: dict[str, str] = {}
     left: dict[str, float | None] = {"seconds": None, "bytes": None}
     if Path(store).is_file():
         with Store.open(store) as opened:
-            stored = opened.status_of()
-            waiting = [cell for cell in cells if stored.get(cell.key, ("", "cancelled"))[1] == "cancelled"]
+            # What an interrupt has ended always runs again.
+            known = opened.status_of().items()
+            stored = {key: status for key, (status, kind) in known if kind != "cancelled"}
+            waiting = [cell for cell in cells if cell.key not in stored]
             estimate = Estimate(opened, waiting, workers or default_workers(checked.limits.threads))
             left = {"seconds": estimate.seconds_left(), "bytes": estimate.bytes_left()}
     rows = []
@@ -280,7 +282,7 @@ def plan(
                 "fold_name": cell.sides.name,
                 "n_train": len(cell.sides.train),
                 "n_test": len(cell.sides.test),
-                "status": stored.get(cell.key, ("to run", None))[0],
+                "status": stored.get(cell.key, "to run"),
                 "key": cell.key,
             }
         )
