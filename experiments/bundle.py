@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,7 @@ from safetensors.numpy import load, save
 
 from ..errors import BundleError, StoreError
 from . import provenance
+from .reading import is_bundle
 from .store import TABLES, Rows, Store
 
 _CHECKSUMS = "checksums.json"
@@ -117,7 +119,7 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
     store : Store
         Where the results are.
     path : path
-        The zip file to write; one that is there is replaced.
+        The zip file to write; another bundle that is there is replaced.
     run : int, optional
         Number of the run; by default the last.
 
@@ -125,11 +127,13 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
     ------
     ActionbenchError
         If there is no such run or none of its cells is done, a plug-in or a file of the matrix is gone or has changed
-        since, or the bundle cannot be written.
+        since, or the bundle cannot be written, is too large to be read again or would replace what is none.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise BundleError(f"{path}: the folder {path.parent} does not exist")
+    if path.exists() and not is_bundle(path):
+        raise BundleError(f"{path}: is there and no bundle, and would be lost; -o must name another file")
     runs = {row["id"]: row for row in store.runs().to_dict("records")}
     number = run or max(runs, default=0)
     if number not in runs:
@@ -285,6 +289,7 @@ def _write(path: Path, members: Mapping[str, Callable[[], bytes]]) -> None:
             checksums = {}
             for name in sorted(members):
                 content = members[name]()
+                _check_size(path, name, len(content))
                 checksums[name] = hashlib.sha256(content).hexdigest()
                 _add(archive, name, content)
             _add(archive, _CHECKSUMS, _json(checksums))
@@ -333,7 +338,7 @@ class Bundle:
             raise BundleError(f"{path}: there is no bundle; `actionbench bundle` makes one")
         try:
             archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except Exception as error:  # each field of a damaged directory has errors of its own
             raise BundleError(f"{path}: is damaged or no bundle of actionbench ({error})") from error
         try:
             _check(path, archive)
@@ -401,12 +406,22 @@ class Bundle:
         plugins : list of Path
         files : dict of str to str
             Where a file is now, by the path that it had.
+
+        Raises
+        ------
+        BundleError
+            If a member cannot be written.
         """
         for name in self._archive.namelist():
             if name.startswith(("plugins/", "files/")):
                 target = folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self._archive.read(name))
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(self._archive.read(name))
+                except OSError as error:
+                    raise BundleError(
+                        f"{self.path}: the member {name} cannot be unpacked ({error.strerror})"
+                    ) from error
         files = {path: str(folder / name) for path, name in self.header.files.items()}
         return [folder / name for name in self.header.plugins], files
 
@@ -442,8 +457,7 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
     if _CHECKSUMS not in names:
         raise BundleError(f"{path}: no bundle of actionbench, {_CHECKSUMS} is missing")
     for info in archive.infolist():
-        if info.file_size > _LARGEST:
-            raise BundleError(f"{path}: the member {info.filename} is too large, it must be below 1 GiB")
+        _check_size(path, info.filename, info.file_size)
     if sum(info.file_size for info in archive.infolist()) > _LARGEST_ALL:
         raise BundleError(f"{path}: its members are too large together, they must be below 64 GiB")
     try:
@@ -461,6 +475,11 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
             )
 
 
+def _check_size(path: Path, name: str, n_bytes: int) -> None:
+    if n_bytes > _LARGEST:
+        raise BundleError(f"{path}: the member {name} is too large, it must be below 1 GiB")
+
+
 def _leaves(name: str) -> bool:
     """Say whether a name leads out of the folder that it is unpacked into."""
     parts = PurePosixPath(name).parts
@@ -472,8 +491,7 @@ def _foreign(names: list[str], checksums: Mapping[str, str]) -> Iterator[str]:
         known = name in _FILES or _MEMBER.fullmatch(name)
         if name != _CHECKSUMS and (name not in checksums or not known):
             yield name
-    if len(set(names)) < len(names):
-        yield next(name for name in names if names.count(name) > 1)
+    yield from (name for name, count in Counter(names).items() if count > 1)
 
 
 def _content(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:

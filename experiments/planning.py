@@ -318,10 +318,12 @@ def _parted(text: str) -> list[str]:
 
 def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
     axes = cell.axes()
-    return all(
-        any(fnmatch.fnmatchcase(name, word) or name == word for name in axes[key] for word in words)
-        for key, words in wanted.items()
-    )
+    return all(is_named(axes[key], words) for key, words in wanted.items())
+
+
+def is_named(names: Iterable[str], words: list[str]) -> bool:
+    """Say whether one of the words of a condition means one of the names of a thing."""
+    return any(name == word or fnmatch.fnmatchcase(name, word) for name in names for word in words)
 
 
 def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:

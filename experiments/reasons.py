@@ -34,6 +34,8 @@ def reasons(cell: PlannedCell, store: Store) -> list[str]:
     }
     alike = store.likenesses(**where)
     stored = next((found for found in alike if found["key"] == cell.key), None)
+    if stored is not None and stored["kind"] == "cancelled":
+        return [f"It was ended by an interrupt, {stored['finished']}, and runs again."]
     if stored is not None:
         how = stored["status"] if stored["kind"] is None else f"{stored['status']} ({stored['kind']})"
         return [f"It is stored: {how}, {stored['finished']}."]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from ..errors import BundleError
 from . import provenance
 from .bundle import Bundle, BundledCell
 from .matrix import Matrix, read_matrix
-from .planning import PlannedCell, parse_only, plan_cells
+from .planning import PlannedCell, is_named, parse_only, plan_cells
 from .runner import Progress, run_cells
 from .store import Store
 
@@ -168,12 +167,7 @@ def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
     kept = [
         entry
         for entry in matrix.datasets
-        if (entry.title or entry.name) in titles
-        and any(
-            fnmatch.fnmatchcase(name, word)
-            for name in (entry.name, entry.title or entry.name)
-            for word in words
-        )
+        if (entry.title or entry.name) in titles and is_named((entry.name, entry.title or entry.name), words)
     ]
     return matrix.model_copy(update={"datasets": kept}) if kept else matrix
 

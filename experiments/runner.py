@@ -74,6 +74,8 @@ Progress: TypeAlias = CellProgress | Looking
 class RunSummary:
     """What a run did: cells of the matrix, found in the store, run now, and failed or skipped among all of them."""
 
+    #: Its number in the store.
+    run_id: int
     n_cells: int
     n_stored: int
     n_run: int
@@ -177,12 +179,12 @@ def run_cells(
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
     dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
-    writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress)
+    writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress, fresh=fresh)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
         if cell.skip is not None:
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
-    to_run = (cell for cell in waiting.values() if cell.skip is None and (fresh or not writer.was_done(cell)))
+    to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
     tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
     with _Interrupts() as interrupts:
         endings = _endings(
@@ -204,7 +206,8 @@ def run_cells(
                 raise
     if not interrupts.asked:
         store.end_run(run_id)
-    return _summary(cells, store.status_of() if waiting else stored, len(waiting), stopped=interrupts.asked)
+    after = store.status_of() if waiting else stored
+    return _summary(run_id, cells, after, len(waiting), stopped=interrupts.asked)
 
 
 def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:
@@ -286,11 +289,17 @@ def _modules(cells: Iterable[PlannedCell]) -> list[str]:
 
 
 def _summary(
-    cells: list[PlannedCell], stored: Mapping[str, tuple[str, str | None]], n_waiting: int, *, stopped: bool
+    run_id: int,
+    cells: list[PlannedCell],
+    stored: Mapping[str, tuple[str, str | None]],
+    n_waiting: int,
+    *,
+    stopped: bool,
 ) -> RunSummary:
     statuses = [stored[cell.key][0] for cell in cells if cell.key in stored]
     missing = len(cells) - len(statuses)
     return RunSummary(
+        run_id=run_id,
         n_cells=len(cells),
         n_stored=len(cells) - n_waiting,
         n_run=n_waiting - missing,
@@ -373,10 +382,13 @@ class _Writer:
         here: Mapping[str, Any],
         estimate: Estimate,
         progress: Callable[[Progress], None],
+        *,
+        fresh: bool,
     ) -> None:
         self.store, self.run_id, self._tell, self._estimate = store, run_id, progress, estimate
         self.done, self.failed, self.total = len(cells) - n_waiting, 0, len(cells)
         self._running: dict[str, PlannedCell] = {}
+        self._fresh = fresh
         self._machine_id = store.add_machine(here)
         self._dataset_ids = dataset_ids
         for code, deciding in {cell.code: cell.deciding for cell in cells}.items():
@@ -390,7 +402,9 @@ class _Writer:
             yield task
 
     def end(self, cell: PlannedCell, ending: Ending) -> None:
-        """Write a cell that ran."""
+        """Write a cell that ran; where it failed, what another process has finished meanwhile stays."""
+        if ending.outcome is None and self.was_done(cell):
+            return
         known: dict[str, Any] = {"n_starts": ending.n_starts}
         if ending.machine is not None:
             known["machine_id"] = self.store.add_machine(ending.machine)
@@ -406,8 +420,10 @@ class _Writer:
 
     def was_done(self, cell: PlannedCell) -> bool:
         """Say whether another process has finished a cell meanwhile, and count it."""
-        if not self.store.is_done(cell.key):
+        if self._fresh or not self.store.is_done(cell.key):
             return False
+        self.store.touch(self.run_id, [cell.key])
+        self._running.pop(cell.key, None)
         self.done += 1
         self._say(cell, "stored", None)
         return True

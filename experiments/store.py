@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -386,6 +387,7 @@ class Store:
         """Record that a run has ended."""
         with self._transaction():
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run_id))
+            self._forget_answers(run_id)
 
     def add_dataset(
         self,
@@ -496,6 +498,7 @@ class Store:
                 f"INSERT INTO cells ({', '.join(_CELL_COLUMNS)}) VALUES ({marks})",
                 [values[column] for column in _CELL_COLUMNS],
             )
+            self._forget_answers(run_id)
             if cell.positions is not None and cell.probabilities is not None:
                 self._connection.execute(
                     "INSERT INTO predictions VALUES (?, ?, ?)",
@@ -524,13 +527,23 @@ class Store:
                 self._connection.execute("SELECT id FROM machines WHERE facts = ?", (text,)).fetchone()[0]
             )
 
-    def remember(self, run_id: int, question: str, witnesses: str, answer: str) -> None:
-        """Keep the answer of a run, for as long as nothing has changed that it depends on."""
+    def remember(self, run_id: int, question: str, witnesses: str, answer: str, version: int) -> None:
+        """Keep the answer of a run, for as long as nothing has changed that it depends on.
+
+        Nothing is kept where `data_version` is another one than before the answer was made: another run has written.
+        """
         with self._transaction():
-            self._connection.execute(
-                "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
-                (question, witnesses, answer, run_id),
-            )
+            if self.data_version() == version:
+                self._connection.execute(
+                    "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
+                    (question, witnesses, answer, run_id),
+                )
+
+    def _forget_answers(self, run_id: int) -> None:
+        """Forget what later runs have answered, where a run goes on beside them."""
+        self._connection.execute(
+            "UPDATE runs SET (question, witnesses, answer) = (NULL, NULL, NULL) WHERE id > ?", (run_id,)
+        )
 
     def touch(self, run_id: int, keys: Iterable[str]) -> None:
         """Record that a run asked for these stored cells, so that reports show them and not older ones."""
@@ -592,11 +605,6 @@ class Store:
             "SELECT status, count(*) FROM cells WHERE last_run_id = ? GROUP BY status", run_id
         )
         return RunState(run_id, name, finished is not None, json.loads(facts).get("n_cells"), dict(counts))
-
-    def last_run_id(self) -> int:
-        """Return the number of the last run, 0 where there was none."""
-        ((number,),) = self._read("SELECT ifnull(max(id), 0) FROM runs")
-        return number
 
     def code_parts(self, code: str) -> dict[str, str] | None:
         """Return what a hash of code stands for, None where it was not kept."""
@@ -730,7 +738,8 @@ class Store:
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status.
 
-        Only what is current: of each data set and split the newest data, of each attempt the newest code.
+        Only what is current: of each data set and split the newest data, of each attempt the newest code and
+        parameters (but for where a file lies), of each seed and fold the newest cell.
 
         Returns
         -------
@@ -756,8 +765,10 @@ class Store:
             "WITH newest AS (SELECT dataset_id, attempt, code, max(printf('%020d', last_run_id) || finished) "
             f" FROM cells WHERE dataset_id IN ({current}) GROUP BY dataset_id, attempt) "
             f"SELECT {', '.join(names)} FROM newest JOIN cells USING (dataset_id, attempt, code) "
-            "JOIN datasets ON datasets.id = dataset_id ORDER BY dataset, split, attempt, seed, fold"
+            "JOIN datasets ON datasets.id = dataset_id "
+            "ORDER BY dataset, split, attempt, seed, fold, last_run_id, finished"
         )
+        rows = _newest(rows, names)
         found: dict[str, Any] = dict(
             zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
         )
@@ -831,6 +842,35 @@ class Store:
         for column in ("matrix", "provenance"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+
+def _newest(rows: Iterable[tuple[Any, ...]], names: list[str]) -> list[tuple[Any, ...]]:
+    """Return the rows of the newest parameters of each attempt, of a seed and fold the last one.
+
+    An attempt keeps its title where its parameters change; with another budget for tuning, or with other content of
+    a file, it keeps its parameters too.
+    """
+    at = {name: number for number, name in enumerate(names)}
+    params, when = at["params"], itemgetter(at["last_run_id"], at["finished"])
+    place = itemgetter(at["dataset_id"], at["attempt"], at["seed"], at["fold"])
+    last = {place(row): row for row in rows}
+    newest: dict[Any, tuple[Any, ...]] = {}
+    for (data, name, *_), row in last.items():
+        known = newest.get((data, name))
+        if known is None or when(row) > when(known):
+            newest[data, name] = row
+    texts = {row[params] for row in last.values()}
+    settings = dict(zip(texts, map(_settings, texts), strict=True))
+    return [
+        row
+        for (data, name, *_), row in last.items()
+        if settings[row[params]] == settings[newest[data, name][params]]
+    ]
+
+
+def _settings(params: str) -> dict[str, Any]:
+    """Return parameters without the place of a file, which does not matter."""
+    return {key: value for key, value in json.loads(params).items() if key != "path"}
 
 
 def _scalar(value: object) -> str | float | None:

@@ -232,6 +232,12 @@ def test_plan_tells_what_is_stored_and_runs_nothing(folder, call):
     cells = json.loads(call("plan", "m.toml", "--json")[1])
     assert {cell["fold_name"] for cell in cells if cell["status"] == "done"} == {"ann"}
     assert "4 to run" in call("plan", "m.toml")[2]
+    # What an interrupt has ended always runs again.
+    with Store.open("actionbench.sqlite") as store:
+        store._connection.execute("UPDATE cells SET status = 'failed', kind = 'cancelled'")
+    assert "6 to run" in call("plan", "m.toml")[2]
+    assert "was ended by an interrupt" in call("plan", "m.toml", "--why", "fold=ann")[1]
+    assert "6 run now, 0 failed" in call("run", "m.toml")[2]
 
 
 def test_compare_a_store_with_itself(folder, call):

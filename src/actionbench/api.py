@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,7 @@ def answer(
         ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
         (sentences on runs).
     """
-    results = gather(store)
+    version, results = store.data_version(), gather(store)
     if not summary.stopped:
         _film(store, matrix, cells, results, plugins, nursery)
     whole, rows = score(results), _rows_asked(cells)
@@ -199,10 +200,9 @@ def answer(
     if files is not None and not summary.stopped:
         states = witnesses(files)
         if all(state is None or state[2] < begun for state in json.loads(states).values()):
-            again = RunSummary(summary.n_cells, summary.n_cells, 0, summary.n_failed, summary.n_skipped)
-            store.remember(
-                store.last_run_id(), question, states, json.dumps(said | {"summary": _in_words(again)})
-            )
+            again = replace(summary, n_stored=summary.n_cells, n_run=0)
+            kept = json.dumps(said | {"summary": _in_words(again)})
+            store.remember(summary.run_id, question, states, kept, version)
     return said
 
 
@@ -259,12 +259,14 @@ def plan(
     """
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
-    stored = {}
+    stored: dict[str, str] = {}
     left: dict[str, float | None] = {"seconds": None, "bytes": None}
     if Path(store).is_file():
         with Store.open(store) as opened:
-            stored = opened.status_of()
-            waiting = [cell for cell in cells if stored.get(cell.key, ("", "cancelled"))[1] == "cancelled"]
+            # What an interrupt has ended always runs again.
+            known = opened.status_of().items()
+            stored = {key: status for key, (status, kind) in known if kind != "cancelled"}
+            waiting = [cell for cell in cells if cell.key not in stored]
             estimate = Estimate(opened, waiting, workers or default_workers(checked.limits.threads))
             left = {"seconds": estimate.seconds_left(), "bytes": estimate.bytes_left()}
     rows = []
@@ -280,7 +282,7 @@ def plan(
                 "fold_name": cell.sides.name,
                 "n_train": len(cell.sides.train),
                 "n_test": len(cell.sides.test),
-                "status": stored.get(cell.key, ("to run", None))[0],
+                "status": stored.get(cell.key, "to run"),
                 "key": cell.key,
             }
         )

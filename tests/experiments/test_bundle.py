@@ -239,6 +239,11 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
             r"bundle\.json names \.\./x, which is no member",
         ),
         (lambda m: renamed(m, "plugins", ["/x.py"]), True, r"bundle\.json names /x\.py, which is no member"),
+        (
+            lambda m: m.update({"plugins/0/toy_plugin.py/x.py": b""}),
+            True,
+            r"b\.zip: the member plugins/0/toy_plugin\.py(/x\.py)? cannot be unpacked \(",
+        ),
         (lambda m: m.update({"more.txt": b""}), True, r"the member more\.txt does not belong there"),
         (lambda m: m.pop("matrix.json"), True, r"the member matrix\.json is missing"),
         (lambda m: m.pop("checksums.json"), False, r"no bundle of actionbench, checksums\.json is missing"),
@@ -287,6 +292,15 @@ def test_lists_that_a_matrix_names_come_along(tmp_path, plugin, listed, new):
     assert len(again(path, new)) == 2
     with Store.open(new) as opened:
         assert opened.cells()["run_id"].tolist() == [1, 1]
+
+
+def test_a_data_set_is_asked_for_by_its_very_title(tmp_path, plugin, new):
+    """A bracket in it is no pattern."""
+    titles = ("toys [1]", "toys [2]", "else")
+    data = [{"name": "toy-data", "people": 2, "title": title} for title in titles]
+    path = packed(run(tmp_path / "t.sqlite", plugin, datasets=data), tmp_path / "b.zip").path
+    cells = again(path, new, only=["dataset=toys [1]", "dataset=e*"])
+    assert set(cells["dataset"]) == {"toys [1]", "else"}
 
 
 def test_a_list_that_has_changed_since_is_not_bundled(tmp_path, plugin, listed):
@@ -421,10 +435,46 @@ def test_damaged_bytes_and_other_files(made, tmp_path):
         Bundle.open(tmp_path / "gone.zip")
 
 
-def test_what_is_too_large_is_not_unpacked(made, monkeypatch):
+@pytest.mark.parametrize(
+    ("entry", "at", "value"),
+    [(b"PK\1\2", 6, 255), (b"PK\1\2", 9, 8), (b"PK\1\2", 46, 0xFF), (b"PK\5\6", 16, 0xFF)],
+    ids=["version", "said to be UTF-8", "name", "place of the directory"],
+)
+def test_a_damaged_directory(made, entry, at, value):
+    content = bytearray(made.read_bytes())
+    place = content.index(entry) + at
+    content[place] = value
+    # A name that is not UTF-8 though it is said to be.
+    if at == 9:
+        content[place - 9 + 46] = 0xFF
+    made.write_bytes(content)
+    with pytest.raises(BundleError, match=r"b\.zip: "):
+        Bundle.open(made)
+
+
+def test_a_member_that_stands_there_twice(made):
+    with zipfile.ZipFile(made, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("matrix.json", b"{}")
+    with pytest.raises(BundleError, match=r"the member matrix\.json does not belong there"):
+        Bundle.open(made)
+
+
+def test_what_is_too_large_is_neither_unpacked_nor_written(made, store, monkeypatch):
+    before, files = made.read_bytes(), sorted(made.parent.iterdir())
     monkeypatch.setattr(bundle_module, "_LARGEST", 100)
     with pytest.raises(BundleError, match="is too large"):
         Bundle.open(made)
+    with pytest.raises(BundleError, match=r"b\.zip: the member .* is too large"):
+        packed(store, made)
+    assert (made.read_bytes(), sorted(made.parent.iterdir())) == (before, files)
+
+
+def test_what_is_no_bundle_is_not_replaced(store, made):
+    before = store.read_bytes()
+    with pytest.raises(BundleError, match=r"s\.sqlite: is there and no bundle"):
+        packed(store, store)
+    assert store.read_bytes() == before
+    assert packed(store, made).path == made
 
 
 def test_runs_that_are_not_there_and_stores_without_results(store, tmp_path, plugin):

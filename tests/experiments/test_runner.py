@@ -672,6 +672,37 @@ def test_two_runs_on_one_store(toml, path, plugin):
     assert finished(path) == 8
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_what_another_run_has_finished_stays_and_is_asked_for(path, plugin, when):
+    """An earlier run ends a cell that the later one has planned already, or fails at: here with a limit of its own."""
+    checked = matrix({"name": "nearest"}, limits={"time": "60 s" if when == "before" else "0.001 s"})
+    cells = plan_cells(checked, plugins=[plugin], only=["fold=0"])
+    with Store.open(path) as store, Store.open(path) as others:
+        earlier = others.begin_run("earlier", {}, {})
+        done = cells[0].record(
+            runner._add_datasets(others, cells, [str(plugin)], 1, None, [])[id(cells[0].data)]
+        )
+        done.fit_seconds = done.predict_seconds = 0.5
+        done.positions, done.probabilities = cells[0].sides.test, np.full((len(cells[0].sides.test), 2), 0.5)
+        told = []
+
+        def tell(progress):
+            told.append(progress.status)
+            if progress.status == "running":
+                others.add_cell(earlier, done)
+
+        if when == "before":
+            real = store.status_of
+            store.status_of = lambda: real() or (others.add_cell(earlier, done), {})[1]
+        summary = run_cells(checked, cells, store, plugins=[plugin], progress=tell)
+        assert told == (["stored"] if when == "before" else ["running", "stored"])
+        assert (summary.n_failed, store.predictions(cells[0].key)[1].tolist()) == (
+            0,
+            done.probabilities.tolist(),
+        )
+        assert [cell["key"] for cell in store.cells_of(summary.run_id)] == [cells[0].key]
+
+
 def test_there_is_always_a_worker():
     assert default_workers(threads=10_000) == 1
     assert default_workers(threads=1) == len(os.sched_getaffinity(0))

@@ -128,6 +128,60 @@ def test_reports_see_the_newest_data_and_code_asked_for(store):
     assert store.cells()["key"].tolist() == ["old data"]
 
 
+def test_reports_see_the_newest_parameters_of_a_title(store):
+    first, data = begin(store), add_dataset(store)
+    for fold in (0, 1):
+        store.add_cell(first, record(data, key=f"C=1 {fold}", fold=fold))
+    second = begin(store)
+    store.add_cell(second, record(data, key="C=2 0", params={"C": 2.0}))
+    assert store.cells()["key"].tolist() == ["C=2 0"]
+    store.touch(begin(store), ["C=1 0", "C=1 1"])
+    assert store.cells()["key"].tolist() == ["C=1 0", "C=1 1"]
+
+
+def test_reports_see_the_newest_cell_of_each_seed_and_fold(store):
+    """A budget for tuning stands in no parameter; where a file lies does, and counts for nothing."""
+    data = add_dataset(store)
+    for name in ("old", "new"):
+        run_id = begin(store)
+        for fold in (0, 1):
+            if (name, fold) != ("new", 1):
+                params = {"C": 1.0, "path": f"/{name}/rules.txt"}
+                store.add_cell(run_id, record(data, key=f"{name} {fold}", fold=fold, params=params))
+    assert store.cells()["key"].tolist() == ["new 0", "old 1"]
+    store.touch(begin(store), ["old 0"])
+    assert store.cells()["key"].tolist() == ["old 0", "old 1"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, run_id: store.add_cell(run_id, record(add_dataset(store))),
+        lambda store, run_id: store.end_run(run_id),
+    ],
+)
+def test_an_answer_holds_until_an_earlier_run_writes(store, write):
+    earlier, run_id = begin(store), begin(store)
+    store.end_run(run_id)
+    store.remember(run_id, "q", "w", "a", store.data_version())
+    assert store.last_run() == ("q", "w", "a")
+    write(store, run_id)
+    assert store.last_run() == ("q", "w", "a")
+    write(store, earlier)
+    assert store.last_run() == (None, None, None)
+
+
+def test_an_answer_is_not_kept_where_another_run_has_written_meanwhile(store):
+    run_id, version = begin(store), store.data_version()
+    store.end_run(run_id)
+    with Store.open(store.path) as other:
+        add_dataset(other)
+    store.remember(run_id, "q", "w", "a", version)
+    assert store.last_run() == (None, None, None)
+    store.remember(run_id, "q", "w", "a", store.data_version())
+    assert store.last_run() == ("q", "w", "a")
+
+
 def test_a_missing_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.sqlite: there is no store"):
         Store.open(tmp_path / "gone.sqlite", must_exist=True)
@@ -162,12 +216,13 @@ def test_a_store_of_the_first_version_is_taken_further(tmp_path, monkeypatch):
         }
         first = [name for name in store_module._CELL_COLUMNS if name in present]
         patch.setattr(store_module, "_CELL_COLUMNS", first)
-        patch.setattr(Store, "_keep_conditions", lambda *_: None)
+        for later in ("_keep_conditions", "_forget_answers"):
+            patch.setattr(Store, later, lambda *_: None)
         with Store.open(path) as old:
             old.add_cell(begin(old), record(add_dataset(old)))
     with Store.open(path) as new:
         new.add_cell(
-            begin(new), record(add_dataset(new), key="k2", fit_saved_seconds=1.5, counts={"rules": 3})
+            begin(new), record(add_dataset(new), key="k2", fold=1, fit_saved_seconds=1.5, counts={"rules": 3})
         )
         cells = new.cells().set_index("key")
         assert np.isnan(cells["fit_saved_seconds"]["k"])

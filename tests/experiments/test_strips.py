@@ -231,7 +231,7 @@ def test_an_interrupted_run_makes_none(tmp_path, levels):
     with Store.open(tmp_path / "s.sqlite") as store:
         run_cells(checked, cells, store, plugins=[levels])
         for stopped, n_strips in ((True, 0), (False, 2)):
-            summary = RunSummary(4, 0, 4, 0, 0, stopped=stopped)
+            summary = RunSummary(1, 4, 0, 4, 0, 0, stopped=stopped)
             api.answer(store, checked, cells, summary, "question", [levels], 0)
             assert len(strips_in(store.path)[LEVELS]) == n_strips
 
