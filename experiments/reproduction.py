@@ -63,6 +63,7 @@ def reproduce(
     showing: Callable[[int], AbstractContextManager[Callable[[Progress], None]]] = lambda _: nullcontext(
         lambda _: None
     ),
+    ended: Callable[[Store, Matrix, list[PlannedCell], list[Path]], None] = lambda *_: None,
 ) -> Reproduction:
     """Run the cells of a bundle again, with its own plug-ins and files, and compare their predictions.
 
@@ -80,6 +81,8 @@ def reproduce(
         Called with sentences: what differs of the environment, where data are taken from.
     showing : callable
         Returns a context manager that gives who hears of progress, for a number of cells.
+    ended : callable
+        Called with store, matrix, cells and plug-ins when all cells have run.
 
     Raises
     ------
@@ -119,6 +122,8 @@ def reproduce(
                         about={"bundle": bundle.digest},
                         progress=progress,
                     )
+                if not summary.stopped:
+                    ended(opened, matrix, cells, plugins)
                 statuses = opened.status_of()
                 keys = {_place(cell): cell.key for cell in cells}
                 rows = [

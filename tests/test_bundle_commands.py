@@ -128,6 +128,9 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     pd.testing.assert_frame_equal(theirs[results], ours[results])
     code, out, _ = call("compare", "../paper.zip", "paper.reproduced.sqlite", "--json")
     assert {row["difference"] for row in json.loads(out)} == {0.0}
+    for store, folder in (("../paper.zip", "theirs"), ("paper.reproduced.sqlite", "ours")):
+        assert call("report", store, "-o", folder, "--without-costs")[0] == 0
+    assert files_in("theirs") == files_in("ours")
 
 
 def test_a_bundle_is_shown_as_its_store_with_failures_seeds_and_pictures(author, call):

@@ -113,7 +113,7 @@ def run(
         if summary.stopped:
             raise KeyboardInterrupt
         results = gather(opened)
-        _film(opened, checked, cells, results, plugins)
+        film(opened, checked, cells, plugins, results)
         return rows_of(score(results), _rows_asked(cells))
 
 
@@ -131,15 +131,16 @@ def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
     return whole[wanted].reset_index(drop=True)
 
 
-def _film(
+def film(
     store: Store,
     matrix: Matrix,
     cells: Iterable[PlannedCell],
-    results: list[Result],
     plugins: Iterable[str | Path],
+    results: list[Result] | None = None,
     nursery: Nursery | None = None,
 ) -> None:
     """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
+    results = gather(store) if results is None else results
     hard = hard_clips(results if matrix.strips else [])
     first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
     positions = {name: rows["position"].tolist() for name, rows in first}
@@ -184,7 +185,7 @@ def answer(
     """
     version, results = store.data_version(), gather(store)
     if not summary.stopped:
-        _film(store, matrix, cells, results, plugins, nursery)
+        film(store, matrix, cells, plugins, results, nursery)
     whole, rows = score(results), _rows_asked(cells)
     own, shown = rows_of(whole, rows), layout(whole)
     said = {
@@ -435,6 +436,7 @@ def reproduce(
             workers=workers,
             tolerance=tolerance,
             tell=notes.append,
+            ended=film,
         )
     if found.stopped:
         raise KeyboardInterrupt
