@@ -40,11 +40,26 @@ def reasons(cell: PlannedCell, store: Store) -> list[str]:
         how = stored["status"] if stored["kind"] is None else f"{stored['status']} ({stored['kind']})"
         return [f"It is stored: {how}, {stored['finished']}."]
     if not alike:
-        return ["No cell of this attempt, data set, split, seed and fold was ever stored."]
+        return [
+            "No cell of this attempt, data set, split, seed and fold was ever stored.",
+            *_twins(cell, store),
+        ]
     latest = alike[0]
     found = [*_code(cell, latest, store), *_data(cell, latest)]
     found += _changed("parameter", latest["params"], cell.params)
     return found or ["A file that its parameters name, or its budget for tuning, has changed."]
+
+
+def _twins(cell: PlannedCell, store: Store) -> list[str]:
+    """Say for which other row of the table the same work is stored, as after a change of a title."""
+    found = store.likenesses(
+        code=cell.code, fingerprint=cell.data.fingerprint, sides=cell.sides.fingerprint(), seed=cell.seed
+    )
+    same = next((one for one in found if one["params"] == cell.params), None)
+    if same is None:
+        return []
+    row = f"{same['attempt']!r} on {same['dataset']!r} under {same['split']!r}"
+    return [f"The same work is stored for another row of the table, {row}; each row has cells of its own."]
 
 
 def _code(cell: PlannedCell, latest: Mapping[str, Any], store: Store) -> list[str]:

@@ -621,10 +621,10 @@ class Store:
         Returns
         -------
         list of dict
-            ``key``, ``status``, ``kind``, ``code``, ``params``, ``sides``, ``fingerprint`` (of the data) and
-            ``finished``.
+            ``key``, ``dataset``, ``split``, ``attempt``, ``status``, ``kind``, ``code``, ``params``, ``sides``,
+            ``fingerprint`` (of the data) and ``finished``.
         """
-        names = ["key", "status", "kind", "code", "params", "sides", "fingerprint", "finished"]
+        names = "key dataset split attempt status kind code params sides fingerprint finished".split()
         where = " AND ".join(f"{column} = ?" for column in columns)
         rows = self._read(
             f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "

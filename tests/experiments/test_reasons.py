@@ -53,6 +53,14 @@ def test_data_and_parameters_that_changed_are_named(why):
     assert why(matrix(params={"log": "x"})) == ["Parameter log is new."]
 
 
+def test_the_same_work_under_another_title_is_named(why):
+    first, other = why(matrix(title="twin"))
+    assert first == "No cell of this attempt, data set, split, seed and fold was ever stored."
+    assert "stored for another row of the table, 'it' on 'toy-data' under 'leave-one-group-out'; " in other
+    assert "'it' on 'toy-data'" in why(matrix(dataset={"title": "toys"}))[1]
+    assert len(why(matrix(title="twin", params={"log": "x"}))) == 1
+
+
 def test_a_library_of_another_version_is_named(why, monkeypatch):
     real = provenance._version
     monkeypatch.setattr(provenance, "_version", lambda name: "99" if name == "numpy" else real(name))
