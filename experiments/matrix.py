@@ -7,6 +7,7 @@ import math
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
@@ -400,9 +401,10 @@ def _check_unique(matrix: Matrix) -> None:
                     f"{kind}: {shown!r} stands there twice; give one of them a title of its own"
                 )
             seen.add(name)
-    for n_groups in matrix.train_groups:
-        if matrix.train_groups.count(n_groups) > 1:
-            raise MatrixError(f"train_groups: {n_groups} stands there twice")
+    for key, values in (("seeds", matrix.seeds), ("train_groups", matrix.train_groups)):
+        twice = next((value for value, count in Counter(values).items() if count > 1), None)
+        if twice is not None:
+            raise MatrixError(f"{key}: {twice} stands there twice")
     for entry in matrix.attempts:
         if entry.controls and "control" in entry.params:
             raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")

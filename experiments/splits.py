@@ -228,7 +228,8 @@ class Official(Split):
                 f"split: {len(pairs[0])} train lists but {len(pairs[1])} test lists; they go in pairs"
             )
         finder = _ClipFinder(dataset.table["clip"])
-        folds = []
+        folds: list[Fold] = []
+        known: dict[str, Path] = {}
         for train_list, test_list in zip(*pairs, strict=True):
             train, test = finder.read_list(train_list), finder.read_list(test_list)
             both = np.intersect1d(train, test)
@@ -236,6 +237,11 @@ class Official(Split):
                 clip = dataset.table["clip"].iloc[both[0]]
                 raise SplitError(f"clip {clip!r} stands both in {train_list} and in {test_list}")
             folds.append(Fold(test_list.stem, train, test))
+            before = known.setdefault(folds[-1].fingerprint(), test_list)
+            if len(known) < len(folds):
+                raise SplitError(
+                    f"split: {test_list} makes the same fold as {before}; each must be another one"
+                )
         return folds
 
 

@@ -152,6 +152,7 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         ),
         ("C = [1.0, 10.0]", "C = []", r"attempts: 'hog-svm': params.C is an empty list"),
         ("seeds = [0, 1]", "train_groups = []", "train_groups: list should have at least 1 item"),
+        ("seeds = [0, 1]", "seeds = [3, 1, 3]", "seeds: 3 stands there twice"),
         ("seeds = [0, 1]", "train_groups = [2, 2]", "train_groups: 2 stands there twice"),
         (
             "seeds = [0, 1]",

@@ -201,6 +201,13 @@ def test_official_lists_that_do_not_fit(toy, lists, train, test, says):
         lists(train, test).folds(toy())
 
 
+def test_two_pairs_of_lists_that_make_the_same_fold(toy, lists, tmp_path):
+    one = lists("dark/ann_0\nlight/ann_0", "dark/bob_0\nlight/bob_0")
+    (tmp_path / "copy.txt").write_text("light/bob_0\n\ndark/bob_0")
+    with pytest.raises(SplitError, match=r"split: .*copy\.txt makes the same fold as .*test\.txt"):
+        Official(train=[one.train, one.train], test=[one.test, tmp_path / "copy.txt"]).folds(toy())
+
+
 def test_lists_that_cannot_be_read(toy, tmp_path):
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\x00")
     for name, says in (
