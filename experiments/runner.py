@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from ..baselines.registry import attempt_registry, naming
-from ..errors import DataError
+from ..errors import ActionbenchError, DataError, did_you_mean
 from ..features.cache import FeatureCache, using
 from . import provenance
 from .audit import audit_key, audits, protocol_cautions
@@ -33,6 +33,9 @@ from .store import CellRecord, Store
 from .tuning import Budget, tune
 
 _NO_CACHE = "none"
+
+# What may be asked to run again: every failure, kinds of it, and what was skipped.
+_RETRIED = ("failed", "error", "crash", "timeout", "memory", "output", "cancelled", "skipped")
 
 
 @dataclass(frozen=True)
@@ -159,13 +162,23 @@ def run_cells(
     progress : callable
         Called with a `Looking` as the audit of each data set begins and ends, and then with a `CellProgress` as each
         cell does.
+
+    Raises
+    ------
+    ActionbenchError
+        If ``retry`` holds a word that is none of these, or the store, the cache or a process fails.
     """
+    retry = set(retry)
+    if unknown := sorted(retry.difference(_RETRIED)):
+        raise ActionbenchError(
+            f"retry: there is no kind {unknown[0]!r}; {did_you_mean(unknown[0], _RETRIED)}"
+        )
     files = [str(Path(path).resolve()) for path in plugins]
     limits = matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     stored = store.status_of()
-    waiting = _not_stored(cells, stored, {*retry, "cancelled"}, fresh)
+    waiting = _not_stored(cells, stored, retry | {"cancelled"}, fresh)
     facts = provenance.collect(
         workers=workers,
         threads=limits.threads,

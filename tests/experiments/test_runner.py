@@ -361,6 +361,12 @@ def test_failures_run_again_only_when_asked(path, plugin):
     assert run(checked, path, plugin, retry=["failed"])[0].n_run == 8
 
 
+@pytest.mark.parametrize("retry", [["failed", "timeuot"], "failed", ["done"]])
+def test_only_kinds_of_failures_can_be_asked_for(path, plugin, retry):
+    with pytest.raises(ActionbenchError, match=r"retry: there is no kind '(timeuot|a|done)'; .*timeout"):
+        run(matrix(), path, plugin, retry=retry)
+
+
 def test_the_same_predictions_with_any_number_of_workers(tmp_path, plugin):
     checked = matrix({"name": "nearest"}, {"name": "chance"}, {"name": "majority"}, seeds=(0, 1))
     for workers in (1, 2):
