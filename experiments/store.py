@@ -869,8 +869,11 @@ def _newest(rows: Iterable[tuple[Any, ...]], names: list[str]) -> list[tuple[Any
 
 
 def _settings(params: str) -> dict[str, Any]:
-    """Return parameters without the place of a file, which does not matter."""
-    return {key: value for key, value in json.loads(params).items() if key != "path"}
+    """Return parameters with the name alone of what may be a file: where it lies does not matter."""
+    return {
+        key: os.path.basename(value) if isinstance(value, str) else value
+        for key, value in json.loads(params).items()
+    }
 
 
 def _scalar(value: object) -> str | float | None:

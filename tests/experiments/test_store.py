@@ -146,11 +146,14 @@ def test_reports_see_the_newest_cell_of_each_seed_and_fold(store):
         run_id = begin(store)
         for fold in (0, 1):
             if (name, fold) != ("new", 1):
-                params = {"C": 1.0, "path": f"/{name}/rules.txt"}
+                params = {"C": 1.0, "list": f"/{name}/rules.txt"}
                 store.add_cell(run_id, record(data, key=f"{name} {fold}", fold=fold, params=params))
     assert store.cells()["key"].tolist() == ["new 0", "old 1"]
     store.touch(begin(store), ["old 0"])
     assert store.cells()["key"].tolist() == ["old 0", "old 1"]
+    params = {"C": 1.0, "list": "/old/others.txt"}
+    store.add_cell(begin(store), record(data, key="others", fold=1, params=params))
+    assert store.cells()["key"].tolist() == ["others"]
 
 
 @pytest.mark.parametrize(
