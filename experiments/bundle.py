@@ -134,6 +134,11 @@ def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> W
         raise BundleError(f"{path}: the folder {path.parent} does not exist")
     if path.exists() and not is_bundle(path):
         raise BundleError(f"{path}: is there and no bundle, and would be lost; -o must name another file")
+    with store.snapshot():
+        return _packed(store, path, run)
+
+
+def _packed(store: Store, path: Path, run: int | None) -> Written:
     runs = {row["id"]: row for row in store.runs().to_dict("records")}
     number = run or max(runs, default=0)
     if number not in runs:

@@ -20,7 +20,8 @@ def open_results(path: str | Path) -> Iterator[Store]:
         If it can be opened as neither.
     """
     if not is_bundle(path):
-        with Store.open(path, must_exist=True) as store:
+        # A run may write meanwhile.
+        with Store.open(path, must_exist=True) as store, store.snapshot():
             yield store
         return
     # A store is opened without what a bundle needs.

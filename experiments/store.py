@@ -355,6 +355,18 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: cannot be written ({error})") from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything as it is now, whatever others write meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            # Only what is read holds the state fast.
+            self._version()
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(query, values).fetchall()

@@ -121,6 +121,21 @@ def test_the_same_store_gives_the_same_bytes(store, tmp_path):
     assert first == second
 
 
+def test_what_is_written_meanwhile_is_not_in_it(store, made, tmp_path, monkeypatch):
+    """A run that fails anew at a cell, after the bundle has asked which are done."""
+    real = Store.cells_of
+
+    def cells_of(self, run_id):
+        found = real(self, run_id)
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("UPDATE cells SET status = 'failed'")
+            connection.execute("DELETE FROM predictions")
+        return found
+
+    monkeypatch.setattr(Store, "cells_of", cells_of)
+    assert packed(store, tmp_path / "c.zip").path.read_bytes() == made.read_bytes()
+
+
 def test_a_run_that_has_not_ended_is_bundled_as_such(tmp_path, plugin, new):
     old = run(tmp_path / "part.sqlite", plugin, only=["fold=0"], end=False)
     written = packed(old, tmp_path / "b.zip")

@@ -185,6 +185,15 @@ def test_an_answer_is_not_kept_where_another_run_has_written_meanwhile(store):
     assert store.last_run() == ("q", "w", "a")
 
 
+def test_a_snapshot_stays_as_it_is(store):
+    run_id, data = begin(store), add_dataset(store)
+    with Store.open(store.path) as reader:
+        with reader.snapshot():
+            store.add_cell(run_id, record(data))
+            assert reader.status_of() == {}
+        assert reader.status_of() == {"k": ("done", None)}
+
+
 def test_a_missing_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.sqlite: there is no store"):
         Store.open(tmp_path / "gone.sqlite", must_exist=True)
