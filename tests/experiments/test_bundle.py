@@ -366,10 +366,10 @@ def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
     old = run(
         tmp_path / "all.sqlite",
         plugin,
-        datasets=[{"name": "toy-data", "people": 2}, dict(FIGURES)],
+        datasets=[{"name": "toy-data", "people": 2}, {"name": "toy-data", "people": 2, "title": "twin"}],
         attempts=[
             {"name": "nearest", "params": {"mode": ["good", "raising", "skip"]}},
-            {"name": "rules-tree"},
+            {"name": "majority"},
         ],
         seeds=[0, 1],
     )
