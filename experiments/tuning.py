@@ -76,12 +76,17 @@ def tune(
     Raises
     ------
     SplitError
-        If there are fewer than two training groups.
+        If there are fewer than two training groups, or no inner fold has two classes to learn from.
     Exception
         What the last trial raised, if every one failed.
     """
     start = time.perf_counter()
     folds = list(_inner_folds(labels, groups, budget.folds, seed))
+    if not folds:
+        raise SplitError(
+            "tune: whichever groups of the training side are held out, the others have clips of one class only; two "
+            "classes must have clips in two groups or more each"
+        )
     found, failure = Tuning(), None
     for params in _points(space, budget.trials, seed):
         begun = time.perf_counter()

@@ -87,3 +87,13 @@ def test_time_ends_a_search_after_one_trial_at_least(search):
 def test_one_group_cannot_be_divided(search):
     with pytest.raises(SplitError, match="tune: the training side has 1 group; there must be two or more"):
         search([1], trials=2, where=slice(0, 2))
+
+
+def test_groups_of_one_class_each_cannot_be_divided(toy):
+    dataset = toy()
+    where = ((dataset.groups == "ann") & (dataset.labels == "dark")) | (
+        (dataset.groups == "bob") & (dataset.labels == "light")
+    )
+    parts = dataset.clips[where], dataset.labels[where], dataset.groups[where]
+    with pytest.raises(SplitError, match="tune: whichever groups .* one class only; two classes must"):
+        tune(lambda point: Threshold(**point), {}, *parts, Budget(1, None, 2), seed=0)
