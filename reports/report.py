@@ -118,7 +118,7 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     """Yield the pictures of what the page has as tables."""
     first = part.results[0]
     for name, table in (("classes", part.by_class), ("groups", part.by_group)):
-        if table.shape[1] <= _MOST_COLUMNS:
+        if 0 < table.shape[1] <= _MOST_COLUMNS:
             yield name, heat_figure(table.head(_MOST_ROWS))
     if len(part.nuisances):
         yield "conditions", _conditions(part)

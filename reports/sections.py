@@ -171,7 +171,8 @@ def _words(attempt: str, family: str) -> str:
 
 def _heats(part: Part) -> Iterator[dict[str, Any]]:
     yield _hardest(part, part.by_class, "class", "classes")
-    yield _hardest(part, part.by_group, "group", "groups")
+    if part.by_group.shape[1]:
+        yield _hardest(part, part.by_group, "group", "groups")
     if len(part.nuisances):
         yield conditions(part.nuisances)
 

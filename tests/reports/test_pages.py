@@ -215,6 +215,21 @@ def test_a_failure_shows_where_it_was(bench):
     assert "line 3" not in text
 
 
+def test_a_data_set_on_which_nothing_finished_stands_beside_the_others(bench, tmp_path):
+    made = bench()
+    for name, fail in (("fine", ()), ("broken", range(4))):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=name)
+        made.attempt("one", made.labels, fail=fail).attempt("two", [0] * 8, fail=fail)
+    write_report(made.end(), tmp_path)
+    text = Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "On broken (leave-one-group-out) no attempt has finished a fold." in text
+    assert "4 of 4 failed, exception, ValueError no luck" in text
+    assert text.count("By group") == 1
+    pictures = {path.stem for path in (tmp_path / "figures").iterdir() if path.name.startswith("1-broken")}
+    assert pictures == {f"1-broken-leave-one-group-out-{what}" for what in ("accuracy", "classes")}
+    assert set(pd.read_csv(tmp_path / "groups.csv")["dataset"]) == {"fine"}
+
+
 def test_learning_curves_are_drawn_and_crossings_listed(bench):
     made = bench().dataset(["a", "b"] * 24, np.repeat(list("abcdefgh"), 6))
     wrong = 1 - made.labels
