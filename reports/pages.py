@@ -76,7 +76,8 @@ def _together(comparison: Comparison) -> dict[str, Any] | None:
     """Return what is said of all data sets together, where they are enough."""
     if comparison.ranks is None:
         return None
-    matrix, names = comparison.matrix, list(comparison.scores.mean().sort_values(ascending=False).index)
+    matrix = comparison.matrix
+    names = list(matrix.index.unique("attempt"))
     known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
         "words": verdict_over(comparison.scores, comparison.left),

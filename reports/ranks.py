@@ -372,7 +372,7 @@ def comparison_matrix(scores: pd.DataFrame, *, higher_is_better: bool = True) ->
     pairs = wilcoxon_pairs(scores, higher_is_better=higher_is_better)
     turned = pairs.rename(columns={"first": "second", "second": "first", "wins": "losses", "losses": "wins"})
     both = pd.concat([pairs, turned.assign(difference=-turned["difference"])])
-    order = scores.mean().sort_values(ascending=not higher_is_better, kind="stable").index
+    order = scores.mean().round(_DIGITS).sort_values(ascending=not higher_is_better, kind="stable").index
     both = both.rename(columns={"first": "attempt", "second": "against"}).set_index(["attempt", "against"])
     wanted = pd.MultiIndex.from_tuples(
         [(one, other) for one in order for other in order if one != other], names=["attempt", "against"]

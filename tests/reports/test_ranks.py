@@ -243,6 +243,14 @@ def test_the_matrix_does_not_change_with_another_attempt():
     assert (turned.wins, turned.losses, turned.difference) == (22, 77, -row.difference)
 
 
+def test_equal_means_stay_in_their_order_whatever_the_last_bit_is():
+    values = [0.1, 0.2, 0.3, 0.7]
+    names = [f"attempt {number:02}" for number in range(24)]
+    table = pd.DataFrame(dict(zip(names, permutations(values), strict=True)))
+    assert table.mean().nunique() > 1
+    assert list(comparison_matrix(table).index.unique("attempt")) == names
+
+
 def test_skillings_and_mack_as_published():
     """Nine blocks of four treatments, five values missing: 15.493, p = 0.0014."""
     nan = np.nan
