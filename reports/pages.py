@@ -64,7 +64,7 @@ def page(store: Reader, comparison: Comparison) -> str:
         together=_together(comparison),
         across=_across(comparison),
         sections=[section(store, part, comparison.crossings, allowance) for part in parts],
-        failures=[failure for part in parts for failure in _failures(part.results)],
+        failures=[row for part in parts for row in _failures(part.results, traces=comparison.costs)],
         runs=_runs(store) if comparison.costs else [],
         method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
         script=markup(script),
@@ -111,8 +111,11 @@ def _across(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
-    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these."""
+def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]]:
+    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these.
+
+    Trace-backs and logs name the paths of a machine, and are left out where they are not asked for.
+    """
     for result in results:
         if result.count("done") == result.n_cells:
             continue
@@ -129,7 +132,9 @@ def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
                 "what": ", ".join(filter(None, row[:3])),
                 "message": row[3],
                 "first": f"seed {cell['seed']}, fold {cell['fold_name']}",
-                "trace": "\n".join(_end(cell[column]) for column in ("traceback", "log") if cell[column]),
+                "trace": "\n".join(
+                    _end(cell[column]) for column in ("traceback", "log") if traces and cell[column]
+                ),
             }
 
 

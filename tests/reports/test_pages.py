@@ -213,6 +213,10 @@ def test_a_failure_shows_where_it_was(bench):
     assert "where, of seed 0, fold 1" in text
     assert "raise ValueError last words" in text
     assert "line 3" not in text
+    # Paths and logs are those of a machine.
+    text = Page(page_of(made.store, Comparison.of(gather(made.store), costs=False))).text
+    assert "failed, error, ValueError no luck" in text
+    assert "last words" not in text
 
 
 def test_a_data_set_on_which_nothing_finished_stands_beside_the_others(bench, tmp_path):
