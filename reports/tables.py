@@ -439,7 +439,8 @@ def _md_text(text: str) -> str:
     flat = " ".join(text.split())
     for mark in "\\`*_<>|#":
         flat = flat.replace(mark, "\\" + mark)
-    return flat
+    # Else a name could be a link, or a picture from elsewhere.
+    return flat.replace("](", "]\\(")
 
 
 _TEX = {
@@ -454,7 +455,9 @@ _TEX = {
 
 
 def _tex_text(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    safe = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    # At the beginning of a row these would be read as a part of what ends the row before.
+    return "{}" + safe if safe[:1] in ("[", "*") else safe
 
 
 def _tex(table: pd.DataFrame) -> str:

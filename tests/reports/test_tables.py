@@ -204,6 +204,14 @@ def test_names_are_escaped(toy, format, safe):
     assert safe in render(comparison_table(toy.attempt("a|b_<i>\n`x`", [0] * 6).store), format)
 
 
+def test_a_name_is_no_link_and_no_option_of_the_row_before(toy):
+    table = comparison_table(toy.attempt("[a](http://b)", [0] * 6).attempt("*", [0] * 6).store)
+    assert r"| [a]\(http://b) |" in render(table, "md")
+    text = render(table, "tex")
+    assert not re.search(r"(\\\\|\\midrule)\s*[\[*]", text)
+    assert "{}[a](http://b) & " in text
+
+
 def test_latex_has_booktabs_and_escapes_all_that_is_special(toy):
     text = render(comparison_table(toy.attempt("50% & #1 {x} $y$ ~ ^ \\z", [0] * 6).store), "tex")
     assert r"50\% \& \#1 \{x\} \$y\$ \textasciitilde{} \textasciicircum{} \textbackslash{}z" in text
