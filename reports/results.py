@@ -35,9 +35,6 @@ class Reader(Protocol):
     def cell_columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns of `cells` as arrays."""
 
-    def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
-        """Return positions and class probabilities of a finished cell."""
-
     def predictions_of(
         self, dataset_id: int, attempt: str, keys: Iterable[str]
     ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:

@@ -121,11 +121,7 @@ def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
         for head, column in _MORE.items()
         if column in rows and rows[column].notna().any()
     ]
-    return [
-        column
-        | {"first_down": column["column"] in _MORE_IS_BETTER, "title": column["column"] or column["head"]}
-        for column in shown + more
-    ]
+    return [column | {"first_down": column["column"] in _MORE_IS_BETTER} for column in shown + more]
 
 
 def _shortly(column: str) -> Any:
