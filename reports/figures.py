@@ -99,7 +99,7 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     column, title = COSTS[cost]
     if column not in rows:
         return None
-    known = rows[rows["accuracy"].notna() & rows[column].notna()].reset_index(drop=True)
+    known = rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
     if len(known) < 2:
         return None
     prices = known[column].astype(float).to_numpy()

@@ -280,7 +280,7 @@ def render(table: pd.DataFrame, format: str) -> str:
     format : str
         ``md`` and ``tex`` (booktabs) are for people: one table for each data set and split, percent, warnings
         below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, what is unknown empty or
-        null.
+        null; JSON has no infinite numbers, so that these are null too.
 
     Raises
     ------
@@ -298,7 +298,8 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _json(table: pd.DataFrame) -> str:
-    rows = _whole(table).astype(object).where(table.notna(), None).to_dict(orient="records")
+    known = table.notna() & ~table.isin([np.inf, -np.inf])
+    rows = _whole(table).astype(object).where(known, None).to_dict(orient="records")
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -369,8 +370,8 @@ def interval(row: Any) -> str:
 
 def short(value: float) -> str:
     """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
-    if math.isnan(value):
-        return "–"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else f"{value:g}"
     if 0 < abs(value) < 0.001:
         return "<0.001"
     for unit, size in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
