@@ -104,11 +104,8 @@ def _fares(row: Any) -> tuple[str, str, str]:
 
 def _across(comparison: Comparison) -> list[dict[str, Any]]:
     """Return heat maps of options in which data sets of one name differ."""
-    rows = comparison.nuisances
-    rows = rows.drop(index=[place for part in comparison.parts for place in part.nuisances.index])
-    return [
-        conditions(own) | {"head": name[0]} for name, own in rows.groupby(["dataset", "split"], sort=False)
-    ]
+    options = comparison.options.groupby(["dataset", "split"], sort=False)
+    return [conditions(own) | {"head": name[0]} for name, own in options]
 
 
 def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]]:

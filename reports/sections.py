@@ -157,7 +157,7 @@ def _behind(row: Any) -> tuple[str, ...]:
 
 
 def _sorted_by(value: Any) -> str:
-    return "" if pd.isna(value) else f"{float(value):.6g}"
+    return "" if pd.isna(value) else f"{float(value):.6g}".replace("inf", "Infinity")
 
 
 def _words(attempt: str, family: str) -> str:
@@ -199,7 +199,7 @@ def conditions(rows: pd.DataFrame) -> dict[str, Any]:
     Parameters
     ----------
     rows : DataFrame
-        Rows of `nuisance.nuisance_table` of one data set and split.
+        From `nuisance.clip_conditions` or `option_conditions`, of one data set and split.
     """
     heads = list(dict.fromkeys(rows[["condition", "value"]].itertuples(index=False, name=None)))
     known = {(row.attempt, row.condition, row.value): row for row in rows.itertuples()}

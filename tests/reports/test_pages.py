@@ -270,6 +270,39 @@ def test_an_option_is_a_condition_across_data_sets(bench):
     assert "clutter: 0 clutter: 3 one 100 " in text
 
 
+def test_an_option_stands_apart_from_the_data_set_whose_title_is_the_name(bench, tmp_path):
+    split = {"name": "halves"}
+    made = bench(
+        datasets=[
+            {"name": "figures", "title": None, "split": split, "clutter": 0},
+            {"name": "figures", "title": "busy", "split": split, "clutter": 3},
+        ]
+    )
+    for name in ("figures", "busy"):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=name, split="halves").attempt("one", made.labels)
+    write_report(made.store, tmp_path)
+    text = Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "Conditions across data sets figures" in text
+    assert "By condition" not in text
+    assert pd.read_csv(tmp_path / "conditions.csv")["value"].tolist() == [0, 3]
+
+
+def test_conditions_are_drawn_whatever_they_are_called_where_they_are_not_many(bench, tmp_path):
+    made, names = bench(), ["a", "b"] * 20
+    for name, conditions in (
+        ("alike", {"x": ["y: z", "w"] * 20, "x: y": ["z", "w"] * 20}),
+        ("many", {f"c{number}": [f"v{place % 20}" for place in range(40)] for number in range(4)}),
+    ):
+        made.dataset(names, np.repeat(list("wxyz"), 10), name=name, conditions=conditions)
+        made.attempt("one", made.labels)
+    write_report(made.store, tmp_path)
+    assert (tmp_path / "figures" / "1-alike-leave-one-group-out-conditions.svg").read_text().count(
+        "x: y: z"
+    ) >= 2
+    assert not list(tmp_path.glob("figures/2-many*conditions*"))
+    assert len(pd.read_csv(tmp_path / "conditions.csv")) == 4 + 4 * 20
+
+
 def test_hard_clips_have_their_strips(bench):
     made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"))
     wrong = 1 - made.labels
