@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +141,24 @@ def test_who_cannot_be_told_apart_has_dots_on_one_bar():
     assert "bars join" not in " ".join(words(plain))
     assert "bars join" in " ".join(words(joined))
     assert len(dots(joined)) == len(dots(plain)) + 2
+
+
+def test_more_sets_than_bars_are_said():
+    many = pd.concat([ROWS.head(2)] * 10, ignore_index=True)
+    many["attempt"] = [f"attempt {number}" for number in range(20)]
+    cliques = [list(many["attempt"][place : place + 3]) for place in range(15)]
+    assert "the first 12 of 15 sets" in " ".join(words(accuracy_figure(many, 4, cliques)))
+    assert "the first" not in " ".join(words(accuracy_figure(many, 4, cliques[:12])))
+
+
+@pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS, 4), lambda: pareto_figure(PRICED, "memory")])
+def test_a_style_of_the_user_changes_nothing(draw):
+    drawing = draw()
+    png = drawing.png()
+    with matplotlib.rc_context({"axes.grid": True, "lines.linewidth": 9, "savefig.dpi": 40, "font.size": 20}):
+        assert draw() == drawing
+        assert draw().png() == png
+        assert matplotlib.rcParams["lines.linewidth"] == 9
 
 
 @given(
