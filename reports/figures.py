@@ -45,8 +45,8 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     n_classes : int
         Number of classes; guessing is right once in so many times.
     cliques : list of list of str, optional
-        From `places.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that cannot
-        be told apart.
+        From `places.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
+        cannot be told apart.
 
     Returns
     -------
@@ -215,15 +215,17 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
     from matplotlib.ticker import NullLocator
 
     with styled():
-        figure, axes = canvas(7.4, 3.7)
-        place(axes, 0.55, 0.5, 4.75, 3.05)
+        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
+        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
+        # A name takes 0.19 inches.
+        tall = max(3.05, 0.19 * len(lines))
+        figure, axes = canvas(7.4, tall + 0.65)
+        place(axes, 0.55, 0.5, 4.75, tall)
         axes.set_xscale("log")
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
-        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
         for number, (name, rows) in enumerate(lines):
-            _curve(axes, name, rows, number)
+            _curve(axes, name, rows, number, 1 - (0.095 + 0.19 * number) / tall)
         ticks = sorted(set(curves["train_groups"]))
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -236,14 +238,14 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
 
 
-def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int) -> None:
-    """Draw a line; within a family, dashes tell them apart."""
+def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float) -> None:
+    """Draw a line, whose name stands at a share of the height; within a family, dashes tell them apart."""
     colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
     dashes = _DASHES[number % len(_DASHES)]
     steps, share = rows["train_groups"], 100 * rows["accuracy"]
     axes.fill_between(steps, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.1)
     axes.plot(steps, share, color=colour, linestyle=dashes, linewidth=1.6, marker="o", markersize=3.5)
-    height, across = 0.97 - 0.062 * number, axes.transAxes
+    across = axes.transAxes
     axes.plot(
         [1.03, 1.1],
         [height] * 2,

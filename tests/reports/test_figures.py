@@ -204,6 +204,16 @@ def test_curves_are_named_with_the_best_in_the_end_first():
     assert {"2", "8"} <= set(found)
 
 
+def test_the_name_of_each_of_many_curves_is_within_the_picture():
+    many = pd.concat([CURVES.assign(attempt=f"attempt {number}") for number in range(30)])
+    root = ET.fromstring(learning_figure(many))
+    bottom = float(root.attrib["viewBox"].split()[3])
+    names = [element for element in root.iter(f"{SVG}text") if "attempt" in "".join(element.itertext())]
+    places = [float(name.attrib["y"]) for name in names]
+    assert len(set(places)) == 30
+    assert 0 < min(places) < max(places) < bottom
+
+
 def test_a_bar_has_a_dot_beside_each_member():
     """Between the first and the third; the second differs from both and has none."""
     svg = rank_figure(RANKS, [["hog-svm", "rules"]], 0.7)
