@@ -55,10 +55,11 @@ def page(store: Reader, comparison: Comparison) -> str:
     )
     script = (folder / "script.js").read_text(encoding="utf-8")
     parts = comparison.parts
-    n_attempts = len({result.attempt for part in parts for result in part.results})
+    # Whatever number of groups they learned from.
+    n_attempts = len({result.base for part in parts for result in part.results})
     allowance = Allowance(_PICTURES)
     return environment.get_template("index.html.j2").render(
-        title=f"Comparison of {n_attempts} attempts at recognising actions",
+        title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=unfinished(store),
         together=_together(comparison),

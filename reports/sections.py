@@ -229,13 +229,17 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
     found = hard_clips(part.results)
     if found.empty:
         return []
+    several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
+    solved = " under more than half of the seeds" if several else ""
     strips = store.strips(int(part.results[0].columns["dataset_id"][0]))
     groups = []
     for kind, rows in found.groupby("kind", sort=False):
         shown = rows.head(_MOST_CLIPS)
         more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
         n_attempts = rows["n_attempts"].iloc[0]
-        words = f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)].format(len(rows))}.{more}"
+        words = (
+            f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)]}{solved}: {len(rows)}.{more}"
+        )
         chosen: Iterator[Any] = shown.itertuples()
         clips = [_clip(row, strips.get(row.position), allowance) for row in chosen]
         groups.append({"words": words, "clips": clips})
@@ -243,7 +247,7 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
 
 
 #: What is said of each kind of `hard_clips`.
-_KINDS = {MISSED: "none gets these right: {}", SOLVED: "only one gets each of these right: {}"}
+_KINDS = {MISSED: "none gets these right", SOLVED: "only one gets each of these right"}
 
 
 def _clip(row: Any, strip: bytes | None, allowance: Allowance) -> dict[str, Any]:
