@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,8 +25,7 @@ FAMILIES = {
 OTHER_FAMILY = "#b8860b"
 #: Name of the marks that `Svg.titles` are of.
 POINTS = "points"
-#: For ``matplotlib.rc_context``, while a picture is drawn.
-STYLE: Any = {
+_STYLE: Any = {
     "svg.hashsalt": "actionbench",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -38,6 +38,17 @@ STYLE: Any = {
     "ytick.color": INK,
     "text.parse_math": False,
 }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the style of a report, whatever style notebooks or files of the user set."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
 
 
 class Svg(str):
@@ -62,13 +73,12 @@ class Svg(str):
 
     def png(self) -> bytes:
         """Return the same picture on white paper, 150 dots an inch, as a PNG file."""
-        import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         content = io.BytesIO()
         FigureCanvasAgg(self.figure)
         self.figure.patch.set_visible(True)
-        with matplotlib.rc_context(STYLE):
+        with styled():
             self.figure.savefig(
                 content, format="png", dpi=150, facecolor="white", metadata={"Software": None}
             )

@@ -12,13 +12,13 @@ from .canvas import (
     INK,
     OTHER_FAMILY,
     POINTS,
-    STYLE,
     Svg,
     bare,
     canvas,
     name_width,
     place,
     short_name,
+    styled,
 )
 from .tables import short
 
@@ -45,19 +45,18 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     n_classes : int
         Number of classes; guessing is right once in so many times.
     cliques : list of list of str, optional
-        From `places.cliques`: one bar each, with a dot beside every attempt of those that cannot be told apart.
+        From `places.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
+        cannot be told apart.
 
     Returns
     -------
     Svg
         The rows from top to bottom.
     """
-    import matplotlib
-
     names = [short_name(name) for name in rows["attempt"]]
     label, height = name_width(names), 0.27 * len(rows) + 0.1
     bars = (cliques or [])[:_MOST_BARS]
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure, axes = canvas(label + 4.7 + 0.16 * len(bars), height + 0.75)
         place(axes, label, 0.48, 4.5, height)
         bare(axes)
@@ -70,6 +69,8 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 100)
         joined = "; bars join what cannot be told apart" if bars else ""
+        if cliques and len(cliques) > len(bars):
+            joined += f", the first {len(bars)} of {len(cliques)} sets"
         axes.set_xlabel(f"accuracy in percent, 95 % interval over groups{joined}", fontsize=8)
         return Svg.of(figure, "Accuracy of each attempt with its interval.")
 
@@ -94,12 +95,10 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
         Costs grow to the right by their logarithm, what costs nothing stands at the left edge. Attempts on the front
         are named. None where fewer than two attempts have both numbers.
     """
-    import matplotlib
-
     column, title = COSTS[cost]
     if column not in rows:
         return None
-    known = rows[rows["accuracy"].notna() & rows[column].notna()].reset_index(drop=True)
+    known = rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
     if len(known) < 2:
         return None
     prices = known[column].astype(float).to_numpy()
@@ -107,7 +106,7 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     free = positive.min() / 10 if len(positive) else 1.0
     spots = np.where(prices > 0, prices, free)
     best = pareto_front(prices, known["accuracy"].to_numpy())
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure, axes = canvas(6.6, 3.7)
         place(axes, 0.55, 0.5, 4.75, 3.05)
         axes.set_ylim(0, 106)
@@ -213,19 +212,20 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
     curves : DataFrame
         Rows of `learning.learning_curves` on one data set.
     """
-    import matplotlib
     from matplotlib.ticker import NullLocator
 
-    with matplotlib.rc_context(STYLE):
-        figure, axes = canvas(7.4, 3.7)
-        place(axes, 0.55, 0.5, 4.75, 3.05)
+    with styled():
+        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
+        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
+        # A name takes 0.19 inches.
+        tall = max(3.05, 0.19 * len(lines))
+        figure, axes = canvas(7.4, tall + 0.65)
+        place(axes, 0.55, 0.5, 4.75, tall)
         axes.set_xscale("log")
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
-        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
         for number, (name, rows) in enumerate(lines):
-            _curve(axes, name, rows, number)
+            _curve(axes, name, rows, number, 1 - (0.095 + 0.19 * number) / tall)
         ticks = sorted(set(curves["train_groups"]))
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -238,14 +238,14 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
 _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
 
 
-def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int) -> None:
-    """Draw a line; within a family, dashes tell them apart."""
+def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float) -> None:
+    """Draw a line, whose name stands at a share of the height; within a family, dashes tell them apart."""
     colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
     dashes = _DASHES[number % len(_DASHES)]
     steps, share = rows["train_groups"], 100 * rows["accuracy"]
     axes.fill_between(steps, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.1)
     axes.plot(steps, share, color=colour, linestyle=dashes, linewidth=1.6, marker="o", markersize=3.5)
-    height, across = 0.97 - 0.062 * number, axes.transAxes
+    across = axes.transAxes
     axes.plot(
         [1.03, 1.1],
         [height] * 2,
@@ -279,11 +279,9 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
     -----
     After Demšar, JMLR 7, 2006, turned so that names of any length have room and bars need not join neighbours.
     """
-    import matplotlib
-
     names = [short_name(str(name)) for name in table.index]
     label, height = name_width(names), 0.27 * len(table) + 0.1
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure, axes = canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
         place(axes, label, 0.45, 3.1, height)
         bare(axes)

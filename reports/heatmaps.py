@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .canvas import INK, STYLE, Svg, canvas, name_width, place, short_name
+from .canvas import INK, Svg, canvas, name_width, place, short_name, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,8 +48,6 @@ def confusion_figures(counts: Mapping[str, NDArray[np.integer]], classes: list[s
     classes : list of str
         Their names.
     """
-    import matplotlib
-
     names = [short_name(name) for name in classes]
     cell = 0.42 if len(classes) <= MOST_WRITTEN else max(0.14, 6.3 / len(classes))
     label, side = 0.075 * max(map(len, names)) + 0.25, cell * len(classes)
@@ -57,7 +55,7 @@ def confusion_figures(counts: Mapping[str, NDArray[np.integer]], classes: list[s
     rows = -(-len(counts) // columns)
     head = 0.25 if any(counts) else 0.0
     width, height = label + side + 0.1, label + side + 0.35 + head
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure, axes = canvas(width * columns, height * rows)
         figure.delaxes(axes)
         for number, (name, own) in enumerate(counts.items()):
@@ -114,15 +112,13 @@ def heat_figure(
     low, high : DataFrame, optional
         Ends of their intervals, written below.
     """
-    import matplotlib
-
     names = [short_name(str(name)) for name in shares.index]
     heads = [short_name(str(name), 24) for name in shares.columns]
     label, top = name_width(names), 0.075 * max(map(len, heads)) + 0.15
     values = shares.to_numpy(float)
     ends = None if low is None or high is None else (low.to_numpy(float), high.to_numpy(float))
     wide, tall = (0.5, 0.27) if ends is None else (0.72, 0.4)
-    with matplotlib.rc_context(STYLE):
+    with styled():
         figure, axes = canvas(label + wide * len(heads) + 0.15, top + tall * len(names) + 0.15)
         place(axes, label, 0.1, wide * len(heads), tall * len(names))
         image = np.empty((*values.shape, 4), np.uint8)

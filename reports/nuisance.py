@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .results import Result
 from .statistics import accuracy, bootstrap_interval
 
-__all__ = ["NUISANCE_COLUMNS", "nuisance_table"]
+__all__ = ["NUISANCE_COLUMNS", "clip_conditions", "nuisance_table", "option_conditions"]
 
 NUISANCE_COLUMNS = [
     "dataset",
@@ -49,32 +49,50 @@ def nuisance_table(results: list[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `NUISANCE_COLUMNS`, for each data set, split and attempt in their alphabetical order.
-
-        First come the conditions of clips, in the order of the data set's own table, of which at least two values
-        occur. Words, truth values and numbers of at most six values are taken as they are, other numbers in three
-        ranges, such as ``"0.8 to 1.3"``, that end at the terciles of all clips of the data set; a range is called by
-        its least and its greatest number. Words of more than twenty values name something else and are left out. Clips
-        of which a condition is not known do not count for it.
-
-        Then comes the option in which data sets of the last run differ that have one name and split and different
-        titles; there ``dataset`` is that name. It must be the only one in which they differ, and other than ``root``:
-        other clips are another data set.
+        Columns `NUISANCE_COLUMNS`, for each data set, split and attempt in their alphabetical order first those of
+        `clip_conditions`, then those of `option_conditions`.
 
         Numbers and ranges are sorted by size, words by the alphabet. Accuracy and its 95 % interval are those
         of the comparison table on the clips of the value.
     """
-    results = [result for result in results if result.attempt == result.base and len(result.positions)]
-    rows = [*_by_clips(results), *_by_options(results)]
+    return _sorted([*_by_clips(results), *_by_options(results)])
+
+
+def clip_conditions(results: list[Result]) -> pd.DataFrame:
+    """Return those of the rows of `nuisance_table` that are of what is known of each clip.
+
+    Conditions come in the order of the data set's own table, those of which at least two values occur. Words, truth
+    values and numbers of at most six values are taken as they are, other numbers in three ranges, such as
+    ``"0.8 to 1.3"``, that end at the terciles of all clips of the data set; a range is called by its least and its
+    greatest number. Words of more than twenty values name something else and are left out. Clips of which a condition
+    is not known do not count for it.
+    """
+    return _sorted(_by_clips(results))
+
+
+def option_conditions(results: list[Result]) -> pd.DataFrame:
+    """Return those of the rows of `nuisance_table` that are of an option of data sets.
+
+    It is the one in which data sets of the last run differ that have one name and split and different titles; there
+    ``dataset`` is that name. It must be the only one in which they differ, and other than ``root``: other clips are
+    another data set.
+    """
+    return _sorted(_by_options(results))
+
+
+def _sorted(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     # Stable: conditions and values stay in their order.
-    rows.sort(key=lambda row: (row["dataset"], row["split"], row["attempt"]))
-    return pd.DataFrame(rows, columns=NUISANCE_COLUMNS)
+    ordered = sorted(rows, key=lambda row: (row["dataset"], row["split"], row["attempt"]))
+    return pd.DataFrame(ordered, columns=NUISANCE_COLUMNS)
+
+
+def _that_count(results: Iterable[Result]) -> Iterator[Result]:
+    return (result for result in results if result.attempt == result.base and len(result.positions))
 
 
 def _by_clips(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of what is known of each clip."""
     known: dict[tuple[str, ...], list[tuple[str, list[str], NDArray[np.intp]]]] = {}
-    for result in results:
+    for result in _that_count(results):
         if result.name[:2] not in known:
             columns = result.clips.drop(columns=["clip", "label", "group"])
             levels = [(str(name), *_levels(columns[name])) for name in columns]
@@ -88,9 +106,8 @@ def _by_clips(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
 
 
 def _by_options(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of options in which data sets of one name differ."""
     same: dict[tuple[str, str], dict[str, list[Result]]] = {}
-    for result in results:
+    for result in _that_count(results):
         if result.entry:
             titles = same.setdefault((result.entry["name"], result.split), {})
             titles.setdefault(result.dataset, []).append(result)

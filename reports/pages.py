@@ -55,16 +55,17 @@ def page(store: Reader, comparison: Comparison) -> str:
     )
     script = (folder / "script.js").read_text(encoding="utf-8")
     parts = comparison.parts
-    n_attempts = len({result.attempt for part in parts for result in part.results})
+    # Whatever number of groups they learned from.
+    n_attempts = len({result.base for part in parts for result in part.results})
     allowance = Allowance(_PICTURES)
     return environment.get_template("index.html.j2").render(
-        title=f"Comparison of {n_attempts} attempts at recognising actions",
+        title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=unfinished(store),
         together=_together(comparison),
         across=_across(comparison),
         sections=[section(store, part, comparison.crossings, allowance) for part in parts],
-        failures=[failure for part in parts for failure in _failures(part.results)],
+        failures=[row for part in parts for row in _failures(part.results, traces=comparison.costs)],
         runs=_runs(store) if comparison.costs else [],
         method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
         script=markup(script),
@@ -76,7 +77,8 @@ def _together(comparison: Comparison) -> dict[str, Any] | None:
     """Return what is said of all data sets together, where they are enough."""
     if comparison.ranks is None:
         return None
-    matrix, names = comparison.matrix, list(comparison.scores.mean().sort_values(ascending=False).index)
+    matrix = comparison.matrix
+    names = list(matrix.index.unique("attempt"))
     known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
         "words": verdict_over(comparison.scores, comparison.left),
@@ -103,15 +105,15 @@ def _fares(row: Any) -> tuple[str, str, str]:
 
 def _across(comparison: Comparison) -> list[dict[str, Any]]:
     """Return heat maps of options in which data sets of one name differ."""
-    rows = comparison.nuisances
-    rows = rows.drop(index=[place for part in comparison.parts for place in part.nuisances.index])
-    return [
-        conditions(own) | {"head": name[0]} for name, own in rows.groupby(["dataset", "split"], sort=False)
-    ]
+    options = comparison.options.groupby(["dataset", "split"], sort=False)
+    return [conditions(own) | {"head": name[0]} for name, own in options]
 
 
-def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
-    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these."""
+def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]]:
+    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these.
+
+    Trace-backs and logs name the paths of a machine, and are left out where they are not asked for.
+    """
     for result in results:
         if result.count("done") == result.n_cells:
             continue
@@ -128,7 +130,9 @@ def _failures(results: list[Result]) -> Iterator[dict[str, Any]]:
                 "what": ", ".join(filter(None, row[:3])),
                 "message": row[3],
                 "first": f"seed {cell['seed']}, fold {cell['fold_name']}",
-                "trace": "\n".join(_end(cell[column]) for column in ("traceback", "log") if cell[column]),
+                "trace": "\n".join(
+                    _end(cell[column]) for column in ("traceback", "log") if traces and cell[column]
+                ),
             }
 
 

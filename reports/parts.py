@@ -14,7 +14,7 @@ from .breakdown import by_class, by_group
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
 from .learning import crossings, learning_curves
-from .nuisance import nuisance_table
+from .nuisance import clip_conditions, option_conditions
 from .pairs import LEVEL, pairs
 from .places import cliques, rank_table, square
 from .ranks import comparison_matrix, critical_difference, nemenyi
@@ -36,7 +36,7 @@ class Part:
     rows : DataFrame
         Theirs in `tables.comparison_table`.
     nuisances : DataFrame
-        Theirs in `nuisance.nuisance_table`.
+        Theirs in `nuisance.clip_conditions`.
     curves : DataFrame
         Theirs in `learning.learning_curves`.
     pairs : DataFrame
@@ -78,8 +78,8 @@ class Comparison:
         From `tables.score`.
     parts : list of Part
         One for each data set under each split.
-    nuisances : DataFrame
-        From `nuisance.nuisance_table`.
+    options : DataFrame
+        From `nuisance.option_conditions`.
     curves, crossings : DataFrame
         From `learning.learning_curves` and `learning.crossings`; empty for one number of training groups.
     scores, left : DataFrame and list of str
@@ -94,7 +94,7 @@ class Comparison:
 
     table: pd.DataFrame
     parts: list[Part]
-    nuisances: pd.DataFrame
+    options: pd.DataFrame
     curves: pd.DataFrame
     crossings: pd.DataFrame
     scores: pd.DataFrame
@@ -122,7 +122,7 @@ class Comparison:
         table = tables.score(results, families)
         if not costs:
             table = tables.without_costs(table)
-        nuisances, curves = nuisance_table(results), learning_curves(results)
+        nuisances, curves = clip_conditions(results), learning_curves(results)
         by_name = {result.name: result for result in results}
         parts = []
         for dataset, split, rows in tables.sections(table):
@@ -140,7 +140,9 @@ class Comparison:
         matrix, ranks = (
             (pd.DataFrame(), None) if scores.empty else (comparison_matrix(scores), _ranks(scores))
         )
-        return cls(table, parts, nuisances, curves, crossed, scores, left, matrix, ranks, costs)
+        return cls(
+            table, parts, option_conditions(results), curves, crossed, scores, left, matrix, ranks, costs
+        )
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:

@@ -91,7 +91,7 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "classes", pd.concat([long_form(part.results, part.by_class, "class") for part in parts])
     yield "groups", pd.concat([long_form(part.results, part.by_group, "group") for part in parts])
     yield "confusions", pd.concat([confusions(result) for result in results])
-    yield "conditions", comparison.nuisances
+    yield "conditions", pd.concat([part.nuisances for part in parts] + [comparison.options])
     yield "clips", hard_clips(results)
     yield "learning", comparison.curves
     yield "crossings", comparison.crossings
@@ -118,10 +118,11 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     """Yield the pictures of what the page has as tables."""
     first = part.results[0]
     for name, table in (("classes", part.by_class), ("groups", part.by_group)):
-        if table.shape[1] <= _MOST_COLUMNS:
+        if 0 < table.shape[1] <= _MOST_COLUMNS:
             yield name, heat_figure(table.head(_MOST_ROWS))
-    if len(part.nuisances):
-        yield "conditions", _conditions(part)
+    conditions = pd.MultiIndex.from_frame(part.nuisances[["condition", "value"]]).unique()
+    if 0 < len(conditions) <= _MOST_COLUMNS:
+        yield "conditions", _conditions(part, conditions)
     drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
     if drawn:
         counts = {
@@ -131,14 +132,13 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
         yield "confusions", confusion_figures(counts, first.classes)
 
 
-def _conditions(part: Part) -> Svg:
-    rows = part.nuisances.assign(head=part.nuisances["condition"] + ": " + part.nuisances["value"])
-    heads = rows["head"].unique()
-    attempts = [result.attempt for result in part.results if result.attempt in set(rows["attempt"])][
-        :_MOST_ROWS
-    ]
+def _conditions(part: Part, conditions: pd.Index) -> Svg:
+    rows = part.nuisances
+    attempts = [result.attempt for result in part.results if result.attempt in set(rows["attempt"])]
     shares, low, high = (
-        rows.pivot(index="attempt", columns="head", values=column).reindex(index=attempts, columns=heads)
+        rows.pivot(index="attempt", columns=["condition", "value"], values=column)
+        .reindex(index=attempts[:_MOST_ROWS], columns=conditions)
+        .set_axis([f"{condition}: {value}" for condition, value in conditions], axis="columns")
         for column in ("accuracy", "accuracy_low", "accuracy_high")
     )
     return heat_figure(shares, low, high)

@@ -35,9 +35,6 @@ class Reader(Protocol):
     def cell_columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns of `cells` as arrays."""
 
-    def predictions(self, key: str) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
-        """Return positions and class probabilities of a finished cell."""
-
     def predictions_of(
         self, dataset_id: int, attempt: str, keys: Iterable[str]
     ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
@@ -82,7 +79,7 @@ class Result:
     n_train_groups : float
         Most groups that it learned from in any fold; NaN in stores of before they were counted.
     n_expected : int
-        Clips predicted by the attempt that has come furthest on this data set under this split.
+        Clips predicted by any attempt on this data set under this split.
     machines : tuple of dict
         Machines, each with its set-up, that its finished cells ran on.
     silenced : frozenset of str
@@ -211,7 +208,11 @@ def gather(store: Reader) -> list[Result]:
         found = [
             _result(store, dataset, truth, groups, own, machines) for own in _attempts(columns, row["id"])
         ]
-        most = max((result.n_clips for result in found), default=0)
+        # By any of them: where each has folds of its own, none is complete.
+        predicted = np.zeros(len(clips), bool)
+        for result in found:
+            predicted[result.positions] = True
+        n_expected = int(predicted.sum())
         said = list(dataset["warnings"])
         unlike = differences(facts for result in found for facts in result.machines)
         if unlike and MIXED not in silenced:
@@ -221,7 +222,12 @@ def gather(store: Reader) -> list[Result]:
         entry = _entry(matrix, row["dataset"], row["split"])
         results += [
             replace(
-                result, clips=clips, n_expected=most, dataset_warnings=said, silenced=silenced, entry=entry
+                result,
+                clips=clips,
+                n_expected=n_expected,
+                dataset_warnings=said,
+                silenced=silenced,
+                entry=entry,
             )
             for result in found
         ]

@@ -45,7 +45,7 @@ def signed_rank_rope(
     Raises
     ------
     ActionbenchError
-        If the arrays differ in length, or the region is negative.
+        If the arrays differ in length, a score is missing or infinite, or the region is negative.
 
     Notes
     -----
@@ -111,5 +111,9 @@ def _pairwise(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
         raise ActionbenchError(
             f"two attempts are compared by one score each on the same data sets; got shapes {one.shape} and "
             f"{other.shape}"
+        )
+    if not np.isfinite(one).all() or not np.isfinite(other).all():
+        raise ActionbenchError(
+            "two attempts are compared by scores that are numbers; leave out data sets without one"
         )
     return other - one

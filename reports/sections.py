@@ -122,11 +122,7 @@ def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
         for head, column in _MORE.items()
         if column in rows and rows[column].notna().any()
     ]
-    return [
-        column
-        | {"first_down": column["column"] in _MORE_IS_BETTER, "title": column["column"] or column["head"]}
-        for column in shown + more
-    ]
+    return [column | {"first_down": column["column"] in _MORE_IS_BETTER} for column in shown + more]
 
 
 def _shortly(column: str) -> Any:
@@ -163,7 +159,7 @@ def _behind(row: Any) -> tuple[str, ...]:
 
 
 def _sorted_by(value: Any) -> str:
-    return "" if pd.isna(value) else f"{float(value):.6g}"
+    return "" if pd.isna(value) else f"{float(value):.6g}".replace("inf", "Infinity")
 
 
 def _words(attempt: str, family: str) -> str:
@@ -173,7 +169,8 @@ def _words(attempt: str, family: str) -> str:
 
 def _heats(part: Part) -> Iterator[dict[str, Any]]:
     yield _hardest(part, part.by_class, "class", "classes")
-    yield _hardest(part, part.by_group, "group", "groups")
+    if part.by_group.shape[1]:
+        yield _hardest(part, part.by_group, "group", "groups")
     if len(part.nuisances):
         yield conditions(part.nuisances, [result.attempt for result in part.results])
 
@@ -204,7 +201,7 @@ def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, 
     Parameters
     ----------
     rows : DataFrame
-        Rows of `nuisance.nuisance_table` of one data set and split.
+        From `nuisance.clip_conditions` or `option_conditions`, of one data set and split.
     order : list of str, optional
         Attempts from top to bottom; by default as the rows have them.
     """
@@ -237,13 +234,17 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
     found = hard_clips(part.results)
     if found.empty:
         return []
+    several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
+    solved = " under more than half of the seeds" if several else ""
     strips = store.strips(int(part.results[0].columns["dataset_id"][0]))
     groups = []
     for kind, rows in found.groupby("kind", sort=False):
         shown = rows.head(_MOST_CLIPS)
         more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
         n_attempts = rows["n_attempts"].iloc[0]
-        words = f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)].format(len(rows))}.{more}"
+        words = (
+            f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)]}{solved}: {len(rows)}.{more}"
+        )
         chosen: Iterator[Any] = shown.itertuples()
         clips = [_clip(row, strips.get(row.position), allowance) for row in chosen]
         groups.append({"words": words, "clips": clips})
@@ -251,7 +252,7 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
 
 
 #: What is said of each kind of `hard_clips`.
-_KINDS = {MISSED: "none gets these right: {}", SOLVED: "only one gets each of these right: {}"}
+_KINDS = {MISSED: "none gets these right", SOLVED: "only one gets each of these right"}
 
 
 def _clip(row: Any, strip: bytes | None, allowance: Allowance) -> dict[str, Any]:

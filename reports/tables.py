@@ -280,7 +280,7 @@ def render(table: pd.DataFrame, format: str) -> str:
     format : str
         ``md`` and ``tex`` (booktabs) are for people: one table for each data set and split, percent, warnings
         below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, what is unknown empty or
-        null.
+        null; JSON has no infinite numbers, so that these are null too.
 
     Raises
     ------
@@ -298,7 +298,8 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _json(table: pd.DataFrame) -> str:
-    rows = _whole(table).astype(object).where(table.notna(), None).to_dict(orient="records")
+    known = table.notna() & ~table.isin([np.inf, -np.inf])
+    rows = _whole(table).astype(object).where(known, None).to_dict(orient="records")
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -369,8 +370,8 @@ def interval(row: Any) -> str:
 
 def short(value: float) -> str:
     """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
-    if math.isnan(value):
-        return "–"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else f"{value:g}"
     if 0 < abs(value) < 0.001:
         return "<0.001"
     for unit, size in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
@@ -439,7 +440,8 @@ def _md_text(text: str) -> str:
     flat = " ".join(text.split())
     for mark in "\\`*_<>|#":
         flat = flat.replace(mark, "\\" + mark)
-    return flat
+    # Else a name could be a link, or a picture from elsewhere.
+    return flat.replace("](", "]\\(")
 
 
 _TEX = {
@@ -454,7 +456,9 @@ _TEX = {
 
 
 def _tex_text(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    safe = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    # At the beginning of a row these would be read as a part of what ends the row before.
+    return "{}" + safe if safe[:1] in ("[", "*") else safe
 
 
 def _tex(table: pd.DataFrame) -> str:

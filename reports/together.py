@@ -12,7 +12,7 @@ from .words import several_words, some
 
 
 def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
-    """Return the accuracy of attempts on each data set, and who was left out.
+    """Return the accuracy of attempts on each data set, and what was left out.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
         with the fewest warnings counts, and of data sets that differ only in options, as in a nuisance, the first:
         they have their people in common.
     left : list of str
-        Attempts that are not compared on every data set (`pairs.ranked`).
+        Sentences on attempts that are not compared (`pairs.ranked`) on every data set, and on data sets on which none
+        is.
     """
     found: dict[str, dict[str, list[Result]]] = {}
     for result in results:
@@ -43,9 +44,13 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
         scores[dataset] = {
             result.attempt: accuracy(result.correct, result.weights) for result in ranked(splits[chosen])
         }
-    table = pd.DataFrame.from_dict(scores, orient="index")
+    table = pd.DataFrame.from_dict({name: own for name, own in scores.items() if own}, orient="index")
     whole = table.dropna(axis=1)
-    left = sorted(table.columns.difference(whole.columns))
+    passed = {
+        "not finished on every data set": sorted(table.columns.difference(whole.columns)),
+        "no attempt has finished there": [name for name, own in scores.items() if not own],
+    }
+    left = [f"Left out because {why}: {some(names)}." for why, names in passed.items() if names]
     return (whole, left) if len(whole) > 2 and whole.shape[1] > 1 else (pd.DataFrame(), left)
 
 
@@ -57,5 +62,4 @@ def verdict_over(scores: pd.DataFrame, left: list[str]) -> str:
     scores, left
         From `common_scores`, not empty.
     """
-    passed = f" Left out because not finished on every data set: {some(left)}." if left else ""
-    return several_words(scores) + passed
+    return " ".join([several_words(scores), *left])

@@ -79,12 +79,15 @@ def log_to_mlflow(store: Reader, uri: str, experiment: str) -> pd.DataFrame:
     table = score(results)
     texts = {(dataset, split): render(rows, "md") for dataset, split, rows in sections(table)}
     runs: Runs = {run["id"]: run for run in store.runs().to_dict("records")}
+    scores = {(row["dataset"], row["split"], row["attempt"]): row for row in table.to_dict("records")}
+    # A place changes when another attempt joins the table.
+    numbers = [str(name) for name in table.select_dtypes("number") if name not in PLACES]
     rows = []
     try:
         client = MlflowClient(tracking_uri=uri)
         place = _experiment(client, experiment)
         for result in results:
-            entry = _entry(result, table, runs)
+            entry = _entry(result, scores[result.name], numbers, runs)
             known = client.search_runs([place], f"tags.`{DIGEST}` = '{entry.digest()}'", max_results=1)
             if known:
                 run_id, status = known[0].info.run_id, "already logged"
@@ -101,23 +104,12 @@ def _experiment(client: MlflowClient, name: str) -> str:
     return found.experiment_id if found else client.create_experiment(name)
 
 
-def _entry(result: Result, table: pd.DataFrame, runs: Runs) -> Entry:
+def _entry(result: Result, row: Mapping[Hashable, Any], metrics: list[str], runs: Runs) -> Entry:
     cells = result.cells
-    (row,) = (
-        row
-        for row in table.to_dict("records")
-        if (row["dataset"], row["split"], row["attempt"]) == result.name
-    )
     given = cells["params"].iloc[0]
     params = {name: row[name] for name in ("dataset", "split", "attempt", "family")}
     params |= {"seeds": ", ".join(map(str, sorted(set(cells["seed"]))))}
     params |= {f"params.{name}": value for name, value in given.items()}
-    # A place changes when another attempt joins the table.
-    metrics = {
-        str(name): float(row[name])
-        for name in table.select_dtypes("number")
-        if name not in PLACES and not math.isnan(row[name])
-    }
     numbers = sorted(set(cells["run_id"]))
     tags = {
         "fingerprint": result.fingerprint,
@@ -128,7 +120,7 @@ def _entry(result: Result, table: pd.DataFrame, runs: Runs) -> Entry:
     }
     return Entry(
         {name: _text(value) for name, value in params.items()},
-        metrics,
+        {name: float(row[name]) for name in metrics if math.isfinite(row[name])},
         {f"actionbench.{name}": _text(value) for name, value in tags.items()},
     )
 

@@ -38,9 +38,15 @@ def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
     if not begun:
         return f"{where} no attempt has finished a fold."
     best = compared[0] if compared else max(begun, key=lambda one: accuracy(one.correct, one.weights))
-    share = tables.percent(accuracy(best.correct, best.weights))
+    share = accuracy(best.correct, best.weights)
     low, high = map(tables.percent, bootstrap_interval(best.correct, best.groups, best.weights))
-    words = f"{where}, {best.attempt} is right most often: {share} % of {best.n_clips} clips [{low}, {high}]"
+    alike = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in begun)
+    first = (
+        f"{best.attempt} is right most often"
+        if alike == 1
+        else f"none is right more often than {best.attempt}"
+    )
+    words = f"{where}, {first}: {tables.percent(share)} % of {best.n_clips} clips [{low}, {high}]"
     left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
     passed = (
         f" Passed over because not all of their cells finished: {some(left)}." if left and compared else ""

@@ -193,13 +193,19 @@ def several_words(
     """
     whole, said = without_holes(scores, holes, higher_is_better=higher_is_better)
     overall = friedman(whole, higher_is_better=higher_is_better)
+    exact = not np.isnan(overall["exact_p_value"])
+    p_value = overall["exact_p_value" if exact else "f_p_value"]
+    test = (
+        "over all orders of the ranks on each,"
+        if exact
+        else f"corrected for ties, in Iman and Davenport's form, F({overall['df']:.0f}, {overall['df_error']:.0f}) = "
+        f"{overall['f_statistic']:.3g},"
+    )
     parts = [
         f"{whole.shape[1]} attempts were compared by their ranks on {len(whole)} data sets ({said}).",
-        f"By Friedman's test, corrected for ties, in Iman and Davenport's form, "
-        f"F({overall['df']:.0f}, {overall['df_error']:.0f}) = {overall['f_statistic']:.3g}, "
-        f"{p_text(overall['f_p_value'])},",
+        f"By Friedman's test, {test} {p_text(p_value)},",
     ]
-    if overall["f_p_value"] > level:
+    if p_value > level:
         parts.append(
             "it does not follow that any of them ranks better than any other, nor that they are equal; so no pair is "
             "looked at."

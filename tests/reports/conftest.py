@@ -43,9 +43,11 @@ class Bench:
         )
         return self
 
-    def attempt(self, name, predicted, seed=0, family="features", fail=(), **facts):
-        """Add one cell for each group, which predicts its clips; folds in ``fail`` fail."""
+    def attempt(self, name, predicted, seed=0, family="features", fail=(), folds=None, **facts):
+        """Add one cell for each group, or for those of ``folds``, which predicts its clips; those in ``fail`` fail."""
         for fold, group in enumerate(np.unique(self.groups)):
+            if folds is not None and fold not in folds:
+                continue
             where = np.flatnonzero(self.groups == group)
             cell = self._cell(name, family, seed, fold, len(where), facts)
             if fold in fail:

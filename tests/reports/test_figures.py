@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -142,6 +143,24 @@ def test_who_cannot_be_told_apart_has_dots_on_one_bar():
     assert len(dots(joined)) == len(dots(plain)) + 2
 
 
+def test_more_sets_than_bars_are_said():
+    many = pd.concat([ROWS.head(2)] * 10, ignore_index=True)
+    many["attempt"] = [f"attempt {number}" for number in range(20)]
+    cliques = [list(many["attempt"][place : place + 3]) for place in range(15)]
+    assert "the first 12 of 15 sets" in " ".join(words(accuracy_figure(many, 4, cliques)))
+    assert "the first" not in " ".join(words(accuracy_figure(many, 4, cliques[:12])))
+
+
+@pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS, 4), lambda: pareto_figure(PRICED, "memory")])
+def test_a_style_of_the_user_changes_nothing(draw):
+    drawing = draw()
+    png = drawing.png()
+    with matplotlib.rc_context({"axes.grid": True, "lines.linewidth": 9, "savefig.dpi": 40, "font.size": 20}):
+        assert draw() == drawing
+        assert draw().png() == png
+        assert matplotlib.rcParams["lines.linewidth"] == 9
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12),
 )
@@ -183,6 +202,16 @@ def test_curves_are_named_with_the_best_in_the_end_first():
     found = words(learning_figure(CURVES))
     assert found.index("mlp") < found.index("rules")
     assert {"2", "8"} <= set(found)
+
+
+def test_the_name_of_each_of_many_curves_is_within_the_picture():
+    many = pd.concat([CURVES.assign(attempt=f"attempt {number}") for number in range(30)])
+    root = ET.fromstring(learning_figure(many))
+    bottom = float(root.attrib["viewBox"].split()[3])
+    names = [element for element in root.iter(f"{SVG}text") if "attempt" in "".join(element.itertext())]
+    places = [float(name.attrib["y"]) for name in names]
+    assert len(set(places)) == 30
+    assert 0 < min(places) < max(places) < bottom
 
 
 def test_a_bar_has_a_dot_beside_each_member():

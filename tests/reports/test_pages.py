@@ -213,6 +213,25 @@ def test_a_failure_shows_where_it_was(bench):
     assert "where, of seed 0, fold 1" in text
     assert "raise ValueError last words" in text
     assert "line 3" not in text
+    # Paths and logs are those of a machine.
+    text = Page(page_of(made.store, Comparison.of(gather(made.store), costs=False))).text
+    assert "failed, error, ValueError no luck" in text
+    assert "last words" not in text
+
+
+def test_a_data_set_on_which_nothing_finished_stands_beside_the_others(bench, tmp_path):
+    made = bench()
+    for name, fail in (("fine", ()), ("broken", range(4))):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=name)
+        made.attempt("one", made.labels, fail=fail).attempt("two", [0] * 8, fail=fail)
+    write_report(made.end(), tmp_path)
+    text = Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "On broken (leave-one-group-out) no attempt has finished a fold." in text
+    assert "4 of 4 failed, exception, ValueError no luck" in text
+    assert text.count("By group") == 1
+    pictures = {path.stem for path in (tmp_path / "figures").iterdir() if path.name.startswith("1-broken")}
+    assert pictures == {f"1-broken-leave-one-group-out-{what}" for what in ("accuracy", "classes")}
+    assert set(pd.read_csv(tmp_path / "groups.csv")["dataset"]) == {"fine"}
 
 
 def test_learning_curves_are_drawn_and_crossings_listed(bench):
@@ -226,6 +245,7 @@ def test_learning_curves_are_drawn_and_crossings_listed(bench):
     page = Page(read(made.store))
     assert "From how many training groups on one attempt beats another" in page.text
     assert "net rules 4" in page.text
+    assert page.text.startswith("Comparison of 2 attempts at recognising actions")
     assert page.tags.count("svg") == 5
 
 
@@ -251,6 +271,39 @@ def test_an_option_is_a_condition_across_data_sets(bench):
     assert "clutter: 0 clutter: 3 one 100 " in text
 
 
+def test_an_option_stands_apart_from_the_data_set_whose_title_is_the_name(bench, tmp_path):
+    split = {"name": "halves"}
+    made = bench(
+        datasets=[
+            {"name": "figures", "title": None, "split": split, "clutter": 0},
+            {"name": "figures", "title": "busy", "split": split, "clutter": 3},
+        ]
+    )
+    for name in ("figures", "busy"):
+        made.dataset(["a", "b"] * 4, list("wwxxyyzz"), name=name, split="halves").attempt("one", made.labels)
+    write_report(made.store, tmp_path)
+    text = Page((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "Conditions across data sets figures" in text
+    assert "By condition" not in text
+    assert pd.read_csv(tmp_path / "conditions.csv")["value"].tolist() == [0, 3]
+
+
+def test_conditions_are_drawn_whatever_they_are_called_where_they_are_not_many(bench, tmp_path):
+    made, names = bench(), ["a", "b"] * 20
+    for name, conditions in (
+        ("alike", {"x": ["y: z", "w"] * 20, "x: y": ["z", "w"] * 20}),
+        ("many", {f"c{number}": [f"v{place % 20}" for place in range(40)] for number in range(4)}),
+    ):
+        made.dataset(names, np.repeat(list("wxyz"), 10), name=name, conditions=conditions)
+        made.attempt("one", made.labels)
+    write_report(made.store, tmp_path)
+    assert (tmp_path / "figures" / "1-alike-leave-one-group-out-conditions.svg").read_text().count(
+        "x: y: z"
+    ) >= 2
+    assert not list(tmp_path.glob("figures/2-many*conditions*"))
+    assert len(pd.read_csv(tmp_path / "conditions.csv")) == 4 + 4 * 20
+
+
 def test_hard_clips_have_their_strips(bench):
     made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"))
     wrong = 1 - made.labels
@@ -264,6 +317,10 @@ def test_hard_clips_have_their_strips(bench):
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     assert pictures == ["data:image/webp;base64," + base64.b64encode(b"RIFFpicture").decode()]
     assert page.text.count("The store holds no frames of it.") == 7
+    # With a second seed, what one of them has right once is still among what none gets right.
+    made.attempt("one", made.labels, seed=1)
+    text = Page(read(made.store)).text
+    assert "none gets these right under more than half of the seeds: 7." in text
 
 
 def test_without_costs_the_same_predictions_give_the_same_bytes(bench, tmp_path):

@@ -6,7 +6,7 @@ classifiers on 112 data sets, with what SciPy, statsmodels, autorank and scikit-
 """
 
 import json
-from itertools import combinations
+from itertools import combinations, permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,34 @@ def test_ranks_and_friedman(name):
     assert friedman(table).kendall_w == pytest.approx(expected["kendalls_w"])
     other = stats.friedmanchisquare(*table.round(12).to_numpy().T)
     assert friedman(table).statistic == pytest.approx(other.statistic)
+
+
+@pytest.mark.parametrize(
+    ("rows", "by_chance"),
+    [
+        ([[1, 2]] * 3, 2 / 2**3),
+        ([[1, 2, 3]] * 3, 6 / 6**3),
+        ([[1, 2, 3, 4]] * 3, 24 / 24**3),
+        ([[1, 2, 2]] * 3, 3 / 3**3),
+        ([[5, 5, 5]] * 4, 1),
+        ([[1, 2, 3]] * 40, np.nan),
+    ],
+)
+def test_data_sets_that_agree_may_do_so_by_chance(rows, by_chance):
+    found = friedman(pd.DataFrame(rows))
+    assert found.exact_p_value == pytest.approx(by_chance, nan_ok=True)
+
+
+@pytest.mark.parametrize(("k", "n"), [(2, 5), (3, 3), (3, 4)])
+def test_the_exact_friedman_test_keeps_its_level(k, n):
+    """Of all equally likely studies no more than a share p come with a p-value up to p."""
+    orders = [list(order) for order in permutations(range(k))]
+    studies = [pd.DataFrame([orders[0], *rest]) for rest in product(orders, repeat=n - 1)]
+    found = np.array([friedman(study).exact_p_value for study in studies])
+    assert all(np.mean(found <= p_value + 1e-9) == pytest.approx(p_value) for p_value in np.unique(found))
+    statistics = [stats.friedmanchisquare(*study.to_numpy().T).statistic for study in studies if k > 2]
+    if statistics:
+        assert stats.spearmanr(found, statistics).statistic == pytest.approx(-1)
 
 
 @EVERY
@@ -213,6 +241,14 @@ def test_the_matrix_does_not_change_with_another_attempt():
     assert (row.wins, row.ties, row.losses) == (77, 13, 22)
     turned = whole.loc[("FreshPRINCE", "HC2")]
     assert (turned.wins, turned.losses, turned.difference) == (22, 77, -row.difference)
+
+
+def test_equal_means_stay_in_their_order_whatever_the_last_bit_is():
+    values = [0.1, 0.2, 0.3, 0.7]
+    names = [f"attempt {number:02}" for number in range(24)]
+    table = pd.DataFrame(dict(zip(names, permutations(values), strict=True)))
+    assert table.mean().nunique() > 1
+    assert list(comparison_matrix(table).index.unique("attempt")) == names
 
 
 def test_skillings_and_mack_as_published():

@@ -1,7 +1,9 @@
 """What is read from the store."""
 
 import numpy as np
+import pytest
 
+from actionbench.reports.pairs import pairs
 from actionbench.reports.results import gather, unfinished
 
 
@@ -48,6 +50,18 @@ def test_an_attempt_without_predictions_is_there(bench):
     broken, unfit = gather(toy.store)
     assert len(broken.positions) == len(unfit.positions) == 0
     assert (len(broken.failed), len(unfit.skipped)) == (2, 2)
+
+
+@pytest.mark.parametrize("folds", [((0, 1), (2, 3)), ((0, 1, 2), (1, 2, 3)), ((0, 1, 2, 3), (0, 1, 2))])
+def test_whoever_lacks_a_fold_that_another_has_is_not_complete(bench, folds):
+    toy = bench().dataset(["b", "a"] * 4, list("wwxxyyzz"))
+    for name, own in zip(("one", "two"), folds, strict=True):
+        toy.attempt(name, toy.labels, folds=own)
+    results = gather(toy.store)
+    assert [result.complete for result in results] == [len(own) == 4 for own in folds]
+    assert {result.n_expected for result in results} == {8}
+    # They are not compared on the clips that happen to be in both.
+    assert pairs(results).empty
 
 
 def test_an_empty_store_has_no_results(bench):

@@ -48,6 +48,8 @@ def test_the_bayesian_sign_test_against_beta():
         (lambda: signed_rank_rope([1, 2], [1]), r"shapes \(2,\) and \(1,\)"),
         (lambda: signed_rank_rope([1], [2], -1), "must not be negative"),
         (lambda: sign_rope([1], [2], -1), "must not be negative"),
+        (lambda: sign_rope([1, np.nan], [2, 3]), "leave out data sets"),
+        (lambda: signed_rank_rope([1, 2], [2, np.nan]), "leave out data sets"),
     ],
 )
 def test_refusals(call, message):

@@ -20,6 +20,7 @@ from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports import tables
 from actionbench.reports.pairs import rank_attempts
+from actionbench.reports.report import write_report
 from actionbench.reports.results import gather
 from actionbench.reports.statistics import bootstrap_interval
 from actionbench.reports.tables import comparison_table, layout, render
@@ -188,6 +189,20 @@ def test_json_is_records_with_null(toy):
     assert row["n_cells"] == 2
 
 
+def test_an_infinite_cost_is_said_where_it_can_be(bench, tmp_path):
+    made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz")).attempt("dear", [0] * 8)
+    made.factor = np.inf
+    made.attempt("endless", [0] * 8).attempt("for ever", [0] * 8)
+    write_report(made.end(), tmp_path)
+    rows = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
+    assert [row["fit_seconds"] for row in rows] == [3.5, None, None]
+    assert "| endless | 1–3 | features | 50.0 [" in (tmp_path / "table.md").read_text()
+    assert "| inf | inf | 103 |" in (tmp_path / "table.md").read_text()
+    # Only one has a price that can be drawn.
+    assert not list(tmp_path.glob("figures/*fit-time*"))
+    assert list(tmp_path.glob("figures/*memory*"))
+
+
 def test_markdown_is_one_table_a_data_set_in_percent(toy):
     lines = render(comparison_table(toy.attempt("one", [0, 1, 0, 1, 0, 0]).store), "md").splitlines()
     assert lines[0] == "### toy, leave-one-group-out"
@@ -202,6 +217,14 @@ def test_markdown_is_one_table_a_data_set_in_percent(toy):
 )
 def test_names_are_escaped(toy, format, safe):
     assert safe in render(comparison_table(toy.attempt("a|b_<i>\n`x`", [0] * 6).store), format)
+
+
+def test_a_name_is_no_link_and_no_option_of_the_row_before(toy):
+    table = comparison_table(toy.attempt("[a](http://b)", [0] * 6).attempt("*", [0] * 6).store)
+    assert r"| [a]\(http://b) |" in render(table, "md")
+    text = render(table, "tex")
+    assert not re.search(r"(\\\\|\\midrule)\s*[\[*]", text)
+    assert "{}[a](http://b) & " in text
 
 
 def test_latex_has_booktabs_and_escapes_all_that_is_special(toy):

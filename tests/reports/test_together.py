@@ -39,6 +39,14 @@ def test_several_data_sets_are_judged_together(several):
     assert common_scores([])[0].empty
 
 
+def test_a_data_set_on_which_nothing_finished_is_said_to_be_left_out(several):
+    several.dataset(["a", "b"] * 4, list("wwxxyyzz"), name="broken").attempt("good", [0] * 8, fail=[0])
+    scores, left = common_scores(gather(several.end()))
+    assert list(scores.index) == [f"set {number}" for number in range(4)]
+    assert left[-1] == "Left out because no attempt has finished there: broken."
+    assert verdict_over(scores, left).endswith(" ".join(left))
+
+
 def test_a_data_set_counts_once_under_its_soundest_split(several):
     several.dataset(
         ["a", "b"] * 48, GROUPS, name="set 0", split="leaky-random", warnings=[LeakyRandom.warning]

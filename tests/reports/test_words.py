@@ -57,6 +57,14 @@ def test_no_difference_at_all_looks_at_no_pair():
     assert "Nemenyi" not in said
 
 
+def test_few_data_sets_that_agree_prove_nothing():
+    """Three coins fall alike in a quarter of all throws, six in one of 32."""
+    rows = {"good": 0.9, "bad": 0.1}
+    said = several_words(pd.DataFrame([rows] * 3))
+    assert "over all orders of the ranks on each, p = 0.25, it does not follow" in said
+    assert "p = 0.031, they do not all rank alike" in several_words(pd.DataFrame([rows] * 6))
+
+
 def test_holes_are_said():
     table = scores("aeon_ucr112_4classifiers")
     table.iloc[3, 0] = np.nan
