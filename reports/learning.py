@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import permutations
 from typing import Any
 
@@ -114,7 +115,7 @@ def _crossing(one: dict[float, Result], other: dict[float, Result], level: float
     if (first.dataset, first.split) != (second.dataset, second.split) or len(shared) < 2:
         return None
     differences = _differences([(one[n], other[n]) for n in shared])
-    if differences is None or differences[0, -1] <= 0:
+    if differences is None:
         return None
     points = np.array([*shared, np.inf])[_first_of_the_better(differences)]
     tails = [(1 - level) / 2, (1 + level) / 2]
@@ -147,7 +148,8 @@ def _curves(results: list[Result]) -> dict[tuple[str, str, str], dict[float, Res
 def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | None:
     """Return differences in accuracy, shape (1 + n_resamples, n_pairs); those observed come first.
 
-    None where two results are not of the same clips: their difference would say nothing.
+    None where the first is not better in the last pair, or two results are not of the same clips: their difference
+    would say nothing.
     """
     wanted = np.unique(pairs[0][0].positions)
     sums = []
@@ -157,11 +159,17 @@ def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | No
         hits = [group_sums(r.groups, r.correct * r.weights, r.weights) for r in (one, other)]
         sums.append((hits[0][0] - hits[1][0], hits[0][1]))
     gained, clips = (np.stack(part, axis=1) for part in zip(*sums, strict=True))
-    n_groups = len(gained)
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=_N_RESAMPLES)
-    counts = np.concatenate([np.ones((1, n_groups)), drawn])
+    if gained[:, -1].sum() <= 0:
+        return None
+    counts = _draws(len(gained))
     return np.asarray(counts @ gained / (counts @ clips))
+
+
+@lru_cache(maxsize=4)
+def _draws(n_groups: int) -> NDArray[np.float64]:
+    """Return how often each group counts in what was observed and in each draw; the same for all pairs."""
+    drawn = np.random.default_rng(0).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=_N_RESAMPLES)
+    return np.concatenate([np.ones((1, n_groups)), drawn])
 
 
 def _first_of_the_better(differences: NDArray[np.float64]) -> NDArray[np.intp]:
