@@ -159,10 +159,11 @@ def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | No
         hits = [group_sums(r.groups, r.correct * r.weights, r.weights) for r in (one, other)]
         sums.append((hits[0][0] - hits[1][0], hits[0][1]))
     gained, clips = (np.stack(part, axis=1) for part in zip(*sums, strict=True))
-    if gained[:, -1].sum() <= 0:
+    # Rounding must not make a difference of what is none.
+    if gained[:, -1].sum() < 1e-9:
         return None
     counts = _draws(len(gained))
-    return np.asarray(counts @ gained / (counts @ clips))
+    return np.round(counts @ gained / (counts @ clips), 12)
 
 
 @lru_cache(maxsize=4)

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,16 @@ def test_where_test_groups_disagree_the_crossing_is_uncertain(bench):
     assert row["train_groups"] == row["low"] == 5
     assert row["high"] == np.inf
     assert row["difference_low"] < 0 < row["difference_high"]
+
+
+def test_equals_beat_each_other_nowhere_though_tenths_do_not_add_up(bench):
+    made = bench().dataset(["a", "b"] * 3, list("xxyyzz"))
+    for seed, n_groups in product(range(10), (2, 4)):
+        for base, right in (("one", [0] if seed < 3 else []), ("two", [0, 2, 4] if seed == 0 else [])):
+            predicted = 1 - made.labels
+            predicted[right] = made.labels[right]
+            made.attempt(f"{base} {n_groups}", predicted, seed=seed, base=base, n_train_groups=n_groups)
+    assert crossings(gather(made.store)).empty
 
 
 def test_nothing_to_say_without_an_axis(bench):
