@@ -1,5 +1,8 @@
 """Scores against scikit-learn and published numbers; intervals and tests against what they promise."""
 
+import os
+import subprocess
+import sys
 from itertools import combinations, product
 
 import numpy as np
@@ -104,6 +107,29 @@ def test_the_paired_interval_of_unrelated_proportions_is_that_of_two_samples():
         0.2 + np.hypot(two.high - 0.7, 0.5 - one.low),
     ]
     np.testing.assert_allclose(paired_interval(first, second), expected)
+
+
+def test_an_interval_is_the_same_whichever_way_the_processor_multiplies():
+    code = """
+import numpy as np
+from actionbench.reports.statistics import ratio_interval
+rng = np.random.default_rng(0)
+for _ in range(200):
+    clips = rng.integers(1, 9, 15).astype(float)
+    print(ratio_interval(rng.binomial(3 * clips.astype(int), 0.8) / 3, clips, n_resamples=1000))
+"""
+    # By what OpenBLAS knows for one processor and for another; other libraries take no notice.
+    one, other = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_CORETYPE": kind},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for kind in ("Prescott", "Haswell")
+    )
+    assert one == other
+    assert one.count(b"(") == 200
 
 
 def test_the_paired_interval_turns_round():
