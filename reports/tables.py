@@ -122,8 +122,12 @@ def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] |
     """
     table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
     table[PLACES] = _places(results, families or {})
+    # Rounding must not put one before its equal.
     return table.sort_values(
-        ["dataset", "split", "accuracy", "attempt"], ascending=[True, True, False, True], ignore_index=True
+        ["dataset", "split", "accuracy", "attempt"],
+        ascending=[True, True, False, True],
+        ignore_index=True,
+        key=lambda column: column.round(12) if column.name == "accuracy" else column,
     )
 
 

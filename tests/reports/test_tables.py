@@ -19,7 +19,7 @@ from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports import tables
-from actionbench.reports.pairs import rank_attempts
+from actionbench.reports.pairs import rank_attempts, ranked
 from actionbench.reports.report import write_report
 from actionbench.reports.results import gather
 from actionbench.reports.statistics import bootstrap_interval
@@ -187,6 +187,18 @@ def test_json_is_records_with_null(toy):
     assert list(row) == tables.COLUMNS
     assert row["accuracy"] is None
     assert row["n_cells"] == 2
+
+
+def test_equals_stand_by_name_though_tenths_do_not_add_up(bench):
+    made = bench().dataset(["a", "b"] * 3, list("xxyyzz"))
+    rng = np.random.default_rng(0)
+    for name in "abcdef":
+        right = rng.permutation(60).reshape(10, 6) < 30
+        for seed in range(10):
+            made.attempt(name, np.where(right[seed], made.labels, 1 - made.labels), seed=seed)
+    table = comparison_table(made.store)
+    assert table["accuracy"].nunique() > 1
+    assert table["attempt"].tolist() == list("abcdef") == [one.attempt for one in ranked(gather(made.store))]
 
 
 def test_an_infinite_cost_is_said_where_it_can_be(bench, tmp_path):
