@@ -30,10 +30,12 @@ class Tables:
         for number, part in enumerate(self.parts):
             if number:
                 yield Text()
-            yield Text.assemble((part["dataset"], "bold"), f", {part['split']}: {part['extent']}")
+            yield Text.assemble(
+                (_harmless(part["dataset"]), "bold"), f", {_harmless(part['split'])}: {part['extent']}"
+            )
             yield from self._grid(part, options)
-            yield from (Text(size, style="dim") for size in part["sizes"])
-            yield from (Text(f"! {note}", style="yellow") for note in part["notes"])
+            yield from (Text(_harmless(size), style="dim") for size in part["sizes"])
+            yield from (Text(f"! {_harmless(note)}", style="yellow") for note in part["notes"])
 
     def _grid(self, part: Mapping[str, Any], options: ConsoleOptions) -> RenderResult:
         from rich.cells import cell_len
@@ -55,6 +57,14 @@ class Tables:
             yield from _lines(part, shown, widths)
         else:
             yield _folding(part, shown)
+
+
+def _harmless(text: str) -> str:
+    """Return text of others without what a terminal would obey."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
@@ -92,5 +102,5 @@ def _folding(part: Mapping[str, Any], shown: Sequence[int]) -> Table:
             part["heads"][column], justify="right" if number else "left", no_wrap=number, overflow="fold"
         )
     for row in part["rows"]:
-        grid.add_row(*(Text(row[column]) for column in shown))
+        grid.add_row(*(Text(_harmless(row[column])) for column in shown))
     return grid

@@ -338,6 +338,16 @@ def test_an_unfinished_attempt_says_so(bench):
     assert rows["done"] == ""
 
 
+def test_a_terminal_obeys_no_name(bench):
+    made = bench().dataset(
+        ["a", "b"] * 3, list("xxyyzz"), name="toy\x1b]0;title\x07", warnings=["mind\x9b2J"]
+    )
+    text = shown(comparison_table(made.attempt("one\x1b[2J", [0] * 6, family="\x1b[31mred").store))
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert r"one\x1b[2J" in text
+    assert r"mind\x9b2J" in text
+
+
 def test_markup_in_a_name_is_only_text(toy):
     assert "[bold]x[/bold]" in shown(comparison_table(toy.attempt("[bold]x[/bold]", [0] * 6).store))
 
