@@ -23,6 +23,8 @@ FAMILIES = {
     "floor": "#868c93",
 }
 OTHER_FAMILY = "#b8860b"
+# Agg draws no picture of 2^16 dots or more to a side.
+_MOST_DOTS = 65_000
 #: Name of the marks that `Svg.titles` are of.
 POINTS = "points"
 _STYLE: Any = {
@@ -72,15 +74,16 @@ class Svg(str):
         return self
 
     def png(self) -> bytes:
-        """Return the same picture on white paper, 150 dots an inch, as a PNG file."""
+        """Return the same picture on white paper as a PNG file, 150 dots an inch, fewer where that were too many."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         content = io.BytesIO()
         FigureCanvasAgg(self.figure)
         self.figure.patch.set_visible(True)
+        dots = min(150.0, _MOST_DOTS / max(self.figure.get_size_inches()))
         with styled():
             self.figure.savefig(
-                content, format="png", dpi=150, facecolor="white", metadata={"Software": None}
+                content, format="png", dpi=dots, facecolor="white", metadata={"Software": None}
             )
         self.figure.patch.set_visible(False)
         return content.getvalue()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.reports.canvas import FAMILIES
+from actionbench.reports.canvas import FAMILIES, Svg, canvas, styled
 from actionbench.reports.figures import (
     COSTS,
     accuracy_figure,
@@ -141,6 +141,15 @@ def test_who_cannot_be_told_apart_has_dots_on_one_bar():
     assert "bars join" not in " ".join(words(plain))
     assert "bars join" in " ".join(words(joined))
     assert len(dots(joined)) == len(dots(plain)) + 2
+
+
+def test_thousands_of_rows_become_a_picture_of_fewer_dots():
+    with styled():
+        figure, _ = canvas(1, 0.27 * 2000)
+        png = Svg.of(figure, "Long.").png()
+    wide, tall = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+    assert 64_000 < tall < 2**16
+    assert wide == pytest.approx(tall / 540, abs=1)
 
 
 def test_more_sets_than_bars_are_said():
