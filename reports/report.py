@@ -22,8 +22,10 @@ from .parts import Comparison, Part
 from .results import Reader, gather
 from .statistics import confusion_matrix
 
-# Attempts whose confusions are drawn beside each other, and rows and columns of a heat map that can be read on paper.
-_MOST_CONFUSIONS, _MOST_ROWS, _MOST_COLUMNS = 6, 40, 60
+# Attempts whose confusions are drawn beside each other, and of how many classes: the time grows with their square.
+_MOST_CONFUSIONS, _MOST_CLASSES = 6, 120
+# Rows and columns of a heat map that can be read on paper.
+_MOST_ROWS, _MOST_COLUMNS = 40, 60
 
 
 def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> list[Path]:
@@ -124,7 +126,7 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
     if 0 < len(conditions) <= _MOST_COLUMNS:
         yield "conditions", _conditions(part, conditions)
     drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
-    if drawn:
+    if drawn and len(first.classes) <= _MOST_CLASSES:
         counts = {
             result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
             for result in drawn

@@ -203,6 +203,15 @@ def test_many_classes_have_a_list_of_confusions(bench):
     assert "The 40 hardest of 45 classes; classes.csv has all." in page.text
 
 
+@pytest.mark.parametrize("n_classes", [101, 121])
+def test_confusions_of_very_many_classes_are_not_drawn_but_listed(bench, tmp_path, n_classes):
+    classes = [f"class{number:03}" for number in range(n_classes)]
+    made = bench().dataset(classes * 2, np.repeat(["x", "y"], n_classes))
+    write_report(made.attempt("one", np.roll(made.labels, 1)).store, tmp_path)
+    assert len(pd.read_csv(tmp_path / "confusions.csv")) == n_classes
+    assert bool(list(tmp_path.glob("figures/*confusions.png"))) == (n_classes <= 120)
+
+
 def test_a_failure_shows_where_it_was(bench):
     made = bench().dataset(["a", "b"] * 2, list("xxyy")).attempt("one", [0] * 4)
     cell = made._cell("bad", "rules", 0, 1, 2, {})
