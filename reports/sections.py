@@ -50,7 +50,7 @@ _MOST_CLASSES = 20
 _MOST_COLUMNS = 40
 _MOST_CONFUSIONS = 20
 # Of each kind of hard clips; clips.csv has all.
-_MOST_CLIPS = 20
+_MOST_CLIPS = 30
 _LONGEST_TEXT = 10_000
 
 
