@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import tables
-from .enough import least_lead, settle
+from .enough import group_changes, groups_needed, least_lead, power
 from .paired import least_p
 from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
@@ -17,8 +17,8 @@ from .words import some
 
 # To simulate studies of more attempts that tie with the best takes longer than a page may.
 _SIMULATED = 12
-# Rivals of which is said what would settle the comparison.
-_SETTLED = 3
+# Rivals of which is said what would settle the comparison, groups that are thought of, and studies drawn.
+_SETTLED, _MOST_GROUPS, _N_STUDIES = 3, 500, 400
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
@@ -112,18 +112,15 @@ def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
 
 
 def _settled(rival: Result, best: Result) -> str:
-    facts = settle(rival, best)
-    needed = facts["groups_needed"]
-    groups = (
-        f"about {needed:.0f} groups would"
-        if math.isfinite(needed)
-        else "no number of groups that was tried would"
-    )
+    changes, clips = group_changes(rival, best)
+    n_groups, n_seeds = changes.shape
+    needed = groups_needed(changes, clips, at_most=_MOST_GROUPS, n_simulations=_N_STUDIES)
+    groups = f"about {needed:.0f} groups" if math.isfinite(needed) else f"more than {_MOST_GROUPS} groups"
     seeds = ""
-    if facts["n_seeds"] > 1:
-        share = facts["power_with_more_seeds"]
-        seeds = f"; these {facts['n_groups']:.0f} with three times as many seeds would {100 * share:.0f} times in 100"
+    if n_seeds > 1:
+        share = power(changes, clips, n_seeds=3 * n_seeds, n_simulations=_N_STUDIES)
+        seeds = f"; these {n_groups} with three times as many seeds would {100 * share:.0f} times in 100"
     return (
-        f"{best.attempt} and {rival.attempt}: if the difference is as large as it seems, {groups} show it four times "
-        f"in five, were the two compared alone{seeds}."
+        f"{best.attempt} and {rival.attempt}: if the difference is as large as it seems, {groups} would show it four "
+        f"times in five, were the two compared alone{seeds}."
     )
