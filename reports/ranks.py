@@ -29,6 +29,8 @@ POLICIES = {
 _DIGITS = 12
 # Of so many orders of ranks all are listed; of more, distributions of many data sets are close.
 _MOST_ORDERS = 100_000
+# Of so many differences all signs are tried, ties or not; of more, the normal distribution is close.
+_FEW = 10
 
 
 def without_holes(
@@ -266,8 +268,8 @@ def wilcoxon_pairs(
         What becomes of data sets without a difference: ``wilcox`` leaves them out, ``pratt`` ranks them and then
         leaves them out, ``zsplit`` gives half of their ranks to each side.
     exact : bool
-        Take p from the exact distribution where there are at most 50 differences, none of them zero and no ties
-        among them, else from the normal one with a correction for ties.
+        Take p from all signs that up to ten differences may have, and of up to 50 from the exact distribution where
+        none of them is zero and none tied, else from the normal one with a correction for ties.
 
     Returns
     -------
@@ -320,6 +322,7 @@ def wilcoxon_pairs(
 
 def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, float]:
     """Return the sums of ranks of gains and losses, and the two-sided p-value."""
+    exact_few = exact and np.count_nonzero(gains) <= _FEW
     exact = exact and len(gains) <= 50 and bool((gains != 0).all())
     if zeros == "wilcox":
         gains = gains[gains != 0]
@@ -328,6 +331,8 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
         return 0.0, 0.0, 1.0
     placed = stats.rankdata(np.abs(gains))
     up, down = float(placed[gains > 0].sum()), float(placed[gains < 0].sum())
+    if exact_few:
+        return up, down, _of_all_signs(placed[gains != 0], up - down)
     _, tied = np.unique(placed[gains != 0] if zeros == "pratt" else placed, return_counts=True)
     if exact and (tied == 1).all():
         return up, down, float(stats.wilcoxon(gains, method="exact").pvalue)
@@ -340,6 +345,12 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
         up, down = up + half, down + half
     variance -= (tied**3.0 - tied).sum() / 48
     return up, down, float(2 * stats.norm.sf(abs(up - mean) / np.sqrt(variance)))
+
+
+def _of_all_signs(placed: Floats, balance: float) -> float:
+    """Return how often ranks with signs by chance are as far out of balance."""
+    patterns = np.arange(2 ** len(placed))[:, None] >> np.arange(len(placed)) & 1
+    return float((np.abs((1 - 2 * patterns) @ placed) >= abs(balance) - 1e-9).mean())
 
 
 def _adjusted(pairs: pd.DataFrame) -> pd.DataFrame:

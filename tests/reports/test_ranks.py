@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scikit_posthocs
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from actionbench.errors import ActionbenchError
@@ -325,3 +327,20 @@ def test_what_becomes_of_holes_is_said():
 def test_refusals(call, message):
     with pytest.raises(ActionbenchError, match=message):
         call(scores(DEMSAR))
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=2, max_size=8).filter(any),
+    st.sampled_from(["wilcox", "pratt", "zsplit"]),
+)
+def test_few_differences_have_the_p_of_all_their_signs(gains, zeros):
+    """With ties and zeros too: no p-value is below 2 of all patterns, as the normal distribution's is."""
+    gains = np.array(gains)
+    table = pd.DataFrame({"one": gains, "other": np.zeros(len(gains))})
+    found = wilcoxon_pairs(table, zeros=zeros).iloc[0]["p_value"]
+    kept = gains[gains != 0] if zeros == "wilcox" else gains
+    placed = stats.rankdata(np.abs(kept))[kept != 0]
+    seen = abs((np.sign(kept[kept != 0]) * placed).sum())
+    patterns = [abs(np.dot(signs, placed)) for signs in product([-1, 1], repeat=len(placed))]
+    assert found == pytest.approx(np.mean(np.array(patterns) >= seen - 1e-9))
+    assert found >= 2 / 2 ** len(placed)
