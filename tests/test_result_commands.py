@@ -78,6 +78,7 @@ def test_predictions_of_each_clip(here, call, source):
         (["-o", "t", "--format", "terminal"], "-o t: must end in .md"),
         (["--predictions", "--format", "md"], "there is no format md of them; it must be csv or parquet"),
         (["-o", "gone/t.csv"], "gone/t.csv: No such file or directory"),
+        (["-o", "s.sqlite", "--format", "csv"], "-o s.sqlite: is what is shown; name another file"),
     ],
 )
 def test_what_cannot_be_shown_so_is_refused(here, call, words, says):

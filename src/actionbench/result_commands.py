@@ -51,6 +51,8 @@ def show(
 ) -> int:
     """Print the comparison table of a store or a bundle."""
     where, form = path or store, _format(form, output, predictions)
+    if output and os.path.exists(output) and os.path.exists(where) and os.path.samefile(output, where):
+        raise ActionbenchError(f"-o {output}: is what is shown; name another file")
     if watch:
         from .watching import watch as follow
 
