@@ -133,6 +133,7 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     assert files_in("theirs") == files_in("ours")
 
 
+@pytest.mark.slow
 def test_a_bundle_is_shown_as_its_store_with_failures_seeds_and_pictures(author, call):
     content, person = author
     content["attempts"][1]["params"] = {"fails": ["", person]}

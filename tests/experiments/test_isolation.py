@@ -149,6 +149,7 @@ def test_stopping_early_ends_what_runs(calls, tmp_path):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["nursery", "guard"])
 def test_a_process_above_that_a_task_stops_goes_on(calls, which):
     endings = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
@@ -159,6 +160,7 @@ def test_a_process_above_that_a_task_stops_goes_on(calls, which):
         assert [ending.kind for _, ending in run_isolated([task], nursery=own)] == [None]
 
 
+@pytest.mark.slow
 def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
     monkeypatch.setattr(nursery, "_STOP_TICK", 0.2)
     endings = run(
@@ -226,6 +228,7 @@ def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_program_needs_no_main_guard(calls, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -644,6 +644,7 @@ def finished(path):
         return 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(toml, path, plugin):
     program = start(path, plugin, seeds=3)
     while finished(path) < 3 and program.poll() is None:
@@ -670,6 +671,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_with_130(toml, path, plug
     assert 2 <= finished(path) < 12
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_store(toml, path, plugin):
     programs = [start(path, plugin, seeds=2) for _ in range(2)]
     for program in programs:

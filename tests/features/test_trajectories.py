@@ -230,6 +230,7 @@ def test_blocks_are_histograms_of_their_cells(zero_bin):
         np.testing.assert_allclose(row, 0.5 + 2 * np.sqrt(block / block.sum()), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_number_on_kth_is_near_that_of_the_reference(data_folder):
     """The program of Wang and Schmid gives 2001 on this clip; flow and corners of OpenCV have changed since."""
     clip = read_video(data_folder / "codecs/kth/person01_boxing_d1_uncomp.avi")
