@@ -7,6 +7,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # A test computes what it tests.
 os.environ["ACTIONBENCH_CACHE"] = "none"
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import av
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from actionbench.cli import main
 
 # No deadlines: machines are noisy. The same examples each time where a red light must mean a defect.
 settings.register_profile("actionbench", deadline=None, derandomize="CI" in os.environ)
@@ -66,3 +69,17 @@ def class_folders(tmp_path: Path, write_video: WriteVideo) -> Path:
                 frames = rng.integers(level - 20, level + 20, (4, 12, 16), dtype=np.uint8)
                 write_video(f"{label}/{person}_{number}.mkv", frames, folder=root)
     return root
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Call the command line as a shell would and return exit code, output and messages."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call

@@ -1,12 +1,10 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from actionbench import ActionbenchError, api
 from actionbench.baselines.conformance import CHECKS
-from actionbench.cli import main
 
 MINE = '''
 import numpy as np
@@ -42,17 +40,9 @@ def plugin(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def call(monkeypatch, capfd, plugin):
-    """Call the command line as a shell would; PLUGIN stands for the file."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["actionbench", *(word.replace("PLUGIN", plugin) for word in words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+def call(call, plugin):
+    """Call the command line; PLUGIN stands for the file."""
+    return lambda *words: call(*(word.replace("PLUGIN", plugin) for word in words))
 
 
 def test_new_says_what_it_wrote_and_what_comes_next(call):

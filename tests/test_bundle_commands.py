@@ -1,14 +1,12 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import actionbench
-from actionbench.cli import main
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.reading import open_results
 from actionbench.experiments.store import Store
@@ -149,20 +147,6 @@ def test_a_bundle_is_shown_as_its_store_with_failures_seeds_and_pictures(author,
     assert files_in("from bundle") == files_in("from store")
     for form in ("terminal", "csv"):
         assert call("show", bundle, "--format", form) == call("show", "s.sqlite", "--format", form)
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Call the command line as a shell would and return exit code, output and messages."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from actionbench import api
-from actionbench.cli import cli, main
+from actionbench.cli import cli
 from actionbench.experiments.store import Store
 from actionbench.features.video import read_video
 
@@ -45,20 +45,6 @@ def folder(class_folders, monkeypatch):
     monkeypatch.chdir(class_folders.parent)
     Path("m.toml").write_text(MATRIX)
     return class_folders.parent
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Call the command line as a shell would and return exit code, output and messages."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 def test_from_clips_to_a_table_to_a_report(folder, call):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import sys
 import time
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from actionbench.cli import main
 from actionbench.errors import ActionbenchError, DecodeError, PluginError
 from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
 from actionbench.experiments.matrix import read_matrix
@@ -394,18 +392,14 @@ def test_many_damaged_videos(folder, data, suffix):
 
 
 @pytest.fixture
-def call(folder, monkeypatch, capfd):
+def call(folder, call, capfd):
     """Call the command line, which must say one sentence where it does not work."""
 
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
+    def checked(*words):
         capfd.readouterr()
         begun = time.monotonic()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        code, out, err = call(*words)
         assert time.monotonic() - begun < PATIENCE
-        out, err = capfd.readouterr()
-        code = ended.value.code or 0
         assert code in (0, 2), (words, code, err)
         assert "Traceback" not in out + err
         # Of wrong use, which click finds, it also says how it is used.
@@ -413,7 +407,7 @@ def call(folder, monkeypatch, capfd):
             assert re.fullmatch(r"(actionbench|Error): [^\n]+\n", err), err
         return code, err
 
-    return call
+    return checked
 
 
 def arguments(call, data):

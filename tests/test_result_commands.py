@@ -9,7 +9,6 @@ import pytest
 
 import actionbench
 from actionbench import watching
-from actionbench.cli import main
 from actionbench.experiments.store import Store
 
 MATRIX = {
@@ -17,20 +16,6 @@ MATRIX = {
     "datasets": [{"name": "figures", "subjects": 2, "clips_per_subject": 1, "split": "leave-one-group-out"}],
     "attempts": [{"name": "majority"}, {"name": "chance"}],
 }
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Call the command line as a shell would and return exit code, output and messages."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["actionbench", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")
