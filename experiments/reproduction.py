@@ -97,16 +97,7 @@ def reproduce(
         matrix = read_matrix(_moved(bundle.matrix, files), changes)
         matrix = _with_roots(_of_cells(bundle, matrix, only), tell)
         with _own_helpers(Path(folder)):
-            planned = plan_cells(matrix, plugins=plugins, only=only)
-            before = {cell.place: cell for cell in _asked(bundle.cells, planned, bool(only))}
-            cells = [
-                cell for cell in planned if _place(cell) in before and before[_place(cell)].status == "done"
-            ]
-            if not cells:
-                raise BundleError(
-                    f"{bundle.path}: none of the cells that are asked for has predictions in it"
-                )
-            _check_data(bundle.path, cells, before)
+            before, cells = _both(bundle, plan_cells(matrix, plugins=plugins, only=only), bool(only))
             with Store.open(store) as opened:
                 _check_store(opened, bundle)
                 with showing(len(cells)) as progress:
@@ -131,6 +122,18 @@ def reproduce(
                     for place, cell in before.items()
                 ]
     return Reproduction(pd.DataFrame(rows, columns=_COLUMNS), summary.stopped)
+
+
+def _both(
+    bundle: Bundle, planned: list[PlannedCell], some: bool
+) -> tuple[dict[Any, BundledCell], list[PlannedCell]]:
+    """Return the bundled cells that are asked for by their place, and those of a plan that can be held to one."""
+    before = {cell.place: cell for cell in _asked(bundle.cells, planned, some)}
+    cells = [cell for cell in planned if _place(cell) in before and before[_place(cell)].status == "done"]
+    if not cells:
+        raise BundleError(f"{bundle.path}: none of the cells that are asked for has predictions in it")
+    _check_data(bundle.path, cells, before)
+    return before, cells
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

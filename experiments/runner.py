@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -168,27 +169,14 @@ def run_cells(
     ActionbenchError
         If ``retry`` holds a word that is none of these, or the store, the cache or a process fails.
     """
-    retry = set(retry)
-    if unknown := sorted(retry.difference(_RETRIED)):
-        raise ActionbenchError(
-            f"retry: there is no kind {unknown[0]!r}; {did_you_mean(unknown[0], _RETRIED)}"
-        )
+    retried = _checked(retry)
     files = [str(Path(path).resolve()) for path in plugins]
     limits = matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
     stored = store.status_of()
-    waiting = _not_stored(cells, stored, retry | {"cancelled"}, fresh)
-    facts = provenance.collect(
-        workers=workers,
-        threads=limits.threads,
-        plugins=files,
-        files=_digests(cells),
-        n_cells=len(cells),
-        schema=store.schema,
-        **about,
-    )
-    run_id = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
+    waiting = _not_stored(cells, stored, retried | {"cancelled"}, fresh)
+    run_id = _begin(matrix, cells, store, files, workers, about)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
     dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
@@ -199,16 +187,56 @@ def run_cells(
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
     to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
     tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
-    with _Interrupts() as interrupts:
-        endings = _endings(
-            on,
-            tasks,
-            nursery,
-            workers=workers,
-            ceilings=ceilings_of(limits),
-            preload=_modules(waiting.values()),
-            stopping=lambda: interrupts.asked,
+    options = {
+        "workers": workers,
+        "ceilings": ceilings_of(limits),
+        "preload": _modules(waiting.values()),
+    }
+    stopped = _write_each(waiting, writer, partial(_endings, on, tasks, nursery, **options))
+    if not stopped:
+        store.end_run(run_id)
+    after = store.status_of() if waiting else stored
+    return _summary(run_id, cells, after, len(waiting), stopped=stopped)
+
+
+def _checked(retry: Iterable[str]) -> set[str]:
+    kinds = set(retry)
+    if unknown := sorted(kinds.difference(_RETRIED)):
+        raise ActionbenchError(
+            f"retry: there is no kind {unknown[0]!r}; {did_you_mean(unknown[0], _RETRIED)}"
         )
+    return kinds
+
+
+def _begin(
+    matrix: Matrix,
+    cells: list[PlannedCell],
+    store: Store,
+    plugins: list[str],
+    workers: int,
+    about: Mapping[str, Any],
+) -> int:
+    """Record that a run begins, and what is known of it."""
+    facts = provenance.collect(
+        workers=workers,
+        threads=matrix.limits.threads,
+        plugins=plugins,
+        files=_digests(cells),
+        n_cells=len(cells),
+        schema=store.schema,
+        **about,
+    )
+    return store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)
+
+
+def _write_each(
+    waiting: Mapping[str, PlannedCell],
+    writer: _Writer,
+    start: Callable[..., Generator[tuple[Task, Ending], None, None]],
+) -> bool:
+    """Write each cell as it ends, and say whether an interrupt kept others from beginning."""
+    with _Interrupts() as interrupts:
+        endings = start(stopping=lambda: interrupts.asked)
         with contextlib.closing(endings):
             try:
                 for task, ending in endings:
@@ -217,10 +245,7 @@ def run_cells(
                 endings.close()
                 writer.cancel()
                 raise
-    if not interrupts.asked:
-        store.end_run(run_id)
-    after = store.status_of() if waiting else stored
-    return _summary(run_id, cells, after, len(waiting), stopped=interrupts.asked)
+    return interrupts.asked
 
 
 def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:
