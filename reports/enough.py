@@ -333,7 +333,9 @@ def _least(enough: Callable[[float], bool], precision: float = 0.001) -> float:
     return round(high, 3)
 
 
-def settle(first: Result, second: Result, *, target: float = 0.8, n_comparisons: int = 1) -> pd.Series:
+def settle(
+    first: Result, second: Result, *, target: float = 0.8, at_most: int = 2000, **how: Any
+) -> pd.Series:
     """Say what it would take to settle a comparison of two stored results.
 
     Parameters
@@ -342,8 +344,10 @@ def settle(first: Result, second: Result, *, target: float = 0.8, n_comparisons:
         On the same data set.
     target : float
         Power asked for.
-    n_comparisons : int
-        See `power`.
+    at_most : int
+        See `groups_needed`.
+    **how
+        Passed on to `power`, such as ``n_comparisons``.
 
     Returns
     -------
@@ -358,9 +362,9 @@ def settle(first: Result, second: Result, *, target: float = 0.8, n_comparisons:
         {
             "n_groups": n_groups,
             "n_seeds": n_seeds,
-            "power": power(changes, clips, n_comparisons=n_comparisons),
-            "groups_needed": groups_needed(changes, clips, target=target, n_comparisons=n_comparisons),
-            "power_with_more_seeds": power(changes, clips, n_seeds=3 * n_seeds, n_comparisons=n_comparisons),
-            "least_difference": least_difference(changes, clips, target=target, n_comparisons=n_comparisons),
+            "power": power(changes, clips, **how),
+            "groups_needed": groups_needed(changes, clips, target=target, at_most=at_most, **how),
+            "power_with_more_seeds": power(changes, clips, n_seeds=3 * n_seeds, **how),
+            "least_difference": least_difference(changes, clips, target=target, **how),
         }
     )

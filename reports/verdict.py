@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import tables
-from .enough import group_changes, groups_needed, least_lead, power
+from .enough import least_lead, settle
 from .paired import least_p
 from .pairs import LEVEL, pairs, ranked, shares_right
 from .results import Result
@@ -112,14 +112,13 @@ def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
 
 
 def _settled(rival: Result, best: Result) -> str:
-    changes, clips = group_changes(rival, best)
-    n_groups, n_seeds = changes.shape
-    needed = groups_needed(changes, clips, at_most=_MOST_GROUPS, n_simulations=_N_STUDIES)
+    facts = settle(rival, best, at_most=_MOST_GROUPS, n_simulations=_N_STUDIES)
+    needed = facts["groups_needed"]
     groups = f"about {needed:.0f} groups" if math.isfinite(needed) else f"more than {_MOST_GROUPS} groups"
     seeds = ""
-    if n_seeds > 1:
-        share = power(changes, clips, n_seeds=3 * n_seeds, n_simulations=_N_STUDIES)
-        seeds = f"; these {n_groups} with three times as many seeds would {100 * share:.0f} times in 100"
+    if facts["n_seeds"] > 1:
+        share = facts["power_with_more_seeds"]
+        seeds = f"; these {facts['n_groups']:.0f} with three times as many seeds would {100 * share:.0f} times in 100"
     return (
         f"{best.attempt} and {rival.attempt}: if the difference is as large as it seems, {groups} would show it four "
         f"times in five, were the two compared alone{seeds}."
