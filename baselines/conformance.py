@@ -11,7 +11,7 @@ import importlib
 import inspect
 import json
 import os
-import pickletools
+import pickletools  # tells a pickle by its opcodes, to refuse it; it builds and runs nothing
 import random
 import re
 import subprocess
