@@ -13,6 +13,7 @@ from . import tables
 from .breakdown import by_class, by_group
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
+from .hard_clips import hard_clips
 from .learning import crossings, learning_curves
 from .nuisance import clip_conditions, option_conditions
 from .pairs import LEVEL, pairs
@@ -66,6 +67,11 @@ class Part:
     def by_group(self) -> pd.DataFrame:
         """Accuracy by group, see `breakdown.by_group`."""
         return by_group(self.results)
+
+    @cached_property
+    def hard_clips(self) -> pd.DataFrame:
+        """Clips that nobody or only one gets right, see `hard_clips.hard_clips`."""
+        return hard_clips(self.results)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from . import tables
 from .breakdown import confusions, long_form
 from .canvas import Svg
 from .exports import parquet
-from .hard_clips import hard_clips
 from .heatmaps import confusion_figures, heat_figure
 from .pages import page
 from .parts import Comparison, Part
@@ -94,7 +93,7 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "groups", pd.concat([long_form(part.results, part.by_group, "group") for part in parts])
     yield "confusions", pd.concat([confusions(result) for result in results])
     yield "conditions", pd.concat([part.nuisances for part in parts] + [comparison.options])
-    yield "clips", hard_clips(results)
+    yield "clips", pd.concat([part.hard_clips for part in parts])
     yield "learning", comparison.curves
     yield "crossings", comparison.crossings
     yield "matrix", comparison.matrix.reset_index()

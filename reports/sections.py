@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import tables
 from .figures import COSTS
-from .hard_clips import MISSED, SOLVED, hard_clips
+from .hard_clips import MISSED, SOLVED
 from .heatmaps import row_shares
 from .parts import Part
 from .results import Reader, Result
@@ -147,7 +147,14 @@ def _against_the_best(part: Part) -> dict[str, Any] | None:
     best = pairs["second"].iloc[0]
     heads = ["attempt", "less accurate by", "p", "p adjusted", "p Holm", "can be told apart"]
     rows = [_behind(row) for row in pairs[pairs["second"] == best].itertuples()]
-    return {"best": best, "heads": heads, "rows": rows, "settling": settling(part.results, pairs)}
+    known = ", with their 95 % intervals" if pairs["difference_low"].notna().any() else ""
+    return {
+        "best": best,
+        "caption": f"Differences to {best}, in points{known}; pairs.csv has all pairs",
+        "heads": heads,
+        "rows": rows,
+        "settling": settling(part.results, pairs),
+    }
 
 
 def _behind(row: Any) -> tuple[str, ...]:
@@ -231,7 +238,7 @@ def _with_interval(row: Any) -> tuple[str, str, str]:
 
 def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, Any]]:
     """Return the clips that nobody or only one gets right, with their film strips as far as there is room."""
-    found = hard_clips(part.results)
+    found = part.hard_clips
     if found.empty:
         return []
     several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
