@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import Feature, compute, kept
-from ..features.encodings import Fisher, Vlad, Words, sample_rows
 from ._svm import Mirror, VectorSvm
 from .base import Clips, Explanation
+
+if TYPE_CHECKING:
+    from ..features.encodings import Fisher, Vlad, Words
 
 __all__ = ["EncodedSvm", "Encoding"]
 
 Array = NDArray[np.float64]
 Encoding = Literal["fisher", "words", "vlad"]
 
-_KINDS: dict[str, type[Fisher | Words | Vlad]] = {"fisher": Fisher, "words": Words, "vlad": Vlad}
+
+def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
+    """Return what learns an encoding."""
+    from ..features.encodings import Fisher, Vlad, Words
+
+    kinds: dict[str, type[Fisher | Words | Vlad]] = {"fisher": Fisher, "words": Words, "vlad": Vlad}
+    return kinds[encoding]
 
 
 class EncodedSvm(VectorSvm):
@@ -90,12 +98,16 @@ class EncodedSvm(VectorSvm):
         ValueError
             If the encoding is another word.
         """
-        if self.encoding not in _KINDS:
-            raise ValueError(f"encoding must be one of {', '.join(_KINDS)}, got {self.encoding!r}")
+        if self.encoding not in get_args(Encoding):
+            raise ValueError(
+                f"encoding must be one of {', '.join(get_args(Encoding))}, got {self.encoding!r}"
+            )
         with kept():
             return super().fit(clips, labels, groups)
 
     def _prepare(self, clips: Clips) -> None:
+        from ..features.encodings import sample_rows
+
         rng = np.random.default_rng(self.random_state)
         sizes: list[int] = []
         channels = self._channels()
@@ -108,7 +120,7 @@ class EncodedSvm(VectorSvm):
 
         sample = sample_rows(rows(), self.n_samples, rng)
         parts = np.split(sample, np.cumsum(sizes)[:-1], axis=1)
-        kind = _KINDS[self.encoding]
+        kind = _kind(self.encoding)
         self.encoders_ = {
             channel: kind.learn(part, self.n_words, self.random_state)
             for channel, part in zip(channels, parts, strict=True)
@@ -141,7 +153,7 @@ class EncodedSvm(VectorSvm):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying for each parameter."""
-        return {"C": [1.0, 10.0, 100.0, 1000.0], "encoding": list(_KINDS)}
+        return {"C": [1.0, 10.0, 100.0, 1000.0], "encoding": list(get_args(Encoding))}
 
     def count(self) -> dict[str, int]:
         """Return the number of fitted numbers, those of the encoding included."""
@@ -162,5 +174,5 @@ class EncodedSvm(VectorSvm):
         """Take back what `fitted_state` gave."""
         for name, value in state.items():
             setattr(self, name, value)
-        kind = _KINDS[self.encoding]
+        kind = _kind(self.encoding)
         self.encoders_ = {name: kind(**arrays) for name, arrays in state["encoders_"].items()}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from ..features.cache import compute
-from ..features.descriptors import Channel, GridDescriptor
 from ._svm import Mirror, VectorSvm, class_maps, shares
-from .base import Clips, Explanation
+from .base import Clips, Explanation, check_is_fitted
+
+if TYPE_CHECKING:
+    from ..features.descriptors import Channel, GridDescriptor
 
 __all__ = ["Grid", "GridSvm"]
 
@@ -66,6 +67,8 @@ class GridSvm(VectorSvm):
         return self.known_channels
 
     def _descriptor(self) -> GridDescriptor:
+        from ..features.descriptors import GridDescriptor
+
         centred = self.grid == "person"
         return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, centred=centred)
 

@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
 from ..features.cache import compute
-from ..features.quantities import QUANTITIES, Quantities
 from ._rule_list import Condition, Rule, fired
 from ._rule_text import label_text, number_text, phrase, write
-from .base import Attempt, Clip, Clips, Explanation
+from .base import Attempt, Clip, Clips, Explanation, check_is_fitted
 
 __all__ = ["RuleAttempt", "measured"]
 
 
 def measured(clips: Clips) -> NDArray[np.float64]:
     """Measure each clip, shape (n_clips, n_quantities)."""
+    from ..features.quantities import QUANTITIES, Quantities
+
     rows = [found["values"] for found in compute(Quantities(), clips)]
     return np.array(rows).reshape(len(rows), len(QUANTITIES))
 
@@ -70,7 +70,7 @@ class RuleAttempt(Attempt):
             it do not.
         """
         check_is_fitted(self)
-        text = write(self.rules_, self.classes_)
+        text = write(self.rules_, self.classes_.tolist())
         return Explanation(text if clip is None else f"{text}\n\n{self._story(clip)}")
 
     def _story(self, clip: Clip) -> str:
@@ -95,6 +95,8 @@ class RuleAttempt(Attempt):
         ActionbenchError
             If the file cannot be written.
         """
+        from ..features.quantities import QUANTITIES
+
         path = Path(path)
         text = f"# The first rule that holds decides. Quantities: {', '.join(q.name for q in QUANTITIES)}.\n"
         text += self.explain() + "\n"
@@ -147,6 +149,8 @@ def _smoothed(rule: Rule) -> NDArray[np.float64]:
 
 def _comparison(condition: Condition, table: NDArray[np.float64]) -> str:
     """Print the value of a quantity beside what it is compared with: ``fill is 0.4, not > 0.5``."""
+    from ..features.quantities import QUANTITIES
+
     value = float(table[0, condition.quantity])
     short = float(f"{value:.3g}")
     # A value close to the threshold is printed whole, else it could stand on the other side.

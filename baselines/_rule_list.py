@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 __all__ = [
     "MOST_CONDITIONS",
@@ -173,6 +172,8 @@ class _Candidates:
 
 
 def _candidates(table: Array, labels: NDArray[np.intp], softness: float) -> _Candidates:
+    from scipy.special import ndtr
+
     # All clips against all conditions have to fit into memory.
     most = int(np.clip(1e7 / (2 * table.size), 8, 64))
     conditions: list[Condition] = []

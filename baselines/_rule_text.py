@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ..errors import ActionbenchError, did_you_mean
-from ..features.quantities import QUANTITIES
 from ._rule_list import MOST_CONDITIONS, Condition, Rule
 
 __all__ = ["Sentence", "label_text", "number_text", "parse", "phrase", "read", "write"]
@@ -76,6 +75,8 @@ def _sentence(rule: Rule, label: str) -> str:
 
 def phrase(condition: Condition) -> str:
     """Print a condition: ``bounce frequency <= 2.2 Hz``."""
+    from ..features.quantities import QUANTITIES
+
     quantity = QUANTITIES[condition.quantity]
     sign = ">" if condition.above else "<="
     return f"{quantity.name} {sign} {number_text(condition.threshold)} {quantity.unit}".rstrip()
@@ -167,6 +168,8 @@ def _parse_line(line: str, where: str, number: int) -> Sentence:
 
 
 def _parse_condition(text: str, where: str) -> Condition:
+    from ..features.quantities import QUANTITIES
+
     match = _CONDITION.fullmatch(text)
     if match is None:
         _refuse(where, f"a condition must read 'QUANTITY > NUMBER UNIT', got {text!r}")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models import looking, nn, structure
 from .base import Explanation
 from .mlp_flow import MlpFlow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..models import nn
 
 #: Distances along time, height and width in which locality is measured.
 SCALES = {"space": (0.0, 1.0, 1.0), "time": (1.0, 0.0, 0.0)}
@@ -28,6 +29,8 @@ class SparseMlp(MlpFlow):
 
     def _first_mask(self, net: nn.Module) -> NDArray[np.bool_]:
         """Return which inputs each unit of the first layer has."""
+        from ..models import structure
+
         return next(iter(structure.connections(net).values()))
 
     def localities(self, net: nn.Module) -> dict[str, float]:
@@ -37,6 +40,8 @@ class SparseMlp(MlpFlow):
         units look (`structure.shared_locality`), ``chance space`` and ``chance time`` those of masks with as many
         inputs of each unit at random; NaN where no unit has two inputs.
         """
+        from ..models import structure
+
         mask, shape = self._first_mask(net), self._reader().shape
         drawn = np.random.default_rng(self.random_state).permuted(mask, axis=1)
         found = {}
@@ -51,10 +56,14 @@ class SparseMlp(MlpFlow):
 
         The operations are those that are done, zeros included.
         """
+        from ..models import structure
+
         return {**super().count(), "parameters": structure.count_parameters(self.net())}
 
     def explain(self) -> Explanation:
         """Return what is left of the net and where it looks, with pictures of both."""
+        from ..models import structure
+
         explanation, net = super().explain(), self.net()
         masks = list(structure.connections(net).values())
         left, total = (sum(count(mask) for mask in masks) for count in (np.count_nonzero, np.size))
@@ -71,6 +80,8 @@ class SparseMlp(MlpFlow):
         return Explanation(text, explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        from ..models import looking
+
         return {
             **super()._pictures(net),
             "connectivity": looking.connectivity(self._first_mask(net), self._reader().shape),

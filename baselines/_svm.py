@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics.pairwise import additive_chi2_kernel
-from sklearn.svm import SVC, LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
 from ._training import Fold, encode, inner_folds, softmax
-from .base import Attempt, Clips, Explanation
+from .base import Attempt, Clips, Explanation, check_is_fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,6 +163,8 @@ def _train_linear(
     if len(present) < 2:
         intercepts[present] = 1.0
     else:
+        from sklearn.svm import LinearSVC
+
         machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
         # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
         vectors = (vectors - means) / scales
@@ -197,6 +196,8 @@ def _train_chi2(
         The training vectors as ``examples``, what each says for each class (n_classes, n_examples) and the
         ``intercepts``; of each channel the first value and the mean distance A.
     """
+    from sklearn.svm import SVC
+
     starts = np.cumsum([0, *channels[:-1]])
     parts = np.split(vectors, starts[1:], axis=1)
     distances = [_distances(part, part) for part in parts]
@@ -218,6 +219,8 @@ def _train_chi2(
 
 def _distances(one: Array, other: Array) -> Array:
     """Return half of the chi-squared distances of all pairs, shape (n, m)."""
+    from sklearn.metrics.pairwise import additive_chi2_kernel
+
     return -0.5 * additive_chi2_kernel(one, other)
 
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupKFold
 
 from ..features.clip import Clips
 
@@ -56,6 +55,8 @@ def inner_folds(n_clips: int, groups: ArrayLike | None, most: int) -> list[Fold]
     n_folds = min(most, int(codes.max()) + 1)
     if n_folds < 2:
         return []
+    from sklearn.model_selection import GroupKFold
+
     return list(GroupKFold(n_folds).split(codes, groups=codes))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..features.volume import Input
-from ..models import nn, zoo
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..features.volume import Input
+    from ..models import nn
 
 __all__ = ["C3d"]
 
@@ -25,5 +28,7 @@ class C3d(VideoNet):
     learning_rate: float = 3e-4
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         shape = (self.frames, self.size, self.size)
         return zoo.c3d(n_classes, shape, self.dropout, self.random_state, self._n_channels())

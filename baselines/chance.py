@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ._training import encode
-from .base import Attempt, Clips, Explanation
+from .base import Attempt, Clips, Explanation, check_is_fitted
 
 __all__ = ["Chance"]
 

@@ -30,8 +30,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from ..errors import ActionbenchError, PluginError, did_you_mean
 from ._examples import Labelled, blank, colours, examples, mixed, odd_sizes, one_frame
@@ -135,7 +133,7 @@ class Trial:
 
     def names(self) -> list[str]:
         """Return the names of its parameters."""
-        return self.cls._get_param_names()
+        return list(self.cls._defaults())
 
     @cached_property
     def fitted(self) -> Attempt:
@@ -390,6 +388,8 @@ def check_constructor(trial: Trial) -> None:
 @_check()
 def check_parameters(trial: Trial) -> None:
     """Give back by ``get_params`` and ``clone`` what was set; refuse an unknown parameter; have a ``repr``."""
+    from sklearn.base import clone
+
     attempt = trial.make()
     params = attempt.get_params(deep=False)
     _demand(attempt.set_params(**params) is attempt, "set_params must return the attempt itself")
@@ -419,6 +419,8 @@ def _raises(kind: type[Exception], call: Callable[[], Any]) -> bool:
 @_check()
 def check_not_fitted(trial: Trial) -> None:
     """Raise scikit-learn's NotFittedError from ``predict_proba``, ``predict`` and ``save`` before ``fit``."""
+    from sklearn.exceptions import NotFittedError
+
     clips, _, _ = examples()
     with tempfile.TemporaryDirectory(prefix="actionbench-") as folder:
         calls = {
@@ -491,6 +493,8 @@ def check_probabilities(trial: Trial) -> None:
 @_check()
 def check_same_twice(trial: Trial) -> None:
     """Predict the same, bit by bit, after another ``fit``, whatever the global random numbers are."""
+    from sklearn.base import clone
+
     with _global_seed(1):
         first = trial.probabilities
     with _global_seed(2):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..models import nn, zoo
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..models import nn
 
 __all__ = ["ConvNet3d"]
 
@@ -25,4 +28,6 @@ class ConvNet3d(VideoNet):
     widths: tuple[int, ...] = (8, 16, 32, 64)
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         return zoo.tiny3d(n_classes, self._n_channels(), self.widths, self.dropout, rng=self.random_state)

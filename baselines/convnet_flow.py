@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..features.volume import Input
 from .convnet_frame import ConvNetFrame
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..features.volume import Input
 
 __all__ = ["ConvNetFlow"]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..models import nn, zoo
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..models import nn
 
 __all__ = ["ConvNetFrame"]
 
@@ -34,4 +36,6 @@ class ConvNetFrame(VideoNet):
     widths: tuple[int, ...] = (8, 16, 32, 64)
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         return zoo.tiny2d(n_classes, self._n_channels(), self.widths, self.dropout, rng=self.random_state)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..models import nn, zoo
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..models import nn
 
 __all__ = ["ConvNetLstm"]
 
@@ -29,6 +32,8 @@ class ConvNetLstm(VideoNet):
     hidden: int = 64
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         return zoo.frames_lstm(
             n_classes, self._n_channels(), self.widths, self.hidden, self.dropout, rng=self.random_state
         )

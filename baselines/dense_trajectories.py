@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..features.trajectories import DenseTrajectories as Feature
 from ._encoded_svm import EncodedSvm, Encoding
 from ._svm import Mirror, chosen
+
+if TYPE_CHECKING:
+    from ..features.trajectories import DenseTrajectories as Feature
 
 __all__ = ["DenseTrajectories"]
 
@@ -65,6 +67,8 @@ class DenseTrajectories(EncodedSvm):
         return chosen(self.channels, self.known_channels)
 
     def _feature(self) -> Feature:
+        from ..features.trajectories import DenseTrajectories as Feature
+
         return Feature()
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:

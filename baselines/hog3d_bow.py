@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..features.hog3d import Hog3d
 from ._encoded_svm import EncodedSvm
+
+if TYPE_CHECKING:
+    from ..features.hog3d import Hog3d
 
 __all__ = ["Hog3dBow"]
 
@@ -21,6 +23,8 @@ class Hog3dBow(EncodedSvm):
     known_channels = ("hog3d",)
 
     def _feature(self) -> Hog3d:
+        from ..features.hog3d import Hog3d
+
         return Hog3d()
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ..features.descriptors import Channel
+from typing import TYPE_CHECKING
+
 from ._grid_svm import Grid, GridSvm
 from ._svm import Mirror, chosen
+
+if TYPE_CHECKING:
+    from ..features.descriptors import Channel
 
 __all__ = ["HogHofMbhSvm"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..errors import PluginError
 from ..features.cache import kept
 from ._training import encode
-from .base import Attempt, Clips, Explanation
+from .base import Attempt, Clips, Explanation, check_is_fitted
 from .persistence import pack, unpack
 from .registry import attempts_in_use
 
@@ -80,8 +79,9 @@ class LateFusion(Attempt):
         self.members_ = []
         with kept():
             for cls in self._members():
-                seeded = "random_state" in cls._get_param_names()
-                member = cls(random_state=self.random_state) if seeded else cls()
+                member = cls()
+                if "random_state" in member.get_params():
+                    member.set_params(random_state=self.random_state)
                 self.members_.append(member.fit(clips, labels, groups))
         return self
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import compute
-from ..features.texture import BINS, LbpTop
 from ._svm import Mirror, VectorSvm
 from .base import Clips
 
@@ -33,12 +32,18 @@ class LbpTopSvm(VectorSvm):
         self.random_state = random_state
 
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
+        from ..features.texture import LbpTop
+
         return np.array([found["histogram"] for found in compute(LbpTop(), clips)])
 
     def _mirrored(self, vectors: NDArray[np.float64], clips: Clips) -> NDArray[np.float64]:
+        from ..features.texture import LbpTop
+
         return LbpTop().mirror(vectors)
 
     def _sizes(self) -> dict[str, int]:
+        from ..features.texture import BINS, LbpTop
+
         feature = LbpTop()
         return {"patterns": feature.times * feature.rows * feature.columns * 3 * BINS}
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import compute
-from ..features.history import MotionHistory
 from ._svm import Mirror, VectorSvm, class_maps
 from .base import Clips, Explanation
 
@@ -41,6 +40,8 @@ class MhiGridSvm(VectorSvm):
         return {"history": self.side**2, "energy": self.side**2}
 
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
+        from ..features.history import MotionHistory
+
         found = compute(MotionHistory(side=self.side), clips)
         return np.array([np.stack([each["history"], each["energy"]]).ravel() for each in found])
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import compute
-from ..features.history import MotionHistory
 from ._svm import VectorSvm
 from .base import Clips
 
@@ -35,4 +34,6 @@ class MhiHu(VectorSvm):
         return {"history": 7, "energy": 7}
 
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
+        from ..features.history import MotionHistory
+
         return np.array([found["moments"] for found in compute(MotionHistory(), clips)])

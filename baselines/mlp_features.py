@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.cache import Arrays
-from ..features.descriptors import GridDescriptor
-from ..models import nn, zoo
 from ._svm import chosen, shares
 from .base import Explanation
 from .hog_hof_mbh_svm import HogHofMbhSvm
@@ -18,6 +16,9 @@ from .net import NetAttempt, Reader
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..features.descriptors import GridDescriptor
+    from ..models import nn
 
 __all__ = ["MlpFeatures"]
 
@@ -47,17 +48,23 @@ class MlpFeatures(NetAttempt):
     batch_size: int = 32
 
     def _descriptor(self) -> GridDescriptor:
+        from ..features.descriptors import GridDescriptor
+
         return GridDescriptor(chosen(self.channels, HogHofMbhSvm.known_channels))
 
     def _reader(self) -> Reader:
         return _DescriptorReader(self._descriptor())
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         n_in = self._reader().shape[0]
         return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
 
     def explain(self) -> Explanation:
         """Say, beside what all nets say, which descriptors the first layer relies on."""
+        from ..models import nn
+
         said = super().explain()
         weights = cast(nn.Linear, self.net().find_modules(nn.Linear)[0]).weight.value
         power = np.linalg.norm(weights, axis=0, keepdims=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models import nn, zoo
 from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ..models import nn
 
 __all__ = ["MlpPixels"]
 
@@ -39,6 +41,8 @@ class MlpPixels(VideoNet):
     n_views: int = 10
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import zoo
+
         n_in = int(np.prod(self._reader().shape))
         return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
 

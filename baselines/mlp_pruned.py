@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from ..models import looking, nn
-from ..models.structure import Criterion, Pruning
-from ..models.training import Training
 from ._sparse_mlp import SparseMlp
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..models import nn
+    from ..models.structure import Criterion
+    from ..models.training import Training
 
 __all__ = ["MlpPruned"]
 
@@ -36,6 +37,8 @@ class MlpPruned(SparseMlp):
     criterion: Criterion = "magnitude"
 
     def _training(self, net: nn.Module) -> Training:
+        from ..models.structure import Pruning
+
         how = super()._training(net)
         return Pruning(
             **{field.name: getattr(how, field.name) for field in fields(how)},
@@ -47,6 +50,8 @@ class MlpPruned(SparseMlp):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying."""
+        from ..models.structure import Criterion
+
         return {
             **super().search_space(),
             "density": [0.03, 0.1, 0.3],
@@ -54,4 +59,6 @@ class MlpPruned(SparseMlp):
         }
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        from ..models import looking
+
         return {**super()._pictures(net), "locality": looking.locality_curve(self.curve_, self.criterion)}

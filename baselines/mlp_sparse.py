@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models import nn, optim, structure
-from ..models.training import Training
 from ._sparse_mlp import SparseMlp
+
+if TYPE_CHECKING:
+    from ..models import nn
+    from ..models.training import Training
 
 __all__ = ["MlpSparse"]
 
@@ -40,6 +42,8 @@ class MlpSparse(SparseMlp):
     momentum: float = 0.9
 
     def _training(self, net: nn.Module) -> Training:
+        from ..models import optim, structure
+
         strengths = {path: np.full(w.shape, self.strength) for path, w in structure.weights(net).items()}
         options: Mapping[str, Any] = {
             "lambda": structure.flat(net, strengths, 0.0),

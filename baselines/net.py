@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_ar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
 from ..features.cache import Arrays, Feature, compute
-from ..features.volume import CHANNELS, Input, View, VolumeReader
-from ..models import looking, nn
-from ..models.export import to_onnx
-from ..models.training import Held, Lazy, Training, predict_proba
 from ._training import encode
-from .base import Attempt, Clip, Clips, Explanation
+from .base import Attempt, Clip, Clips, Explanation, check_is_fitted
 
 __all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "hold"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..features.volume import Input, View, VolumeReader
+    from ..models import nn
+    from ..models.training import Held, Lazy, Training
 
 Numbers = NDArray[np.float32]
 Control = Literal["none", "shuffled", "still", "random"]
@@ -102,6 +101,8 @@ class NetAttempt(Attempt):
 
     def _training(self, net: nn.Module) -> Training:
         """Return how the net is trained."""
+        from ..models.training import Training
+
         return Training(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -133,6 +134,8 @@ class NetAttempt(Attempt):
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities; see `Attempt.predict_proba`."""
+        from ..models.training import predict_proba
+
         net = self.net()
         if not len(clips):
             return np.zeros((0, len(self.classes_)))
@@ -156,6 +159,8 @@ class NetAttempt(Attempt):
         ActionbenchError
             If the package onnx is missing, ONNX cannot express the net, or the file cannot be written.
         """
+        from ..models.export import to_onnx
+
         try:
             to_onnx(self._to_probabilities(), self._example(), path, classes=self.classes_.tolist())
         except ValueError as error:
@@ -165,6 +170,8 @@ class NetAttempt(Attempt):
 
     def _to_probabilities(self) -> nn.Module:
         """Return the fitted net with probabilities for scores."""
+        from ..models import nn
+
         return nn.Sequential(self.net(), nn.Softmax()).evaluate()
 
     def count(self) -> dict[str, int]:
@@ -178,6 +185,8 @@ class NetAttempt(Attempt):
 
     def explain(self) -> Explanation:
         """Return the net's tree and how its training went, with the loss and the first layer's weights as figures."""
+        from ..models import looking
+
         loss, accuracy = self.curve_["loss"], self.curve_["accuracy"]
         net = self.net()
         text = (
@@ -190,16 +199,22 @@ class NetAttempt(Attempt):
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
         """Picture what the net has learned."""
+        from ..models import looking
+
         return {"first-layer": looking.first_layer(net, self._reader().shape, most=16)}
 
 
 def _read(reader: Reader, clips: Clips) -> Lazy:
     """Return what is kept of each clip, read when it is asked for; a clip whose feature is kept is not decoded."""
+    from ..models.training import Lazy
+
     return Lazy(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
 
 
 def hold(reader: Reader, clips: Clips) -> Held:
     """Return what is kept of each clip for a training: in memory, as far as there is room."""
+    from ..models.training import Held
+
     return Held(_read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _HELD)
 
 
@@ -240,6 +255,8 @@ class VideoNet(NetAttempt):
     margin: int = 8
 
     def _reader(self) -> VolumeReader:
+        from ..features.volume import VolumeReader
+
         known = ("none", *self.controls)
         if self.control not in known:
             raise ValueError(f"control must be one of {', '.join(known)}, got {self.control!r}")
@@ -267,6 +284,8 @@ class VideoNet(NetAttempt):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying."""
+        from ..features.volume import CHANNELS, View
+
         return {
             "learning_rate": [2e-3, 5e-3, 1e-2],
             "dropout": [0.1, 0.3, 0.5],

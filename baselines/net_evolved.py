@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.volume import Input, View
-from ..models import looking, nn, search
-from ..models.training import Lazy, Samples, predict_proba
 from ._training import encode, inner_folds
 from .base import Clips, Explanation
 from .net import VideoNet, hold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..features.volume import Input, View
+    from ..models import nn, search
+    from ..models.training import Samples
 
 __all__ = ["NetEvolved"]
 
@@ -36,9 +37,13 @@ class _Expressed(VideoNet):
     most_operations: float = np.inf
 
     def _space(self, n_classes: int) -> search.Space:
+        from ..models import search
+
         return search.Space(self._reader().shape, n_classes, most_operations=self.most_operations)
 
     def _untrained(self, n_classes: int) -> nn.Module:
+        from ..models import search
+
         return self._space(n_classes).build(search.read_genome(self.genome), self.random_state)
 
 
@@ -99,6 +104,8 @@ class NetEvolved(VideoNet):
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Search for a net and train it; see `Attempt.fit`."""
+        from ..models import search
+
         if self.method not in get_args(Method):
             raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {self.method!r}")
         classes, targets = encode(clips, labels)
@@ -127,6 +134,8 @@ class NetEvolved(VideoNet):
         train: NDArray[np.intp],
         held: NDArray[np.intp],
     ) -> list[search.Trial]:
+        from ..models import search
+
         space = self._expressed(_PLAIN)._space(n_classes)
         known: dict[str, float] = {}
 
@@ -159,6 +168,8 @@ class NetEvolved(VideoNet):
         held: NDArray[np.intp],
     ) -> float:
         """Return the cross entropy of a candidate on clips of groups that it did not see."""
+        from ..models.training import Lazy, predict_proba
+
         how = replace(self._training(net), epochs=self.search_epochs, validation=0.0, patience=None)
         draw = self._reader().draw
         how.fit(net, Lazy(train.tolist(), samples.__getitem__), targets[train], draw, self._views)
@@ -183,6 +194,8 @@ class NetEvolved(VideoNet):
         return Explanation(f"{explanation}\nGenome: {self.genome_}. {said}", explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        from ..models import looking, nn
+
         # A fully connected layer behind a pooling has no picture.
         layers = [module for _, module in net.named_modules() if isinstance(module, nn.Conv3d)]
         pictures = super()._pictures(net) if layers else {}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..errors import ActionbenchError
+from .base import check_is_fitted
 from .registry import PLUGINS, declared
 
 if TYPE_CHECKING:

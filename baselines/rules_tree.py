@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree import DecisionTreeClassifier
 
 from ._rule_attempt import RuleAttempt, measured
 from ._rule_list import MOST_CONDITIONS, Body, Condition, between, counted, merged, n_right
 from ._training import encode, pick
 from .base import Clips
+
+if TYPE_CHECKING:
+    from sklearn.tree import DecisionTreeClassifier
 
 __all__ = ["RulesTree"]
 
@@ -82,6 +84,8 @@ class RulesTree(RuleAttempt):
 
 
 def _grown(table: NDArray[np.float64], codes: NDArray[np.intp], depth: int, least: int) -> list[Body]:
+    from sklearn.tree import DecisionTreeClassifier
+
     # The seed only orders splits that are equally good.
     model = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=least, random_state=0).fit(table, codes)
     return list(_listed(_Tree(model, table), 0, ()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..features.interest_points import InterestPoints
 from ._encoded_svm import EncodedSvm
+
+if TYPE_CHECKING:
+    from ..features.interest_points import InterestPoints
 
 __all__ = ["StipBow"]
 
@@ -21,6 +23,8 @@ class StipBow(EncodedSvm):
     known_channels = ("hog", "hof")
 
     def _feature(self) -> InterestPoints:
+        from ..features.interest_points import InterestPoints
+
         return InterestPoints()
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:

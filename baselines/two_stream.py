@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from ..features.volume import Input
-from ..models import nn
-from .base import Clip, Clips, Explanation
+from .base import Clip, Clips, Explanation, check_is_fitted
 from .convnet_3d import ConvNet3d
+
+if TYPE_CHECKING:
+    from ..features.volume import Input
+    from ..models import nn
 
 __all__ = ["TwoStream"]
 
@@ -65,6 +66,8 @@ class TwoStream(ConvNet3d):
 
     def net(self) -> nn.Module:
         """Return both nets as one, in evaluation mode: from a list of both volumes to the mean probabilities."""
+        from ..models import nn
+
         streams = [nn.Sequential(one.net(), nn.Softmax(), nn.Unsqueeze(1)) for one in self._fitted().values()]
         return nn.Sequential(nn.ParallelTable(*streams), nn.JoinTable(1), nn.Mean(1)).evaluate()
 

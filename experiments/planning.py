@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError
 
 from ..baselines.base import Attempt
 from ..baselines.registry import attempt_registry, naming
@@ -27,10 +26,12 @@ from .splits import Fold, with_fewer_groups
 from .store import CellRecord
 from .tuning import tune
 
+A = TypeVar("A", bound=Attempt)
+
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
 
 
-def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed: int) -> Attempt:
+def make_attempt(cls: type[A], name: str, params: Mapping[str, Any], seed: int) -> A:
     """Make an attempt from its parameters in a matrix.
 
     Raises
@@ -47,7 +48,7 @@ def make_attempt(cls: type[Attempt], name: str, params: Mapping[str, Any], seed:
         attempt = cls(**params, **seeded)
         if hasattr(cls, "_parameter_constraints"):
             attempt._validate_params()
-    except (InvalidParameterError, TypeError) as error:
+    except TypeError as error:  # scikit-learn's InvalidParameterError is one, too
         raise MatrixError(f"attempt {name!r}: {error}") from error
     return attempt
 

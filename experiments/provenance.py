@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,6 +40,11 @@ def code_parts(*classes: type) -> dict[str, str]:
 def files_read(*classes: type) -> list[Path]:
     """Return the files whose content is in the fingerprint of some classes."""
     return sorted(_reached(_files_of(classes))[0])
+
+
+def modules_read(*classes: type) -> list[str]:
+    """Return the names of the modules of actionbench whose code is in the fingerprint of some classes."""
+    return [_dotted(path) for path in files_read(*classes) if is_own(path) and path.suffix == ".py"]
 
 
 def files_imported(path: Path) -> list[Path]:
@@ -77,11 +83,18 @@ def _reached(roots: tuple[str, ...]) -> tuple[set[Path], set[str]]:
             continue
         files.add(path)
         if path.suffix == ".py":
-            for imported in _imports(path):
-                found, library = _locate(imported, path)
-                waiting += found
-                libraries |= {library} if library else set()
+            found, named = _needed(path)
+            waiting += found
+            libraries |= named
     return files, libraries
+
+
+@cache
+def _needed(path: Path) -> tuple[set[Path], set[str]]:
+    """Return the project and helper files, and the distributions, that a file itself imports."""
+    located = [_locate(name, path) for name in _imports(path)]
+    files = {file for found, _ in located for file in found}
+    return files, {library for _, library in located if library}
 
 
 @cache
@@ -92,11 +105,16 @@ def _parts(roots: tuple[str, ...]) -> Mapping[str, str]:
         from ..models.kernels import INSTRUCTION_SET
 
         parts["instruction set"] = INSTRUCTION_SET
-    hashes = sorted((_short(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
-    for name, digest in hashes:
+    for name, digest in sorted(map(_hashed, files)):
         # Two helpers beside two plug-ins may have the same name.
         parts[name] = f"{parts[name]} {digest}" if name in parts else digest
     return parts | {f"{name} (version)": _version(name) for name in sorted(libraries)}
+
+
+@cache
+def _hashed(path: Path) -> tuple[str, str]:
+    """Return what a file is called, and the hash of its content."""
+    return _short(path), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _short(path: Path) -> str:
@@ -112,29 +130,35 @@ def _root(path: Path) -> Path:
     return folder
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Yield the absolute dotted names that a file imports, those that may be modules or names in them."""
+def _imports(path: Path) -> list[str]:
+    """Return the absolute dotted names that a file imports, those that may be modules or names in them."""
     package = _dotted(path).rpartition(".")[0] if path.name != "__init__.py" else _dotted(path)
-    for node in _walk(ast.parse(path.read_bytes())):
+    names: list[str] = []
+    for node in _statements(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return list(dict.fromkeys(names))
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree, leaving out what only a type checker runs."""
+# What holds statements. Expressions, most of a tree, hold none.
+_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements of a tree, those of functions and classes too, leaving out what only a type checker runs."""
     yield node
-    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
-    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-        children = node.orelse
-    for child in children:
-        yield from _walk(child)
+    checked = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    for block in ("orelse",) if checked else _BLOCKS:
+        children = getattr(node, block, ())
+        # The body of a lambda or a conditional expression is an expression, not a list.
+        for child in children if isinstance(children, list) else ():
+            yield from _statements(child)
 
 
 def _dotted(path: Path) -> str:
@@ -191,14 +215,17 @@ def _owner(top: str) -> str | None:
     return min((one.name for one in _owners().get(top, ())), default=None)
 
 
+# The first part of the path of each Python file in a list of installed files.
+_TOPS = re.compile(r"^([^/,\n]+)(?:/[^,\n]*)?\.py,", re.MULTILINE)
+
+
 @cache
 def _owners() -> dict[str, list[Distribution]]:
     """Return `importlib.metadata.packages_distributions` with names still to be read, in a small part of the time."""
     found: dict[str, list[Distribution]] = {}
     for one in distributions():
-        paths = (line.partition(",")[0] for line in (one.read_text("RECORD") or "").splitlines())
-        tops = {path.removesuffix(".py").partition("/")[0] for path in paths if path.endswith(".py")}
-        for top in (one.read_text("top_level.txt") or "").split() or tops:
+        tops = (one.read_text("top_level.txt") or "").split() or _TOPS.findall(one.read_text("RECORD") or "")
+        for top in set(tops):
             found.setdefault(top, []).append(one)
     return found
 

@@ -58,7 +58,7 @@ def reproduce(
     changes: Iterable[str] = (),
     only: Iterable[str] = (),
     workers: int | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
     showing: Callable[[int], AbstractContextManager[Callable[[Progress], None]]] = lambda _: nullcontext(
         lambda _: None
@@ -75,8 +75,8 @@ def reproduce(
         Where new results go; one that holds other runs is refused, one with part of this is gone on with.
     changes, only, workers
         As for `api.run`.
-    tolerance : float
-        How far a probability may be from what it was.
+    tolerance : float, optional
+        How far a probability may be from what it was; by default `TOLERANCE`.
     tell : callable
         Called with sentences: what differs of the environment, where data are taken from.
     showing : callable
@@ -90,6 +90,7 @@ def reproduce(
         If the data are others, or the store is not of this bundle.
     """
     only = list(only)
+    tolerance = TOLERANCE if tolerance is None else tolerance
     for sentence in differences(bundle.provenance, provenance.collect()):
         tell(sentence)
     with tempfile.TemporaryDirectory(prefix="actionbench-bundle-") as folder:

@@ -321,9 +321,9 @@ def _not_stored(
 
 
 def _modules(cells: Iterable[PlannedCell]) -> list[str]:
-    """Return the modules of the package that cells will import."""
-    names = {cls.__module__ for cell in cells for cls in (cell.cls, type(cell.data.dataset))}
-    return sorted(name for name in names if name.startswith("actionbench."))
+    """Return the modules of the package that cells will import, at the latest when they call what needs them."""
+    deciding = {cell.code: cell.deciding for cell in cells}.values()
+    return sorted({name for classes in deciding for name in provenance.modules_read(*classes)})
 
 
 def _summary(

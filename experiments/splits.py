@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,17 +162,23 @@ class GroupKFold(Split):
         return _k_fold_label(self.name, self.n_folds, self.seed)
 
     def divide(self, dataset: Dataset) -> list[Fold]:
-        """Return the folds of scikit-learn's `StratifiedGroupKFold`."""
-        from sklearn.model_selection import StratifiedGroupKFold
-
+        """Return the folds of scikit-learn's `StratifiedGroupKFold`, whose import takes longer than all planning."""
         n_groups = len(np.unique(dataset.groups))
         if n_groups < self.n_folds:
             raise SplitError(
                 f"folds = {self.n_folds}, but the data set has {n_groups} groups; "
                 f"there must be at least as many groups as folds"
             )
-        splitter = StratifiedGroupKFold(self.n_folds, shuffle=True, random_state=self.seed)
-        return _k_folds(splitter, dataset)
+        if np.unique(dataset.labels, return_counts=True)[1].max() < self.n_folds:
+            raise SplitError(
+                f"folds = {self.n_folds}, but no class has so many clips; "
+                "there must be at least as many clips of a class as folds"
+            )
+        numbers = _spread(dataset.labels, dataset.groups, self.n_folds, self.seed)
+        return [
+            Fold(f"fold {index}", np.flatnonzero(numbers != index), np.flatnonzero(numbers == index))
+            for index in range(self.n_folds)
+        ]
 
 
 class LeakyRandom(Split):
@@ -195,7 +201,15 @@ class LeakyRandom(Split):
         """Return the folds of scikit-learn's `StratifiedKFold`."""
         from sklearn.model_selection import StratifiedKFold
 
-        return _k_folds(StratifiedKFold(self.n_folds, shuffle=True, random_state=self.seed), dataset)
+        splitter = StratifiedKFold(self.n_folds, shuffle=True, random_state=self.seed)
+        with warnings.catch_warnings():
+            # A class rarer than the folds is the data's business; the folds are checked for what matters.
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                sides = list(splitter.split(np.zeros(len(dataset)), dataset.labels))
+            except ValueError as error:
+                raise SplitError(f"the data set cannot be divided into so many folds: {error}") from error
+        return [Fold(f"fold {index}", train, test) for index, (train, test) in enumerate(sides)]
 
     def check_groups(self, fold: Fold, dataset: Dataset) -> None:
         """Let groups overlap: that is what this split is for."""
@@ -307,15 +321,35 @@ def _k_fold_label(name: str, n_folds: int, seed: int) -> str:
     return f"{name}({n_folds})" if seed == 0 else f"{name}({n_folds}, seed {seed})"
 
 
-def _k_folds(splitter: Any, dataset: Dataset) -> list[Fold]:
-    with warnings.catch_warnings():
-        # A class rarer than the folds is the data's business; the folds are checked for what matters.
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            sides = list(splitter.split(np.zeros(len(dataset)), dataset.labels, dataset.groups))
-        except ValueError as error:
-            raise SplitError(f"the data set cannot be divided into so many folds: {error}") from error
-    return [Fold(f"fold {index}", train, test) for index, (train, test) in enumerate(sides)]
+def _spread(labels: NDArray[np.str_], groups: NDArray[np.str_], n_folds: int, seed: int) -> NDArray[np.intp]:
+    """Return the fold of each clip, the same of all clips of a group, shape (n_clips,).
+
+    In an order by chance, but those first whose clips are most unevenly of the classes, each group goes to the fold
+    with which the shares of the classes differ least between folds.
+    """
+    classes, codes = np.unique(labels, return_inverse=True)
+    names, members = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (members, codes), 1)
+    order = np.random.RandomState(seed).permutation(len(names))
+    order = order[np.argsort(-np.std(counts[order], axis=1), kind="stable")]
+    held, numbers = np.zeros((n_folds, len(classes))), np.empty(len(names), np.intp)
+    for group in order:
+        numbers[group] = number = _most_even(held, counts[group], counts.sum(axis=0))
+        held[number] += counts[group]
+    return numbers[members]
+
+
+def _most_even(held: NDArray[np.float64], group: NDArray[np.float64], total: NDArray[np.float64]) -> int:
+    """Return the fold that a group goes to, of almost equally good ones that which holds fewer clips."""
+    best, least, fewest = 0, np.inf, np.inf
+    for number, n_clips in enumerate(held.sum(axis=1)):
+        tried = held.copy()
+        tried[number] += group
+        uneven = np.mean(np.std(tried / total, axis=0))
+        if uneven < least or (np.isclose(uneven, least) and n_clips < fewest):
+            best, least, fewest = number, uneven, n_clips
+    return best
 
 
 #: What ``split`` may hold in a matrix.

@@ -6,6 +6,12 @@ import cv2  # noqa: F401
 import numpy as np
 import pandas as pd
 import psutil  # noqa: F401
+
+# What attempts import when they need it.
+import sklearn.metrics.pairwise
+import sklearn.model_selection
+import sklearn.svm
+import sklearn.tree  # noqa: F401
 from threadpoolctl import ThreadpoolController
 
 from ..baselines.majority import Majority

@@ -478,6 +478,32 @@ def test_help_loads_nothing_heavy():
     assert output.splitlines()[-1] == ""
 
 
+# What takes tenths of seconds to import and is needed to train, to draw or to compare.
+NEVER = "av jinja2 matplotlib onnx PIL scipy sklearn skops statsmodels threadpoolctl torch".split()
+
+
+@pytest.mark.parametrize(
+    ("code", "also"),
+    [
+        ("from actionbench import table", ["cv2", "pandas", "pydantic", "rich", "actionbench.models"]),
+        ("from actionbench import cli", ["cv2", "numpy", "pandas", "pydantic", "rich"]),
+        ("from actionbench import plan; plan('quick')", ["rich", "actionbench.models.nn"]),
+        (
+            "from actionbench import plan; plan('quick', store='empty.sqlite')",
+            ["rich", "actionbench.models.nn"],
+        ),
+        ("from actionbench.listing import rows; rows('attempts')", ["cv2", "actionbench.models"]),
+    ],
+)
+def test_what_is_not_needed_is_not_imported(code, also, tmp_path):
+    Store.open(tmp_path / "empty.sqlite").close()
+    said = f"{code}; import sys; print(*sorted(set({NEVER + also}) & set(sys.modules)))"
+    found = subprocess.run(
+        [sys.executable, "-c", said], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert found.stdout == "\n"
+
+
 @pytest.mark.parametrize("name", [None, *cli.commands])
 def test_every_command_explains_itself(name):
     result = CliRunner().invoke(cli, [*([name] if name else []), "--help"])

@@ -8,37 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from . import DEFAULT_STORE
-from .baselines._rule_attempt import RuleAttempt
 from .baselines.conformance import MEBIBYTES, SECONDS, Report, check_attempt
-from .baselines.net import NetAttempt
 from .baselines.registry import attempt_registry, naming
 from .errors import ActionbenchError, MatrixError, ModelError
-from .experiments.bundle import Bundle, write_bundle
-from .experiments.estimate import Estimate
-from .experiments.matrix import Matrix, read_matrix
-from .experiments.model import Model, fit_model, load_model, model_matrix
-from .experiments.planning import PlannedCell, make_attempt, plan_cells
-from .experiments.prediction import Windows, predict_video, warm_up
-from .experiments.provenance import files_read
-from .experiments.reading import open_results
-from .experiments.reasons import reasons
-from .experiments.remembered import witnesses
-from .experiments.reproduction import TOLERANCE
-from .experiments.reproduction import reproduce as run_again
-from .experiments.runner import RunSummary, default_workers, run_cells
-from .experiments.store import Store
-from .experiments.strips import keep_strips
-from .reports.hard_clips import hard_clips
-from .reports.results import Result, gather, unfinished
-from .reports.tables import comparison_table, layout, score
-from .skeleton import write_attempt
 
+# Everything heavy is imported inside the function that needs it.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .experiments.datasets.base import Dataset
+    from .experiments.matrix import Matrix
+    from .experiments.model import Model
     from .experiments.nursery import Nursery
+    from .experiments.planning import PlannedCell
+    from .experiments.runner import RunSummary
+    from .experiments.store import Store
+    from .reports.results import Result
 
 # Film strips of either kind of hard clips, of each data set under each split.
 _MOST_STRIPS = 30
@@ -95,6 +81,13 @@ def run(
     KeyboardInterrupt
         After the cells that ran have ended, where the run was interrupted; a second interrupt ends them at once.
     """
+    from .experiments.matrix import read_matrix
+    from .experiments.planning import plan_cells
+    from .experiments.runner import run_cells
+    from .experiments.store import Store
+    from .reports.results import gather
+    from .reports.tables import score
+
     plugins = list(plugins)
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
@@ -140,6 +133,10 @@ def film(
     nursery: Nursery | None = None,
 ) -> None:
     """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
+    from .experiments.strips import keep_strips
+    from .reports.hard_clips import hard_clips
+    from .reports.results import gather
+
     results = gather(store) if results is None else results
     hard = hard_clips(results if matrix.strips else [])
     first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
@@ -183,6 +180,10 @@ def answer(
         ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
         (sentences on runs).
     """
+    from .experiments.remembered import witnesses
+    from .reports.results import gather, unfinished
+    from .reports.tables import layout, score
+
     version, results = store.data_version(), gather(store)
     if not summary.stopped:
         film(store, matrix, cells, plugins, results, nursery)
@@ -209,6 +210,8 @@ def answer(
 
 def _files_behind(cells: Iterable[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
     """Return the files without a change of which a plan stays as it is, None where they are not all known."""
+    from .experiments.provenance import files_read
+
     files = {Path(plugin).absolute() for plugin in plugins}
     for data in {id(cell.data): cell.data for cell in cells}.values():
         if data.files is None:
@@ -258,11 +261,20 @@ def plan(
         ``attrs`` hold ``seconds`` and ``bytes``, what is left to run will take by what such cells took before, None
         where nothing is known.
     """
+    import pandas as pd
+
+    from .experiments.matrix import read_matrix
+    from .experiments.planning import plan_cells
+
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
     stored: dict[str, str] = {}
     left: dict[str, float | None] = {"seconds": None, "bytes": None}
     if Path(store).is_file():
+        from .experiments.estimate import Estimate
+        from .experiments.runner import default_workers
+        from .experiments.store import Store
+
         with Store.open(store) as opened:
             # What an interrupt has ended always runs again.
             known = opened.status_of().items()
@@ -313,6 +325,11 @@ def why(
     dict of str to list of str
         Sentences for each cell, by data set, attempt, fold and seed.
     """
+    from .experiments.matrix import read_matrix
+    from .experiments.planning import plan_cells
+    from .experiments.reasons import reasons
+    from .experiments.store import Store
+
     conditions = [*only, cell] if "=" in cell else only
     cells = plan_cells(read_matrix(matrix, changes), plugins=plugins, only=conditions)
     if "=" not in cell:
@@ -336,6 +353,9 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     DataFrame
         The columns of `reports.tables.comparison_table`, the most accurate first.
     """
+    from .experiments.reading import open_results
+    from .reports.tables import comparison_table
+
     with open_results(store) as opened:
         return comparison_table(opened)
 
@@ -348,6 +368,7 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     DataFrame
         One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
     """
+    from .experiments.reading import open_results
     from .reports.exports import predictions as predictions_in
 
     with open_results(store) as opened:
@@ -356,6 +377,7 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
     """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`."""
+    from .experiments.reading import open_results
     from .reports.tracking import log_to_mlflow as log
 
     with open_results(store) as opened:
@@ -366,6 +388,7 @@ def report(
     store: str | Path = DEFAULT_STORE, folder: str | Path = "report", *, costs: bool = True
 ) -> list[Path]:
     """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`."""
+    from .experiments.reading import open_results
     from .reports.report import write_report
 
     with open_results(store) as opened:
@@ -374,6 +397,7 @@ def report(
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
     """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`."""
+    from .experiments.reading import open_results
     from .reports.comparison import compare as compare_stores
 
     with open_results(old) as before, open_results(new) as after:
@@ -388,6 +412,9 @@ def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Pa
     ActionbenchError
         If there is no such run, or a plug-in of it has changed; see `experiments.bundle.write_bundle`.
     """
+    from .experiments.bundle import write_bundle
+    from .experiments.store import Store
+
     with Store.open(store, must_exist=True) as opened:
         return write_bundle(opened, path, run=run).path
 
@@ -399,7 +426,7 @@ def reproduce(
     changes: Iterable[str] = (),
     only: Iterable[str] = (),
     workers: int | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> pd.DataFrame:
     """Run the cells of a bundle again and compare their predictions.
 
@@ -412,8 +439,8 @@ def reproduce(
         part of them is gone on with.
     changes, only, workers
         As for `run`; ``"datasets.NAME.root=DIR"`` says where clips are on this machine.
-    tolerance : float
-        How far a probability may be from what it was.
+    tolerance : float, optional
+        How far a probability may be from what it was; by default `experiments.reproduction.TOLERANCE`.
 
     Returns
     -------
@@ -426,6 +453,9 @@ def reproduce(
     KeyboardInterrupt
         Where it was interrupted, as by `run`.
     """
+    from .experiments.bundle import Bundle
+    from .experiments.reproduction import reproduce as run_again
+
     notes: list[str] = []
     with Bundle.open(bundle) as opened:
         found = run_again(
@@ -470,6 +500,9 @@ def export_rules(
     ActionbenchError
         If the attempt has no list or none for these clips, or the file cannot be written.
     """
+    from .baselines._rule_attempt import RuleAttempt
+    from .experiments.planning import make_attempt
+
     path, cls = Path(path), attempt_registry(plugins).get(name)
     if not issubclass(cls, RuleAttempt):
         raise ActionbenchError(
@@ -520,12 +553,16 @@ def fit(
     Model
         With the fitted ``attempt`` and a ``header`` that says what it learned from.
     """
+    from .experiments.model import fit_model, model_matrix
+
     matrix = model_matrix(attempt, dataset, changes)
     return fit_model(matrix, folder, plugins=plugins, overwrite=overwrite, cache=cache)
 
 
 def load(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Model:
     """Read a model that `fit` wrote; what is wrong with it is said in one sentence."""
+    from .experiments.model import load_model
+
     return load_model(folder, plugins=plugins)
 
 
@@ -561,6 +598,11 @@ def predict(
         One row per clip or window: ``clip``, ``start``, ``end`` (seconds), ``label``, ``probability``, ``decode_ms``,
         ``predict_ms``, and the probability of each class as ``p(<label>)``.
     """
+    import pandas as pd
+
+    from .experiments.model import Model, load_model
+    from .experiments.prediction import Windows, predict_video, warm_up
+
     loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
     paths = [clips] if isinstance(clips, str | Path) else list(clips)
     windows = None if window is None and step is None else Windows.of(loaded, window, step)
@@ -583,6 +625,9 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
     ActionbenchError
         If the model is no net, ONNX cannot express it, or the file cannot be written.
     """
+    from .baselines.net import NetAttempt
+    from .experiments.model import Model, load_model
+
     loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
     if not isinstance(loaded.attempt, NetAttempt):
         raise ModelError(
@@ -594,6 +639,8 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
 
 def new_attempt(name: str, folder: str | Path | None = None) -> list[Path]:
     """Write a small package with one attempt and return its files; see `skeleton.write_attempt`."""
+    from .skeleton import write_attempt
+
     return write_attempt(name, folder)
 
 
@@ -622,6 +669,8 @@ def check(
     Report
         One per check, as it ends.
     """
+    from .experiments.planning import make_attempt
+
     registry = attempt_registry(plugins)
     cls = registry.get(name)
     make_attempt(cls, name, params or {}, seed=0)

@@ -157,6 +157,11 @@ def _known(store: str, asked: str) -> dict[str, Any] | None:
     return json.loads(answer)
 
 
+def _collect_rarely() -> None:
+    """Look for garbage less often: next to nothing of what modules, plans and results consist of is ever any."""
+    gc.set_threshold(100_000)
+
+
 def _run(
     matrix: str,
     store: str,
@@ -171,8 +176,7 @@ def _run(
     from .experiments.isolation import WARM
     from .experiments.nursery import Nursery
 
-    # Next to nothing of what modules, plans and results consist of is ever garbage: it is looked for less often.
-    gc.set_threshold(100_000)
+    _collect_rarely()
     # It imports what cells need while the same is imported here to plan them.
     nursery = Nursery([WARM])
     try:
@@ -228,6 +232,7 @@ def plan(
     as_json: bool,
 ) -> None:
     """Show the cells of MATRIX and which of them are stored, without running any."""
+    _collect_rarely()
     from . import api
 
     if why is not None:

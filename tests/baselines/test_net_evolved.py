@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from actionbench.baselines import net_evolved
 from actionbench.baselines.base import Attempt
 from actionbench.baselines.net_evolved import NetEvolved
 from actionbench.models import search
@@ -73,9 +72,7 @@ def test_what_it_says_and_shows(evolved):
 
 @pytest.mark.parametrize("genome", ["pool, none", "pool, dense 4", "wired 4 #3, pool", "none"])
 def test_every_kind_of_net_is_pictured(figures, evolved, genome, monkeypatch):
-    monkeypatch.setattr(
-        net_evolved.search, "best", lambda _: search.Trial(search.read_genome(genome), 0.0, -1)
-    )
+    monkeypatch.setattr(search, "best", lambda _: search.Trial(search.read_genome(genome), 0.0, -1))
     attempt = clone(evolved).set_params(evaluations=1, epochs=1).fit(*figures)
     assert attempt.genome_ == genome
     assert "graph" in attempt.explain().figures

@@ -234,8 +234,8 @@ def test_an_attempt_of_a_plugin_needs_it_wherever_it_lies(tmp_path, plugin):
     )
     Path(moved).write_text(PLUGIN.replace("1 + np", "2 + np"))
     sys.modules.pop(type(again.attempt).__module__)
-    models.provenance._reached.cache_clear()
-    models.provenance._parts.cache_clear()
+    for cached in (models.provenance._parts, models.provenance._reached, models.provenance._hashed):
+        cached.cache_clear()
     (warning,) = load_model(tmp_path / "model", plugins=[moved]).warnings
     assert "fitted with other code (of the same versions)" in warning
 

@@ -1,3 +1,4 @@
+import ast
 import importlib
 import importlib.metadata
 import subprocess
@@ -26,6 +27,33 @@ class Keyed(Attempt):
     def predict_proba(self, clips): ...
 """
 
+BLOCKS = """
+import b1
+def f(): import b2
+async def g():
+    import b3
+    async with x: import b4
+    async for y in x: import b5
+    else: import b6
+class C: import b7
+for y in x: import b8
+else: import b9
+while x: import b10
+else: import b11
+if x: import b12
+elif y: import b13
+else: import b14
+with x: import b15
+match x:
+    case 1: import b16
+try: import b17
+except E: import b18
+else: import b19
+finally: import b20
+h = lambda: (1 if x else 2)
+if TYPE_CHECKING: import c1
+"""
+
 FILES = {
     "key_main.py": MAIN,
     "key_helper.py": "from key_package import inner\n",
@@ -50,7 +78,8 @@ def plugin(tmp_path, monkeypatch):
 
 
 def fingerprint(plugin):
-    provenance._parts.cache_clear()
+    for cached in (provenance._parts, provenance._hashed):
+        cached.cache_clear()
     return provenance.code_fingerprint(load_plugin(plugin / "key_main.py").Keyed)
 
 
@@ -103,6 +132,37 @@ def closure(module):
             for name in provenance._imports(path) if path.suffix == ".py" else ():
                 waiting += provenance._locate(name, path)[0]
     return {path.relative_to(provenance._PACKAGE).as_posix() for path in found}
+
+
+def test_imports_are_found_in_every_kind_of_block(tmp_path):
+    """Held against a walk over all nodes, of a file with each block of Python's grammar, and of our own files."""
+    own = [path for path in provenance._PACKAGE.rglob("*.py") if "skeleton" not in path.parts]
+    (tmp_path / "blocks.py").write_text(BLOCKS)
+    for path in [*own, tmp_path / "blocks.py"]:
+        tree = ast.parse(path.read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                node.body = [ast.Pass()]
+        kinds = ast.Import, ast.ImportFrom
+        expected = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, kinds)]
+        found = provenance._statements(ast.parse(path.read_bytes()))
+        assert sorted(ast.unparse(node) for node in found if isinstance(node, kinds)) == sorted(expected)
+    assert len([name for name in provenance._imports(tmp_path / "blocks.py") if name.startswith("b")]) == 20
+
+
+def test_what_functions_import_counts():
+    """Files and libraries that an attempt imports only when it is fitted."""
+    from actionbench.baselines.hog_svm import HogSvm
+    from actionbench.baselines.rules import Rules
+
+    parts = provenance.code_parts(HogSvm)
+    assert {"features/descriptors.py", "features/flow.py"} <= set(parts)
+    libraries = {"scikit-learn", "opencv-python-headless", "scipy"}
+    assert libraries <= set(provenance.versions_imported(HogSvm))
+    assert "features/quantities.py" in provenance.code_parts(Rules)
+    modules = provenance.modules_read(HogSvm)
+    assert {"actionbench.features.descriptors", "actionbench.features.flow"} <= set(modules)
+    assert not any(name.startswith("actionbench._ext.") for name in modules)
 
 
 def test_what_an_attempt_imports_is_found_through_all_floors():

@@ -22,7 +22,7 @@ def why(tmp_path, plugin):
     plugin.write_text("import helper_of_why\n" + plugin.read_text())
 
     def plan(checked, plugins=(plugin,)):
-        for cached in (provenance._parts, provenance._reached):
+        for cached in (provenance._parts, provenance._reached, provenance._needed, provenance._hashed):
             cached.cache_clear()
         return plan_cells(checked, plugins=plugins, only=["fold=0"])
 

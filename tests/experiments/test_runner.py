@@ -252,7 +252,8 @@ def test_a_fusion_is_computed_again_when_a_member_changes(plugin, tmp_path):
     member.write_text("from actionbench.baselines.chance import Chance\nclass Coin(Chance): pass\n")
 
     def keys():
-        provenance._parts.cache_clear()
+        for cached in (provenance._parts, provenance._hashed):
+            cached.cache_clear()
         checked = matrix(fusion("coin + chance"), {"name": "chance"})
         return {cell.entry.name: cell.key for cell in plan_cells(checked, plugins=[plugin, member])}
 

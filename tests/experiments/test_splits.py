@@ -1,11 +1,15 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from actionbench.errors import SplitError
+from actionbench.experiments.datasets.base import Dataset
 from actionbench.experiments.splits import (
     Fold,
     GroupKFold,
@@ -14,6 +18,20 @@ from actionbench.experiments.splits import (
     Official,
     with_fewer_groups,
 )
+
+
+class Rows(Dataset):
+    """Clips of which only labels and groups are known."""
+
+    def __init__(self, labels, groups):
+        self.rows = labels, groups
+
+    def read_table(self):
+        labels, groups = self.rows
+        return pd.DataFrame({"clip": list(map(str, range(len(labels)))), "label": labels, "group": groups})
+
+    def load(self, index):
+        raise NotImplementedError
 
 
 def sides(folds):
@@ -50,6 +68,29 @@ def test_group_k_fold_keeps_the_classes_in_balance(toy):
     dataset = toy(people=[f"p{number}" for number in range(9)])
     for fold in GroupKFold(folds=3).folds(dataset):
         assert len(set(np.unique(dataset.labels[fold.test], return_counts=True)[1])) == 1
+
+
+@given(data=st.data())
+def test_group_k_folds_are_those_of_scikit_learn(toy, data):
+    n_folds = data.draw(st.integers(2, 6))
+    groups = [*range(n_folds), *data.draw(st.lists(st.integers(0, 9), min_size=4, max_size=60))]
+    labels = data.draw(st.lists(st.sampled_from("abcd"), min_size=len(groups), max_size=len(groups)))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    dataset = Rows(labels, list(map(str, groups)))
+    theirs = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    split = GroupKFold(folds=n_folds, seed=seed)
+    if max(map(labels.count, labels)) < n_folds:
+        with pytest.raises(SplitError, match=f"folds = {n_folds}, but no class has so many clips"):
+            split.divide(dataset)
+        return
+    with warnings.catch_warnings():
+        # It warns of a class that is rarer than the folds.
+        warnings.simplefilter("ignore", UserWarning)
+        expected = [
+            (train.tolist(), test.tolist())
+            for train, test in theirs.split(np.zeros(len(labels)), dataset.labels, dataset.groups)
+        ]
+    assert sides(split.divide(dataset)) == expected
 
 
 def test_fewer_groups_are_nested_and_leave_the_test_side_alone(toy):
