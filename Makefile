@@ -9,6 +9,9 @@ SETS   ?= native
 TOOLS  := PATH="$(CURDIR)/$(BIN):$$PATH"
 KERNELS = --no-deps --no-build-isolation -Csetup-args=-Dinstruction_sets=$(SETS)
 
+# A worker per processor; each takes tests that stand together, so that what a module makes for its tests is made once.
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
@@ -18,10 +21,10 @@ run: $(VENV)/.run
 	$(BIN)/actionbench run
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow" --cov
+	$(PYTEST) -m "not slow" --cov
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile thorough
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -19,8 +19,10 @@ from hypothesis import settings
 from actionbench.cli import main
 
 # No deadlines: machines are noisy. The same examples each time where a red light must mean a defect.
-settings.register_profile("actionbench", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("actionbench")
+usual = settings(deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("quick", usual, max_examples=25)
+settings.register_profile("thorough", usual, max_examples=150)
+settings.load_profile("quick")
 
 WriteVideo = Callable[..., Path]
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -130,11 +131,7 @@ VALUES = [
 
 names = st.one_of(st.sampled_from(STRANGE), st.text(max_size=30))
 words = names.map(lambda name: name.replace("\x00", "0"))
-QUICK = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-
-
-def quick(number):
-    return settings(max_examples=number, **QUICK)
+unhurried = partial(settings, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
@@ -269,14 +266,14 @@ def matrices(folder, content):
 @example(content=MATRIX.replace("seed = 3", f"seed = {2**40}").encode())
 @example(content=MATRIX.replace("(?P<group>[a-z]+)_", "(?P<group>a{99999999999})").encode())
 @example(content=MATRIX.replace("10 min", "9" * 400 + " s").encode())
-@quick(60)
+@unhurried()
 def test_matrix_files(folder, content):
     matrices(folder, content)
 
 
 @pytest.mark.slow
 @given(content=texts(MATRIX))
-@quick(3000)
+@unhurried(max_examples=3000)
 def test_many_matrix_files(folder, content):
     matrices(folder, content)
 
@@ -314,14 +311,14 @@ GROUP_FILES = st.one_of(
 
 
 @given(content=GROUP_FILES)
-@quick(80)
+@unhurried()
 def test_group_files(folder, content):
     group_files(folder, content)
 
 
 @pytest.mark.slow
 @given(content=GROUP_FILES)
-@quick(3000)
+@unhurried(max_examples=3000)
 def test_many_group_files(folder, content):
     group_files(folder, content)
 
@@ -332,7 +329,7 @@ LIST = "".join(f"{line.partition(',')[0]} 1\n" for line in GROUPS.splitlines()[1
 @given(content=texts(LIST), name=names)
 @example(content=LIST.encode(), name="\x00")
 @example(content=LIST.encode(), name="x" * 5000)
-@quick(60)
+@unhurried()
 def test_official_lists(folder, content, name):
     (folder / "train.txt").write_bytes(content)
     (folder / "test.txt").write_text("dark/ann_1.mkv\nlight/ann_1.mkv\n")
@@ -379,14 +376,14 @@ def test_a_video_of_an_unknown_codec(folder):
 
 
 @given(data=st.data(), suffix=st.sampled_from([".mkv", ".mp4", ".gif", ".avi"]))
-@quick(80)
+@unhurried()
 def test_damaged_videos(folder, data, suffix):
     videos(folder, data, suffix)
 
 
 @pytest.mark.slow
 @given(data=st.data(), suffix=st.sampled_from([".mkv", ".mp4", ".gif", ".avi"]))
-@quick(3000)
+@unhurried(max_examples=3000)
 def test_many_damaged_videos(folder, data, suffix):
     videos(folder, data, suffix)
 
@@ -425,14 +422,14 @@ def arguments(call, data):
 
 
 @given(data=st.data())
-@quick(40)
+@unhurried()
 def test_arguments(call, data):
     arguments(call, data)
 
 
 @pytest.mark.slow
 @given(data=st.data())
-@quick(1500)
+@unhurried(max_examples=1500)
 def test_many_arguments(call, data):
     arguments(call, data)
 

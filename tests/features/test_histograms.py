@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.features.histograms import (
@@ -36,7 +36,6 @@ def reference(dx, dy, grid, bins, threshold, zero_bin, weights):
     return out
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 130)),

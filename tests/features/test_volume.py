@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench import Clip
@@ -27,7 +27,6 @@ def clips(draw):
 
 @pytest.mark.parametrize("reader", READERS, ids=repr)
 @given(clip=clips(), seed=st.integers(0, 5))
-@settings(max_examples=25, deadline=None)
 def test_any_clip_gives_volumes(reader, clip, seed):
     video = reader.small.extract(clip)
     volume = reader.draw(video, np.random.default_rng(seed))

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.models import memory, nn
@@ -24,7 +24,6 @@ VIEWS = (
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=40))
-@settings(max_examples=60)
 def test_what_is_seen_is_not_used_again(steps):
     """Hold views of arrays, let go of some, and see that those held keep what was written."""
     pool, held = memory.Pool(), []
@@ -63,7 +62,6 @@ def test_the_smallest_memory_that_fits_is_taken():
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 12)), max_size=60))
-@settings(max_examples=60)
 def test_it_holds_little_more_than_was_ever_needed(steps):
     pool, held, most = memory.Pool(), [], 0
     for size, gone in steps:

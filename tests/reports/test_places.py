@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.errors import ActionbenchError
@@ -37,7 +37,6 @@ def test_cliques_of_known_graphs(alike, expected):
     assert cliques(pd.DataFrame(alike, names, names, dtype=float)) == [list(word) for word in expected]
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.integers(1, 7).flatmap(lambda k: st.tuples(st.just(k), st.integers(0, 2 ** (k * (k - 1) // 2) - 1)))
 )

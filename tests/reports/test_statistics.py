@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
@@ -139,7 +139,6 @@ def test_the_paired_interval_turns_round():
     np.testing.assert_allclose(paired_interval(second, first), (-high, -low))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_the_interval_holds_the_accuracy_and_wilsons(seed, n_groups):
     rng = np.random.default_rng(seed)
@@ -284,7 +283,6 @@ TABLES = st.tuples(st.integers(2, 5), st.integers(1, 7)).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_joint_flips_are_all_counted(sums):
     alone, adjusted = joint_sign_flips(sums)
@@ -298,7 +296,6 @@ def test_joint_flips_are_all_counted(sums):
     assert (adjusted <= 1).all()
 
 
-@settings(deadline=None)
 @given(TABLES, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_joint_flips_know_neither_order_nor_unit(sums, random, unit):
     sums = np.array(sums, float)

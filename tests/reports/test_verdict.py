@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.experiments.splits import LeakyRandom
@@ -126,7 +126,6 @@ def result(name, right, groups):
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 5), st.integers(1, 9), st.integers(0, 10**6))
 def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
     rng = np.random.default_rng(seed)

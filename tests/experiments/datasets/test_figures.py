@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
@@ -124,7 +124,6 @@ def test_there_is_no_clip_beyond_the_last():
         Figures(subjects=2, clips_per_subject=1).load(12)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     number=st.integers(0, 200),
     action=st.sampled_from(ACTIONS),

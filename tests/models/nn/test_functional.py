@@ -1,10 +1,11 @@
 """The kernels, of each instruction set that this machine has, against their NumPy references."""
 
 import inspect
+from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actionbench.models import kernels
@@ -64,7 +65,6 @@ def convolutions(draw):
 
 
 @given(convolutions(), st.booleans(), st.booleans(), triples)
-@settings(max_examples=120)
 def test_convolution_and_gradients(case, scaled, rectify, pool):
     x, weight, bias, how, rng, strided = case
     scale = rng.standard_normal(weight.shape[-1]).astype(x.dtype) if scaled else None
@@ -111,6 +111,14 @@ def test_larger_convolutions(dtype, shape, taps, how):
     assert_close(got, reference.conv3d_weight_gradient(x, wanted, taps, *how))
 
 
+@cache
+def largest_of(dtype, shape, taps, width, pool):
+    """Return an input, filters and what the reference makes of them, once for all builds and threads."""
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(s).astype(dtype) for s in (shape, (*taps, shape[4], width)))
+    return x, weight, reference.conv3d(x, weight, padding=(1, 1, 1), pool=pool)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
@@ -139,9 +147,7 @@ def test_larger_convolutions(dtype, shape, taps, how):
     ids=str,
 )
 def test_the_largest_of_larger_convolutions(dtype, shape, taps, width, pool, fused, threads, monkeypatch):
-    rng = np.random.default_rng(0)
-    x, weight = (rng.standard_normal(s).astype(dtype) for s in (shape, (*taps, shape[4], width)))
-    wanted = reference.conv3d(x, weight, padding=(1, 1, 1), pool=pool)
+    x, weight, wanted = largest_of(dtype, shape, taps, width, pool)
     poolings, plain = [], functional.max_pool3d
     monkeypatch.setattr(
         functional, "max_pool3d", lambda *args, **how: poolings.append(1) or plain(*args, **how)
@@ -164,7 +170,6 @@ def test_the_gradient_of_a_large_filter_bank():
     st.integers(0, 40), st.integers(0, 300), st.integers(0, 70), st.sampled_from([np.float32, np.float64]),
     st.booleans(), st.integers(0, 9),
 )  # fmt: skip
-@settings(max_examples=120)
 def test_products_of_matrices(n, c, d, dtype, strided, seed):
     rng = np.random.default_rng(seed)
     x, weight, bias, right, total = (
@@ -216,7 +221,6 @@ def largest(x, *how):
 
 
 @given(poolings(), triples, st.booleans())
-@settings(max_examples=120)
 def test_max_pooling_and_its_gradient(case, dilation, rectify):
     x, kernel, stride, padding, ceil_mode, rng = case
     span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -237,7 +241,6 @@ def test_max_pooling_and_its_gradient(case, dilation, rectify):
 
 
 @given(poolings())
-@settings(max_examples=80)
 def test_scaled_max_pooling_and_its_gradient(case):
     x, kernel, stride, padding, ceil_mode, rng = case
     rows = rng.standard_normal((6, x.shape[4])).astype(x.dtype)
@@ -255,7 +258,6 @@ def test_scaled_max_pooling_and_its_gradient(case):
 
 
 @given(poolings(), st.booleans())
-@settings(max_examples=80)
 def test_average_pooling_and_its_gradient(case, count_include_pad):
     x, kernel, stride, padding, ceil_mode, rng = case
     how = (kernel, stride, padding, ceil_mode, count_include_pad)
@@ -267,7 +269,6 @@ def test_average_pooling_and_its_gradient(case, count_include_pad):
 
 
 @given(poolings(), triples)
-@settings(max_examples=60)
 def test_adaptive_pooling_and_its_gradient(case, places):
     x, *_, rng = case
     wanted = reference.adaptive_avg_pool3d(x, places)
@@ -287,7 +288,6 @@ def test_adaptive_pooling_and_its_gradient(case, places):
     st.integers(0, 3), st.integers(0, 400), st.sampled_from([1, 3, 8, 24, 64, 700]),
     st.sampled_from([np.float32, np.float64]), st.booleans(), st.integers(0, 9),
 )  # fmt: skip
-@settings(max_examples=80)
 def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     rng = np.random.default_rng(seed)
     a, b, mask = rng.standard_normal((3, batch, pixels, channels)).astype(dtype)
@@ -314,7 +314,6 @@ def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     st.integers(0, 40), st.integers(1, 20), st.booleans(), st.booleans(), st.booleans(),
     st.sampled_from([np.float32, np.float64]), st.integers(0, 9),
 )  # fmt: skip
-@settings(max_examples=80)
 def test_normalisation_per_channel_and_its_gradient(channels, n, batch, learnt, shifted, dtype, seed):
     rng = np.random.default_rng(seed)
     means, squares, total, along = rng.standard_normal((4, channels))
@@ -392,7 +391,6 @@ def test_gradient_of_normalised_channels_is_that_of_differences(batch):
     st.integers(0, 6), st.integers(1, 19), st.integers(1, 40), st.booleans(),
     st.sampled_from([np.float32, np.float64]), st.integers(0, 9),
 )  # fmt: skip
-@settings(max_examples=80)
 def test_lstm_and_its_gradient(steps, samples, hidden, peepholes, dtype, seed):
     rng = np.random.default_rng(seed)
     shapes = ((steps, samples, 4 * hidden), (steps, samples, hidden), (4 * hidden, hidden), (3, hidden))
@@ -419,7 +417,6 @@ def test_curves_of_single_precision():
 
 
 @given(st.integers(0, 70000), st.sampled_from([np.float32, np.float64]), st.booleans())
-@settings(max_examples=20)
 def test_steps_of_optimisers(n, dtype, decays):
     rng = np.random.default_rng(0)
     x, gradient, first, second, decay = rng.random((5, n)).astype(dtype)
@@ -482,9 +479,14 @@ def steps(a, threads):
     return x, first, second
 
 
+@cache
+def results_of_one(instruction_set):
+    return results(1)
+
+
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_threads_do_not_change_a_bit(threads):
-    for one, many in zip(results(1), results(threads), strict=True):
+    for one, many in zip(results_of_one(kernels.INSTRUCTION_SET), results(threads), strict=True):
         np.testing.assert_array_equal(one, many)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actionbench.models import kernels
@@ -41,7 +41,6 @@ def cases(draw):
 
 
 @given(cases(), st.booleans(), st.booleans())
-@settings(max_examples=100)
 def test_it_is_a_convolution(case, scaled, rectify):
     x, weight, padding, rng = case
     rows = rng.standard_normal((2, weight.shape[4])).astype(x.dtype)
@@ -55,7 +54,6 @@ def test_it_is_a_convolution(case, scaled, rectify):
 
 
 @given(cases())
-@settings(max_examples=100)
 def test_its_gradient(case):
     x, weight, padding, rng = case
     g = rng.standard_normal(reference.conv3d(x, weight, None, ONE, padding).shape).astype(x.dtype)
