@@ -792,7 +792,8 @@ def _in_another_process(trial: Trial) -> _Elsewhere:
     except subprocess.TimeoutExpired:
         trial.ended = True
         raise Nonconformity(
-            f"fitting and predicting a dozen tiny clips did not end within {trial.seconds:g} s"
+            f"fitting and predicting a dozen tiny clips did not end within {_STARTING + trial.seconds:g} s, "
+            f"{_STARTING:g} of them to start a process"
         ) from None
     return _read_answer(trial, done)
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from actionbench.cli import main
+from actionbench.experiments import isolation, nursery
 
 # No deadlines: machines are noisy. The same examples each time where a red light must mean a defect.
 usual = settings(deadline=None, derandomize="CI" in os.environ)
@@ -73,9 +74,23 @@ def class_folders(tmp_path: Path, write_video: WriteVideo) -> Path:
     return root
 
 
+class Kept:
+    """A nursery that goes on where a command closes it: to start one takes longer than most commands."""
+
+    def __init__(self, preload=()):
+        self._kept = isolation._own_nursery()
+
+    def __getattr__(self, name):
+        return getattr(self._kept, name)
+
+    def close(self):
+        pass
+
+
 @pytest.fixture
 def call(monkeypatch, capfd):
     """Call the command line as a shell would and return exit code, output and messages."""
+    monkeypatch.setattr(nursery, "Nursery", Kept)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["actionbench", *words])

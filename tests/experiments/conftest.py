@@ -113,9 +113,18 @@ class Nearest(Attempt):
 '''
 
 
+@pytest.fixture(scope="session")
+def write_plugin():
+    """Write a plug-in file with the data set ``toy-data`` and the attempt ``nearest``."""
+
+    def write(folder: Path) -> Path:
+        path = folder / "toy_plugin.py"
+        path.write_text(PLUGIN)
+        return path
+
+    return write
+
+
 @pytest.fixture
-def plugin(tmp_path: Path) -> Path:
-    """A plug-in file with the data set ``toy-data`` and the attempt ``nearest``."""
-    path = tmp_path / "toy_plugin.py"
-    path.write_text(PLUGIN)
-    return path
+def plugin(tmp_path: Path, write_plugin) -> Path:
+    return write_plugin(tmp_path)

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import zipfile
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,14 +71,22 @@ def rows(archive, table):
     return [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
 
 
-@pytest.fixture
-def store(tmp_path, plugin):
-    return run(tmp_path / "s.sqlite", plugin)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, write_plugin):
+    """A folder with a plug-in, a store of its run and a bundle, of which each test gets copies."""
+    folder = tmp_path_factory.mktemp("first")
+    packed(run(folder / "s.sqlite", write_plugin(folder)), folder / "b.zip")
+    return folder
 
 
 @pytest.fixture
-def made(store, tmp_path):
-    return packed(store, tmp_path / "b.zip").path
+def store(first, tmp_path):
+    return Path(shutil.copy(first / "s.sqlite", tmp_path))
+
+
+@pytest.fixture
+def made(first, tmp_path):
+    return Path(shutil.copy(first / "b.zip", tmp_path))
 
 
 @pytest.fixture
@@ -117,8 +126,8 @@ def test_what_a_bundle_holds(made):
 
 
 def test_the_same_store_gives_the_same_bytes(store, tmp_path):
-    first, second = (packed(store, tmp_path / name).path.read_bytes() for name in ("1.zip", "2.zip"))
-    assert first == second
+    one, other = (packed(store, tmp_path / name).path.read_bytes() for name in ("1.zip", "2.zip"))
+    assert one == other
 
 
 def test_what_is_written_meanwhile_is_not_in_it(store, made, tmp_path, monkeypatch):
@@ -203,7 +212,8 @@ def test_the_bundled_plug_in_and_its_helper_run(tmp_path, plugin, new):
     assert set(again(path, new)["verdict"]) == {"exact"}
 
 
-def test_a_plug_in_that_has_changed_since_is_not_bundled(store, plugin, tmp_path):
+def test_a_plug_in_that_has_changed_since_is_not_bundled(plugin, tmp_path):
+    store = run(tmp_path / "s.sqlite", plugin)
     plugin.write_text(plugin.read_text() + "# changed\n")
     with pytest.raises(BundleError, match=r"toy_plugin\.py: has changed since the run; run the matrix again"):
         packed(store, tmp_path / "b.zip")
