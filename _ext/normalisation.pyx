@@ -33,9 +33,17 @@ cdef inline vec term(const real* a, const real* mask, const real* centre, Py_ssi
     return value
 
 
-cdef inline void add_up(const real* a, const real* b, const real* mask, const real* centre, Py_ssize_t first, Py_ssize_t last,
-                        Py_ssize_t period, Py_ssize_t place, real* sums, real* products, int n_vectors) noexcept nogil:
-    """Sum some vectors of each row from ``first`` to ``last``: the terms, and these times ``b``, or times themselves."""
+cdef inline vec other(const real* b, const real* around, Py_ssize_t at, Py_ssize_t place, int n) noexcept nogil:
+    cdef vec value = load_some(b + at, n)
+    if around != NULL:
+        value = value - load_some(around + place, n)
+    return value
+
+
+cdef inline void add_up(const real* a, const real* b, const real* mask, const real* centre, const real* around,
+                        Py_ssize_t first, Py_ssize_t last, Py_ssize_t period, Py_ssize_t place, real* sums, real* products,
+                        int n_vectors) noexcept nogil:
+    """Sum some vectors of each row from ``first`` to ``last``: the terms, and these times ``b - around``, or themselves."""
     cdef vec total[TOGETHER]
     cdef vec product[TOGETHER]
     cdef vec value
@@ -47,60 +55,75 @@ cdef inline void add_up(const real* a, const real* b, const real* mask, const re
         for i in range(n_vectors):
             value = term(a, mask, centre, at + i * LANES, place + i * LANES, LANES)
             total[i] = total[i] + value
-            product[i] = product[i] + value * (value if b == NULL else load(b + at + i * LANES))
+            product[i] = product[i] + value * (value if b == NULL else other(b, around, at + i * LANES, place + i * LANES, LANES))
         at += period
     for i in range(n_vectors):
         n = <int> min(last - at - i * LANES, LANES)
         if n > 0:
             value = term(a, mask, centre, at + i * LANES, place + i * LANES, n)
             total[i] = total[i] + value
-            product[i] = product[i] + value * (value if b == NULL else load_some(b + at + i * LANES, n))
+            product[i] = product[i] + value * (value if b == NULL else other(b, around, at + i * LANES, place + i * LANES, n))
         store(sums + i * LANES, total[i])
         store(products + i * LANES, product[i])
 
 
-cdef void sum_chunk(const real* a, const real* b, const real* mask, const real* centre, Py_ssize_t first, Py_ssize_t last,
-                    Py_ssize_t channels, Py_ssize_t period, double* sums, double* products) noexcept nogil:
+cdef void sum_chunk(const real* a, const real* b, const real* mask, const real* centre, const real* around, Py_ssize_t first,
+                    Py_ssize_t last, Py_ssize_t channels, Py_ssize_t period, double* sums, double* products) noexcept nogil:
     """Add the sums of a chunk to those of the channels."""
     cdef real part[TOGETHER * LANES]
-    cdef real other[TOGETHER * LANES]
+    cdef real along[TOGETHER * LANES]
     cdef Py_ssize_t place = 0, c
     cdef int n, i
     while place < min(period, last - first):
         n = TOGETHER
         if place + TOGETHER * LANES <= period:
-            add_up(a, b, mask, centre, first, last, period, place, part, other, TOGETHER)
+            add_up(a, b, mask, centre, around, first, last, period, place, part, along, TOGETHER)
         else:
-            add_up(a, b, mask, centre, first, last, period, place, part, other, 1)
+            add_up(a, b, mask, centre, around, first, last, period, place, part, along, 1)
             n = 1
         c = place % channels
         for i in range(n * LANES):
             sums[c] += part[i]
-            products[c] += other[i]
+            products[c] += along[i]
             c = c + 1 if c + 1 < channels else 0
         place += n * LANES
 
 
-def sums(const real[::1] a, const real[::1] b, const real[::1] mask, double[::1] total, double[::1] along, int threads):
-    """Write the sums per channel of ``a`` and of ``a * b``; where ``mask`` is not empty, of what has it positive."""
+def sums(const real[::1] a, const real[::1] b, const real[::1] mask, const double[::1] around, double[::1] total,
+         double[::1] along, int threads):
+    """Write the sums per channel of ``a`` and of ``a * (b - around)``; where ``mask`` is not empty, of what has it positive.
+
+    ``around`` has one number per channel, or is empty. It is taken away before anything is rounded to a sum: products with
+    numbers that are far from zero would lose what tells them apart.
+    """
     cdef Py_ssize_t channels = total.shape[0], period = make_period(channels), size = max(CHUNK // period, 1) * period
     cdef Py_ssize_t chunks = (a.shape[0] + size - 1) // size, i, c
-    cdef const real* other = &b[0] if b.shape[0] else NULL
+    cdef const real* second = &b[0] if b.shape[0] else NULL
     cdef const real* where = &mask[0] if mask.shape[0] else NULL
     cdef double* parts = <double*> new_block(chunks * 2 * channels * sizeof(double))
-    if parts == NULL:
+    cdef real* row = <real*> new_block(period * sizeof(real))
+    if parts == NULL or row == NULL:
+        free_block(parts)
+        free_block(row)
         raise MemoryError
+    if around.shape[0]:
+        for i in range(period):
+            row[i] = <real> around[i % channels]
     memset(parts, 0, chunks * 2 * channels * sizeof(double))
     total[:] = 0
     along[:] = 0
     for i in prange(chunks, nogil=True, num_threads=threads, schedule="static"):
-        sum_chunk(&a[0], other, where, NULL, i * size, min((i + 1) * size, a.shape[0]), channels, period,
-                  parts + 2 * i * channels, parts + (2 * i + 1) * channels)
+        sum_chunk(&a[0], second, where, NULL, row if around.shape[0] else NULL, i * size, min((i + 1) * size, a.shape[0]),
+                  channels, period, parts + 2 * i * channels, parts + (2 * i + 1) * channels)
     for i in range(chunks):
         for c in range(channels):
             total[c] += parts[2 * i * channels + c]
             along[c] += parts[(2 * i + 1) * channels + c]
+    if around.shape[0]:
+        for c in range(channels):
+            along[c] -= (around[c] - row[c]) * total[c]
     free_block(parts)
+    free_block(row)
 
 
 def moments(const real[::1] a, double[::1] mean, double[::1] squares, int threads):
@@ -140,7 +163,7 @@ cdef void sum_around_first(const real* a, real* centre, Py_ssize_t first, Py_ssi
     cdef Py_ssize_t i
     for i in range(period):
         centre[i] = a[first + i % channels]
-    sum_chunk(a, NULL, NULL, centre, first, last, channels, period, sums, squares)
+    sum_chunk(a, NULL, NULL, centre, NULL, first, last, channels, period, sums, squares)
 
 
 def normalise(double[::1] mean, double[::1] squares, Py_ssize_t n, real[::1] running_mean, real[::1] running_var,
@@ -173,14 +196,13 @@ def pull(const double[::1] mean, const double[::1] inverse, Py_ssize_t n, const 
          real[::1] slope, real[::1] shift):
     """Write how the gradient of what was normalised follows: ``grad_output * factor + x * slope + shift``.
 
-    ``total`` and ``along`` are the sums of the output's gradient, and of that times what was normalised; with n = 0 mean
-    and inverse standard deviation did not depend on it. ``times`` the gradients of weight and bias are added to
+    ``total`` and ``along`` are the sums of the output's gradient, and of that times ``x - mean``; with n = 0 mean and inverse standard deviation did not depend on it. ``times`` the gradients of weight and bias are added to
     ``grad_weight`` and ``grad_bias`` unless these are empty; ``weight`` may be empty, too.
     """
     cdef Py_ssize_t c
     cdef double centred, share
     for c in range(mean.shape[0]):
-        centred = (along[c] - mean[c] * total[c]) * inverse[c]
+        centred = along[c] * inverse[c]
         if grad_weight.shape[0]:
             grad_weight[c] += <real> (times * centred)
             grad_bias[c] += <real> (times * total[c])

@@ -3,8 +3,8 @@
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 
-from vector cimport (LANES, above, chosen, everywhere, everywhere_whole, free_block, ivec, larger, load, load_places,
-                     load_some, new_block, pick, pick_whole, prefetch, real, same, store, store_places, store_some, vec, whole, zeros)
+from vector cimport (LANES, above, chosen, everywhere, everywhere_whole, exceeds, free_block, ivec, larger, load, load_places,
+                     load_some, maximum, new_block, pick, pick_whole, prefetch, real, same, store, store_places, store_some, vec, whole, zeros)
 
 
 cdef struct Span:
@@ -40,7 +40,7 @@ cdef Windows make_windows(tuple size, tuple places, const Py_ssize_t[:, ::1] spa
 cdef inline void pool_lanes(const Windows* w, const real* volume, const real* scale, const real* shift, real floor, Span t,
                             Span h, Py_ssize_t at, Py_ssize_t c, int n, real* out, int* where, real* raw, bint tracked,
                             bint scaled) noexcept nogil:
-    """Write the largest values of a row of windows in ``n`` channels from ``c`` on; of equal ones the first."""
+    """Write the largest values of a row of windows in ``n`` channels from ``c`` on; of equal ones the first, NaN where any is."""
     cdef vec value, found, new, factor = zeros(), term = zeros(), least = everywhere(floor)
     cdef ivec place
     cdef chosen better
@@ -68,16 +68,16 @@ cdef inline void pool_lanes(const Windows* w, const real* volume, const real* sc
                     new = load_some(volume + (pixel + q) * w.channels + c, n)
                     prefetch(volume + (pixel + q) * w.channels + ahead + c)
                     if scaled:
-                        better = above(new * factor + term, value)
+                        better = exceeds(new * factor + term, value)
                         value = pick(better, new * factor + term, value)
                         found = pick(better, new, found)
                         place = pick_whole(better, everywhere_whole(<whole> (pixel + q)), place)
                     elif tracked:
-                        better = above(new, value)
+                        better = exceeds(new, value)
                         value = pick(better, new, value)
                         place = pick_whole(better, everywhere_whole(<whole> (pixel + q)), place)
                     else:
-                        value = larger(new, value)
+                        value = maximum(new, value)
                     q += w.step[2]
                 k += w.step[1]
             i += w.step[0]

@@ -117,6 +117,11 @@ static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_p
 static inline ivec pick_whole(chosen c, ivec a, ivec b) {
     return (ivec)_mm512_mask_blend_epi64(c, (__m512i)b, (__m512i)a);
 }
+static inline chosen missing(vec a) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)a, _CMP_UNORD_Q); }
+static inline chosen exceeds(vec a, vec b) {
+    chosen number = _mm512_cmp_pd_mask((__m512d)b, (__m512d)b, _CMP_ORD_Q);
+    return _mm512_mask_cmp_pd_mask(number, (__m512d)a, (__m512d)b, _CMP_NLE_UQ);
+}
 #else
 typedef __mmask16 chosen;
 static inline chosen above(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ); }
@@ -125,11 +130,18 @@ static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_p
 static inline ivec pick_whole(chosen c, ivec a, ivec b) {
     return (ivec)_mm512_mask_blend_epi32(c, (__m512i)b, (__m512i)a);
 }
+static inline chosen missing(vec a) { return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q); }
+static inline chosen exceeds(vec a, vec b) {
+    chosen number = _mm512_cmp_ps_mask((__m512)b, (__m512)b, _CMP_ORD_Q);
+    return _mm512_mask_cmp_ps_mask(number, (__m512)a, (__m512)b, _CMP_NLE_UQ);
+}
 #endif
 #else
 typedef ivec chosen;
 static inline chosen above(vec a, vec b) { return a > b; }
 static inline chosen same(ivec a, ivec b) { return a == b; }
+static inline chosen missing(vec a) { return a != a; }
+static inline chosen exceeds(vec a, vec b) { return ~(a <= b) & (b == b); }
 static inline ivec pick_whole(chosen c, ivec a, ivec b) { return (c & a) | (~c & b); }
 static inline vec pick(chosen c, vec a, vec b) { return (vec)pick_whole(c, (ivec)a, (ivec)b); }
 #endif
@@ -180,6 +192,9 @@ static inline vec larger(vec a, vec b) {
     return pick(above(a, b), a, b);
 #endif
 }
+
+/* The larger one; NaN where either is. (`exceeds`, above, says where a is larger than b or the first of the two to be NaN.) */
+static inline vec maximum(vec a, vec b) { return pick(missing(a), a, larger(a, b)); }
 
 /* The sum, halves added to halves. */
 static inline real total(vec v) {

@@ -3,7 +3,7 @@
 from libc.string cimport memcpy, memset
 
 from tile cimport UNITS, parts, whole_parts
-from vector cimport LANES, ROWS, larger, load_some, real, store_some, vec
+from vector cimport LANES, ROWS, load_some, maximum, real, store_some, vec
 
 cdef enum:
     PIXELS = 512     # pixels of a unit of work
@@ -170,7 +170,7 @@ cdef inline void keep_lanes(const Filter* f, const real* source, Py_ssize_t row,
     cdef Py_ssize_t i, j
     for i in range(f.window[1]):
         for j in range(f.window[2]):
-            value = larger(load_some(source + i * row + j * pixel, n), value)
+            value = maximum(load_some(source + i * row + j * pixel, n), value)
     store_some(out, value, n)
 
 

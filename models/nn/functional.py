@@ -707,9 +707,13 @@ def _flat(a: Array) -> Array:
 
 
 def channel_sums(
-    a: Array, b: Array | None = None, mask: Array | None = None, threads: int | None = None
+    a: Array,
+    b: Array | None = None,
+    mask: Array | None = None,
+    around: NDArray[np.float64] | None = None,
+    threads: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum ``a``, and ``a * b``, over all axes but the last.
+    """Sum ``a``, and ``a * (b - around)``, over all axes but the last.
 
     Parameters
     ----------
@@ -718,6 +722,8 @@ def channel_sums(
         ``a`` itself by default.
     mask : ndarray, same shape, optional
         Only where it is positive does ``a`` count.
+    around : ndarray of float64, shape (C,), optional
+        Subtracted from ``b``, 0 by default.
     threads : int, optional
         How many threads share the work.
 
@@ -728,7 +734,8 @@ def channel_sums(
     results = np.zeros((2, a.shape[-1]))
     if a.size:
         others = (_nothing(1, a.dtype) if other is None else _flat(other) for other in (b, mask))
-        kernels.of(a.dtype).sums(_flat(a), *others, *results, _team(threads, a.size))
+        centre = _nothing(1, np.dtype(np.float64)) if around is None else around
+        kernels.of(a.dtype).sums(_flat(a), *others, centre, *results, _team(threads, a.size))
     return results[0], results[1]
 
 
@@ -806,7 +813,7 @@ def channel_pull(
     normal : Normal
     weight : ndarray, shape (C,), optional
     total, along : ndarray, shape (C,)
-        Sums of ``grad_output``, and of that times ``x``.
+        Sums of ``grad_output``, and of that times ``x - normal.mean``.
     times : float
         Factor of what is added to the gradients of weight and bias, if they are given.
     grad_weight, grad_bias : ndarray, shape (C,), optional

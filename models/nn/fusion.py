@@ -122,7 +122,7 @@ class Block:
         if normal is None:
             return functional.rectifier_gradient(output, grad_output)
         mask = output if self.rectify else None
-        sums = functional.channel_sums(grad_output, convolved, mask)
+        sums = functional.channel_sums(grad_output, convolved, mask, normal.mean)
         factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
         return functional.channel_affine(grad_output, factor, shift, convolved, slope, mask)
 
@@ -132,7 +132,7 @@ class Block:
         if normal is None:
             return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify)
         mask = pooled.output if self.rectify else None
-        sums = functional.channel_sums(grad_output, pooled.raw, mask)
+        sums = functional.channel_sums(grad_output, pooled.raw, mask, normal.mean)
         factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
         affine = (convolved, factor, slope, shift)
         return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify, affine)

@@ -89,7 +89,7 @@ class _BatchNorm(Module):
         normal : Normal
             What the input was normalised by.
         sums : tuple of two ndarray of float64, shape (C,)
-            Of the gradient of the output, and of that times the input.
+            Of the gradient of the output, and of that times the distance of the input from its mean.
         scale : float
             Factor of what is added.
         param_grad : bool
@@ -110,7 +110,7 @@ class _BatchNorm(Module):
     ) -> Array | None:
         x, normal = context
         grad_output = np.asarray(grad_output, x.dtype)
-        sums = functional.channel_sums(grad_output, x)
+        sums = functional.channel_sums(grad_output, x, around=normal.mean)
         factor, slope, shift = self.pull(normal, sums, scale, param_grad)
         if not input_grad:
             return None

@@ -292,11 +292,12 @@ def _rows(a: Array) -> NDArray[np.float64]:
 
 
 def channel_sums(
-    a: Array, b: Array | None = None, mask: Array | None = None
+    a: Array, b: Array | None = None, mask: Array | None = None, around: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum ``a`` and ``a * b`` per channel, where ``mask`` is positive."""
+    """Sum ``a`` and ``a * (b - around)`` per channel, where ``mask`` is positive."""
     counted = a if mask is None else np.where(mask > 0, a, 0)
-    return _rows(counted).sum(axis=0), (_rows(counted) * _rows(counted if b is None else b)).sum(axis=0)
+    other = _rows(counted if b is None else b) - (0 if around is None else around)
+    return _rows(counted).sum(axis=0), (_rows(counted) * other).sum(axis=0)
 
 
 def channel_moments(a: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -339,7 +340,7 @@ def channel_pull(
     grad_bias: Array | None,
 ) -> tuple[Array, Array, Array]:
     """Return how the gradient of normalised channels follows; those of weight and bias grow in place."""
-    centred = (along - normal.mean * total) * normal.inverse
+    centred = along * normal.inverse
     if grad_weight is not None and grad_bias is not None:
         grad_weight += times * centred
         grad_bias += times * total

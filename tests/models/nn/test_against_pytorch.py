@@ -321,3 +321,32 @@ def test_a_whole_net():
     np.testing.assert_allclose(y, theirs_y.detach().numpy(), atol=1e-10)
     theirs_y.sum().backward()
     np.testing.assert_allclose(ours.backward(x, np.ones_like(y)), array(theirs_x.grad, True), atol=1e-10)
+
+
+# Farther from zero, rounded outputs have another sign now and then, and their gradients are rectified away.
+@pytest.mark.parametrize(
+    ("mean", "deviation", "rectify"),
+    [(0, 1, False), (100, 1, False), (-1000, 1, False), (100, 0.1, False), (0, 1, True), (100, 1, True)],
+)
+def test_batch_normalisation_far_from_zero_is_exact(mean, deviation, rectify):
+    """Gradients in single precision are PyTorch's in double to some roundings."""
+    rng = np.random.default_rng(0)
+    x = (mean + deviation * rng.standard_normal((64, 8, 8, 5))).astype(np.float32)
+    grad = rng.standard_normal(x.shape).astype(np.float32)
+
+    theirs = torch.nn.BatchNorm2d(5, dtype=torch.float64)
+    inputs = torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float64, requires_grad=True)
+    output = theirs(inputs)
+    grads = torch.tensor(grad.transpose(0, 3, 1, 2), dtype=torch.float64)
+    (output.relu() if rectify else output).backward(grads)
+
+    ours = nn.BatchNorm2d(5)
+    net = nn.Sequential(ours, nn.ReLU()) if rectify else ours
+    net.forward(x)
+    pairs = (
+        (net.backward(x, grad), inputs.grad.numpy().transpose(0, 2, 3, 1)),
+        (ours.weight.grad, theirs.weight.grad.numpy()),
+        (ours.bias.grad, theirs.bias.grad.numpy()),
+    )
+    for got, wanted in pairs:
+        assert np.abs(got - wanted).max() <= 5e-6 * np.abs(wanted).max()

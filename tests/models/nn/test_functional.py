@@ -240,6 +240,36 @@ def test_max_pooling_and_its_gradient(case, dilation, rectify):
     assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 16, 37])
+def test_nan_anywhere_in_a_window_is_its_largest_value(channels, dtype):
+    rng = np.random.default_rng(channels)
+    x = rng.standard_normal((2, 4, 6, 6, channels)).astype(dtype)
+    x.reshape(-1)[rng.choice(x.size, x.size // 12, replace=False)] = np.nan
+    wanted = _pooled(x)
+    assert 0.2 < np.isnan(wanted).mean() < 0.8
+    window = (2, 2, 2)
+    for rectify in (False, True):
+        rectified = np.maximum(wanted, 0) if rectify else wanted
+        for track in (False, True):
+            pooled = functional.max_pool3d(x, window, window, rectify=rectify, track=track)
+            np.testing.assert_array_equal(pooled.output, rectified)
+        same = np.ones(channels, dtype), np.zeros(channels, dtype)
+        scaled = functional.max_pool3d(x, window, window, affine=same, rectify=rectify)
+        np.testing.assert_array_equal(scaled.output, rectified)
+        # A convolution that gives the input back, pooled as it is made.
+        weight = np.eye(channels, dtype=dtype).reshape(1, 1, 1, channels, channels)
+        alone = np.where(np.isnan(x).any(axis=4, keepdims=True), dtype(np.nan), x)
+        convolved = functional.conv3d(alone, weight, rectify=rectify, pool=window)
+        np.testing.assert_array_equal(np.isnan(convolved), np.isnan(_pooled(alone)))
+    np.testing.assert_array_equal(functional.adaptive_max_pool3d(x, (2, 3, 3)).output, wanted)
+
+
+def _pooled(x):
+    n, t, h, w, c = x.shape
+    return x.reshape(n, t // 2, 2, h // 2, 2, w // 2, 2, c).max(axis=(2, 4, 6))
+
+
 @given(poolings())
 def test_scaled_max_pooling_and_its_gradient(case):
     x, kernel, stride, padding, ceil_mode, rng = case
@@ -294,9 +324,10 @@ def test_channel_functions(batch, pixels, channels, dtype, masked, seed):
     rows = rng.standard_normal((3, channels)).astype(dtype)
     exact = {"rtol": 1e-5, "atol": 1e-3} if dtype is np.float32 else {"rtol": 1e-12, "atol": 1e-10}
     mask = mask if masked else None
-    for other in (None, b):
+    for other, around in ((None, None), (b, None), (b, rows[0].astype(float))):
+        arguments = (a, other, mask, around)
         for got, wanted in zip(
-            functional.channel_sums(a, other, mask), reference.channel_sums(a, other, mask), strict=True
+            functional.channel_sums(*arguments), reference.channel_sums(*arguments), strict=True
         ):
             np.testing.assert_allclose(got, wanted, **exact)
     # Far from zero the squares would drown what matters; around the first number they do not.
@@ -378,10 +409,9 @@ def test_gradient_of_normalised_channels_is_that_of_differences(batch):
         return slopes
 
     grad_weight, grad_bias = np.ones((2, 3))
-    sums = functional.channel_sums(g, x)
-    factor, slope, shift = functional.channel_pull(
-        loss(x, weight, bias)[1], weight, *sums, 2.0, grad_weight, grad_bias
-    )
+    normal = loss(x, weight, bias)[1]
+    sums = functional.channel_sums(g, x, around=normal.mean)
+    factor, slope, shift = functional.channel_pull(normal, weight, *sums, 2.0, grad_weight, grad_bias)
     np.testing.assert_allclose(g * factor + x * slope + shift, differences(x), atol=1e-7)
     np.testing.assert_allclose(grad_weight, 1 + 2 * differences(weight), atol=1e-7)
     np.testing.assert_allclose(grad_bias, 1 + 2 * differences(bias), atol=1e-7)
