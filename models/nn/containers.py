@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from .fusion import Block, find_block
-from .module import Array, Module, Parameter, Value, changes
+from .module import Array, Module, Parameter, Value, changes, keeps
 from .playback import Playback
 from .tables import add_values
 
@@ -64,7 +64,7 @@ class Container(Module):
         except Exception as error:
             self._locate(error, place)
             raise
-        return y, context if self.is_training else None
+        return y, context if keeps() else None
 
     def _step_back(
         self, place: int, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
@@ -115,10 +115,14 @@ class Sequential(Container):
 
     def forward(self, input: Value) -> Value:
         """Return the output, see `Module.forward`; what a small net does in evaluation is written down and played."""
-        if self.is_training or self._steps is not None:
+        if self._calls or self._steps is not None or self._remembers():
             return super().forward(input)
         _, playback = self._known.get("playback") or self._known.setdefault("playback", (0, Playback()))
-        return playback.forward(lambda x: self._run(x)[0], input, changes(), self._plays)
+        return playback.forward(self._predict, input, changes(), self._plays)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a module, or of a slice a `Sequential` of the very modules."""
+        return Sequential(*self.modules[index]) if isinstance(index, slice) else self.modules[index]
 
     def _plays(self) -> bool:
         """Say whether all inside does, in one type of numbers."""
@@ -153,7 +157,7 @@ class Sequential(Container):
 
     def _block_step(self, block: Block, place: int, x: Value) -> tuple[Value, Any]:
         try:
-            return block.forward(x, self.is_training)
+            return block.forward(x, keeps())
         except Exception as error:
             self._locate(error, place + block.at)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ _changes = 0
 def changes() -> int:
     """Return how often anything of any module or parameter was set anew; what was found of a net holds until then."""
     return _changes
+
+
+class _Pass(threading.local):
+    keeps = True
+
+
+_passing = _Pass()
+
+
+def keeps() -> bool:
+    """Say whether the forward that this thread runs keeps what a backward needs."""
+    return _passing.keeps
 
 
 class _Watched:
@@ -160,16 +173,36 @@ class Module(_Watched, ABC):
     def forward(self, input: Value) -> Value:
         """Return the output.
 
-        In training mode the call is remembered, so that `backward` finds what it needs, until a forward that
-        follows a backward, or `clear_state`.
+        Where this module or any inside is in training mode the call is remembered, so that `backward` finds what it
+        needs, until a forward that follows a backward, or `clear_state`.
         """
-        if self.is_training:
-            # Before the new call, which would else need its memory beside that of the old one.
-            self._calls[:] = [call for call in self._calls if not call.used[0] and call.input is not input]
-        y, context = self._run(input)
-        if self.is_training:
-            self._calls.append(_Call(input, context, [False]))
+        if not self._remembers():
+            return self._predict(input)
+        # Before the new call, which would else need its memory beside that of the old one.
+        self._calls[:] = [call for call in self._calls if not call.used[0] and call.input is not input]
+        y, context = self._pass(input, True)
+        self._calls.append(_Call(input, context, [False]))
         return y
+
+    def _remembers(self) -> bool:
+        """Say whether anything here is in training mode, and so may do otherwise in a second forward."""
+        return self.is_training or self._found("remembers", self._any_training)
+
+    def _any_training(self) -> bool:
+        return any(module.is_training for _, module in self.named_modules())
+
+    def _predict(self, x: Value) -> Value:
+        """Return the output of a forward of which nothing is kept."""
+        if self._calls:
+            self._calls[:] = [call for call in self._calls if call.input is not x]
+        return self._pass(x, False)[0]
+
+    def _pass(self, x: Value, keeping: bool) -> tuple[Value, Any]:
+        before, _passing.keeps = _passing.keeps, keeping
+        try:
+            return self._run(x)
+        finally:
+            _passing.keeps = before
 
     def backward(
         self,
@@ -181,10 +214,13 @@ class Module(_Watched, ABC):
     ) -> Value | None:
         """Return the gradient of the input, and add those of the parameters to their ``grad``.
 
+        Where all is in evaluation mode nothing is remembered: what is needed is computed anew, of ``input`` as it is
+        now.
+
         Parameters
         ----------
         input : ndarray or list of ndarray
-            The very object that `forward` was given.
+            The very object that `forward` was given; in evaluation mode any.
         grad_output : ndarray or list of ndarray
             Gradient of the loss with respect to the output.
         scale : float
@@ -200,15 +236,18 @@ class Module(_Watched, ABC):
         Raises
         ------
         RuntimeError
-            If no forward of this input in training mode is remembered.
+            If anything is in training mode, and no forward of this input is remembered.
         """
         for call in self._calls:
             if call.input is input:
                 call.used[0] = True
                 return self._backward(call.context, grad_output, scale, input_grad, param_grad)
-        raise RuntimeError(
-            f"{type(self).__name__}.backward needs a forward of the same input object in training mode"
-        )
+        if self._remembers():
+            raise RuntimeError(
+                f"{type(self).__name__}.backward needs a forward of the same input object in training mode"
+            )
+        _, context = self._pass(input, True)
+        return self._backward(context, grad_output, scale, input_grad, param_grad)
 
     def children(self) -> list[tuple[str, Module]]:
         """Return the modules inside, by name."""
@@ -433,7 +472,7 @@ class Module(_Watched, ABC):
         try:
             self.apply(lambda module: setattr(module, "_steps", steps))
             with self.evaluating():
-                self._run(input)
+                self._pass(input, False)
         finally:
             self.apply(lambda module: setattr(module, "_steps", None))
         return steps

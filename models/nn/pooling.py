@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from . import functional
 from .convolution import expected, lift, lift_size, lower
-from .module import Array, Function
+from .module import Array, Function, keeps
 
 
 class _Windows(Function):
@@ -50,7 +50,7 @@ class _MaxPool(_Windows):
     ) -> functional.Pooled:
         """Pool volumes, scaled and shifted per channel before and rectified behind if that is asked for."""
         how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
-        return functional.max_pool3d(volumes, *how, affine, rectify, self.is_training)
+        return functional.max_pool3d(volumes, *how, affine, rectify, keeps())
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volumes = self._lifted(x)

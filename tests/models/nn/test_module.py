@@ -1,3 +1,4 @@
+import gc
 import inspect
 import weakref
 
@@ -151,9 +152,47 @@ def test_a_forward_first_lets_go_of_the_call_that_was_used():
 
 def test_evaluation_remembers_nothing():
     net, x = small_net().evaluate(), data()
+    kept = weakref.ref(x)
     net.forward(x)
+    del x
+    gc.collect()
+    assert kept() is None
+    assert not net._calls
+
+
+def test_a_backward_in_evaluation_is_that_of_the_input_as_it_is():
+    net, x, g = small_net().evaluate(), data(), np.ones((5, 2), np.float32)
+    x[...] = data(seed=2)
+    gradient = net.backward(x, g)
+    trained = net.clone()
+    trained.is_training = True
+    trained.forward(x)
+    np.testing.assert_array_equal(gradient, trained.backward(x, g))
+
+
+def test_a_forward_in_evaluation_takes_the_place_of_one_in_training():
+    """As the last forward counts: dropout has no part in the gradient."""
+    layer, x = nn.Dropout(0.5, rng=0), np.ones((1, 50), np.float32)
+    layer.forward(x)
+    with layer.evaluating():
+        layer.forward(x)
+        np.testing.assert_array_equal(layer.backward(x, x), x)
+
+
+def test_a_slice_holds_the_very_modules():
+    net = small_net()
+    net[1:].evaluate()
+    assert [module.is_training for module in net.modules] == [True, False, False]
+    assert net[1:].modules == net.modules[1:]
+
+
+def test_a_net_of_which_a_part_trains_remembers():
+    net, x = nn.Sequential(nn.Dropout(0.5, rng=0), nn.Identity()), np.ones((1, 50), np.float32)
+    net.is_training = False
     with pytest.raises(RuntimeError, match="training mode"):
-        net.backward(x, np.ones((5, 2), np.float32))
+        net.backward(x, x)
+    y = net.forward(x)
+    np.testing.assert_array_equal(net.backward(x, x), y)
 
 
 def test_errors_say_where():
