@@ -663,7 +663,7 @@ def _(module: nn.LocallyConnected2d, graph: Graph, x: Names) -> Names:
 
 @emit.register
 def _(module: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, graph: Graph, x: Names) -> Names:
-    state = dict(zip(("weight", "bias"), module.affine(), strict=True))
+    state = dict(zip(("weight", "bias"), module.scale_and_shift(), strict=True))
     state |= {name: getattr(module, name) for name in module.buffer_names}
     inputs = [graph.constant(value, name) for name, value in state.items()]
     x, rank = graph.cast(x, module.running_mean.dtype), len(graph.shape(x))
@@ -707,8 +707,8 @@ class _Window(NamedTuple):
 
 
 def _windows(module: Any, graph: Graph, x: str) -> list[_Window]:
-    dilations = getattr(module, "dilation", (1, 1, 1))
-    how = list(zip(module.kernel, module.stride, module.padding, dilations, strict=True))[-module.axes :]
+    dilations = getattr(module, "dilation", (1,) * module.axes)
+    how = list(zip(module.kernel_size, module.stride, module.padding, dilations, strict=True))
     windows = []
     for size, (kernel, stride, padding, dilation) in zip(
         graph.fixed(x, *range(1, module.axes + 1)), how, strict=True

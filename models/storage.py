@@ -75,8 +75,7 @@ def load(folder: str | Path) -> nn.Module:
     try:
         net = _build(description["net"], [])
         _share(net, description["shared"])
-        if state:
-            net.astype(np.result_type(*state.values()))
+        _convert(net, state)
         return net.load_state_dict(state).evaluate()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ActionbenchError(f"{folder}: the net cannot be built from its files ({error})") from error
@@ -93,12 +92,20 @@ def _describe(module: nn.Module, seen: list[nn.Module]) -> dict[str, Any]:
             return {"same": number}
     seen.append(module)
     arguments = {name: _plain(value, module, seen) for name, value in module.arguments().items()}
-    return {"class": _name(type(module)), "arguments": arguments}
+    attributes = {name: value for name, value in vars(module).items() if _is_option(name, value)}
+    return {"class": _name(type(module)), "arguments": arguments, "attributes": attributes}
+
+
+def _is_option(name: str, value: Any) -> bool:
+    """Say whether an attribute is a number or a word; with those of a constructor they make a module what it is."""
+    return name[0] != "_" and name != "is_training" and isinstance(value, bool | int | float | str)
 
 
 def _plain(value: Any, module: nn.Module, seen: list[nn.Module]) -> Any:
     if isinstance(value, nn.Module):
         return _describe(value, seen)
+    if isinstance(value, nn.Parameter):
+        return _plain(value.value, module, seen)
     if isinstance(value, list):
         return {"list": [_plain(entry, module, seen) for entry in value]}
     if isinstance(value, tuple):
@@ -120,8 +127,11 @@ def _build(description: Mapping[str, Any], built: list[nn.Module]) -> nn.Module:
     built.append(nn.Identity())
     kind = _find(description["class"])
     arguments = {name: _value(value, built) for name, value in description["arguments"].items()}
-    built[place] = kind.make(arguments)
-    return built[place]
+    module = built[place] = kind.make(arguments)
+    for name, value in description.get("attributes", {}).items():
+        if getattr(module, name) != value:
+            setattr(module, name, value)
+    return module
 
 
 def _value(value: Any, built: list[nn.Module]) -> Any:
@@ -160,6 +170,17 @@ def _share(net: nn.Module, shared: Mapping[str, str]) -> None:
     for place, source in shared.items():
         (path, _, name), (other, _, its) = place.rpartition("."), source.rpartition(".")
         setattr(modules[path], name, modules[other].own_state()[its])
+
+
+def _convert(net: nn.Module, state: Mapping[str, nn.module.Array]) -> None:
+    """Give each parameter and buffer the type that it was saved with."""
+    for path, module in net.named_modules():
+        for name, value in module.own_state().items():
+            saved = state.get(f"{path}.{name}".lstrip("."))
+            if saved is not None and isinstance(value, nn.Parameter):
+                value.astype(saved.dtype)
+            elif saved is not None:
+                setattr(module, name, value.astype(saved.dtype))
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, nn.module.Array]]:

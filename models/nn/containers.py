@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from .fusion import Block, find_block
-from .module import Array, Module, Parameter, Value, changes, keeps
+from .module import Array, Fixed, Module, Parameter, Value, changes, keeps
 from .playback import Playback
 from .tables import add_values
 
@@ -30,13 +29,6 @@ class Container(Module):
     def __init__(self, *modules: Module) -> None:
         super().__init__()
         self.modules = modules
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what the constructor was given; where that are the modules, those of today."""
-        given = super().arguments()
-        if "modules" in inspect.signature(type(self).__init__).parameters:
-            given["modules"] = self.modules
-        return given
 
     def add(self, module: Module) -> Self:
         """Append a module."""
@@ -384,6 +376,8 @@ class Bottle(Container):
     >>> frames.forward(np.zeros((2, 5, 9, 9, 3), np.float32)).shape
     (2, 5, 7, 7, 8)
     """
+
+    module = Fixed(lambda bottle: bottle.modules[0])
 
     def __init__(self, module: Module, n_dims: int = 2) -> None:
         super().__init__(module)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import functional
 from .functional import Triple, conv_size, triple
-from .module import Array, Module, Parameter, uniform
+from .module import Array, Fixed, Module, Parameter, uniform
 
 
 def lift(x: Array, axes: int) -> Array:
@@ -28,6 +28,28 @@ def lift_size(value: int | tuple[int, ...], axes: int, fill: int) -> Triple:
     return (fill,) * (3 - axes) + triple(value, axes)  # type: ignore[return-value]
 
 
+class PerAxis:
+    """An argument that is a number for each axis, kept in ``how`` for three axes.
+
+    Parameters
+    ----------
+    fill : int
+        The number for the axes that `lift` adds.
+    """
+
+    def __init__(self, fill: int) -> None:
+        self._fill = fill
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, layer: Any, kind: type | None = None) -> Any:
+        return self if layer is None else layer.how[self._name][-layer.axes :]
+
+    def __set__(self, layer: Any, value: int | tuple[int, ...]) -> None:
+        layer.how = layer.how | {self._name: lift_size(value, layer.axes, self._fill)}
+
+
 def expected(axes: int, channels: int | str = "C") -> str:
     """Return how the shape of an input is written."""
     return f"(N, {''.join(f'{axis}, ' for axis in ('L' if axes == 1 else 'THW'[3 - axes :]))}{channels})"
@@ -35,6 +57,11 @@ def expected(axes: int, channels: int | str = "C") -> str:
 
 class _Convolution(Module):
     axes: ClassVar[int]
+    in_channels = Fixed(lambda layer: layer._filters().shape[-2] * layer.how["groups"])
+    out_channels = Fixed(lambda layer: layer._filters().shape[-1])
+    kernel_size = Fixed(lambda layer: layer.weight.value.shape[: layer.axes])
+    groups = Fixed(lambda layer: layer.how["groups"])
+    stride, padding, dilation = PerAxis(1), PerAxis(0), PerAxis(1)
 
     def __init__(
         self,
@@ -228,6 +255,7 @@ class ConvMap2d(_Convolution):
     """
 
     axes = 2
+    table = Fixed(lambda layer: layer._table)
 
     def __init__(
         self,
@@ -241,7 +269,7 @@ class ConvMap2d(_Convolution):
         dtype: DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        self.table = _check_table(table)
+        self._table = _check_table(table)
         channels, out_channels = (int(n) for n in self.table.max(axis=0) + 1)
         super().__init__(
             channels, out_channels, kernel_size, stride, padding, dilation, 1, bias, dtype=dtype, rng=rng
@@ -319,6 +347,13 @@ class LocallyConnected2d(Module):
         If the filter does not fit, or an input has another size.
     """
 
+    in_channels = Fixed(lambda layer: layer.weight.value.shape[-2])
+    out_channels = Fixed(lambda layer: layer.weight.value.shape[-1])
+    input_size = Fixed(lambda layer: layer.input_shape[:2])
+    kernel_size = Fixed(lambda layer: layer.taps)
+    stride = Fixed(lambda layer: layer._geometry[0])
+    padding = Fixed(lambda layer: layer._geometry[1])
+
     def __init__(
         self,
         in_channels: int,
@@ -334,7 +369,8 @@ class LocallyConnected2d(Module):
     ) -> None:
         super().__init__()
         self.input_shape = (*triple(input_size, 2), in_channels)
-        self.taps, self.stride, self.padding = (triple(v, 2) for v in (kernel_size, stride, padding))
+        self.taps, *geometry = (triple(v, 2) for v in (kernel_size, stride, padding))
+        self._geometry = tuple(geometry)
         sizes = zip(self.input_shape[:2], self.taps, self.stride, self.padding, strict=True)
         places = tuple(conv_size(*of) for of in sizes)
         if 0 in places:

@@ -100,7 +100,7 @@ class Block:
         normal = self.norm and self.norm.normal(volumes, value_of(self.conv.bias))
         affine = (normal.scale, normal.shift) if normal else (None, None)
         if self.pool is None or self.pool.tiles(self.conv.places(volumes)):
-            window = (1, 1, 1) if self.pool is None else self.pool.kernel
+            window = (1, 1, 1) if self.pool is None else self.pool.how["kernel_size"]
             return self.conv.convolved(volumes, self.rectify, *affine, window)
         output = self.conv.convolved(volumes, False, *affine)
         self.at = self.pool_place

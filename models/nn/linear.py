@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import functional
-from .module import Array, Module, Parameter, uniform
+from .module import Array, Fixed, Module, Parameter, uniform
 
 
 class Linear(Module):
@@ -32,6 +32,8 @@ class Linear(Module):
     """
 
     playable = True
+    in_features = Fixed(lambda layer: layer.weight.value.shape[1])
+    out_features = Fixed(lambda layer: layer.weight.value.shape[0])
 
     def __init__(
         self,
@@ -103,6 +105,8 @@ class CMul(Module):
     CMul(3)  weight (3,)  3 parameters
     """
 
+    size = Fixed(lambda layer: layer.weight.value.shape)
+
     def __init__(
         self, *size: int, dtype: DTypeLike = np.float32, rng: np.random.Generator | int | None = None
     ) -> None:
@@ -163,6 +167,9 @@ class Embedding(Module):
     ValueError
         If the input is not made of integers from 0 to ``num_embeddings`` - 1.
     """
+
+    num_embeddings = Fixed(lambda layer: layer.weight.value.shape[0])
+    embedding_dim = Fixed(lambda layer: layer.weight.value.shape[1])
 
     def __init__(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from abc import ABC, abstractmethod
+import weakref
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, Self
@@ -25,6 +26,7 @@ _DRAWN = 2**16
 
 
 _changes = 0
+_holders: list[weakref.ref[Module]] = []
 
 
 def changes() -> int:
@@ -44,12 +46,23 @@ def keeps() -> bool:
     return _passing.keeps
 
 
+def _changed() -> None:
+    global _changes, _holders
+    _changes += 1
+    holders, _holders = _holders, []
+    for holder in holders:
+        module = holder()
+        if module is not None:
+            # It may be all that keeps a module alive that is no longer part of the net.
+            module._known = {}
+
+
 class _Watched:
     def __setattr__(self, name: str, value: Any) -> None:
-        global _changes
-        if vars(self).get(name, self) is not value:
-            _changes += 1
+        is_new = vars(self).get(name, self) is not value
         super().__setattr__(name, value)
+        if is_new and name != "_known":
+            _changed()
 
 
 class Parameter(_Watched):
@@ -120,7 +133,64 @@ class _Call(NamedTuple):
     used: list[bool]
 
 
-class Module(_Watched, ABC):
+class Fixed:
+    """An argument of a constructor that cannot change afterwards, as parameters have their shape by it.
+
+    Parameters
+    ----------
+    of : callable
+        Returns it from a module.
+    """
+
+    def __init__(self, of: Callable[[Any], Any]) -> None:
+        self._of = of
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, module: Any, kind: type | None = None) -> Any:
+        return self if module is None else self._of(module)
+
+    def __set__(self, module: Any, value: Any) -> None:
+        raise AttributeError(f"{self._name} of a {type(module).__name__} cannot be changed; make a new one")
+
+
+class _Kept(NamedTuple):
+    """What a constructor was given, where the attribute of that name is another object, and what that was then."""
+
+    given: Any
+    attribute: Any
+
+
+_NOTHING = object()
+
+
+class _Kind(ABCMeta):
+    """Makes modules, and keeps of what the constructor is given what is not found in the module."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        module = super().__call__(*args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(module, *args, **kwargs)
+        given.apply_defaults()
+        module._given = {}
+        for name, value in list(given.arguments.items())[1:]:
+            if name not in _INITIAL and isinstance(value, Module):
+                module._given[name] = _place_of(module, value)
+            elif name not in _INITIAL and not _is_same(getattr(module, name, _NOTHING), value):
+                module._given[name] = _Kept(value, getattr(module, name, _NOTHING))
+        return module
+
+
+# What makes initial values only.
+_INITIAL = ("rng", "dtype")
+
+
+def _place_of(module: Module, child: Module) -> str:
+    """Return the path of what a constructor was given: who replaces it there must not be shown the old one."""
+    return next((path for path, inside in module._paths() if inside is child), "")
+
+
+class Module(_Watched, metaclass=_Kind):
     """A function with parameters and a gradient, after Torch's ``nn.Module``.
 
     A layer writes two methods: ``_forward(input)`` returns the output and a *context*, which is all that
@@ -140,13 +210,7 @@ class Module(_Watched, ABC):
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
     playable: ClassVar[bool] = False
-    _given: tuple[tuple[Any, ...], dict[str, Any]]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Keep what the constructor is given, for the printed tree and for files."""
-        module = super().__new__(cls)
-        module._given = args, kwargs
-        return module
+    _given: dict[str, _Kept | str]
 
     def __init__(self) -> None:
         self.is_training = True
@@ -460,6 +524,7 @@ class Module(_Watched, ABC):
         if now != then:
             found = find()
             self._known[what] = now, found
+            _holders.append(weakref.ref(self))
         return found
 
     def count_parameters(self) -> int:
@@ -490,14 +555,25 @@ class Module(_Watched, ABC):
         return sum(step.module._operations(step.input, step.output) for step in self.trace(input))
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor was given, defaults and what only makes initial values excepted."""
-        signature = inspect.signature(type(self).__init__)
-        given = signature.bind(self, *self._given[0], **self._given[1]).arguments
-        return {
-            name: value
-            for name, value in list(given.items())[1:]
-            if name not in ("rng", "dtype") and value is not signature.parameters[name].default
-        }
+        """Return what a constructor must be given to make this module as it is now.
+
+        Defaults and what only makes initial values are left out. An argument is the attribute of its name; where the
+        constructor made something else of it, what it was given, until that attribute is set anew.
+        """
+        parameters = list(inspect.signature(type(self).__init__).parameters.values())[1:]
+        found = {each.name: self._argument(each) for each in parameters if each.name not in _INITIAL}
+        defaults = {each.name: each.default for each in parameters}
+        return {name: value for name, value in found.items() if not _is_same(value, defaults[name])}
+
+    def _argument(self, parameter: inspect.Parameter) -> Any:
+        kept, value = self._given.get(parameter.name), getattr(self, parameter.name, _NOTHING)
+        if isinstance(kept, str):
+            return dict(self._paths()).get(kept, _NOTHING)
+        if isinstance(parameter.default, bool) and not isinstance(value, bool) and value is not _NOTHING:
+            return value is not None
+        if kept is not None and (value is _NOTHING or _is_same(value, kept.attribute)):
+            return kept.given
+        return parameter.default if value is _NOTHING else value
 
     @classmethod
     def make(cls, arguments: Mapping[str, Any]) -> Self:
@@ -575,6 +651,16 @@ class Function(Module):
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
         return self._pull(context, grad_output) if input_grad else None
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    if value is other:
+        return True
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, list | tuple):
+        return len(value) == len(other) and all(map(_is_same, value, other))
+    return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
 
 
 def _join(path: str, name: str) -> str:

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .module import Array, Function, Module, Parameter, value_of
+from .module import Array, Fixed, Function, Module, Parameter, value_of
 
 
 class _BatchNorm(Module):
     ranks: ClassVar[tuple[int, ...]]
     buffer_names = ("running_mean", "running_var")
+    num_features = Fixed(lambda layer: len(layer.running_mean))
+    affine = Fixed(lambda layer: layer.weight is not None)
 
     def __init__(
         self,
@@ -31,7 +33,7 @@ class _BatchNorm(Module):
         self.running_mean = np.zeros(num_features, dtype)
         self.running_var = np.ones(num_features, dtype)
 
-    def affine(self) -> tuple[Array, Array]:
+    def scale_and_shift(self) -> tuple[Array, Array]:
         """Return scale and shift of the channels, 1 and 0 where they are not learnt."""
         if self.weight is None or self.bias is None:
             return np.ones_like(self.running_mean), np.zeros_like(self.running_mean)

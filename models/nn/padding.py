@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .convolution import expected
-from .module import Array, Function
+from .module import Array, Fixed, Function
 
 Pairs = list[tuple[int, int]]
 
@@ -19,6 +19,15 @@ class _Pad(Function):
 
     def __init__(self, padding: int | tuple[int, ...]) -> None:
         super().__init__()
+        self.padding = padding  # type: ignore[assignment]
+
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """Pixels at each end, the last axis first."""
+        return tuple(end for pair in reversed(self.pairs) for end in pair)
+
+    @padding.setter
+    def padding(self, padding: int | tuple[int, ...]) -> None:
         ends = (padding,) * (2 * self.axes) if isinstance(padding, int) else tuple(padding)
         if len(ends) != 2 * self.axes:
             raise ValueError(f"{type(self).__name__} expects one number or {2 * self.axes}, got {padding}")
@@ -60,8 +69,10 @@ class _ConstantPad(_Pad):
 
 
 class _ZeroPad(_ConstantPad):
+    value = Fixed(lambda _: 0.0)
+
     def __init__(self, padding: int | tuple[int, ...]) -> None:
-        super().__init__(padding, 0.0)
+        _Pad.__init__(self, padding)
 
 
 class _IndexedPad(_Pad):

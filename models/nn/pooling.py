@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from . import functional
-from .convolution import expected, lift, lift_size, lower
+from .convolution import PerAxis, expected, lift, lower
+from .functional import Triple
 from .module import Array, Function, keeps
 
 
@@ -13,6 +14,10 @@ class _Windows(Function):
     """Where a pooling looks."""
 
     axes: ClassVar[int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.how: dict[str, Triple] = {}
 
     def _operations(self, x: Array, y: Array) -> int:
         return x.size
@@ -24,6 +29,8 @@ class _Windows(Function):
 
 
 class _MaxPool(_Windows):
+    kernel_size, stride, padding, dilation = PerAxis(1), PerAxis(1), PerAxis(0), PerAxis(1)
+
     def __init__(
         self,
         kernel_size: int | tuple[int, ...],
@@ -34,22 +41,22 @@ class _MaxPool(_Windows):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel = lift_size(kernel_size, self.axes, 1)
-        self.stride = lift_size(kernel_size if stride is None else stride, self.axes, 1)
-        self.padding = lift_size(padding, self.axes, 0)
-        self.dilation = lift_size(dilation, self.axes, 1)
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
         self.ceil_mode = ceil_mode
 
     def tiles(self, size: tuple[int, ...]) -> bool:
         """Say whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
-        plain = self.stride == self.kernel and self.padding == (0, 0, 0) and self.dilation == (1, 1, 1)
-        return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, self.kernel, strict=True))
+        kernel, stride, padding, dilation = self.how.values()
+        plain = stride == kernel and padding == (0, 0, 0) and dilation == (1, 1, 1)
+        return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, kernel, strict=True))
 
     def pooled(
         self, volumes: Array, affine: tuple[Array, Array] | None = None, rectify: bool = False
     ) -> functional.Pooled:
         """Pool volumes, scaled and shifted per channel before and rectified behind if that is asked for."""
-        how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.dilation)
+        kernel, stride, padding, dilation = self.how.values()
+        how = (kernel, stride, padding, self.ceil_mode, dilation)
         return functional.max_pool3d(volumes, *how, affine, rectify, keeps())
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
@@ -62,6 +69,8 @@ class _MaxPool(_Windows):
 
 
 class _AvgPool(_Windows):
+    kernel_size, stride, padding = PerAxis(1), PerAxis(1), PerAxis(0)
+
     def __init__(
         self,
         kernel_size: int | tuple[int, ...],
@@ -71,32 +80,40 @@ class _AvgPool(_Windows):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel = lift_size(kernel_size, self.axes, 1)
-        self.stride = lift_size(kernel_size if stride is None else stride, self.axes, 1)
-        self.padding = lift_size(padding, self.axes, 0)
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding = padding
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volume = self._lifted(x)
-        how = (self.kernel, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        how = (*self.how.values(), self.ceil_mode, self.count_include_pad)
         return lower(functional.avg_pool3d(volume, *how), self.axes), volume.shape[1:4]
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        how = (context, self.kernel, self.stride, self.padding, self.count_include_pad)
+        how = (context, *self.how.values(), self.count_include_pad)
         return lower(functional.avg_pool3d_gradient(lift(grad_output, self.axes), *how), self.axes)
 
 
 class _Adaptive(_Windows):
     def __init__(self, output_size: int | tuple[int | None, ...]) -> None:
         super().__init__()
+        self.output_size = output_size  # type: ignore[assignment]
+
+    @property
+    def output_size(self) -> tuple[int | None, ...]:
+        """Windows along each axis; None keeps an axis."""
+        return self._sizes
+
+    @output_size.setter
+    def output_size(self, output_size: int | tuple[int | None, ...]) -> None:
         sizes = output_size if isinstance(output_size, tuple) else (output_size,) * self.axes
         if len(sizes) != self.axes or any(size is not None and size < 1 for size in sizes):
             raise ValueError(f"expected one size or {self.axes} of 1 or more, got {output_size}")
-        self.output_size = (1,) * (3 - self.axes) + sizes
+        self._sizes = sizes
 
     def _size(self, volume: Array) -> tuple[int, ...]:
         """Return the size of the output; None keeps that of the input."""
-        sizes = zip(self.output_size, volume.shape[1:4], strict=True)
+        sizes = zip((1,) * (3 - self.axes) + self._sizes, volume.shape[1:4], strict=True)
         return tuple(own if size is None else size for size, own in sizes)
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from . import functional
 from .dropout import Dropout
-from .module import Array, Module, Parameter, Value, uniform, value_of
+from .module import Array, Fixed, Module, Parameter, Value, uniform, value_of
 from .tables import add_values
 
 
@@ -84,13 +84,29 @@ def _add_product(parameter: Parameter, grads: Array, seen: Array, scale: float) 
 
 class _Recurrent(Module):
     gates: ClassVar[int]
+    input_size, hidden_size, num_layers = (Fixed(lambda layer, at=at: layer._sizes[at]) for at in range(3))
+    bias = Fixed(lambda layer: layer._weights(0, "").bias_ih is not None)
+    bidirectional = Fixed(lambda layer: len(layer.suffixes) == 2)
+
+    @property
+    def dropout(self) -> float:
+        """Probability between layers."""
+        return self.between.p if self.between else 0.0
+
+    @dropout.setter
+    def dropout(self, p: float) -> None:
+        before, self.between = self.between, None
+        if p:
+            self.between = Dropout(p, rng=before.rng if before else None)
+            self.between.is_training = self.is_training
 
     def _build(self, sizes: tuple[int, int, int], dropout: float, two_ways: bool, last: bool) -> None:
         if min(sizes) < 1:
             raise ValueError(f"input_size, hidden_size and num_layers must be 1 or more, got {sizes}")
-        self.input_size, self.hidden_size, self.num_layers = sizes
+        self._sizes = sizes
         self.suffixes = ("", "_reverse") if two_ways else ("",)
-        self.between, self.last = Dropout(dropout) if dropout else None, last
+        self.between: Dropout | None = None
+        self.dropout, self.last = dropout, last
 
     def _add(self, bias_names: tuple[str, ...], dtype: DTypeLike, peepholes: bool = False) -> None:
         """Make the parameters, named as in PyTorch."""
@@ -296,6 +312,8 @@ class LSTM(_Recurrent):
 
     gates = 4
     playable = True
+    peepholes = Fixed(lambda layer: layer._weights(0, "").peephole is not None)
+    recurrent_bias = Fixed(lambda layer: layer._weights(0, "").bias_hh is not None)
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from . import functional
-from .module import Array, Function, Module, Parameter
+from .module import Array, Fixed, Function, Module, Parameter
 
 
 class _Transfer(Function):
@@ -152,8 +152,10 @@ class Hardtanh(_Pointwise):
 class ReLU6(Hardtanh):
     """``min(max(x, 0), 6)`` (Krizhevsky 2010)."""
 
+    min_val, max_val = Fixed(lambda _: 0.0), Fixed(lambda _: 6.0)
+
     def __init__(self) -> None:
-        super().__init__(0.0, 6.0)
+        Function.__init__(self)
 
 
 class LeakyReLU(_Pointwise):
@@ -235,6 +237,8 @@ class PReLU(Module):
         If an input has another number of channels.
     """
 
+    num_parameters = Fixed(lambda layer: len(layer.weight.value))
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
         self.init = init
@@ -282,9 +286,10 @@ class SELU(ELU):
     """`ELU` scaled so that mean 0 and variance 1 persist (Klambauer et al. 2017, alpha 1.6733, scale 1.0507)."""
 
     _SCALE = 1.0507009873554804934193349852946
+    alpha = Fixed(lambda _: 1.6732632423543772848170429916717)
 
     def __init__(self) -> None:
-        super().__init__(1.6732632423543772848170429916717)
+        Function.__init__(self)
 
     def _function(self, x: Array) -> Array:
         return x.dtype.type(self._SCALE) * super()._function(x)
