@@ -581,11 +581,12 @@ def _averages(
 
 @lru_cache(maxsize=256)
 def _turned(key: bytes, size: tuple[int, ...], places: tuple[int, ...]) -> NDArray[np.intp]:
-    """Return first and last window that hold each pixel, from the windows as bytes."""
+    """Return first and last (excluded) window that may hold each pixel, from the windows as bytes."""
     spans, rows, start = np.frombuffer(key, np.intp).reshape(-1, 2), [], 0
     for n, windows in zip(size, places, strict=True):
         first, last = spans[start : start + windows].T
-        pixels = np.arange(n)
+        # Of dilated windows that begin in the padding a later one may have an earlier first pixel.
+        first, pixels = np.minimum.accumulate(first[::-1])[::-1], np.arange(n)
         rows.append(
             np.stack(
                 [np.searchsorted(last, pixels, "right"), np.searchsorted(first, pixels, "right")], axis=1
