@@ -24,6 +24,12 @@ FLOOR = [Chance, Majority]
 LOCAL = [DenseTrajectories, Hog3dBow, StipBow]
 ALL = [*FLOOR, Rules, RulesTree, MhiHu, MhiGridSvm, LbpTopSvm, HogSvm, HofSvm, HogHofMbhSvm, *LOCAL]
 every = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+# Of each base class one; conformance asks the like of all.
+ONE_EACH = {Chance, Rules, RulesTree, MhiHu, HogSvm, StipBow}
+mostly_slow = pytest.mark.parametrize(
+    "cls",
+    [pytest.param(cls, marks=() if cls in ONE_EACH else pytest.mark.slow, id=cls.__name__) for cls in ALL],
+)
 
 
 def check(probabilities, attempt, clips):
@@ -33,7 +39,7 @@ def check(probabilities, attempt, clips):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
-@every
+@mostly_slow
 @pytest.mark.parametrize(
     ("rows", "grouped"),
     [

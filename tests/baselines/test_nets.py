@@ -57,6 +57,23 @@ def data(n=16, seed=0):
     return Clips.of([stripes(label == "up", seed + i) for i, label in enumerate(labels)]), labels
 
 
+# Of each kind of net one. What costs much and is one code for all is asked of the others in the slow tests.
+ONE_EACH = {"mlp-features", "mlp-sparse", "net-evolved", "convnet-flow", "convnet-lstm"}
+mostly_slow = pytest.mark.parametrize(
+    "fitted",
+    [pytest.param(name, marks=() if name in ONE_EACH else pytest.mark.slow) for name in ATTEMPTS],
+    indirect=True,
+    scope="module",
+)
+
+
+def brief(fitted, **params):
+    """Return the attempt, not fitted, with little to do."""
+    names = clone(fitted).get_params()
+    shorter = {"evaluations": 3, "population": 2, "search_epochs": 1} if "evaluations" in names else {}
+    return clone(fitted).set_params(**shorter | params)
+
+
 @pytest.fixture(scope="module", params=ATTEMPTS)
 def fitted(request):
     clips, labels = data()
@@ -80,9 +97,10 @@ def test_probabilities(fitted):
     assert fitted.predict_proba(clips[:0]).shape == (0, 2)
 
 
+@mostly_slow
 def test_same_seed_same_net_for_any_number_of_threads(fitted, monkeypatch):
     clips, labels = data(6)
-    small = clone(fitted).set_params(epochs=2)
+    small = brief(fitted, epochs=2)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     one = small.fit(clips, labels).predict_proba(clips)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
@@ -92,17 +110,18 @@ def test_same_seed_same_net_for_any_number_of_threads(fitted, monkeypatch):
     )
 
 
+@mostly_slow
 @pytest.mark.parametrize("shape", [(1, 33, 21), (2, 7, 90, 3), (50, 120, 31, 3)])
 def test_odd_clips(fitted, shape):
     clip = Clip(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), 7.0)
     assert np.isfinite(fitted.predict_proba(Clips.of([clip]))).all()
-    again = clone(fitted).set_params(epochs=1).fit(Clips.of([clip, clip]), np.array(["a", "b"]))
+    again = brief(fitted, epochs=1).fit(Clips.of([clip, clip]), np.array(["a", "b"]))
     assert again.predict_proba(Clips.of([clip])).shape == (1, 2)
 
 
 def test_one_class_and_one_clip(fitted):
     clips, labels = data(1)
-    only = clone(fitted).set_params(epochs=1).fit(clips, labels)
+    only = brief(fitted, epochs=1).fit(clips, labels)
     np.testing.assert_array_equal(only.predict_proba(clips), [[1.0]])
 
 
@@ -162,9 +181,10 @@ def test_an_interrupted_training_is_no_fit(fitted, monkeypatch):
         attempt.predict_proba(clips)
 
 
+@mostly_slow
 def test_videos_that_do_not_fit_into_memory_are_read_again(fitted, monkeypatch):
     clips, labels = data(4)
-    small = clone(fitted).set_params(epochs=2)
+    small = brief(fitted, epochs=2)
     held = small.fit(clips, labels).predict_proba(clips)
     monkeypatch.setattr("actionbench.baselines.net._HELD", 0)
     np.testing.assert_array_equal(clone(small).fit(clips, labels).predict_proba(clips), held)

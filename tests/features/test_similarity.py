@@ -109,7 +109,14 @@ def test_half_of_the_movement_must_be_seen_again():
     assert found(swing(1.4, n_frames=60))[0] == pytest.approx(1 / 1.4, rel=0.1)
 
 
-@pytest.mark.parametrize(("action", "turns"), [("handwaving", [1]), ("boxing", [1]), ("walking", [1, 2])])
+@pytest.mark.parametrize(
+    ("action", "turns"),
+    [
+        ("handwaving", [1]),
+        pytest.param("boxing", [1], marks=pytest.mark.slow),
+        pytest.param("walking", [1, 2], marks=pytest.mark.slow),
+    ],
+)
 def test_drawn_people_move_in_their_own_time(action, turns):
     """Who walks may repeat a step or a stride; where somebody's repetition is hard to see, another's is not."""
     people = Figures(seed=3, subjects=8, clips_per_subject=1, frames=64, height=120, width=160)

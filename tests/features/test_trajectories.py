@@ -1,3 +1,5 @@
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -42,9 +44,16 @@ def extract(frames, fps=25.0, **options):
     return DenseTrajectories(**options).extract(Clip(frames, fps))
 
 
-@pytest.fixture(scope="module", params=["dis", "farneback"])
+@cache
+def of_right(method="farneback", mirrored=False):
+    """Return what is found of the square that goes right, or of its mirror image."""
+    frames = frames_of(right)
+    return extract(frames[:, :, ::-1] if mirrored else frames, method=method)
+
+
+@pytest.fixture(params=["dis", "farneback"])
 def going_right(request):
-    return extract(frames_of(right), method=request.param)
+    return of_right(request.param)
 
 
 def test_arrays_have_the_sizes_that_are_promised(going_right):
@@ -94,8 +103,7 @@ def test_the_ground_before_a_moving_camera_is_left_out():
 
 
 def test_a_mirrored_clip_has_mirrored_trajectories():
-    frames = frames_of(right)
-    one, other = extract(frames), extract(frames[:, :, ::-1])
+    one, other = of_right(), of_right(mirrored=True)
     assert len(other["place"]) == pytest.approx(len(one["place"]), rel=0.1)
     steps = [np.median(found["trajectory"].reshape(-1, 15, 2), axis=0) for found in (one, other)]
     np.testing.assert_allclose(steps[1] * [-1, 1], steps[0], atol=0.01)
@@ -103,8 +111,8 @@ def test_a_mirrored_clip_has_mirrored_trajectories():
 
 @pytest.mark.parametrize("channel", SIZES)
 def test_mirrored_descriptors_are_those_of_the_mirrored_clip(channel):
-    frames, feature = frames_of(right), DenseTrajectories()
-    one, other = extract(frames)[channel], extract(frames[:, :, ::-1])[channel]
+    feature = DenseTrajectories()
+    one, other = of_right()[channel], of_right(mirrored=True)[channel]
     twice = feature.mirror(channel, feature.mirror(channel, one))
     np.testing.assert_array_equal(twice, one)
     plain, mirrored, wanted = (rows.mean(axis=0) for rows in (one, feature.mirror(channel, one), other))
@@ -240,7 +248,7 @@ def test_the_number_on_kth_is_near_that_of_the_reference(data_folder):
 
 @pytest.mark.parametrize("piece", [1, 7])
 def test_what_is_found_does_not_depend_on_how_much_is_worked_on_at_once(monkeypatch, piece):
-    frames = frames_of(right, camera=(0.5, 0.2), n=40)
+    frames = frames_of(right, camera=(0.5, 0.2))
     whole = extract(frames)
     monkeypatch.setattr(trajectories, "_PIECE", piece)
     pieces = extract(frames)
@@ -249,7 +257,6 @@ def test_what_is_found_does_not_depend_on_how_much_is_worked_on_at_once(monkeypa
 
 
 def test_the_same_clip_gives_the_same_bits():
-    frames = frames_of(right)
-    one, other = extract(frames), extract(frames)
-    for name, array in one.items():
+    other = extract(frames_of(right))
+    for name, array in of_right().items():
         np.testing.assert_array_equal(array, other[name])

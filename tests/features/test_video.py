@@ -33,6 +33,8 @@ CODECS = {
     "torchcodec/h265_video.mp4": (10, None, 10),
     "torchcodec/nasa_13013.mp4": (325, None, 25),
 }
+# Of 1920 x 1080 pixels.
+LARGE = {"moviepy/smpte-2997.mp4"}
 BROKEN = {"decord/corrupted.mp4", "moviepy/zero_bytes_result.webm"}
 
 
@@ -157,7 +159,9 @@ def test_a_size_that_changes_half_way_is_refused(tmp_path, write_video):
     assert read_video(joined, width=16, height=16).frames.shape[1:] == (16, 16, 3)
 
 
-@pytest.mark.parametrize("name", sorted(CODECS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in sorted(CODECS)]
+)
 def test_real_files_decode_to_their_end(data_folder, name):
     n_frames, size, fps = CODECS[name]
     clip = read_video(data_folder / "codecs" / name)

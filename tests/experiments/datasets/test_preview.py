@@ -98,7 +98,7 @@ def test_frames_are_spread_from_first_to_last(length, count, shown):
 
 def test_the_same_sheet_twice_is_the_same_file(tmp_path):
     for name in ("one.png", "two.png"):
-        contact_sheet(Figures(subjects=2, clips_per_subject=1, frames=4), tmp_path / name, frames=2)
+        contact_sheet(Uneven(), tmp_path / name, per_class=1, frames=2)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 

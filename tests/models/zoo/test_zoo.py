@@ -23,7 +23,7 @@ def test_published_mlps(sizes, count):
         (lambda: zoo.inception(auxiliary=True), 13_378_280),
         (lambda: zoo.c3d(101), 17_444_965),
         (lambda: zoo.c3d_full(101), 78_409_573),
-        (lambda: zoo.c3d_full(487), 79_991_015),
+        pytest.param(lambda: zoo.c3d_full(487), 79_991_015, marks=pytest.mark.slow),
         (lambda: zoo.lstm_classifier(512, 256, 10)[0], 788_480),
         (lambda: zoo.lstm_classifier(512, 256, 10, peepholes=True)[0], 788_224),
         (lambda: nn.LSTM(512, 256, recurrent_bias=False), 787_456),
@@ -43,7 +43,7 @@ OVERFEAT_COUNTS = [34944, 614656, 1180160, 4719616, 9438208, 113249280, 12587008
     ("make", "size", "count", "sides", "counts"),
     [
         (zoo.alexnet, 224, 61_100_840, ALEXNET, ALEXNET_COUNTS),
-        (zoo.overfeat, 231, 145_920_872, OVERFEAT, OVERFEAT_COUNTS),
+        pytest.param(zoo.overfeat, 231, 145_920_872, OVERFEAT, OVERFEAT_COUNTS, marks=pytest.mark.slow),
     ],
 )
 def test_layers_of_alexnet_and_overfeat(make, size, count, sides, counts):
