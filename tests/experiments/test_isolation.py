@@ -29,6 +29,11 @@ def wait(seconds):
     time.sleep(seconds)
     return outcome()
 
+def wait_for(path):
+    while not (os.path.exists(path) and os.path.getsize(path)):
+        time.sleep(0.01)
+    return outcome()
+
 def fail(word):
     print("printed", word)
     sys.stderr.write("complained")
@@ -46,7 +51,7 @@ def stop():
 
 def grow(mebibytes):
     block = np.ones(mebibytes * 2**17)
-    time.sleep(60)
+    time.sleep(600)
 
 def leave_child(path):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -126,23 +131,42 @@ def test_limits_hold(calls):
     assert large.tree_memory_bytes > 2**30
 
 
-def gone(pid, seconds=10.0):
+def becomes(true, seconds=300.0):
+    """Say whether something becomes true; how long that takes is the machine's affair."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
+    while not true():
+        if time.monotonic() > end:
+            return False
         time.sleep(0.05)
-    return False
+    return True
+
+
+def is_written(path):
+    return path.is_file() and bool(path.read_text())
+
+
+def gone(pid):
+    def is_gone():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return True
+
+    return becomes(is_gone)
 
 
 def test_children_of_a_task_end_with_it(calls, tmp_path):
-    ending = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=3)["parent"]
-    assert ending.kind == "timeout"
+    # On a busy machine the child may not be there yet when the time is over.
+    for seconds in (1, 10, 100, 1000):
+        ending = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=seconds)["parent"]
+        assert ending.kind == "timeout"
+        if is_written(tmp_path / "pid"):
+            break
     assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_stopping_early_ends_what_runs(calls, tmp_path):
-    tasks = [Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), Task("quick", calls.wait, (2,))]
+    path = str(tmp_path / "pid")
+    tasks = [Task("parent", calls.leave_child, (path,)), Task("quick", calls.wait_for, (path,))]
     endings = run_isolated(tasks, workers=2)
     assert next(endings)[0].key == "quick"
     endings.close()
@@ -215,17 +239,12 @@ def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
     folder.mkdir()
     program = subprocess.Popen([sys.executable, script], env={**environment(tmp_path), "TMPDIR": str(folder)})
     pid = tmp_path / "pid"
-    end = time.monotonic() + 60
-    while not (pid.is_file() and pid.read_text()) and time.monotonic() < end:
-        time.sleep(0.05)
+    assert becomes(lambda: is_written(pid))
     assert [path.name.startswith("actionbench-") for path in folder.iterdir()] == [True]
     program.kill()
     program.wait()
     assert gone(int(pid.read_text()))
-    end = time.monotonic() + 10
-    while list(folder.iterdir()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert list(folder.iterdir()) == []
+    assert becomes(lambda: not list(folder.iterdir()))
 
 
 @pytest.mark.slow
@@ -238,6 +257,6 @@ def test_a_program_needs_no_main_guard(calls, tmp_path):
         "    print(ending.outcome.probabilities[0, 0])\n"
     )
     result = subprocess.run(
-        [sys.executable, script], env=environment(tmp_path), capture_output=True, text=True, timeout=120
+        [sys.executable, script], env=environment(tmp_path), capture_output=True, text=True
     )
     assert (result.returncode, result.stdout) == (0, "0.25\n")

@@ -44,7 +44,7 @@ def report(lasting, tmp_path_factory):
 def page(browser, report):
     """The opened page; what it asks of the network or complains of is an error."""
     opened = browser.new_page(viewport={"width": 1200, "height": 900})
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(300_000)
     asked, said = [], []
     opened.on("request", lambda request: asked.append(request.url))
     opened.on("console", lambda message: said.append(message.text))
