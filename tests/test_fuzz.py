@@ -267,7 +267,7 @@ def test_matrix_files(folder, content):
 
 @pytest.mark.slow
 @given(content=texts(MATRIX))
-@unhurried(max_examples=3000)
+@unhurried(max_examples=1000)
 def test_many_matrix_files(folder, content):
     matrices(folder, content)
 
@@ -311,7 +311,7 @@ def test_group_files(folder, content):
 
 @pytest.mark.slow
 @given(content=GROUP_FILES)
-@unhurried(max_examples=3000)
+@unhurried(max_examples=1000)
 def test_many_group_files(folder, content):
     group_files(folder, content)
 
@@ -374,7 +374,7 @@ def test_damaged_videos(folder, data, suffix):
 
 @pytest.mark.slow
 @given(data=st.data(), suffix=st.sampled_from([".mkv", ".mp4", ".gif", ".avi"]))
-@unhurried(max_examples=3000)
+@unhurried(max_examples=1000)
 def test_many_damaged_videos(folder, data, suffix):
     videos(folder, data, suffix)
 
@@ -418,7 +418,7 @@ def test_arguments(call, data):
 
 @pytest.mark.slow
 @given(data=st.data())
-@unhurried(max_examples=1500)
+@unhurried(max_examples=500)
 def test_many_arguments(call, data):
     arguments(call, data)
 

@@ -43,7 +43,7 @@ def test_levels(levels, n_groups, clips):
 @pytest.mark.parametrize("n_groups", [9, 25])
 @pytest.mark.parametrize("clips", ["independent", "alike", "much alike", "much alike, skewed"])
 def test_levels_of_many_studies(levels, n_groups, clips):
-    check(levels.simulated(clips, n_groups, 1000, n_flips=999))
+    check(levels.simulated(clips, n_groups, 500, n_flips=999))
 
 
 def check_pairs(row):
@@ -64,7 +64,7 @@ def test_levels_of_pairs(levels, n_groups):
 @pytest.mark.parametrize("clips", ["alike", "much alike", "skewed, the first even"])
 @pytest.mark.parametrize(("n_groups", "n_attempts"), [(9, 8), (25, 4), (25, 8)])
 def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
-    row = levels.pairs_simulated(clips, n_groups, n_attempts, 1000, n_flips=999)
+    row = levels.pairs_simulated(clips, n_groups, n_attempts, 500, n_flips=999)
     check_pairs(row)
     if (n_groups, n_attempts) == (25, 8):
         # The best is chosen by looking, and its comparisons are no longer seven but all.
