@@ -150,7 +150,16 @@ def test_a_kept_feature_needs_no_decoding(tmp_path):
     assert source.loads == 1
 
 
-def test_what_was_saved_is_what_it_cost_steps_included(tmp_path):
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on only while somebody sleeps."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    return now
+
+
+def test_what_was_saved_is_what_it_cost_steps_included(tmp_path, clock):
     feature, some = Twofold(str(tmp_path / "log")), clips(1)
     first = cache_at(tmp_path / "cache")
     with using(first):
@@ -159,7 +168,7 @@ def test_what_was_saved_is_what_it_cost_steps_included(tmp_path):
     second = cache_at(tmp_path / "cache")
     with using(second):
         list(compute(feature, some))
-    assert second.saved_seconds > 0.09
+    assert second.saved_seconds == pytest.approx(0.1)
 
     # Another feature that finds the step there is charged as if it had computed it.
     @dataclass(frozen=True)
@@ -170,7 +179,7 @@ def test_what_was_saved_is_what_it_cost_steps_included(tmp_path):
         third = cache_at(tmp_path / "cache")
         with using(third):
             list(compute(Fourfold(feature.log), some))
-        assert third.saved_seconds > 0.09
+        assert third.saved_seconds == pytest.approx(0.1)
     assert len((tmp_path / "log").read_text().split()) == 1
 
 
@@ -235,10 +244,9 @@ def _work(folder, log, values):
             assert len(arrays["value"])
 
 
-def test_who_waits_for_another_saves_nothing(tmp_path, monkeypatch):
+def test_who_waits_for_another_saves_nothing(tmp_path, monkeypatch, clock):
     """The entry appears while the lock is waited for, as long as it took to compute it."""
-    cache, clock = cache_at(tmp_path), [0.0]
-    monkeypatch.setattr("actionbench.features.cache.time.perf_counter", lambda: clock[0])
+    cache = cache_at(tmp_path)
 
     @contextmanager
     def locked(path):
