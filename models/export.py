@@ -708,7 +708,9 @@ class _Window(NamedTuple):
 
 def _windows(module: Any, graph: Graph, x: str) -> list[_Window]:
     dilations = getattr(module, "dilation", (1,) * module.axes)
-    how = list(zip(module.kernel_size, module.stride, module.padding, dilations, strict=True))
+    how = list(
+        zip(module.kernel_size, module.stride or module.kernel_size, module.padding, dilations, strict=True)
+    )
     windows = []
     for size, (kernel, stride, padding, dilation) in zip(
         graph.fixed(x, *range(1, module.axes + 1)), how, strict=True

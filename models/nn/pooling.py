@@ -10,6 +10,21 @@ from .functional import Triple
 from .module import Array, Function, keeps
 
 
+class _Stride(PerAxis):
+    """Pixels between windows; None for the size of the window, whatever it becomes."""
+
+    def __get__(self, layer: Any, kind: type | None = None) -> Any:
+        if layer is not None and layer.how["stride"] is None:
+            return None
+        return super().__get__(layer, kind)
+
+    def __set__(self, layer: Any, value: int | tuple[int, ...] | None) -> None:
+        if value is None:
+            layer.how = layer.how | {"stride": None}
+        else:
+            super().__set__(layer, value)
+
+
 class _Windows(Function):
     """Where a pooling looks."""
 
@@ -17,10 +32,15 @@ class _Windows(Function):
 
     def __init__(self) -> None:
         super().__init__()
-        self.how: dict[str, Triple] = {}
+        self.how: dict[str, Triple | None] = {}
 
     def _operations(self, x: Array, y: Array) -> int:
         return x.size
+
+    def _sizes(self) -> list[Any]:
+        """Return kernel, stride, padding and, where there is one, dilation, for three axes."""
+        kernel, stride, *others = self.how.values()
+        return [kernel, stride or kernel, *others]
 
     def _lifted(self, x: Array) -> Array:
         if x.ndim != self.axes + 2:
@@ -29,7 +49,7 @@ class _Windows(Function):
 
 
 class _MaxPool(_Windows):
-    kernel_size, stride, padding, dilation = PerAxis(1), PerAxis(1), PerAxis(0), PerAxis(1)
+    kernel_size, stride, padding, dilation = PerAxis(1), _Stride(1), PerAxis(0), PerAxis(1)
 
     def __init__(
         self,
@@ -41,13 +61,13 @@ class _MaxPool(_Windows):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.kernel_size, self.stride = kernel_size, stride
         self.padding, self.dilation = padding, dilation
         self.ceil_mode = ceil_mode
 
     def tiles(self, size: tuple[int, ...]) -> bool:
         """Say whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
-        kernel, stride, padding, dilation = self.how.values()
+        kernel, stride, padding, dilation = self._sizes()
         plain = stride == kernel and padding == (0, 0, 0) and dilation == (1, 1, 1)
         return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, kernel, strict=True))
 
@@ -55,7 +75,7 @@ class _MaxPool(_Windows):
         self, volumes: Array, affine: tuple[Array, Array] | None = None, rectify: bool = False
     ) -> functional.Pooled:
         """Pool volumes, scaled and shifted per channel before and rectified behind if that is asked for."""
-        kernel, stride, padding, dilation = self.how.values()
+        kernel, stride, padding, dilation = self._sizes()
         how = (kernel, stride, padding, self.ceil_mode, dilation)
         return functional.max_pool3d(volumes, *how, affine, rectify, keeps())
 
@@ -69,7 +89,7 @@ class _MaxPool(_Windows):
 
 
 class _AvgPool(_Windows):
-    kernel_size, stride, padding = PerAxis(1), PerAxis(1), PerAxis(0)
+    kernel_size, stride, padding = PerAxis(1), _Stride(1), PerAxis(0)
 
     def __init__(
         self,
@@ -80,17 +100,17 @@ class _AvgPool(_Windows):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.kernel_size, self.stride = kernel_size, stride
         self.padding = padding
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volume = self._lifted(x)
-        how = (*self.how.values(), self.ceil_mode, self.count_include_pad)
+        how = (*self._sizes(), self.ceil_mode, self.count_include_pad)
         return lower(functional.avg_pool3d(volume, *how), self.axes), volume.shape[1:4]
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        how = (context, *self.how.values(), self.count_include_pad)
+        how = (context, *self._sizes(), self.count_include_pad)
         return lower(functional.avg_pool3d_gradient(lift(grad_output, self.axes), *how), self.axes)
 
 
@@ -102,18 +122,18 @@ class _Adaptive(_Windows):
     @property
     def output_size(self) -> tuple[int | None, ...]:
         """Windows along each axis; None keeps an axis."""
-        return self._sizes
+        return self._windows
 
     @output_size.setter
     def output_size(self, output_size: int | tuple[int | None, ...]) -> None:
         sizes = output_size if isinstance(output_size, tuple) else (output_size,) * self.axes
         if len(sizes) != self.axes or any(size is not None and size < 1 for size in sizes):
             raise ValueError(f"expected one size or {self.axes} of 1 or more, got {output_size}")
-        self._sizes = sizes
+        self._windows = sizes
 
     def _size(self, volume: Array) -> tuple[int, ...]:
         """Return the size of the output; None keeps that of the input."""
-        sizes = zip((1,) * (3 - self.axes) + self._sizes, volume.shape[1:4], strict=True)
+        sizes = zip((1,) * (3 - self.axes) + self._windows, volume.shape[1:4], strict=True)
         return tuple(own if size is None else size for size, own in sizes)
 
 

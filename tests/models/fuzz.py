@@ -235,7 +235,7 @@ class Oracle:
 
     def _pool(self, m, x, name, **how):
         function = getattr(tf, f"{name}{m.axes}d")
-        sizes = (value[-m.axes :] for value in (m.kernel_size, m.stride, m.padding))
+        sizes = (value[-m.axes :] for value in (m.kernel_size, m.stride or m.kernel_size, m.padding))
         return pooled(function, x, *sizes, ceil_mode=m.ceil_mode, **how)
 
     def MaxPool(self, m, x):
