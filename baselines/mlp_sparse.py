@@ -50,8 +50,8 @@ class MlpSparse(SparseMlp):
             "beta": self.beta,
             "momentum": self.momentum,
         }
-        how = replace(super()._training(net), method=optim.beta_lasso, options=options, schedule=optim.cosine)
-        return replace(how, weight_decay=0.0)
+        how = {"method": optim.beta_lasso, "options": options, "schedule": optim.cosine, "weight_decay": 0.0}
+        return replace(super()._training(net), **how)
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the values worth trying."""

@@ -98,6 +98,7 @@ class Masked:
 
     def __init__(self, method: Callable[..., tuple[Array, list[float]]], mask: NDArray[np.bool_]) -> None:
         self.method, self.pruned = method, ~np.asarray(mask, bool)
+        self.options = getattr(method, "options", None)
 
     def __call__(
         self, opfunc: Callable[[Array], tuple[float, Any]], x: Array, state: dict[str, Any]

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from ..errors import ActionbenchError, did_you_mean
 from . import checkpoint as files
 from . import nn, optim
 from .nn.module import Array
@@ -187,10 +188,10 @@ class Training:
         Passes over the samples.
     batch_size : int
         Samples of a step, at most.
-    learning_rate : float
-        Peak of the cycle.
-    weight_decay : float
-        Of arrays of two and more axes; biases and scales stay. 0 for a ``method`` that has no such option.
+    learning_rate : float, optional
+        Peak of the cycle; 3e-3 by default, if the method has such an option.
+    weight_decay : float, optional
+        Of arrays of two and more axes; biases and scales stay. 1e-2 by default, if the method has such an option.
     label_smoothing : float
         Of the cross entropy.
     clip_norm : float, optional
@@ -203,15 +204,16 @@ class Training:
         Whether classes weigh alike however many samples they have.
     random_state : int
         Seed of initial values, order, augmentation, dropout and held-out groups.
-    method : callable
-        One of `optim`, such as ``optim.sgd``.
+    method : callable or str
+        One of `optim`, such as ``optim.sgd``, or its name.
     options : mapping of str
         Options of the method, such as ``{"momentum": 0.9}``.
     schedule : callable
         Returns the learning rate from the step, the number of steps and the peak, such as ``optim.cosine``.
     trained : str
         Path of the module whose parameters change, such as ``"15"``; all others keep their initial values. Empty for
-        all.
+        all. Where `fit` is given ``initial``, all others are in evaluation mode too: no dropout, and their running
+        moments stay.
 
     Raises
     ------
@@ -221,39 +223,80 @@ class Training:
 
     epochs: int = 30
     batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
+    learning_rate: float | None = None
+    weight_decay: float | None = None
     label_smoothing: float = 0.1
     clip_norm: float | None = 5.0
     validation: float = 0.0
     patience: int | None = None
     balanced: bool = True
     random_state: int = 0
-    method: Callable[..., tuple[Array, list[float]]] = optim.adamw
+    method: Callable[..., tuple[Array, list[float]]] | str = optim.adamw
     options: Mapping[str, Any] = field(default_factory=dict)
     schedule: Callable[[int, int, float], float] = optim.one_cycle
     trained: str = ""
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size) < 1:
-            raise ValueError(
-                f"epochs and batch_size must be 1 or more, got {self.epochs} and {self.batch_size}"
-            )
+        self._check_whole("epochs", 1)
+        self._check_whole("batch_size", 1)
+        self._check_whole("random_state", 0)
+        if not isinstance(self.balanced, bool | np.bool_):
+            raise ValueError(f"balanced must be True or False, got {self.balanced!r}")
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be a share in [0, 1), got {self.label_smoothing}")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0):
+        rate, decay = 1.0 if self.learning_rate is None else self.learning_rate, self.weight_decay or 0.0
+        if not (0 < rate < np.inf and 0 <= decay < np.inf):
             raise ValueError(
-                f"learning_rate must be above 0 and weight_decay 0 or more, got {self.learning_rate} and "
-                f"{self.weight_decay}"
+                f"learning_rate must be above 0 and weight_decay 0 or more, and both finite, got "
+                f"{self.learning_rate} and {self.weight_decay}"
             )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be above 0, or None, got {self.clip_norm}")
-        if self.patience is not None and not (self.patience >= 1 and self.validation):
+        if self.patience is not None:
+            self._check_whole("patience", 1)
+        if self.patience is not None and not self.validation:
             raise ValueError(
                 f"patience must be 1 or more and needs validation, got {self.patience} and {self.validation}"
             )
+        self._check_method()
+
+    def _check_whole(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be a whole number of {least} or more, got {value!r}")
+
+    def _check_method(self) -> None:
+        method = self.method
+        if isinstance(method, str):
+            known = [name for name in optim.__all__ if hasattr(getattr(optim, name), "options")]
+            if method not in known:
+                raise ValueError(f"optim has no method {method!r}; {did_you_mean(method, known)}")
+            object.__setattr__(self, "method", getattr(optim, method))
+        options = getattr(self.method, "options", None)
+        for name in ("learning_rate", "weight_decay"):
+            if options is not None and name not in options and getattr(self, name):
+                raise ValueError(
+                    f"{self._method_name()} has no {name}, leave it out; its options are: {', '.join(options)}"
+                )
+        for name in self.options:
+            if name == "learning_rate":
+                raise ValueError("the learning rate is no entry of options, but learning_rate and schedule")
+            if options is not None and name not in options:
+                raise ValueError(
+                    f"{self._method_name()} has no option {name!r}; {did_you_mean(name, options)}"
+                )
+
+    def _method_name(self) -> str:
+        return str(getattr(self.method, "__name__", self.method))
+
+    def _option(self, name: str, usual: float) -> float | None:
+        """Return an option that is a parameter of the training, or None if the method has none."""
+        given, options = getattr(self, name), getattr(self.method, "options", None)
+        if options is not None and name not in options:
+            return None
+        return usual if given is None else given
 
     def fit(
         self,
@@ -266,6 +309,7 @@ class Training:
         *,
         checkpoint: str | Path | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
+        initial: nn.Module | None = None,
     ) -> pd.DataFrame:
         """Train ``net`` in place and leave it in evaluation mode.
 
@@ -292,6 +336,9 @@ class Training:
             ``draw`` and ``views`` do is not in it: they must be the same.
         progress : callable
             Told a `Progress` after each mini-batch; see `progress_line`.
+        initial : Module, optional
+            With whose parameters and buffers the training begins, such as ``net`` itself (fine-tuning); by default
+            they are drawn anew.
 
         Returns
         -------
@@ -303,7 +350,11 @@ class Training:
         ------
         ValueError
             If validation is asked for without two groups, there is no sample, targets or groups are not one for
-            each, or the checkpoint is damaged or of a training with other parameters, net or data.
+            each, the checkpoint is damaged or of a training with other parameters, net or data, or the net was
+            loaded and nothing is said of ``initial``.
+        ActionbenchError
+            If an input, the loss, its gradient or a parameter is no longer finite. The net then holds the parameters
+            of the best epoch until then, as after an interrupt.
         Interrupted
             At a KeyboardInterrupt. The net then holds the parameters of the best epoch until then with validation,
             of the last finished one without.
@@ -313,8 +364,9 @@ class Training:
         rng = np.random.default_rng(self.random_state)
         held_out = self._hold_out(groups, rng)
         with threadpool_limits(1, user_api="blas"):
-            net.reset(rng)
+            _begin(net, initial, rng)
             run = _Run(self, net, samples, targets, draw, views, rng, held_out, progress)
+            run.tunes = initial is not None
             return run.train(path)
 
     def _hold_out(self, groups: NDArray | None, rng: np.random.Generator) -> NDArray[np.bool_] | None:
@@ -326,6 +378,19 @@ class Training:
             raise ValueError(f"validation needs two groups or more, got {len(names)}")
         n = min(max(round(self.validation * len(names)), 1), len(names) - 1)
         return np.isin(np.asarray(groups), rng.permutation(names)[:n])
+
+
+def _begin(net: nn.Module, initial: nn.Module | None, rng: np.random.Generator) -> None:
+    """Give the net its initial values."""
+    if initial is None and net.is_loaded():
+        raise ValueError(
+            "the net was loaded, and a training draws its parameters anew: give initial=net to go on from those that "
+            "it has, or call net.reset() first"
+        )
+    state = None if initial is None else initial.state_dict()
+    net.reset(rng)
+    if state is not None:
+        net.load_state_dict(state)
 
 
 def _check(samples: Samples, targets: NDArray[np.integer], groups: NDArray | None) -> NDArray[np.integer]:
@@ -370,12 +435,15 @@ class _Run:
         self.train_on, self.validate_on = np.flatnonzero(~aside), np.flatnonzero(aside)
         self.x, self.gradient = net.get_parameters()
         self.trains = _of_module(net, how.trained)
-        decay = {"weight_decay": how.weight_decay * _decays(net) * self.trains} if how.weight_decay else {}
-        self.options = {**decay, **how.options}
+        decay, self.rate = how._option("weight_decay", 1e-2), how._option("learning_rate", 3e-3)
+        decays = {} if decay is None else {"weight_decay": decay * _decays(net) * self.trains}
+        self.options = {**decays, **how.options}
+        self.tunes = False
         self.state: dict[str, Any] = dict(self.options)
         self.n_batches = ceil(len(self.train_on) / how.batch_size)
         self.rows: list[dict[str, float]] = []
         self.kept = net.state_dict()
+        self.initial = hashlib.sha256(self.x.tobytes()).hexdigest()
 
     def train(self, path: Path | None) -> pd.DataFrame:
         """Go through the epochs that are left, and leave the best parameters in the net."""
@@ -393,10 +461,14 @@ class _Run:
                 self._tell(len(self.rows), self.n_batches, row["loss"])
         except KeyboardInterrupt as interrupt:
             raise Interrupted(self._end()) from interrupt
+        except ActionbenchError:
+            self._end()
+            raise
         return self._end()
 
     def _end(self) -> pd.DataFrame:
         self.net.load_state_dict(self.kept).evaluate()
+        self.net._is_loaded = False
         names = ["epoch", "learning_rate", "loss", "accuracy"]
         if len(self.validate_on):
             names += ["validation_loss", "validation_accuracy"]
@@ -413,6 +485,8 @@ class _Run:
 
     def _epoch(self) -> dict[str, float]:
         self.net.training()
+        if self.tunes and self.how.trained:
+            self._settle()
         epoch, loss, right, seen = len(self.rows) + 1, 0.0, 0, 0
         # Batches of nearly one size: none is a lone sample that batch normalisation could not use.
         batches = np.array_split(self.rng.permutation(self.train_on), self.n_batches)
@@ -421,15 +495,18 @@ class _Run:
             loss, right, seen = loss + batch_loss * len(batch), right + batch_right, seen + len(batch)
             if done < self.n_batches:
                 self._tell(epoch, done, loss / seen)
-        rate = self.state["learning_rate"]
+        if not np.isfinite(self.x).all():
+            raise self._diverged("parameters are", epoch * self.n_batches - 1)
+        rate = self.state.get("learning_rate", np.nan)
         return {"epoch": float(epoch), "learning_rate": rate, "loss": loss / seen, "accuracy": right / seen}
 
     def _step(self, batch: NDArray[np.intp], step: int) -> tuple[float, int]:
         x = np.stack([self.draw(self.samples[int(index)], self.rng) for index in batch])
-        targets, right = self.targets[batch], 0
+        self._check_input(x, batch, step)
+        targets, right, looks = self.targets[batch], 0, 0
 
         def evaluate(_: Array) -> tuple[float, Array]:
-            nonlocal right
+            nonlocal right, looks
             scores = self.net.forward(x)
             criterion = self._criterion(scores)
             right = int((scores.argmax(axis=1) == targets).sum())
@@ -437,14 +514,48 @@ class _Run:
             self.net.backward(x, criterion.backward(scores, targets), input_grad=False)
             if self.how.trained:
                 self.gradient *= self.trains
-            self._clip()
-            return criterion.forward(scores, targets), self.gradient
+            norm, loss = self._clip(), criterion.forward(scores, targets)
+            # A line search may look further than it goes.
+            if not looks and not np.isfinite(norm + loss):
+                raise self._diverged("loss or its gradient is", step)
+            looks += 1
+            return loss, self.gradient
 
         n_steps = self.how.epochs * self.n_batches
-        self.state["learning_rate"] = self.how.schedule(step, n_steps, self.how.learning_rate)
-        _, losses = self.how.method(evaluate, self.x, self.state)
+        if self.rate is not None:
+            self.state["learning_rate"] = self.how.schedule(step, n_steps, self.rate)
+        _, losses = self.how.method(evaluate, self.x, self.state)  # type: ignore[operator]
         self.net.clear_state()
         return losses[0], right
+
+    def _settle(self) -> None:
+        """Put all into evaluation that neither is nor holds nor lies in what is trained."""
+        for path, module in self.net.named_modules():
+            inside = f"{path}.".startswith(f"{self.how.trained}.")
+            if path and not inside and not self.how.trained.startswith(f"{path}."):
+                module.is_training = False
+
+    def _where(self, step: int) -> str:
+        return f"epoch {step // self.n_batches + 1}, batch {step % self.n_batches + 1}"
+
+    def _check_input(self, x: Array, batch: NDArray[np.intp], step: int) -> None:
+        # The sum is a quick look: it is finite only where all is.
+        with np.errstate(all="ignore"):
+            if x.dtype.kind != "f" or np.isfinite(x.sum()):
+                return
+        wrong = [int(index) for index, one in zip(batch, x, strict=True) if not np.isfinite(one).all()]
+        if wrong:
+            raise ActionbenchError(
+                f"{self._where(step)}: the input of sample {wrong[0]} holds numbers that are not finite; mend or leave "
+                f"out the sample, and look at what draw makes of it"
+            )
+
+    def _diverged(self, what: str, step: int) -> ActionbenchError:
+        rate = "" if self.rate is None else f" a learning_rate below {self.rate:g},"
+        return ActionbenchError(
+            f"{self._where(step)}: the {what} no longer finite, the training diverges; try{rate} a clip_norm, or "
+            f"inputs of about mean 0 and deviation 1"
+        )
 
     def _criterion(self, scores: Array) -> nn.CrossEntropyLoss:
         weights = None
@@ -455,10 +566,12 @@ class _Run:
             weights = np.where(counts, counts.sum() / np.maximum(counts, 1) / np.count_nonzero(counts), 1)
         return nn.CrossEntropyLoss(weights, self.how.label_smoothing)
 
-    def _clip(self) -> None:
+    def _clip(self) -> float:
+        """Shorten the gradient, and return how long it was."""
         norm = float(np.linalg.norm(self.gradient))
         if self.how.clip_norm is not None and norm > self.how.clip_norm:
             self.gradient *= self.gradient.dtype.type(self.how.clip_norm / norm)
+        return norm
 
     def _validate(self) -> dict[str, float]:
         self.net.evaluate()
@@ -466,8 +579,11 @@ class _Run:
             [self.net.forward(self.views(self.samples[int(i)])).mean(axis=0) for i in self.validate_on]
         )
         targets = self.targets[self.validate_on]
+        loss = self._criterion(scores).forward(scores, targets)
+        if not np.isfinite(loss):
+            raise self._diverged("validation loss is", (len(self.rows) + 1) * self.n_batches - 1)
         return {
-            "validation_loss": self._criterion(scores).forward(scores, targets),
+            "validation_loss": loss,
             "validation_accuracy": float((scores.argmax(axis=1) == targets).mean()),
         }
 
@@ -483,6 +599,7 @@ class _Run:
         # Functions by their names: where they lie in memory says nothing.
         return {name: re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in how.items()} | {
             "net": f"{self.net.tree()} {self.x.dtype}",
+            "initial parameters": self.initial if self.tunes else "drawn",
             "number of samples": str(len(self.targets)),
             "targets": hashlib.sha256(self.targets.astype("<i8").tobytes()).hexdigest(),
             "held-out samples": hashlib.sha256(self.validate_on.astype("<i8").tobytes()).hexdigest(),

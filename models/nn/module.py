@@ -217,6 +217,7 @@ class Module(_Watched, metaclass=_Kind):
         self._calls: list[_Call] = []
         self._steps: list[Step] | None = None
         self._known: dict[str, tuple[int, Any]] = {}
+        self._is_loaded = False
 
     @abstractmethod
     def _forward(self, x: Value) -> tuple[Value, Any]:
@@ -396,7 +397,12 @@ class Module(_Watched, metaclass=_Kind):
                 raise ValueError(f"{name} must have the shape {value.shape}, got {np.shape(state[name])}")
         for name, value in own.items():
             value[...] = state[name]
+        self._is_loaded = True
         return self
+
+    def is_loaded(self) -> bool:
+        """Say whether anything here has values that `load_state_dict` wrote and `reset` has not drawn anew since."""
+        return any(module._is_loaded for _, module in self.named_modules())
 
     def get_parameters(self) -> tuple[Array, Array]:
         """Return one flat vector of all parameters and one of their gradients.
@@ -492,10 +498,14 @@ class Module(_Watched, metaclass=_Kind):
     def _reset(self, rng: np.random.Generator) -> None:
         """Draw this module's own initial values."""
 
+    def _draw(self, rng: np.random.Generator) -> None:
+        self._reset(rng)
+        self._is_loaded = False
+
     def reset(self, rng: np.random.Generator | int | None = None) -> Self:
         """Draw all initial values anew, in place."""
         generator = np.random.default_rng(rng)
-        return self.apply(lambda module: module._reset(generator))
+        return self.apply(lambda module: module._draw(generator))
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert parameters and buffers; flat vectors taken before are stale after it."""

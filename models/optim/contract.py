@@ -83,6 +83,7 @@ def method(*remembered: str) -> Callable[[Callable[..., Result]], Method]:
 
         update_wrapper(call, function)
         vars(call).pop("__wrapped__")  # the options are no keywords of what is called
+        vars(call)["options"] = tuple(options)
         return call
 
     return decorate

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from actionbench import Clip, Clips
-from actionbench.models import checkpoint, nn, optim, zoo
+from actionbench.errors import ActionbenchError
+from actionbench.models import checkpoint, load, nn, optim, save, zoo
 from actionbench.models.training import Held, Interrupted, Training, predict_proba, progress_line
 
 LENGTH = 6
@@ -588,3 +589,144 @@ def test_a_bar_on_a_terminal(monkeypatch):
         train(progress=progress)
     assert "epoch 7/7: loss" in terminal.getvalue()
     assert "━" in terminal.getvalue()
+
+
+def separable(n=24):
+    x = np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(int)
+
+
+def fit_on(x, y, net=None, **how):
+    more = {name: how.pop(name) for name in ("initial", "groups") if name in how}
+    net = (
+        nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)) if net is None else net
+    )
+    how = {"epochs": 2, "batch_size": 8} | how
+    return net, Training(**how).fit(net, x, y, lambda s, rng: s, lambda s: s[None], **more)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_not_finite_ends_the_training(bad):
+    x, y = separable()
+    x[17, 1] = bad
+    with pytest.raises(
+        ActionbenchError, match=r"epoch 1, batch \d: the input of sample 17 holds numbers that are not"
+    ):
+        fit_on(x, y)
+
+
+def test_a_sum_that_overflows_is_no_sample_that_is_not_finite():
+    x, y = separable()
+    x[:, 2] = 3e38
+    with pytest.raises(ActionbenchError, match="diverges"):
+        fit_on(x, y)
+
+
+def test_a_held_out_sample_that_is_not_finite_ends_the_training():
+    x, y = separable()
+    x[:] = np.nan
+    with pytest.raises(ActionbenchError, match="epoch 1, batch 1"):
+        fit_on(x, y, validation=0.5, groups=np.arange(24) % 2)
+    x, y = separable()
+    views = iter([np.nan] * 24)
+    with pytest.raises(ActionbenchError, match="the validation loss is no longer finite"):
+        Training(epochs=1, validation=0.5).fit(
+            nn.Linear(3, 2), x, y, lambda s, rng: s, lambda s: s[None] * next(views), np.arange(24) % 2
+        )
+
+
+def test_divergence_ends_the_training_and_leaves_the_last_finite_parameters():
+    x, y = separable()
+    net = nn.Linear(3, 2)
+    with (
+        pytest.raises(
+            ActionbenchError, match=r"epoch \d+, batch \d: .* try a learning_rate below 3e\+38, a clip_norm"
+        ),
+        np.errstate(all="ignore"),
+    ):
+        fit_on(x, y, net, method="sgd", learning_rate=3e38, weight_decay=0, clip_norm=None, epochs=9)
+    assert all(np.isfinite(value).all() for value in net.state_dict().values())
+
+
+METHODS = [name for name in optim.__all__ if hasattr(getattr(optim, name), "options")]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_with_nothing_but_its_name(name):
+    x, y = separable()
+    # From losses alone a run is long.
+    options = {"max_eval": 30} if name in ("cmaes", "de") else {}
+    _, log = fit_on(x, y, method=name, options=options)
+    assert np.isfinite(log["loss"]).all()
+    assert np.isnan(log["learning_rate"]).all() == ("learning_rate" not in getattr(optim, name).options)
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ({"epochs": 2.5}, "epochs must be a whole number of 1 or more, got 2.5"),
+        ({"epochs": True}, "epochs must be a whole number of 1 or more, got True"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+        ({"patience": 1.5, "validation": 0.2}, "patience must be a whole number"),
+        ({"random_state": 0.5}, "random_state must be a whole number of 0 or more"),
+        ({"random_state": -1}, "random_state must be a whole number of 0 or more"),
+        ({"balanced": "no"}, "balanced must be True or False"),
+        ({"learning_rate": np.inf}, "both finite"),
+        ({"weight_decay": np.nan}, "both finite"),
+        ({"method": "rprob"}, "optim has no method 'rprob'; did you mean 'rprop'"),
+        (
+            {"method": "rprop", "weight_decay": 0.1, "learning_rate": 0.1},
+            "rprop has no learning_rate, leave it out",
+        ),
+        ({"method": "cg", "weight_decay": 0.1}, "cg has no weight_decay, leave it out"),
+        (
+            {"options": {"momentom": 0.9}, "method": "sgd"},
+            "sgd has no option 'momentom'; did you mean 'momentum'",
+        ),
+        ({"options": {"learning_rate": 0.9}}, "learning_rate and schedule"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_trains(how, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Training(**how)
+
+
+def test_whole_numbers_of_numpy_are_whole():
+    assert Training(epochs=np.int64(2), random_state=np.uint8(3)).epochs == 2
+
+
+def test_a_loaded_net_is_not_silently_begun_anew(tmp_path):
+    x, y = separable()
+    net, _ = fit_on(x, y)
+    save(net, tmp_path)
+    for loaded in (load(tmp_path), nn.Sequential(*net.clone().modules).load_state_dict(net.state_dict())):
+        with pytest.raises(ValueError, match="give initial=net to go on"):
+            fit_on(x, y, loaded)
+    fit_on(x, y, loaded.reset())
+
+
+def test_fine_tuning_begins_where_the_net_stands_and_leaves_frozen_parts(tmp_path):
+    x, y = separable()
+    save(fit_on(x, y)[0], tmp_path)
+    net = load(tmp_path)
+    net[3] = nn.Linear(4, 2, rng=1)
+    before = net.state_dict()
+    _, log = fit_on(x, y, net, initial=net, trained="3", epochs=1, batch_size=24, weight_decay=0)
+    after = net.state_dict()
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {
+        "3.weight",
+        "3.bias",
+    }
+    # The first loss is that of the net as it stood, its frozen normalisation in evaluation.
+    kept = load(tmp_path)
+    kept[3] = nn.Linear(4, 2, rng=1).evaluate()
+    weights = 24 / np.bincount(y) / 2
+    wanted = nn.CrossEntropyLoss(weights, 0.1).forward(kept.forward(x), y)
+    np.testing.assert_allclose(log["loss"], wanted, rtol=1e-5)
+
+
+def test_a_training_may_begin_with_another_nets_parameters():
+    x, y = separable()
+    one, _ = fit_on(x, y)
+    two, _ = fit_on(x, y, one.clone(), initial=one, epochs=1, learning_rate=1e-12, weight_decay=0)
+    np.testing.assert_allclose(two[0].weight.value, one[0].weight.value, rtol=1e-6)
