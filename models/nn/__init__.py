@@ -1,6 +1,8 @@
 """Modules, containers, layers and criteria; channels last."""
 
-from . import connections
+from typing import TYPE_CHECKING
+
+from . import connections, words
 from .containers import (
     Bottle,
     Concat,
@@ -245,3 +247,9 @@ __all__ = [
     "ZeroPad3d",
     "connections",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise AttributeError(words.answer("nn", name, words.OF_NN))

@@ -6,6 +6,7 @@ depends on ``threads`` (by default `default_threads`).
 
 from __future__ import annotations
 
+import os
 from functools import cache, lru_cache
 from itertools import product
 from math import gcd, prod
@@ -31,7 +32,29 @@ _DEEP, _FEW_TILES = 24, 16
 
 def _team(threads: int | None, operations: int) -> int:
     """Return how many threads share the work; unless told, one does what takes less time than waking others."""
-    return threads or (default_threads() if operations > _WORTH_SHARING else 1)
+    team = threads or (default_threads() if operations > _WORTH_SHARING else 1)
+    if team > 1:
+        if _teams.lost:
+            return 1
+        _teams.ran = True
+    return team
+
+
+class _Teams:
+    """Whether threads have shared work in this process, and whether in one that it was forked from.
+
+    OpenMP keeps its threads for the next work; a child of ``fork`` would wait without end for those of its parent.
+    """
+
+    ran = lost = False
+
+    def forked(self) -> None:
+        self.lost = self.lost or self.ran
+
+
+_teams = _Teams()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_teams.forked)
 
 
 def triple(value: int | tuple[int, ...], n: int = 3) -> tuple[int, ...]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import threading
 import weakref
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import functional
+from . import functional, words
 
 Array = NDArray[np.floating]
 
@@ -57,6 +58,11 @@ def _changed() -> None:
             module._known = {}
 
 
+if hasattr(os, "register_at_fork"):
+    # What was written down to be played may wake threads that a child does not have.
+    os.register_at_fork(after_in_child=_changed)
+
+
 class _Watched:
     def __setattr__(self, name: str, value: Any) -> None:
         is_new = vars(self).get(name, self) is not value
@@ -91,6 +97,18 @@ class Parameter(_Watched):
     @grad.setter
     def grad(self, grad: Array) -> None:
         self._grad = grad
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a backward adds to the gradient: always, unless it is told ``param_grad=False``."""
+        return True
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        raise AttributeError(
+            "a parameter cannot be frozen by requires_grad: give Training(trained=...) the part that learns, or "
+            "backward(..., param_grad=False)"
+        )
 
     def fill(self, value: Array | float) -> None:
         """Overwrite the value in place."""
@@ -313,6 +331,13 @@ class Module(_Watched, metaclass=_Kind):
             )
         _, context = self._pass(input, True)
         return self._backward(context, grad_output, scale, input_grad, param_grad)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                words.answer(type(self).__name__, name, words.OF_MODULES), name=name, obj=self
+            )
 
     def children(self) -> list[tuple[str, Module]]:
         """Return the modules inside, by name."""

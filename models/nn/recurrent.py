@@ -125,7 +125,7 @@ class _Recurrent(Module):
                 uniform(rng, value, self.hidden_size)
 
     def _weights(self, layer: int, suffix: str) -> _Weights:
-        return _Weights(*(getattr(self, f"{name}_l{layer}{suffix}", None) for name in _Weights._fields))  # type: ignore[arg-type]
+        return _Weights(*(vars(self).get(f"{name}_l{layer}{suffix}") for name in _Weights._fields))  # type: ignore[arg-type]
 
     def _operations(self, x: Value, y: Value) -> int:
         n, length = (x[0] if isinstance(x, list | tuple) else x).shape[:2]

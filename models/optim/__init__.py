@@ -4,12 +4,16 @@
 place. ``state`` holds the options, named in snake case and described with each method, and what the method remembers
 between calls: numbers, arrays and lists of arrays, and a NumPy generator under ``rng`` where there is chance. So a
 state can be saved, and must not serve two runs. ``func_eval`` counts the evaluations. What a method does not know
-is refused.
+is refused; an option may be spelled as Torch does, ``maxIter`` for ``max_iter``. Each method has the option ``verbose``
+(False), which prints the loss after each evaluation.
 
 A weight decay is added to the gradient, but for `adamw`. Methods of one step return the loss before it; `cg`, `lbfgs`,
 `cmaes` and `de` run to an end of their own and return the losses on the way.
 """
 
+from typing import TYPE_CHECKING
+
+from ..nn import words
 from .adaptive import adadelta, adagrad, adam, adamax, adamw, rmsprop, rprop
 from .check import checkgrad
 from .conjugate import cg
@@ -45,3 +49,9 @@ __all__ = [
     "sgd",
     "step_decay",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise AttributeError(words.answer("optim", name, words.OF_OPTIM))

@@ -70,14 +70,24 @@ def method(*remembered: str) -> Callable[[Callable[..., Result]], Method]:
         parameters = signature(function).parameters.values()
         # `lambda` and `int` cannot be the name of a parameter as they are: there, an underscore follows.
         options = {p.name.rstrip("_"): p for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
-        known = {*options, *remembered, "func_eval"}
+        torchs = {key: _spelled_by_torch(key) for key in options}
+        known = {*options, *torchs.values(), *remembered, "func_eval", "verbose"}
 
         def call(opfunc: OpFunc, x: Array, state: State) -> Result:
             if not (isinstance(x, np.ndarray) and x.ndim == 1 and x.size and x.dtype in _KINDS):
                 raise ValueError(f"x must be a flat array of float32 or float64, got {_kind(x)}")
             for key in sorted(state.keys() - known):
                 raise ValueError(f"{function.__name__} has no option {key!r}; {did_you_mean(key, options)}")
-            given = {key: value for key in options if (value := state.get(key)) is not None}
+            for key, other in torchs.items():
+                if key != other and key in state and other in state:
+                    raise ValueError(
+                        f"{function.__name__} was given both {key} and {other}, which are one option"
+                    )
+            if not isinstance(state.get("verbose", False), bool):
+                raise ValueError(f"verbose must be True or False, got {state['verbose']!r}")
+            given = {
+                key: value for key in options if (value := state.get(key, state.get(torchs[key]))) is not None
+            }
             checked = {options[key].name: _checked(key, options[key], given[key], x) for key in given}
             return function(opfunc, x, state, **checked)
 
@@ -87,6 +97,11 @@ def method(*remembered: str) -> Callable[[Callable[..., Result]], Method]:
         return call
 
     return decorate
+
+
+def _spelled_by_torch(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _kind(value: object) -> str:
@@ -112,6 +127,8 @@ def loss_at(opfunc: OpFunc, x: Array, state: State) -> tuple[float, Any]:
     """Ask ``opfunc`` and count it in ``func_eval``; the gradient may be anything."""
     state["func_eval"] = state.get("func_eval", 0) + 1
     loss, gradient = opfunc(x)
+    if state.get("verbose"):
+        print(f"after {state['func_eval']} evaluations J(x) = {float(loss):.6g}")
     return float(loss), gradient
 
 

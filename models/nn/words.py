@@ -1,0 +1,100 @@
+"""What Torch7 calls things: who types its words is told ours."""
+
+from __future__ import annotations
+
+#: Methods and attributes of a module.
+OF_MODULES = {
+    "updateOutput": "forward",
+    "updateGradInput": "backward(input, grad_output, param_grad=False)",
+    "accGradParameters": "backward(input, grad_output, scale, input_grad=False)",
+    "accUpdateGradParameters": "backward and update_parameters",
+    "output": "what forward returns",
+    "gradInput": "what backward returns",
+    "gradWeight": "weight.grad",
+    "gradBias": "bias.grad",
+    "zeroGradParameters": "zero_grad_parameters",
+    "updateParameters": "update_parameters",
+    "getParameters": "get_parameters",
+    "findModules": "find_modules",
+    "listModules": "named_modules",
+    "clearState": "clear_state",
+    "get": "net[index], counted from 0",
+    "size": "len(net)",
+    "insert": "net.modules, which may be set",
+    "remove": "net.modules, which may be set",
+    "replace": "net[index] = module",
+    "float": "astype(np.float32)",
+    "double": "astype(np.float64)",
+    "cuda": "nothing: nets run on the processor",
+    "type": "astype",
+    "train": "training, and is_training for the mode",
+    "eval": "evaluate",
+    "zero_grad": "zero_grad_parameters",
+    "named_parameters": "parameters().items()",
+    "requires_grad_": "Training(trained=...), or backward(..., param_grad=False)",
+}
+#: Modules and criteria of ``nn``.
+OF_NN = {
+    "LookupTable": "Embedding",
+    "TemporalConvolution": "Conv1d",
+    "SpatialConvolution": "Conv2d",
+    "SpatialConvolutionMM": "Conv2d",
+    "SpatialDilatedConvolution": "Conv2d",
+    "SpatialConvolutionMap": "ConvMap2d",
+    "SpatialConvolutionLocal": "LocallyConnected2d",
+    "VolumetricConvolution": "Conv3d",
+    "TemporalMaxPooling": "MaxPool1d",
+    "SpatialMaxPooling": "MaxPool2d",
+    "SpatialDilatedMaxPooling": "MaxPool2d",
+    "VolumetricMaxPooling": "MaxPool3d",
+    "SpatialAveragePooling": "AvgPool2d",
+    "VolumetricAveragePooling": "AvgPool3d",
+    "SpatialAdaptiveMaxPooling": "AdaptiveMaxPool2d",
+    "SpatialAdaptiveAveragePooling": "AdaptiveAvgPool2d",
+    "BatchNormalization": "BatchNorm1d",
+    "SpatialBatchNormalization": "BatchNorm2d",
+    "VolumetricBatchNormalization": "BatchNorm3d",
+    "SpatialCrossMapLRN": "LocalResponseNorm",
+    "SpatialDropout": "Dropout2d",
+    "VolumetricDropout": "Dropout3d",
+    "SpatialZeroPadding": "ZeroPad2d",
+    "SpatialReflectionPadding": "ReflectionPad2d",
+    "SpatialReplicationPadding": "ReplicationPad2d",
+    "VolumetricReplicationPadding": "ReplicationPad3d",
+    "SoftMax": "Softmax",
+    "SoftMin": "Softmin",
+    "LogSoftMax": "LogSoftmax",
+    "SpatialSoftMax": "Softmax",
+    "SpatialLogSoftMax": "LogSoftmax",
+    "SoftPlus": "Softplus",
+    "SoftSign": "Softsign",
+    "SoftShrink": "Softshrink",
+    "HardShrink": "Hardshrink",
+    "HardTanh": "Hardtanh",
+    "TanhShrink": "Tanhshrink",
+    "SeqLSTM": "LSTM",
+    "FastLSTM": "LSTM",
+    "SeqGRU": "GRU",
+    "ClassNLLCriterion": "NLLLoss",
+    "CrossEntropyCriterion": "CrossEntropyLoss",
+    "MSECriterion": "MSELoss",
+    "AbsCriterion": "L1Loss",
+    "SmoothL1Criterion": "SmoothL1Loss",
+    "BCECriterion": "BCELoss",
+    "DistKLDivCriterion": "KLDivLoss",
+    "MarginCriterion": "MarginLoss",
+    "MultiMarginCriterion": "MultiMarginLoss",
+}
+#: What ``optim`` and others have that stands elsewhere here.
+OF_OPTIM = {
+    "lswolfe": 'the option {"line_search": "strong_wolfe"} of lbfgs',
+    "Logger": "the log that training.Training.fit returns",
+    "ConfusionMatrix": "the report of actionbench",
+    "StochasticGradient": "training.Training",
+}
+
+
+def answer(owner: str, name: str, words: dict[str, str]) -> str:
+    """Return the sentence for who asks for a name that is not there."""
+    here = f"; Torch's {name} is here: {words[name]}" if name in words else ""
+    return f"{owner} has no attribute {name!r}{here}"
