@@ -50,7 +50,12 @@ class MlpSparse(SparseMlp):
             "beta": self.beta,
             "momentum": self.momentum,
         }
-        how = {"method": optim.beta_lasso, "options": options, "schedule": optim.cosine, "weight_decay": 0.0}
+        how: dict[str, Any] = {
+            "method": optim.beta_lasso,
+            "options": options,
+            "schedule": optim.cosine,
+            "weight_decay": 0.0,
+        }
         return replace(super()._training(net), **how)
 
     def search_space(self) -> dict[str, list[Any]]:

@@ -334,10 +334,12 @@ class Pruning(Training):
         *,
         checkpoint: str | Path | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
+        initial: nn.Module | None = None,
     ) -> pd.DataFrame:
         """Train and prune ``net`` in place; see `Training.fit`.
 
-        A checkpoint is a file for each training, with its number behind the name.
+        A checkpoint is a file for each training, with its number behind the name. Each training begins with the same
+        values.
 
         Returns
         -------
@@ -345,17 +347,17 @@ class Pruning(Training):
             The logs of all trainings one behind the other, with the columns ``density`` and what is measured.
         """
         plain = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
-        done = 0
+        done, start = 0, None if initial is None else initial.clone()
 
         def train(masks: Masks | None) -> pd.DataFrame:
             nonlocal done
             how = (
-                plain
-                if masks is None
-                else replace(plain, method=Masked(plain.method, flat(net, masks, True)))
+                plain if masks is None else replace(plain, method=Masked(plain.steps, flat(net, masks, True)))
             )
             path = None if checkpoint is None else f"{checkpoint}.{done}"
-            log = how.fit(net, samples, targets, draw, views, groups, checkpoint=path, progress=progress)
+            log = how.fit(
+                net, samples, targets, draw, views, groups, checkpoint=path, progress=progress, initial=start
+            )
             done += 1
             return log
 

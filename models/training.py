@@ -288,6 +288,11 @@ class Training:
                     f"{self._method_name()} has no option {name!r}; {did_you_mean(name, options)}"
                 )
 
+    @property
+    def steps(self) -> Callable[..., tuple[Array, list[float]]]:
+        """The method itself, also where it was given by name."""
+        return getattr(optim, self.method) if isinstance(self.method, str) else self.method
+
     def _method_name(self) -> str:
         return str(getattr(self.method, "__name__", self.method))
 
@@ -524,7 +529,7 @@ class _Run:
         n_steps = self.how.epochs * self.n_batches
         if self.rate is not None:
             self.state["learning_rate"] = self.how.schedule(step, n_steps, self.rate)
-        _, losses = self.how.method(evaluate, self.x, self.state)  # type: ignore[operator]
+        _, losses = self.how.steps(evaluate, self.x, self.state)
         self.net.clear_state()
         return losses[0], right
 

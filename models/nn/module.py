@@ -188,7 +188,7 @@ class _Kind(ABCMeta):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         module = super().__call__(*args, **kwargs)
-        given = inspect.signature(cls.__init__).bind(module, *args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(module, *args, **kwargs)  # type: ignore[misc]
         given.apply_defaults()
         module._given = {}
         for name, value in list(given.arguments.items())[1:]:

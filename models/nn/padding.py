@@ -19,7 +19,7 @@ class _Pad(Function):
 
     def __init__(self, padding: int | tuple[int, ...]) -> None:
         super().__init__()
-        self.padding = padding  # type: ignore[assignment]
+        self.padding = padding
 
     @property
     def padding(self) -> tuple[int, ...]:

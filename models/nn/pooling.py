@@ -117,7 +117,7 @@ class _AvgPool(_Windows):
 class _Adaptive(_Windows):
     def __init__(self, output_size: int | tuple[int | None, ...]) -> None:
         super().__init__()
-        self.output_size = output_size  # type: ignore[assignment]
+        self.output_size = output_size
 
     @property
     def output_size(self) -> tuple[int | None, ...]:

@@ -84,7 +84,10 @@ def _add_product(parameter: Parameter, grads: Array, seen: Array, scale: float) 
 
 class _Recurrent(Module):
     gates: ClassVar[int]
-    input_size, hidden_size, num_layers = (Fixed(lambda layer, at=at: layer._sizes[at]) for at in range(3))
+    between: Dropout | None
+    input_size = Fixed(lambda layer: layer._sizes[0])
+    hidden_size = Fixed(lambda layer: layer._sizes[1])
+    num_layers = Fixed(lambda layer: layer._sizes[2])
     bias = Fixed(lambda layer: layer._weights(0, "").bias_ih is not None)
     bidirectional = Fixed(lambda layer: len(layer.suffixes) == 2)
 
@@ -105,7 +108,7 @@ class _Recurrent(Module):
             raise ValueError(f"input_size, hidden_size and num_layers must be 1 or more, got {sizes}")
         self._sizes = sizes
         self.suffixes = ("", "_reverse") if two_ways else ("",)
-        self.between: Dropout | None = None
+        self.between = None
         self.dropout, self.last = dropout, last
 
     def _add(self, bias_names: tuple[str, ...], dtype: DTypeLike, peepholes: bool = False) -> None:
