@@ -110,20 +110,19 @@ class Sequential(Container):
         if self._calls or self._steps is not None or self._remembers():
             return super().forward(input)
         _, playback = self._known.get("playback") or self._known.setdefault("playback", (0, Playback()))
-        return playback.forward(self._predict, input, changes(), self._plays)
+        return playback.forward(self._predict, input, changes(), self._sources)
 
     def __getitem__(self, index: Any) -> Any:
         """Return a module, or of a slice a `Sequential` of the very modules."""
         return Sequential(*self.modules[index]) if isinstance(index, slice) else self.modules[index]
 
-    def _plays(self) -> bool:
-        """Say whether all inside does, in one type of numbers."""
+    def _sources(self) -> list[Array] | None:
+        """Return all arrays that the numbers of a forward can come from, if it can be played."""
         inside = [module for _, module in self.named_modules()]
+        if not all(vars(type(module)).get("playable", False) and not module.is_training for module in inside):
+            return None
         arrays = [array for module in inside for array in module.own_state().values()]
-        dtypes = {(array.value if isinstance(array, Parameter) else array).dtype for array in arrays}
-        return len(dtypes) == 1 and all(
-            vars(type(module)).get("playable", False) and not module.is_training for module in inside
-        )
+        return [array.value if isinstance(array, Parameter) else array for array in arrays]
 
     def _find_parts(self) -> list[tuple[int, Block | None]]:
         """Return places from which on a module runs, or a block of several."""

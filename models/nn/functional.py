@@ -104,7 +104,7 @@ def conv_places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dil
 def apply(function: np.ufunc, *arrays: Array) -> Array:
     """Return what a function of each number makes of arrays."""
     out = np.empty(np.broadcast_shapes(*(a.shape for a in arrays)), np.result_type(*arrays))
-    run(function, *arrays, out)
+    run(function, *arrays, out, writes=(out,))
     return out
 
 
@@ -113,7 +113,7 @@ def concatenate(arrays: list[Array], axis: int) -> Array:
     shape = list(arrays[0].shape)
     shape[axis] = sum(a.shape[axis] for a in arrays)
     out = np.empty(shape, arrays[0].dtype)
-    run(np.concatenate, arrays, axis, out)
+    run(np.concatenate, arrays, axis, out, writes=(out,))
     return out
 
 
@@ -224,11 +224,11 @@ def _convolve(
     arrays = (_near(x), weight.astype(x.dtype, copy=False), *scale_and_bias, out)
     kernel = kernels.of(x.dtype)
     if method == "direct":
-        run(kernel.convolve, *arrays, *how, team)
+        run(kernel.convolve, *arrays, *how, team, writes=(out,))
     elif method == "slide":
-        run(kernel.slide, *arrays, before, window, rectify, team)
+        run(kernel.slide, *arrays, before, window, rectify, team, writes=(out,))
     else:
-        run(kernel.winograd, *arrays, before, rectify, team)
+        run(kernel.winograd, *arrays, before, rectify, team, writes=(out,))
 
 
 @lru_cache(maxsize=256)
@@ -370,17 +370,17 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
         out = np.zeros(shape, weight.dtype)
     elif len(x) <= _FEW_SAMPLES:
         out = np.empty(shape, weight.dtype)
-        run(np.copyto, out, 0 if bias is None else bias)
-        run(kernel.inner_products, contiguous(x), contiguous(weight), out, team)
+        run(np.copyto, out, 0 if bias is None else bias, writes=(out,))
+        run(kernel.inner_products, contiguous(x), contiguous(weight), out, team, writes=(), changes=(out,))
         return out
     elif weight.size > x.size:
         # The larger matrix stands on the left, where it is read once as it is.
         turned = np.empty(shape[::-1], weight.dtype)
-        run(kernel.product, weight, x.T, nothing, turned, False, team)
+        run(kernel.product, weight, x.T, nothing, turned, False, team, writes=(turned,))
         return contiguous(turned.T) if bias is None else apply(np.add, turned.T, bias)
     else:
         out = empty(shape, weight.dtype)
-        run(kernel.product, x, weight.T, _row(bias, weight.dtype), out, False, team)
+        run(kernel.product, x, weight.T, _row(bias, weight.dtype), out, False, team, writes=(out,))
         return out
     if bias is not None:
         out += bias
@@ -499,6 +499,8 @@ def _largest(
             where,
             raw,
             _team(threads, x.size),
+            writes=(out, where, raw),
+            fixed=(spans,),
         )
     return Pooled(out, where, raw, spans)
 
@@ -630,16 +632,21 @@ def _sum_windows(
     """Return weighted sums of windows; weights are given along T, then H, then W."""
     out = empty((len(x), *places, x.shape[4]), x.dtype)
     if out.size:
-        inner = np.ones(sum(x.shape[1:4])) if weights is None else weights
-        outer = np.ones(sum(places)) if out_weights is None else out_weights
+        shares = (
+            np.ones(sum(x.shape[1:4])) if weights is None else weights,
+            np.ones(sum(places)) if out_weights is None else out_weights,
+        )
+        inner, outer = (share.astype(x.dtype) for share in shares)
         run(
             kernels.of(x.dtype).window_sums,
             contiguous(x),
             spans,
-            inner.astype(x.dtype),
-            outer.astype(x.dtype),
+            inner,
+            outer,
             out,
             _team(threads, x.size),
+            writes=(out,),
+            fixed=(spans, inner, outer),
         )
     return out
 
@@ -817,7 +824,12 @@ def channel_normal(
     scale, shift = np.empty((2, len(running_mean)), running_mean.dtype)
     rows = (_row(row, running_mean.dtype) for row in (weight, bias, before))
     arguments = (mean, inverse, n, running_mean, running_var, momentum, *rows, eps, scale, shift)
-    run(kernels.of(running_mean.dtype).normalise, *arguments)
+    run(
+        kernels.of(running_mean.dtype).normalise,
+        *arguments,
+        writes=(mean, inverse, scale, shift),
+        changes=(running_mean, running_var) if n else (),
+    )
     return Normal(mean, inverse, scale, shift, n)
 
 
@@ -869,8 +881,9 @@ def channel_affine(
         arrays = (_nothing(1, a.dtype) if array is None else _flat(array) for array in (mask, b))
         factors = (scale, _nothing(1, a.dtype) if scale_b is None else scale_b, shift)
         rows = (factor.astype(a.dtype, copy=False) for factor in factors)
-        arguments = (_flat(a), *arrays, *rows, rectify, out.reshape(-1), _team(threads, a.size))
-        run(kernels.of(a.dtype).affine, *arguments)
+        flat = out.reshape(-1)
+        arguments = (_flat(a), *arrays, *rows, rectify, flat, _team(threads, a.size))
+        run(kernels.of(a.dtype).affine, *arguments, writes=(flat,))
     return out
 
 
@@ -888,8 +901,9 @@ def _map(a: Array, mask: Array | None, rectify: bool, threads: int | None) -> Ar
     out, nothing = empty(a.shape, a.dtype), _nothing(1, a.dtype)
     if a.size:
         where = nothing if mask is None else _flat(mask)
-        arguments = (_flat(a), where, *(nothing,) * 4, rectify, out.reshape(-1), _team(threads, a.size))
-        run(kernels.of(a.dtype).affine, *arguments)
+        flat = out.reshape(-1)
+        arguments = (_flat(a), where, *(nothing,) * 4, rectify, flat, _team(threads, a.size))
+        run(kernels.of(a.dtype).affine, *arguments, writes=(flat,))
     return out
 
 
@@ -921,7 +935,8 @@ def lstm(driven: Array, weight: Array, peephole: Array | None = None, threads: i
     if gates.size:
         holes = _nothing(2, gates.dtype) if peephole is None else contiguous(peephole)
         team = _team(threads, gates.size * shape[2] // 16)
-        run(kernels.of(gates.dtype).lstm, gates, contiguous(weight), holes, cells, curved, states, team)
+        arguments = (gates, contiguous(weight), holes, cells, curved, states, team)
+        run(kernels.of(gates.dtype).lstm, *arguments, writes=(cells, curved, states), changes=(gates,))
     return Scan(gates, cells, curved, states)
 
 

@@ -26,12 +26,16 @@ Value = Any
 _DRAWN = 2**16
 
 
-_changes = 0
+# A new object with each change: of numbers two threads could make the same one twice.
+_changes = object()
 _holders: list[weakref.ref[Module]] = []
 
 
-def changes() -> int:
-    """Return how often anything of any module or parameter was set anew; what was found of a net holds until then."""
+def changes() -> object:
+    """Return what is another object once anything of any module or parameter is set anew.
+
+    What was found of a net holds until then.
+    """
     return _changes
 
 
@@ -49,7 +53,7 @@ def keeps() -> bool:
 
 def _changed() -> None:
     global _changes, _holders
-    _changes += 1
+    _changes = object()
     holders, _holders = _holders, []
     for holder in holders:
         module = holder()
@@ -69,6 +73,10 @@ class _Watched:
         super().__setattr__(name, value)
         if is_new and name != "_known":
             _changed()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _changed()
 
 
 class Parameter(_Watched):
@@ -223,7 +231,8 @@ class Module(_Watched, metaclass=_Kind):
     buffer_names : tuple of str
         The attributes that belong to the state without being learnt, such as running means.
     playable : bool
-        Whether a forward in evaluation makes numbers by `playback.run` only; a class says so itself, for no other.
+        Whether what a forward in evaluation does follows from attributes and shapes alone, never from the numbers in
+        its input, so that it can be played (`playback.Playback`); a class says so itself, for no other.
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
@@ -234,7 +243,7 @@ class Module(_Watched, metaclass=_Kind):
         self.is_training = True
         self._calls: list[_Call] = []
         self._steps: list[Step] | None = None
-        self._known: dict[str, tuple[int, Any]] = {}
+        self._known: dict[str, tuple[object, Any]] = {}
         self._is_loaded = False
 
     @abstractmethod
@@ -555,8 +564,8 @@ class Module(_Watched, metaclass=_Kind):
 
     def _found(self, what: str, find: Callable[[], Any]) -> Any:
         """Return what ``find`` found, until anything of any net is set anew."""
-        now, (then, found) = _changes, self._known.get(what, (-1, None))
-        if now != then:
+        now, (then, found) = _changes, self._known.get(what, (None, None))
+        if now is not then:
             found = find()
             self._known[what] = now, found
             _holders.append(weakref.ref(self))

@@ -1,13 +1,18 @@
 """A forward that is written down as its calls to kernels and played again, without all that leads to them.
 
 A small net spends as much time on the way to its kernels as inside them.
+
+What is played is sound because every number is traced. The input is copied into an array of the playback, and the
+forward that is written down reads that one. A call may read only that input, parameters and buffers, what an earlier
+call wrote, and what follows from shapes alone; so must the output. Whatever else a forward reads, such as an array that
+was converted on the way, would be of one input only: then nothing is played.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +24,98 @@ _LARGEST = 2**20
 
 
 class _Writing(threading.local):
-    calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
+    record: _Record | None = None
 
 
 _writing = _Writing()
 
 
-def run(function: Callable[..., Any], *args: Any) -> None:
-    """Call what writes its result into one of the arguments; write it down if a forward is being written down."""
+def run(
+    function: Callable[..., Any],
+    *args: Any,
+    writes: tuple[NDArray[Any], ...],
+    changes: tuple[NDArray[Any], ...] = (),
+    fixed: tuple[NDArray[Any], ...] = (),
+) -> None:
+    """Call what writes its result into some of its arguments; write it down if a forward is being written down.
+
+    Parameters
+    ----------
+    function : callable
+        What it does follows from its arguments alone.
+    *args
+        Arrays that are in none of the following are read.
+    writes, changes, fixed : tuple of ndarray
+        Which of the arguments are overwritten, which are read and changed, and which follow from shapes alone.
+    """
     function(*args)
-    if _writing.calls is not None:
-        _writing.calls.append((function, args))
+    if _writing.record is not None:
+        _writing.record.add(function, args, writes, changes, fixed)
 
 
-def stop() -> None:
-    """Say that numbers are made in another way than by `run`."""
-    _writing.calls = None
+class _Record:
+    """The calls of one forward, as long as all that they read is traced.
+
+    Parameters
+    ----------
+    sources : iterable of ndarray
+        Arrays that may be read: what stands in them when the calls are played is right.
+    """
+
+    def __init__(self, sources: Iterable[NDArray[Any]]) -> None:
+        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+        self._is_traced = True
+        self._sources = {id(root): root for root in map(_root, sources)}
+        self._written: dict[int, tuple[NDArray[Any], NDArray[np.bool_]]] = {}
+
+    def add(self, function: Callable[..., Any], args: Any, writes: Any, changes: Any, fixed: Any) -> None:
+        """Keep a call."""
+        known = {id(array) for array in (*writes, *fixed)}
+        read = [array for array in _arrays(args) if id(array) not in known]
+        changed = [array for array in (*writes, *changes) if array.size]
+        self._is_traced &= all(map(self._knows, read)) and not any(map(self._is_source, changed))
+        for array in changed if self._is_traced else ():
+            self._bytes(array)[...] = True
+        if self._is_traced:
+            self.calls.append((function, args))
+
+    def makes(self, output: Any) -> bool:
+        """Say whether the calls write all numbers of an array."""
+        traced = self._is_traced and type(output) is np.ndarray and output.size > 0
+        return traced and not self._is_source(output) and self._knows(output)
+
+    def _is_source(self, array: NDArray[Any]) -> bool:
+        return id(_root(array)) in self._sources
+
+    def _knows(self, array: NDArray[Any]) -> bool:
+        return not array.size or self._is_source(array) or bool(self._bytes(array).all())
+
+    def _bytes(self, array: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return for each byte of an array whether a call wrote it, as a view of what is known of its memory."""
+        root = _root(array)
+        # With the array itself, whose identity nothing else can take meanwhile.
+        _, known = self._written.setdefault(id(root), (root, np.zeros(root.nbytes, bool)))
+        shape, strides = (*array.shape, array.itemsize), (*array.strides, 1)
+        return np.ndarray(shape, bool, known, array.ctypes.data - root.ctypes.data, strides)
 
 
-class _Slot(NamedTuple):
-    """Which argument of a call is a view of the input, and which view."""
+def _root(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array whose memory an array is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
-    place: int
-    shape: tuple[int, ...]
-    offset: int
-    strides: tuple[int, ...]
+
+def _arrays(args: Iterable[Any]) -> Iterator[NDArray[Any]]:
+    for arg in args:
+        if isinstance(arg, np.ndarray):
+            yield arg
+        elif isinstance(arg, list):
+            yield from _arrays(arg)
 
 
 class Playback:
-    """Plays forwards of one shape.
+    """Plays forwards of one shape and type.
 
     A forward is written down when it comes a second time with the same ``state``, which is whatever must not have
     changed meanwhile; its arrays are kept for the next.
@@ -56,64 +124,66 @@ class Playback:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._key: Any = None
-        self._calls: list[tuple[Callable[..., Any], tuple[Any, ...], list[_Slot]]] | None = None
+        self._calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
+        self._input: NDArray[Any] | None = None
         self._output: NDArray[Any] | None = None
 
-    def forward(self, forward: Callable[[Any], Any], x: Any, state: Any, playable: Callable[[], bool]) -> Any:
+    def forward(
+        self,
+        forward: Callable[[Any], Any],
+        x: Any,
+        state: Any,
+        sources: Callable[[], list[NDArray[Any]] | None],
+    ) -> Any:
         """Return ``forward(x)``.
 
         Parameters
         ----------
         forward : callable
-            May be played if ``playable()``: if each number is made by functions that `run` calls with arrays.
+        x : ndarray or list of ndarray
+            Only of an array it may be played.
+        state : object
+        sources : callable
+            Returns the arrays that the forward may read besides ``x``; None if it does more than follow the shapes of
+            these: if it takes a turn by the numbers in them, draws chance or remembers.
         """
+        # Another thread may be using the arrays.
         if (
             type(x) is not np.ndarray
             or not 0 < x.nbytes <= _LARGEST
-            or not x.flags.c_contiguous
-            # Another thread may be using the arrays.
             or not self._lock.acquire(blocking=False)
         ):
             return forward(x)
         try:
             key = (state, x.shape, x.dtype, kernels.INSTRUCTION_SET, kernels.default_threads())
             if key != self._key:
-                self._key, self._calls, self._output = key, None, None
+                self._key, self._calls, self._input, self._output = key, None, None, None
                 return forward(x)
             if self._calls is None:
-                return self._write(forward, x, playable)
-            if self._output is None:
+                return self._write(forward, x, sources())
+            if self._input is None or self._output is None:
                 return forward(x)
-            for function, args, slots in self._calls:
-                function(*(_filled(args, slots, x) if slots else args))
+            self._input[...] = x
+            for function, args in self._calls:
+                function(*args)
             return self._output.copy()
         finally:
             self._lock.release()
 
-    def _write(self, forward: Callable[[Any], Any], x: NDArray[Any], playable: Callable[[], bool]) -> Any:
-        _writing.calls = []
-        try:
-            y = forward(x)
-        finally:
-            calls, _writing.calls = _writing.calls, None
-        self._calls = [(function, args, _slots(args, x)) for function, args in calls or ()]
-        if not playable() or not any(slots for _, _, slots in self._calls) or np.may_share_memory(x, y):
+    def _write(
+        self, forward: Callable[[Any], Any], x: NDArray[Any], sources: list[NDArray[Any]] | None
+    ) -> Any:
+        if sources is None:
             self._calls = []
-            return y
-        self._output = y
+            return forward(x)
+        own = x.copy(order="C")
+        before, _writing.record = _writing.record, (record := _Record([own, *sources]))
+        try:
+            y = forward(own)
+        finally:
+            _writing.record = before
+        self._calls = []
+        if not record.makes(y):
+            return forward(x) if np.may_share_memory(y, own) else y
+        self._calls, self._input, self._output = record.calls, own, y
         return y.copy()
-
-
-def _slots(args: tuple[Any, ...], x: NDArray[Any]) -> list[_Slot]:
-    slots = []
-    for place, array in enumerate(args):
-        if isinstance(array, np.ndarray) and array.size and np.may_share_memory(array, x):
-            slots.append(_Slot(place, array.shape, array.ctypes.data - x.ctypes.data, array.strides))
-    return slots
-
-
-def _filled(args: tuple[Any, ...], slots: list[_Slot], x: NDArray[Any]) -> list[Any]:
-    filled = list(args)
-    for slot in slots:
-        filled[slot.place] = np.ndarray(slot.shape, x.dtype, x, slot.offset, slot.strides)
-    return filled
