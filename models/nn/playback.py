@@ -141,16 +141,18 @@ class Playback:
         ----------
         forward : callable
         x : ndarray or list of ndarray
-            Only of an array it may be played.
+            Only of an array whose numbers are side by side it may be played.
         state : object
         sources : callable
             Returns the arrays that the forward may read besides ``x``; None if it does more than follow the shapes of
             these: if it takes a turn by the numbers in them, draws chance or remembers.
         """
-        # Another thread may be using the arrays.
         if (
             type(x) is not np.ndarray
             or not 0 < x.nbytes <= _LARGEST
+            # NumPy adds up in the order of memory: another layout may be rounded in another way.
+            or not x.flags.c_contiguous
+            # Another thread may be using the arrays.
             or not self._lock.acquire(blocking=False)
         ):
             return forward(x)
@@ -176,7 +178,7 @@ class Playback:
         if sources is None:
             self._calls = []
             return forward(x)
-        own = x.copy(order="C")
+        own = x.copy()
         before, _writing.record = _writing.record, (record := _Record([own, *sources]))
         try:
             y = forward(own)

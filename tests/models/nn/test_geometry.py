@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from actionbench.models import nn
-from actionbench.models.nn import functional
 
 SIZES, KERNELS, STRIDES, PADDINGS, DILATIONS = (1, 4, 5, 7), (1, 2, 3, 4), (1, 2), (0, 1, 2, 3), (1, 2, 3)
 LARGEST = [
