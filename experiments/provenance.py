@@ -270,7 +270,10 @@ def collect(**more: Any) -> dict[str, Any]:
     **more
         Put in as they are, such as the number of workers.
     """
+    # A library with threads of its own is seen only where it is loaded, as it will be in the cells.
+    import cv2  # noqa: F401
     import psutil
+    import sklearn.base  # noqa: F401
     from threadpoolctl import threadpool_info
 
     from ..models.kernels import INSTRUCTION_SET

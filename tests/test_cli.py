@@ -492,7 +492,10 @@ NEVER = "av jinja2 matplotlib onnx PIL scipy sklearn skops statsmodels threadpoo
             "from actionbench import plan; plan('quick', store='empty.sqlite')",
             ["rich", "actionbench.models.nn"],
         ),
-        ("from actionbench.listing import rows; rows('attempts')", ["cv2", "actionbench.models"]),
+        (
+            "from actionbench.listing import rows; rows('attempts')",
+            ["cv2", "pandas", "pydantic", "actionbench.models"],
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_imported(code, also, tmp_path):

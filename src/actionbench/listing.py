@@ -10,8 +10,6 @@ from typing import Any
 
 from .baselines.registry import Registry, attempt_registry
 from .errors import PluginError
-from .experiments.matrix import builtin_matrices, read_matrix
-from .experiments.splits import SPLITS
 
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pandas", "scikit-learn", "scipy")
 
@@ -25,7 +23,11 @@ def rows(what: str, plugins: Iterable[str | Path] = ()) -> list[dict[str, str]]:
 
         return _registered(dataset_registry(plugins), ())
     if what == "splits":
+        from .experiments.splits import SPLITS
+
         return [{"name": name, "about": _first_line(split)} for name, split in SPLITS.items()]
+    from .experiments.matrix import builtin_matrices
+
     return [{"name": name, "cells of": _contents(name)} for name in builtin_matrices()]
 
 
@@ -49,6 +51,8 @@ def _first_line(thing: type) -> str:
 
 
 def _contents(name: str) -> str:
+    from .experiments.matrix import read_matrix
+
     try:
         matrix = read_matrix(name)
     except Exception as error:  # a folder or variable that is not there
@@ -59,8 +63,6 @@ def _contents(name: str) -> str:
 
 def diagnosis() -> dict[str, Any]:
     """Return versions, machine, threads and data folders."""
-    from threadpoolctl import threadpool_info
-
     from .experiments import provenance
     from .models.kernels import usable
 
@@ -81,7 +83,8 @@ def diagnosis() -> dict[str, Any]:
         "cores": facts["cores"],
         "memory GiB": round(facts["memory_bytes"] / 2**30, 1),
         "thread pools": [
-            f"{pool['internal_api']} {pool['version']}: {pool['num_threads']}" for pool in threadpool_info()
+            f"{pool['internal_api']} {pool['version']}: {pool['num_threads']}"
+            for pool in facts["thread_pools"]
         ],
         "ACTIONBENCH_DATA": home or "not set",
         "data folders": folders,

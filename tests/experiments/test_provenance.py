@@ -207,6 +207,16 @@ def test_what_is_known_of_a_run(tmp_path, monkeypatch):
     assert blas
 
 
+def test_thread_pools_are_those_of_the_processes_of_cells():
+    code = (
+        "from actionbench.experiments.provenance import collect\n"
+        "before = collect()['thread_pools']\n"
+        "import actionbench.experiments.warm\n"
+        "assert before and before == collect()['thread_pools'], (before, collect()['thread_pools'])"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_commit_and_changes_of_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
