@@ -180,8 +180,8 @@ class Oracle:
     def BatchNorm(self, m, x):
         mean, var = self.buffers[id(m.running_mean)], self.buffers[id(m.running_var)]
         how = (mean, var, self.of(m.weight), self.of(m.bias), m.is_training, m.momentum, m.eps)
-        # Of volumes whose axes are out of order and partly of length 1 PyTorch 2.13 gives a wrong gradient.
-        return last(tf.batch_norm(first(x.to(mean.dtype)).contiguous(), *how))
+        # As rows: of volumes with axes out of order and partly of length 1 PyTorch 2.13 gives a wrong gradient.
+        return tf.batch_norm(x.to(mean.dtype).reshape(-1, len(mean)), *how).reshape(x.shape)
 
     def _between(self, m, layer, x):
         return self.run(m.between, x) if layer and m.between else x
