@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 from threading import RLock
 from typing import Any
@@ -10,12 +12,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Pool", "empty"]
+__all__ = ["Pool", "check_memory", "empty"]
 
 _SMALLEST = 2**18
 # How much larger than an array its memory may be, and how much more a pool may hold than its arrays ever had at once.
 # With less, each step of the larger nets in zoo needs fresh memory.
 _LOOSE, _ROOM = 2, 1.25
+
+
+@cache
+def _installed() -> int:
+    """Return the bytes of memory that this machine has, or 0 where it does not say."""
+    known = getattr(os, "sysconf_names", {})
+    wanted = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    return prod(max(os.sysconf(name), 0) for name in wanted) if all(name in known for name in wanted) else 0
+
+
+def check_memory(shape: Sequence[int], dtype: DTypeLike) -> None:
+    """Raise an error for an array that cannot be, before anything is made for it.
+
+    Raises
+    ------
+    ValueError
+        If it would take more memory than this machine has.
+    """
+    size, most = prod(shape) * np.dtype(dtype).itemsize, _installed() or 2**63 - 1
+    if size > most:
+        raise ValueError(
+            f"an array of shape {tuple(shape)} takes {size / 2**30:.4g} GiB, and there are {most / 2**30:.4g}"
+        )
 
 
 class Pool:
@@ -44,11 +69,18 @@ class Pool:
         self._lock = RLock()
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array whose numbers are arbitrary, as `numpy.empty`."""
+        """Return an array whose numbers are arbitrary, as `numpy.empty`.
+
+        Raises
+        ------
+        ValueError
+            If it would take more memory than this machine has.
+        """
         dtype = np.dtype(dtype)
         size = prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return np.empty(shape, dtype)
+        check_memory(shape, dtype)
         loan = _Loan(self, self._take(size))
         return np.asarray(loan)[:size].view(dtype).reshape(shape)
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .arguments import axis, whole
 from .fusion import Block, find_block
 from .module import Array, Fixed, Module, Parameter, Value, changes, keeps
 from .playback import Playback
 from .tables import add_values
+
+
+def _all_modules(name: str, modules: Any) -> tuple[Module, ...]:
+    wrong = [entry for entry in modules if not isinstance(entry, Module)]
+    if wrong:
+        raise TypeError(f"{name} must be modules, got {type(wrong[0]).__name__}")
+    return tuple(modules)
 
 
 class Container(Module):
@@ -25,6 +33,8 @@ class Container(Module):
     ----------
     modules : tuple of Module
     """
+
+    checks: ClassVar[dict[str, Any]] = {"modules": _all_modules}
 
     def __init__(self, *modules: Module) -> None:
         super().__init__()
@@ -205,6 +215,8 @@ class Concat(ConcatTable):
         The branches.
     """
 
+    checks: ClassVar = {**ConcatTable.checks, "dim": axis}
+
     def __init__(self, dim: int, *modules: Module) -> None:
         super().__init__(*modules)
         self.dim = dim
@@ -260,6 +272,8 @@ class Parallel(Container):
         The branches.
     """
 
+    checks: ClassVar = {**Container.checks, "input_dim": axis, "output_dim": axis}
+
     def __init__(self, input_dim: int, output_dim: int, *modules: Module) -> None:
         super().__init__(*modules)
         self.input_dim, self.output_dim = input_dim, output_dim
@@ -311,7 +325,7 @@ class Graph(Container):
 
     def __init__(self, edges: Sequence[tuple[int, int]], *modules: Module) -> None:
         super().__init__(*modules)
-        self.edges = tuple((int(source), int(target)) for source, target in edges)
+        self.edges = tuple((whole("edges", source, 0), whole("edges", target, 0)) for source, target in edges)
         wrong = [edge for edge in self.edges if not 0 <= edge[0] < edge[1] < len(modules)]
         if wrong or not modules:
             raise ValueError(
@@ -376,6 +390,7 @@ class Bottle(Container):
     (2, 5, 7, 7, 8)
     """
 
+    checks: ClassVar = {**Container.checks, "n_dims": whole}
     module = Fixed(lambda bottle: bottle.modules[0])
 
     def __init__(self, module: Module, n_dims: int = 2) -> None:

@@ -9,8 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import functional
-from .functional import Triple, conv_size, triple
-from .module import Array, Fixed, Module, Parameter, uniform
+from .arguments import MOST_PIXELS, each, whole
+from .functional import Triple, conv_size
+from .module import Array, Fixed, Module, blank, uniform
 
 
 def lift(x: Array, axes: int) -> Array:
@@ -23,22 +24,17 @@ def lower(x: Array, axes: int) -> Array:
     return x.reshape(len(x), *x.shape[4 - axes :])
 
 
-def lift_size(value: int | tuple[int, ...], axes: int, fill: int) -> Triple:
-    """Return three numbers, ``fill`` for the axes that `lift` adds."""
-    return (fill,) * (3 - axes) + triple(value, axes)  # type: ignore[return-value]
-
-
 class PerAxis:
     """An argument that is a number for each axis, kept in ``how`` for three axes.
 
     Parameters
     ----------
-    fill : int
-        The number for the axes that `lift` adds.
+    least : int
+        The smallest that it can be, and the number for the axes that `lift` adds.
     """
 
-    def __init__(self, fill: int) -> None:
-        self._fill = fill
+    def __init__(self, least: int) -> None:
+        self._least = least
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -47,7 +43,8 @@ class PerAxis:
         return self if layer is None else layer.how[self._name][-layer.axes :]
 
     def __set__(self, layer: Any, value: int | tuple[int, ...]) -> None:
-        layer.how = layer.how | {self._name: lift_size(value, layer.axes, self._fill)}
+        numbers = each(self._name, value, layer.axes, self._least)
+        layer.how = layer.how | {self._name: (self._least,) * (3 - layer.axes) + numbers}
 
 
 def expected(axes: int, channels: int | str = "C") -> str:
@@ -78,24 +75,22 @@ class _Convolution(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        whole("in_channels", in_channels)
+        whole("out_channels", out_channels)
+        if in_channels % whole("groups", groups) or out_channels % groups:
             raise ValueError(
                 f"groups must divide the channels, got {groups} for {in_channels} and {out_channels}"
             )
-        self.how: dict[str, Any] = {
-            "stride": lift_size(stride, self.axes, 1),
-            "padding": lift_size(padding, self.axes, 0),
-            "dilation": lift_size(dilation, self.axes, 1),
-            "groups": groups,
-        }
-        self.weight = Parameter(
-            self._weight(in_channels, out_channels, triple(kernel_size, self.axes), dtype)
-        )
-        self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
+        self.how: dict[str, Any] = {}
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.how["groups"] = groups
+        taps = each("kernel_size", kernel_size, self.axes)
+        self.weight = blank(self._weight_shape(in_channels, out_channels, taps), dtype)
+        self.bias = blank((out_channels,), dtype) if bias else None
         self.reset(rng)
 
-    def _weight(self, in_channels: int, out_channels: int, taps: tuple[int, ...], dtype: DTypeLike) -> Array:
-        return np.zeros((*taps, in_channels // self.how["groups"], out_channels), dtype)
+    def _weight_shape(self, in_channels: int, out_channels: int, taps: tuple[int, ...]) -> tuple[int, ...]:
+        return (*taps, in_channels // self.how["groups"], out_channels)
 
     def _reset(self, rng: np.random.Generator) -> None:
         for parameter in (self.weight, self.bias):
@@ -275,9 +270,9 @@ class ConvMap2d(_Convolution):
             channels, out_channels, kernel_size, stride, padding, dilation, 1, bias, dtype=dtype, rng=rng
         )
 
-    def _weight(self, in_channels: int, out_channels: int, taps: tuple[int, ...], dtype: DTypeLike) -> Array:
+    def _weight_shape(self, in_channels: int, out_channels: int, taps: tuple[int, ...]) -> tuple[int, ...]:
         self.channels = in_channels, out_channels
-        return np.zeros((*taps, len(self.table)), dtype)
+        return (*taps, len(self.table))
 
     def _reset(self, rng: np.random.Generator) -> None:
         taps = int(np.prod(self.weight.value.shape[:2]))
@@ -309,7 +304,12 @@ def _check_table(table: ArrayLike) -> NDArray[np.intp]:
     right = (
         pairs.ndim == 2 and pairs.shape[1:] == (2,) and len(pairs) and np.issubdtype(pairs.dtype, np.integer)
     )
-    if not right or pairs.min() < 0 or len(np.unique(pairs, axis=0)) != len(pairs):
+    if (
+        not right
+        or pairs.min() < 0
+        or pairs.max() >= MOST_PIXELS
+        or len(np.unique(pairs, axis=0)) != len(pairs)
+    ):
         raise ValueError(
             f"a connection table must be different pairs (channel in, channel out) from 0, got {pairs.tolist()}"
         )
@@ -368,17 +368,19 @@ class LocallyConnected2d(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        self.input_shape = (*triple(input_size, 2), in_channels)
-        self.taps, *geometry = (triple(v, 2) for v in (kernel_size, stride, padding))
-        self._geometry = tuple(geometry)
+        whole("in_channels", in_channels)
+        whole("out_channels", out_channels)
+        self.input_shape = (*each("input_size", input_size, 2), in_channels)
+        self.taps = each("kernel_size", kernel_size, 2)
+        self._geometry = each("stride", stride, 2), each("padding", padding, 2, 0)
         sizes = zip(self.input_shape[:2], self.taps, self.stride, self.padding, strict=True)
         places = tuple(conv_size(*of) for of in sizes)
         if 0 in places:
             raise ValueError(
                 f"a filter of {self.taps} does not fit into {input_size} padded by {self.padding}"
             )
-        self.weight = Parameter(np.zeros((*places, *self.taps, in_channels, out_channels), dtype))
-        self.bias = Parameter(np.zeros((*places, out_channels), dtype)) if bias else None
+        self.weight = blank((*places, *self.taps, in_channels, out_channels), dtype)
+        self.bias = blank((*places, out_channels), dtype) if bias else None
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:

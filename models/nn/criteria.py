@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
+from .arguments import MOST, real, whole
 from .module import Array, Value
 from .tables import add_values
 
@@ -91,7 +92,7 @@ class NLLLoss(Criterion):
     ) -> None:
         super().__init__(reduction)
         self.weight = None if weight is None else np.asarray(weight, float)
-        self.ignore_index = ignore_index
+        self.ignore_index = None if ignore_index is None else whole("ignore_index", ignore_index, -MOST)
 
     def _wanted(self, input: Array, target: ArrayLike) -> Array:
         """Return what each logarithm is multiplied by, in the input's shape."""
@@ -168,9 +169,7 @@ class CrossEntropyLoss(NLLLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must be a share in [0, 1], got {label_smoothing}")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = real("label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
@@ -267,7 +266,7 @@ class SmoothL1Loss(_Each):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        if beta <= 0:
+        if real("beta", beta) <= 0:
             raise ValueError(f"beta must be above 0, got {beta}")
         self.beta = beta
 
@@ -361,7 +360,7 @@ class MarginLoss(_Each):
 
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.margin = margin
+        self.margin = real("margin", margin)
 
     def _check(self, input: Array, target: ArrayLike) -> Array:
         target = super()._check(input, target)
@@ -405,9 +404,9 @@ class MultiMarginLoss(Criterion):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction)
-        if p not in (1, 2):
+        if whole("p", p, -MOST) not in (1, 2):
             raise ValueError(f"p must be 1 or 2, got {p}")
-        self.p, self.margin = p, margin
+        self.p, self.margin = p, real("margin", margin)
         self.weight = None if weight is None else np.asarray(weight, float)
 
     def _excess(self, input: Array, target: ArrayLike) -> tuple[Array, Array, NDArray[np.intp]]:
@@ -458,7 +457,8 @@ class MultiCriterion(Criterion):
     def __init__(self, criteria: Sequence[Criterion] = (), weights: Sequence[float] | None = None) -> None:
         super().__init__("sum")
         self.criteria = list(criteria)
-        self.weights = [1.0] * len(self.criteria) if weights is None else list(weights)
+        given = [1.0] * len(self.criteria) if weights is None else weights
+        self.weights = [real("weights", weight) for weight in given]
         if len(self.weights) != len(self.criteria):
             raise ValueError(f"{len(self.criteria)} criteria need as many weights, got {len(self.weights)}")
 

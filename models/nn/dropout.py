@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .arguments import real
 from .module import Array, Function
+
+
+def _probability(name: str, value: Any) -> float:
+    if not 0 <= real(name, value) < 1:
+        raise ValueError(f"the probability of dropout must be in [0, 1), got {value}")
+    return value
 
 
 class Dropout(Function):
@@ -28,11 +35,10 @@ class Dropout(Function):
     """
 
     playable = True
+    checks: ClassVar = {"p": _probability}
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"the probability of dropout must be in [0, 1), got {p}")
         self.p = p
         self.rng = np.random.default_rng(rng)
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from .. import kernels
 from ..kernels import default_threads
-from ..memory import empty
+from ..memory import check_memory, empty
+from .arguments import MOST
 from .playback import run
 
 Array = NDArray[np.floating]
@@ -57,14 +58,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_teams.forked)
 
 
-def triple(value: int | tuple[int, ...], n: int = 3) -> tuple[int, ...]:
-    """Return ``value`` for each of ``n`` axes."""
-    values = (value,) * n if isinstance(value, int) else tuple(int(entry) for entry in value)
-    if len(values) != n:
-        raise ValueError(f"expected one number or {n}, got {value}")
-    return values
-
-
 def conv_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
     """Return how many places a filter has along one axis."""
     return max((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1, 0)
@@ -92,9 +85,24 @@ def _check_filter(x: Array, weight: Array, groups: int) -> None:
         raise ValueError(f"weight must be (kT, kH, kW, {channels}, {whole}), got {weight.shape}")
 
 
+def _check_geometry(padding: tuple[int, ...], **others: tuple[int, ...]) -> None:
+    """Refuse what would end in no loop, in no division and at no pixel."""
+    for name, numbers in {"padding": padding, **others}.items():
+        least = 0 if name == "padding" else 1
+        if len(numbers) != 3 or min(numbers) < least:
+            raise ValueError(f"{name} must be three numbers of {least} or more, got {numbers}")
+
+
+def _check_pixels(size: tuple[int, ...]) -> None:
+    """Refuse volumes whose pixels have numbers beyond those in which poolings keep places."""
+    if prod(size) > MOST:
+        raise ValueError(f"volumes must have at most {MOST} pixels, got {size}")
+
+
 @lru_cache(maxsize=256)
 def conv_places(size: Triple, taps: Triple, stride: Triple, padding: Triple, dilation: Triple) -> Triple:
     """Return how many places a filter has along each axis."""
+    _check_geometry(padding, size=size, taps=taps, stride=stride, dilation=dilation)
     n = tuple(conv_size(*of) for of in zip(size, taps, stride, padding, dilation, strict=True))
     if 0 in n:
         raise ValueError(f"a filter of {taps} does not fit into volumes of {size} padded by {padding}")
@@ -180,6 +188,8 @@ def conv3d(
     """
     _check_filter(x, weight, groups)
     size = conv_places(x.shape[1:4], weight.shape[:3], stride, padding, dilation)
+    if pool != _ONE:
+        _check_geometry(padding, pool=pool)
     shape, lanes = (len(x), *size, weight.shape[4] // groups), kernels.of(x.dtype).lanes()
     method = _method(weight.shape[:4] + shape[4:], shape, stride, dilation, lanes)
     # The largest is kept where a window lies in what one unit of work makes.
@@ -298,6 +308,7 @@ def conv3d_input_gradient(
 ) -> Array:
     """Return the gradient of `conv3d` with respect to its input of ``size`` (T, H, W)."""
     _check_volume(grad_output, "grad_output")
+    conv_places(size, weight.shape[:3], stride, padding, dilation)
     shape = (len(grad_output), *size, weight.shape[3] * groups)
     axes = zip(size, weight.shape[:3], stride, padding, dilation, strict=True)
     phases = list(product(*(_phases(*axis) for axis in axes)))
@@ -335,6 +346,7 @@ def conv3d_weight_gradient(
     With ``out``, ``scale`` times the gradient is added to that.
     """
     _check_volume(x)
+    conv_places(x.shape[1:4], taps, stride, padding, dilation)
     if out is None:
         out = np.zeros((*taps, x.shape[4] // groups, grad_output.shape[4]), x.dtype)
     if x.size and grad_output.size:
@@ -410,6 +422,7 @@ def _windows(
     size: Triple, kernel: tuple[int, ...], stride: Triple, padding: Triple, ceil_mode: bool
 ) -> tuple[int, ...]:
     """Return how many windows there are; ``kernel`` is what a window spans."""
+    _check_geometry(padding, size=size, kernel=kernel, stride=stride)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of the window, got {padding} for windows of {kernel}")
     places = tuple(pool_size(*of, ceil_mode) for of in zip(size, kernel, stride, padding, strict=True))
@@ -447,6 +460,8 @@ def _grid(
     size: Triple, kernel: Triple, stride: Triple, padding: Triple, ceil_mode: bool, dilation: Triple
 ) -> tuple[tuple[int, ...], NDArray[np.intp]]:
     """Return how many windows there are, and where they stand."""
+    _check_geometry(padding, kernel=kernel, dilation=dilation)
+    _check_pixels(size)
     span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
     places = _windows(size, span, stride, padding, ceil_mode)
     return places, _spans(size, places, kernel, stride, padding, dilation)
@@ -689,8 +704,10 @@ def spans(size: int, n: int) -> list[tuple[int, int]]:
 
 def _check_adaptive(x: Array, size: tuple[int, ...]) -> None:
     _check_volume(x)
-    if min(size) < 1 or 0 in x.shape[1:4]:
+    if len(size) != 3 or min(size) < 1 or 0 in x.shape[1:4]:
         raise ValueError(f"volumes of {x.shape[1:4]} cannot be pooled to {size}: sizes must be 1 or more")
+    _check_pixels(x.shape[1:4])
+    check_memory((len(x), *size, x.shape[4]), x.dtype)
 
 
 @lru_cache(maxsize=256)

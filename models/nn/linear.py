@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import functional
-from .module import Array, Fixed, Module, Parameter, uniform
+from .arguments import whole
+from .module import Array, Fixed, Module, blank, uniform
 
 
 class Linear(Module):
@@ -45,8 +46,9 @@ class Linear(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        self.weight = Parameter(np.zeros((out_features, in_features), dtype))
-        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+        shape = whole("out_features", out_features), whole("in_features", in_features)
+        self.weight = blank(shape, dtype)
+        self.bias = blank(shape[:1], dtype) if bias else None
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -113,7 +115,7 @@ class CMul(Module):
         super().__init__()
         if not size:
             raise ValueError("CMul needs the shape of its numbers, such as CMul(3)")
-        self.weight = Parameter(np.zeros(size, dtype))
+        self.weight = blank(tuple(whole("size", n) for n in size), dtype)
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -171,6 +173,16 @@ class Embedding(Module):
     num_embeddings = Fixed(lambda layer: layer.weight.value.shape[0])
     embedding_dim = Fixed(lambda layer: layer.weight.value.shape[1])
 
+    @property
+    def padding_idx(self) -> int | None:
+        """The vector that stays zero."""
+        return self._padding_idx
+
+    @padding_idx.setter
+    def padding_idx(self, padding_idx: int | None) -> None:
+        last = len(self.weight.value) - 1
+        self._padding_idx = None if padding_idx is None else whole("padding_idx", padding_idx, 0, last)
+
     def __init__(
         self,
         num_embeddings: int,
@@ -181,10 +193,9 @@ class Embedding(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
-            raise ValueError(f"padding_idx must be one of 0 to {num_embeddings - 1}, got {padding_idx}")
+        shape = whole("num_embeddings", num_embeddings), whole("embedding_dim", embedding_dim)
+        self.weight = blank(shape, dtype)
         self.padding_idx = padding_idx
-        self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), dtype))
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:

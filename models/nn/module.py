@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..memory import check_memory
 from . import functional, words
+from .arguments import plain
 
 Array = NDArray[np.floating]
 
@@ -68,7 +70,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Watched:
+    checks: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}
+
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.checks:
+            value = self.checks[name](name, value)
         is_new = vars(self).get(name, self) is not value
         super().__setattr__(name, value)
         if is_new and name != "_known":
@@ -140,6 +146,24 @@ class Parameter(_Watched):
         grad += gradient if scale == 1.0 else gradient * grad.dtype.type(scale)
 
 
+def blank(shape: tuple[int, ...], dtype: DTypeLike) -> Parameter:
+    """Return a parameter of zeros.
+
+    Raises
+    ------
+    TypeError
+        If the type is not that of floating-point numbers.
+    ValueError
+        If it would take more memory than the machine has.
+    """
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(
+            f"dtype must be one of floating-point numbers, such as float32, got {np.dtype(dtype)}"
+        )
+    check_memory(shape, dtype)
+    return Parameter(np.zeros(shape, dtype))
+
+
 def value_of(parameter: Parameter | None) -> Array | None:
     """Return the array of a parameter, if there is one."""
     return None if parameter is None else parameter.value
@@ -195,6 +219,8 @@ class _Kind(ABCMeta):
     """Makes modules, and keeps of what the constructor is given what is not found in the module."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        # A NumPy scalar is Python's number from here on, as files and the printed tree hold no other.
+        args, kwargs = plain(args), {name: plain(value) for name, value in kwargs.items()}
         module = super().__call__(*args, **kwargs)
         given = inspect.signature(cls.__init__).bind(module, *args, **kwargs)  # type: ignore[misc]
         given.apply_defaults()
@@ -230,6 +256,8 @@ class Module(_Watched, metaclass=_Kind):
         Set by `training` and `evaluate`.
     buffer_names : tuple of str
         The attributes that belong to the state without being learnt, such as running means.
+    checks : dict
+        For attributes, what is called with name and value, and returns the value to keep or says what is wrong.
     playable : bool
         Whether what a forward in evaluation does follows from attributes and shapes alone, never from the numbers in
         its input, so that it can be played (`playback.Playback`); a class says so itself, for no other.

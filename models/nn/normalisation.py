@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .module import Array, Fixed, Function, Module, Parameter, value_of
+from .arguments import real, whole
+from .module import Array, Fixed, Function, Module, blank, value_of
 
 
 class _BatchNorm(Module):
     ranks: ClassVar[tuple[int, ...]]
     buffer_names = ("running_mean", "running_var")
+    checks: ClassVar = {"eps": partial(real, least=0), "momentum": partial(real, least=0, most=1)}
     num_features = Fixed(lambda layer: len(layer.running_mean))
     affine = Fixed(lambda layer: layer.weight is not None)
 
@@ -28,10 +31,11 @@ class _BatchNorm(Module):
     ) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
-        self.running_mean = np.zeros(num_features, dtype)
-        self.running_var = np.ones(num_features, dtype)
+        shape = (whole("num_features", num_features),)
+        self.weight = blank(shape, dtype) if affine else None
+        self.bias = blank(shape, dtype) if affine else None
+        self.running_mean, self.running_var = blank(shape, dtype).value, blank(shape, dtype).value
+        self.reset()
 
     def scale_and_shift(self) -> tuple[Array, Array]:
         """Return scale and shift of the channels, 1 and 0 where they are not learnt."""
@@ -188,10 +192,10 @@ class LocalResponseNorm(Function):
         If ``size`` is below 1.
     """
 
+    checks: ClassVar = {"size": whole, "alpha": real, "beta": real, "k": real}
+
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size must be 1 or more, got {size}")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def _operations(self, x: Array, y: Array) -> int:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..memory import check_memory
+from .arguments import MOST_PIXELS, each, real
 from .convolution import expected
 from .module import Array, Fixed, Function
 
@@ -28,9 +30,7 @@ class _Pad(Function):
 
     @padding.setter
     def padding(self, padding: int | tuple[int, ...]) -> None:
-        ends = (padding,) * (2 * self.axes) if isinstance(padding, int) else tuple(padding)
-        if len(ends) != 2 * self.axes:
-            raise ValueError(f"{type(self).__name__} expects one number or {2 * self.axes}, got {padding}")
+        ends = each("padding", padding, 2 * self.axes, -MOST_PIXELS)
         # As in PyTorch the last axis comes first.
         self.pairs: Pairs = [(ends[i], ends[i + 1]) for i in range(0, len(ends), 2)][::-1]
 
@@ -39,9 +39,13 @@ class _Pad(Function):
             raise ValueError(f"{type(self).__name__} expects {expected(self.axes)}, got {x.shape}")
         if any(n + before + after < 1 for n, (before, after) in zip(x.shape[1:-1], self.pairs, strict=True)):
             raise ValueError(f"{type(self).__name__} would leave nothing of {x.shape} with {self.pairs}")
+        sizes = (n + sum(pair) for n, pair in zip(x.shape[1:-1], self.pairs, strict=True))
+        check_memory((len(x), *sizes, x.shape[-1]), x.dtype)
 
 
 class _ConstantPad(_Pad):
+    checks: ClassVar = {"value": real}
+
     def __init__(self, padding: int | tuple[int, ...], value: float = 0.0) -> None:
         super().__init__(padding)
         self.value = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from . import functional
+from .arguments import MOST_PIXELS, whole
 from .convolution import PerAxis, expected, lift, lower
 from .functional import Triple
 from .module import Array, Function, keeps
@@ -126,10 +127,12 @@ class _Adaptive(_Windows):
 
     @output_size.setter
     def output_size(self, output_size: int | tuple[int | None, ...]) -> None:
-        sizes = output_size if isinstance(output_size, tuple) else (output_size,) * self.axes
-        if len(sizes) != self.axes or any(size is not None and size < 1 for size in sizes):
-            raise ValueError(f"expected one size or {self.axes} of 1 or more, got {output_size}")
-        self._windows = sizes
+        sizes = output_size if isinstance(output_size, list | tuple) else (output_size,) * self.axes
+        if len(sizes) != self.axes:
+            raise ValueError(f"output_size must be one number or {self.axes}, got {output_size}")
+        self._windows = tuple(
+            None if size is None else whole("output_size", size, 1, MOST_PIXELS) for size in sizes
+        )
 
     def _size(self, volume: Array) -> tuple[int, ...]:
         """Return the size of the output; None keeps that of the input."""

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit
 
 from . import functional
+from .arguments import real, whole
 from .dropout import Dropout
-from .module import Array, Fixed, Module, Parameter, Value, uniform, value_of
+from .module import Array, Fixed, Module, Parameter, Value, blank, uniform, value_of
 from .tables import add_values
 
 
@@ -99,14 +100,13 @@ class _Recurrent(Module):
     @dropout.setter
     def dropout(self, p: float) -> None:
         before, self.between = self.between, None
-        if p:
+        if real("dropout", p):
             self.between = Dropout(p, rng=before.rng if before else None)
             self.between.is_training = self.is_training
 
     def _build(self, sizes: tuple[int, int, int], dropout: float, two_ways: bool, last: bool) -> None:
-        if min(sizes) < 1:
-            raise ValueError(f"input_size, hidden_size and num_layers must be 1 or more, got {sizes}")
-        self._sizes = sizes
+        names = ("input_size", "hidden_size", "num_layers")
+        self._sizes: tuple[int, ...] = tuple(map(whole, names, sizes))
         self.suffixes = ("", "_reverse") if two_ways else ("",)
         self.between = None
         self.dropout, self.last = dropout, last
@@ -120,7 +120,7 @@ class _Recurrent(Module):
             shapes |= dict.fromkeys(bias_names, (rows,)) | ({"peephole": (3, hidden)} if peepholes else {})
             for suffix in self.suffixes:
                 for name, shape in shapes.items():
-                    setattr(self, f"{name}_l{layer}{suffix}", Parameter(np.zeros(shape, dtype)))
+                    setattr(self, f"{name}_l{layer}{suffix}", blank(shape, dtype))
 
     def _reset(self, rng: np.random.Generator) -> None:
         for value in self.own_state().values():

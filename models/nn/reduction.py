@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import functional
+from .arguments import axes, axis
 from .module import Array, Function
 
 
@@ -20,6 +21,8 @@ class Sum(Function):
     keepdim : bool
         Whether they stay, with length 1.
     """
+
+    checks: ClassVar = {"dim": axes}
 
     def __init__(self, dim: int | tuple[int, ...], keepdim: bool = False) -> None:
         super().__init__()
@@ -86,6 +89,8 @@ class Max(Function):
     ValueError
         If the axis is empty.
     """
+
+    checks: ClassVar = {"dim": axis}
 
     def __init__(self, dim: int, keepdim: bool = False) -> None:
         super().__init__()

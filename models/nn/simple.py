@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .arguments import MOST, axis, each, whole
 from .module import Array, Function
 
 
@@ -49,6 +51,7 @@ class View(_Reshape):
     """
 
     playable = True
+    checks: ClassVar = {"sizes": lambda name, sizes: each(name, sizes, len(sizes), -1, MOST)}
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
@@ -69,6 +72,7 @@ class Flatten(_Reshape):
     """Make one axis of all from ``start_dim`` on."""
 
     playable = True
+    checks: ClassVar = {"start_dim": axis}
 
     def __init__(self, start_dim: int = 1) -> None:
         super().__init__()
@@ -88,6 +92,8 @@ class Squeeze(_Reshape):
         If the axis is longer.
     """
 
+    checks: ClassVar = {"dim": axis}
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -102,12 +108,20 @@ class Squeeze(_Reshape):
 class Unsqueeze(_Reshape):
     """Insert an axis of length 1 as axis ``dim`` of the output."""
 
+    checks: ClassVar = {"dim": axis}
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
     def _shape(self, x: Array) -> tuple[int, ...]:
         return np.expand_dims(x, self.dim).shape
+
+
+def _pairs(name: str, pairs: Any) -> tuple[tuple[int, int], ...]:
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise TypeError(f"{name} must be pairs of axes, such as (1, 2), got {pairs}")
+    return tuple((axis(name, one), axis(name, other)) for one, other in pairs)
 
 
 class Transpose(Function):
@@ -119,6 +133,8 @@ class Transpose(Function):
     >>> Transpose((1, 2), (2, 3)).forward(np.zeros((1, 2, 3, 4))).shape
     (1, 3, 4, 2)
     """
+
+    checks: ClassVar = {"pairs": _pairs}
 
     def __init__(self, *pairs: tuple[int, int]) -> None:
         super().__init__()
@@ -162,6 +178,8 @@ class Select(_Part):
         If there is no such slice.
     """
 
+    checks: ClassVar = {"dim": axis, "index": partial(whole, least=-MOST)}
+
     def __init__(self, dim: int, index: int) -> None:
         super().__init__()
         self.dim, self.index = dim, index
@@ -180,6 +198,8 @@ class Narrow(_Part):
     ValueError
         If the axis is too short.
     """
+
+    checks: ClassVar = {"dim": axis, "start": partial(whole, least=0), "length": partial(whole, least=0)}
 
     def __init__(self, dim: int, start: int, length: int = 1) -> None:
         super().__init__()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from typing import Any
+from functools import partial, reduce
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .arguments import MOST, axis, whole
 from .module import Array, Function, Value
 
 
@@ -30,6 +31,8 @@ def _zeros_like(value: Value) -> Value:
 class JoinTable(Function):
     """Join the arrays of a list along axis ``dim``."""
 
+    checks: ClassVar = {"dim": axis}
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -44,6 +47,8 @@ class JoinTable(Function):
 class SplitTable(Function):
     """Make a list of the slices of an array along axis ``dim``, each without that axis."""
 
+    checks: ClassVar = {"dim": axis}
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
@@ -57,6 +62,8 @@ class SplitTable(Function):
 
 class SelectTable(Function):
     """Take entry ``index`` of a list."""
+
+    checks: ClassVar = {"index": partial(whole, least=-MOST)}
 
     def __init__(self, index: int) -> None:
         super().__init__()
@@ -75,6 +82,8 @@ class SelectTable(Function):
 
 class NarrowTable(Function):
     """Take ``length`` entries of a list from entry ``offset`` on."""
+
+    checks: ClassVar = {"offset": partial(whole, least=0), "length": whole}
 
     def __init__(self, offset: int, length: int = 1) -> None:
         super().__init__()

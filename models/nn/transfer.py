@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from . import functional
-from .module import Array, Fixed, Function, Module, Parameter
+from .arguments import axis, real, whole
+from .module import Array, Fixed, Function, Module, blank
 
 
 class _Transfer(Function):
@@ -88,6 +90,8 @@ class Sigmoid(_Transfer):
 class Softmax(_Transfer):
     """``exp(x) / Σ exp(x)`` along axis ``dim``."""
 
+    checks: ClassVar = {"dim": axis}
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -122,6 +126,8 @@ class LogSoftmax(Softmax):
 class Threshold(_Pointwise):
     """``x`` above ``threshold``, else ``value``."""
 
+    checks: ClassVar = {"threshold": real, "value": real}
+
     def __init__(self, threshold: float, value: float) -> None:
         super().__init__()
         self.threshold, self.value = threshold, value
@@ -136,11 +142,13 @@ class Threshold(_Pointwise):
 class Hardtanh(_Pointwise):
     """``x`` cut to the interval from ``min_val`` to ``max_val``."""
 
+    checks: ClassVar = {"min_val": real, "max_val": real}
+
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         super().__init__()
+        self.min_val, self.max_val = min_val, max_val
         if not min_val < max_val:
             raise ValueError(f"min_val must be below max_val, got {min_val} and {max_val}")
-        self.min_val, self.max_val = min_val, max_val
 
     def _function(self, x: Array) -> Array:
         return np.clip(x, self.min_val, self.max_val)
@@ -160,6 +168,8 @@ class ReLU6(Hardtanh):
 
 class LeakyReLU(_Pointwise):
     """``x`` above 0, else ``negative_slope * x`` (Maas et al. 2013)."""
+
+    checks: ClassVar = {"negative_slope": real}
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
@@ -190,13 +200,15 @@ class RReLU(Function):
         If ``lower`` is above ``upper``.
     """
 
+    checks: ClassVar = {"lower": real, "upper": real}
+
     def __init__(
         self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | int | None = None
     ) -> None:
         super().__init__()
+        self.lower, self.upper = lower, upper
         if lower > upper:
             raise ValueError(f"lower must be at most upper, got {lower} and {upper}")
-        self.lower, self.upper = lower, upper
         self.rng = np.random.default_rng(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -238,11 +250,13 @@ class PReLU(Module):
     """
 
     num_parameters = Fixed(lambda layer: len(layer.weight.value))
+    checks: ClassVar = {"init": real}
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
         self.init = init
-        self.weight = Parameter(np.full(num_parameters, init, dtype))
+        self.weight = blank((whole("num_parameters", num_parameters),), dtype)
+        self.reset()
 
     def _reset(self, rng: np.random.Generator) -> None:
         self.weight.fill(self.init)
@@ -271,6 +285,8 @@ class PReLU(Module):
 class ELU(_Pointwise):
     """``x`` above 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2016)."""
 
+    checks: ClassVar = {"alpha": real}
+
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
@@ -298,8 +314,16 @@ class SELU(ELU):
         return x.dtype.type(self._SCALE) * super()._slope(x)
 
 
+def _nonzero(name: str, value: Any) -> float:
+    if not real(name, value):
+        raise ValueError(f"{name} must not be 0")
+    return value
+
+
 class Softplus(_Pointwise):
-    """``log(1 + exp(beta * x)) / beta``."""
+    """``log(1 + exp(beta * x)) / beta``, with a ``beta`` that is not 0."""
+
+    checks: ClassVar = {"beta": _nonzero}
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
@@ -346,10 +370,10 @@ class Tanhshrink(_Pointwise):
 class Softshrink(_Pointwise):
     """``x`` moved ``lambd`` towards 0, and 0 where it is nearer than that."""
 
+    checks: ClassVar = {"lambd": partial(real, least=0)}
+
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
-        if lambd < 0:
-            raise ValueError(f"lambd must be 0 or more, got {lambd}")
         self.lambd = lambd
 
     def _function(self, x: Array) -> Array:
@@ -361,6 +385,8 @@ class Softshrink(_Pointwise):
 
 class Hardshrink(_Pointwise):
     """``x``, and 0 where it is not further than ``lambd`` from 0."""
+
+    checks: ClassVar = {"lambd": partial(real, least=0)}
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()

@@ -535,7 +535,6 @@ def test_threads_do_not_change_a_bit(threads):
         ),
         (lambda x: functional.adaptive_avg_pool3d(x, (0, 1, 1)), "1 or more"),
         (lambda x: functional.conv3d(x, np.zeros((1, 1, 1, 1, 3), np.float32), groups=2), "a multiple of 2"),
-        (lambda x: functional.triple((1, 2)), "one number or 3"),
     ],
 )
 def test_wrong_arguments(call, message):
