@@ -768,7 +768,10 @@ class Case:
         self.inputs = [self.input(shape) for _ in range(self.steps + 4)]
         self.grads = [self.flow(out) for _ in range(self.steps)]
         self.scale = draw.choice((1.0, 1.0, 0.5))
-        self.optimiser = draw.choice(OPTIMISERS if self.is_smooth() else OPTIMISERS[:-1])
+        # Of a gradient near 0, rprop follows the sign, which rounding may turn.
+        signs = self.dtype == np.float64 and not self.other
+        left_out = {name for name, fits in (("lbfgs", self.is_smooth()), ("rprop", signs)) if not fits}
+        self.optimiser = draw.choice([method for method in OPTIMISERS if method[0] not in left_out])
         self.frozen = {name for name in self.net.parameters() if draw.is_true(0.15)}
 
     def is_smooth(self):
