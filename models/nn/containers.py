@@ -9,7 +9,7 @@ import numpy as np
 
 from .arguments import axis, whole
 from .fusion import Block, find_block
-from .module import Array, Fixed, Module, Parameter, Value, changes, keeps
+from .module import Array, Fixed, Module, Parameter, Value, changes, has_own_methods, keeps
 from .playback import Playback
 from .tables import add_values
 
@@ -129,7 +129,7 @@ class Sequential(Container):
     def _sources(self) -> list[Array] | None:
         """Return all arrays that the numbers of a forward can come from, if it can be played."""
         inside = [module for _, module in self.named_modules()]
-        if not all(vars(type(module)).get("playable", False) and not module.is_training for module in inside):
+        if not all(map(_is_playable, inside)):
             return None
         arrays = [array for module in inside for array in module.own_state().values()]
         return [array.value if isinstance(array, Parameter) else array for array in arrays]
@@ -183,6 +183,12 @@ class Sequential(Container):
             how = (inner, grad_output, scale, input_grad or place > first, param_grad)
             grad_output = self._step_back(place, *how) if block is None else block.backward(*how)
         return grad_output if input_grad else None
+
+
+def _is_playable(module: Module) -> bool:
+    """Say whether a module is in evaluation and does what its class does, which may be played."""
+    plays = vars(type(module)).get("playable", False)
+    return plays and not module.is_training and not has_own_methods(module)
 
 
 class ConcatTable(Container):

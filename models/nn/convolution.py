@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +24,16 @@ def lift(x: Array, axes: int) -> Array:
 def lower(x: Array, axes: int) -> Array:
     """Undo `lift`."""
     return x.reshape(len(x), *x.shape[4 - axes :])
+
+
+class Options:
+    """What a layer gives to its kernel, by name; set as a whole only, as what was found of a net holds until then."""
+
+    def __get__(self, layer: Any, kind: type | None = None) -> Any:
+        return self if layer is None else MappingProxyType(layer._how)
+
+    def __set__(self, layer: Any, how: Mapping[str, Any]) -> None:
+        layer._how = dict(how)
 
 
 class PerAxis:
@@ -59,6 +71,7 @@ class _Convolution(Module):
     kernel_size = Fixed(lambda layer: layer.weight.value.shape[: layer.axes])
     groups = Fixed(lambda layer: layer.how["groups"])
     stride, padding, dilation = PerAxis(1), PerAxis(0), PerAxis(1)
+    how = Options()
 
     def __init__(
         self,
@@ -81,9 +94,9 @@ class _Convolution(Module):
             raise ValueError(
                 f"groups must divide the channels, got {groups} for {in_channels} and {out_channels}"
             )
-        self.how: dict[str, Any] = {}
+        self.how = {}
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.how["groups"] = groups
+        self.how = self.how | {"groups": groups}
         taps = each("kernel_size", kernel_size, self.axes)
         self.weight = blank(self._weight_shape(in_channels, out_channels, taps), dtype)
         self.bias = blank((out_channels,), dtype) if bias else None

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from .. import kernels
 from ..kernels import default_threads
-from ..memory import check_memory, empty
+from ..memory import check_memory
 from .arguments import MOST
-from .playback import run
+from .playback import empty, run
 
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
@@ -133,6 +133,12 @@ def contiguous(a: Array) -> Array:
 def _near(x: Array) -> Array:
     """Return an array whose last axis has its numbers side by side."""
     return x if x.strides[-1] == x.itemsize else contiguous(x)
+
+
+def _fixed(table: NDArray[Any]) -> NDArray[Any]:
+    """Return a table that is kept for all nets, so that nobody can change it."""
+    table.flags.writeable = False
+    return table
 
 
 @cache
@@ -452,7 +458,7 @@ def _spans(
                 f"a window of {kernel} with dilation {dilation} meets only padding in volumes of {size}"
             )
         rows.append(np.stack([first, last], axis=1))
-    return np.concatenate(rows).astype(np.intp)
+    return _fixed(np.concatenate(rows).astype(np.intp))
 
 
 @lru_cache(maxsize=256)
@@ -616,7 +622,7 @@ def _averages(
         padded = np.minimum(k, n + 2 * p - np.arange(windows) * s)
         counts.append(padded if count_include_pad else own[:, 1] - own[:, 0])
         start += windows
-    return spans, 1 / np.concatenate(counts)
+    return spans, _fixed(1 / np.concatenate(counts))
 
 
 @lru_cache(maxsize=256)
@@ -633,7 +639,7 @@ def _turned(key: bytes, size: tuple[int, ...], places: tuple[int, ...]) -> NDArr
             )
         )
         start += windows
-    return np.concatenate(rows).astype(np.intp)
+    return _fixed(np.concatenate(rows).astype(np.intp))
 
 
 def _sum_windows(
@@ -714,7 +720,7 @@ def _check_adaptive(x: Array, size: tuple[int, ...]) -> None:
 def _adaptive(size: tuple[int, ...], places: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the adaptive windows of all axes, and the inverse of how many pixels each has."""
     rows = np.concatenate([spans(*axis) for axis in zip(size, places, strict=True)]).astype(np.intp)
-    return rows, 1 / (rows[:, 1] - rows[:, 0])
+    return _fixed(rows), _fixed(1 / (rows[:, 1] - rows[:, 0]))
 
 
 def adaptive_avg_pool3d(x: Array, size: tuple[int, ...], threads: int | None = None) -> Array:

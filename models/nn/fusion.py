@@ -9,24 +9,24 @@ import numpy as np
 
 from . import functional
 from .convolution import Conv1d, Conv2d, Conv3d, lift, lower
-from .module import Array, Module, value_of
+from .module import Array, Module, has_own_methods, value_of
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .transfer import ReLU
 
-_CONVOLUTIONS: dict[type, int] = {Conv1d: 1, Conv2d: 2, Conv3d: 3}
-_NORMS: dict[type, int] = {BatchNorm1d: 1, BatchNorm2d: 2, BatchNorm3d: 3}
-_POOLS: dict[type, int] = {MaxPool1d: 1, MaxPool2d: 2, MaxPool3d: 3}
+_CONVOLUTIONS: dict[type | None, int] = {Conv1d: 1, Conv2d: 2, Conv3d: 3}
+_NORMS: dict[type | None, int] = {BatchNorm1d: 1, BatchNorm2d: 2, BatchNorm3d: 3}
+_POOLS: dict[type | None, int] = {MaxPool1d: 1, MaxPool2d: 2, MaxPool3d: 3}
 
 
 def find_block(modules: Sequence[Module], place: int) -> Block | None:
     """Return the modules from a place on that can run as one, if these are several."""
-    axes = _CONVOLUTIONS.get(type(modules[place]))
+    axes = _CONVOLUTIONS.get(_kind(modules[place]))
     if axes is None:
         return None
     block = Block(modules[place])
     for module in modules[place + 1 : place + 4]:
-        kind = type(module)
+        kind = _kind(module)
         if kind is ReLU and not block.rectify:
             block.rectify = True
         elif _POOLS.get(kind) == axes and block.pool is None:
@@ -39,6 +39,11 @@ def find_block(modules: Sequence[Module], place: int) -> Block | None:
             break
         block.length += 1
     return block if len(block) > 1 else None
+
+
+def _kind(module: Module) -> type | None:
+    """Return the class of a module that does what its class does."""
+    return None if has_own_methods(module) else type(module)
 
 
 class Block:

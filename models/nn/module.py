@@ -697,6 +697,11 @@ class Module(_Watched, metaclass=_Kind):
         return self.tree()
 
 
+def has_own_methods(module: Module) -> bool:
+    """Say whether a method was set on a module itself, which its class then says nothing of."""
+    return any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
 class Function(Module):
     """A module without parameters: it writes ``_forward`` and ``_pull(context, grad_output)``.
 

@@ -5,19 +5,23 @@ A small net spends as much time on the way to its kernels as inside them.
 What is played is sound because every number is traced. The input is copied into an array of the playback, and the
 forward that is written down reads that one. A call may read only that input, parameters and buffers, what an earlier
 call wrote, and what follows from shapes alone; so must the output. Whatever else a forward reads, such as an array that
-was converted on the way, would be of one input only: then nothing is played.
+was converted on the way, would be of one input only: then nothing is played. Nor is it where NumPy writes into the
+input, or into what a call wrote: while a forward is written down only calls can.
+
+What remains for a class that says it is ``playable``: no size or option that it gives to a call, and no turn that its
+code takes, follows from the numbers of an array.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from .. import kernels
+from .. import kernels, memory
 
 # Bytes of an input beyond which the way does not count, and the memory would.
 _LARGEST = 2**20
@@ -48,9 +52,15 @@ def run(
     writes, changes, fixed : tuple of ndarray
         Which of the arguments are overwritten, which are read and changed, and which follow from shapes alone.
     """
-    function(*args)
-    if _writing.record is not None:
+    if _writing.record is None:
+        function(*args)
+    else:
         _writing.record.add(function, args, writes, changes, fixed)
+
+
+def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array whose numbers are arbitrary; what is written down keeps it, so its memory is no loan then."""
+    return memory.empty(shape, dtype) if _writing.record is None else np.empty(shape, dtype)
 
 
 class _Record:
@@ -69,15 +79,32 @@ class _Record:
         self._written: dict[int, tuple[NDArray[Any], NDArray[np.bool_]]] = {}
 
     def add(self, function: Callable[..., Any], args: Any, writes: Any, changes: Any, fixed: Any) -> None:
-        """Keep a call."""
+        """Make a call and keep it; nobody else can write what it wrote until `open`."""
         known = {id(array) for array in (*writes, *fixed)}
         read = [array for array in _arrays(args) if id(array) not in known]
         changed = [array for array in (*writes, *changes) if array.size]
         self._is_traced &= all(map(self._knows, read)) and not any(map(self._is_source, changed))
         for array in changed if self._is_traced else ():
-            self._bytes(array)[...] = True
-        if self._is_traced:
-            self.calls.append((function, args))
+            root = _root(array)
+            # With the array itself, whose identity nothing else can take meanwhile.
+            _, bytes_of_root = self._written.setdefault(id(root), (root, np.zeros(root.nbytes, bool)))
+            _bytes(array, bytes_of_root)[...] = True
+        self._let_write(args, True)
+        function(*args)
+        self._let_write(args, False)
+        self.calls.append((function, args))
+
+    def open(self) -> None:
+        """Let all be written that the calls write."""
+        for _, args in self.calls:
+            self._let_write(args, True)
+
+    def _let_write(self, args: Any, flag: bool) -> None:
+        for array in _arrays(args):
+            root = _root(array)
+            if id(root) in self._written:
+                root.flags.writeable = flag
+                array.flags.writeable = flag
 
     def makes(self, output: Any) -> bool:
         """Say whether the calls write all numbers of an array."""
@@ -88,15 +115,16 @@ class _Record:
         return id(_root(array)) in self._sources
 
     def _knows(self, array: NDArray[Any]) -> bool:
-        return not array.size or self._is_source(array) or bool(self._bytes(array).all())
+        if not array.size or self._is_source(array):
+            return True
+        _, bytes_of_root = self._written.get(id(_root(array)), (None, None))
+        return bytes_of_root is not None and bool(_bytes(array, bytes_of_root).all())
 
-    def _bytes(self, array: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return for each byte of an array whether a call wrote it, as a view of what is known of its memory."""
-        root = _root(array)
-        # With the array itself, whose identity nothing else can take meanwhile.
-        _, known = self._written.setdefault(id(root), (root, np.zeros(root.nbytes, bool)))
-        shape, strides = (*array.shape, array.itemsize), (*array.strides, 1)
-        return np.ndarray(shape, bool, known, array.ctypes.data - root.ctypes.data, strides)
+
+def _bytes(array: NDArray[Any], bytes_of_root: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each byte of an array whether a call wrote it, from those of the memory that it is a view of."""
+    shape, strides = (*array.shape, array.itemsize), (*array.strides, 1)
+    return np.ndarray(shape, bool, bytes_of_root, array.ctypes.data - _root(array).ctypes.data, strides)
 
 
 def _root(array: NDArray[Any]) -> NDArray[Any]:
@@ -179,13 +207,19 @@ class Playback:
             self._calls = []
             return forward(x)
         own = x.copy()
+        given = own.view()
+        given.flags.writeable = False
+        self._calls = []
         before, _writing.record = _writing.record, (record := _Record([own, *sources]))
         try:
-            y = forward(own)
+            y = forward(given)
+        except ValueError:
+            # The input is wrong, or something writes where it may not now; the plain way tells.
+            y = None
         finally:
             _writing.record = before
-        self._calls = []
+            record.open()
         if not record.makes(y):
-            return forward(x) if np.may_share_memory(y, own) else y
+            return forward(x)
         self._calls, self._input, self._output = record.calls, own, y
         return y.copy()

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 from . import functional
 from .arguments import MOST_PIXELS, whole
-from .convolution import PerAxis, expected, lift, lower
-from .functional import Triple
+from .convolution import Options, PerAxis, expected, lift, lower
 from .module import Array, Function, keeps
 
 
@@ -30,10 +29,11 @@ class _Windows(Function):
     """Where a pooling looks."""
 
     axes: ClassVar[int]
+    how = Options()
 
     def __init__(self) -> None:
         super().__init__()
-        self.how: dict[str, Triple | None] = {}
+        self.how = {}
 
     def _operations(self, x: Array, y: Array) -> int:
         return x.size
