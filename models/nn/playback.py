@@ -2,11 +2,11 @@
 
 A small net spends as much time on the way to its kernels as inside them.
 
-What is played is sound because every number is traced. The input is copied into an array of the playback, and the
-forward that is written down reads that one. A call may read only that input, parameters and buffers, what an earlier
-call wrote, and what follows from shapes alone; so must the output. Whatever else a forward reads, such as an array that
-was converted on the way, would be of one input only: then nothing is played. Nor is it where NumPy writes into the
-input, or into what a call wrote: while a forward is written down only calls can.
+What is played is sound because every number is traced. A call may read only views of the input, which become those of
+the next, parameters and buffers, what an earlier call wrote, and what follows from shapes alone; the output must be
+what calls wrote. Whatever else a forward reads, such as an array that was converted on the way, would be of one input
+only: then nothing is played. Nor is it where NumPy writes into the input, or into what a call wrote: while a forward is
+written down only calls can.
 
 What remains for a class that says it is ``playable``: no size or option that it gives to a call, and no turn that its
 code takes, follows from the numbers of an array.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -63,19 +63,37 @@ def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     return memory.empty(shape, dtype) if _writing.record is None else np.empty(shape, dtype)
 
 
+class _Call(NamedTuple):
+    """A call, and which of its arguments are views of the input: place, and what makes the view of another input."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    views: list[tuple[int, Callable[[NDArray[Any]], NDArray[Any]]]]
+
+    def args_for(self, x: NDArray[Any]) -> list[Any]:
+        """Return the arguments with views of another input."""
+        args = list(self.args)
+        for place, view in self.views:
+            args[place] = view(x)
+        return args
+
+
 class _Record:
     """The calls of one forward, as long as all that they read is traced.
 
     Parameters
     ----------
+    x : ndarray
+        The input, which owns its memory.
     sources : iterable of ndarray
-        Arrays that may be read: what stands in them when the calls are played is right.
+        Other arrays that may be read: what stands in them when the calls are played is right.
     """
 
-    def __init__(self, sources: Iterable[NDArray[Any]]) -> None:
-        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+    def __init__(self, x: NDArray[Any], sources: Iterable[NDArray[Any]]) -> None:
+        self.calls: list[_Call] = []
         self._is_traced = True
-        self._sources = {id(root): root for root in map(_root, sources)}
+        self._input = x
+        self._sources = {id(root): root for root in map(_root, (x, *sources))}
         self._written: dict[int, tuple[NDArray[Any], NDArray[np.bool_]]] = {}
 
     def add(self, function: Callable[..., Any], args: Any, writes: Any, changes: Any, fixed: Any) -> None:
@@ -92,12 +110,22 @@ class _Record:
         self._let_write(args, True)
         function(*args)
         self._let_write(args, False)
-        self.calls.append((function, args))
+        self.calls.append(_Call(function, args, self._views(args)))
+
+    def _views(self, args: Any) -> list[tuple[int, Callable[[NDArray[Any]], NDArray[Any]]]]:
+        views = []
+        for place, arg in enumerate(args):
+            if isinstance(arg, np.ndarray) and _root(arg) is self._input:
+                views.append((place, _view(arg)))
+            elif any(_root(array) is self._input for array in _arrays([arg])):
+                # In a list; nothing needs it.
+                self._is_traced = False
+        return views
 
     def open(self) -> None:
         """Let all be written that the calls write."""
-        for _, args in self.calls:
-            self._let_write(args, True)
+        for call in self.calls:
+            self._let_write(call.args, True)
 
     def _let_write(self, args: Any, flag: bool) -> None:
         for array in _arrays(args):
@@ -134,6 +162,13 @@ def _root(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def _view(array: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return what makes of other memory the view that an array is of its own."""
+    shape, dtype, strides = array.shape, array.dtype, array.strides
+    offset = array.ctypes.data - _root(array).ctypes.data
+    return lambda x: np.ndarray(shape, dtype, x, offset, strides)
+
+
 def _arrays(args: Iterable[Any]) -> Iterator[NDArray[Any]]:
     for arg in args:
         if isinstance(arg, np.ndarray):
@@ -152,8 +187,7 @@ class Playback:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._key: Any = None
-        self._calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
-        self._input: NDArray[Any] | None = None
+        self._calls: list[_Call] | None = None
         self._output: NDArray[Any] | None = None
 
     def forward(
@@ -179,7 +213,7 @@ class Playback:
             type(x) is not np.ndarray
             or not 0 < x.nbytes <= _LARGEST
             # NumPy adds up in the order of memory: another layout may be rounded in another way.
-            or not x.flags.c_contiguous
+            or not (x.flags.c_contiguous and x.flags.aligned)
             # Another thread may be using the arrays.
             or not self._lock.acquire(blocking=False)
         ):
@@ -187,15 +221,14 @@ class Playback:
         try:
             key = (state, x.shape, x.dtype, kernels.INSTRUCTION_SET, kernels.default_threads())
             if key != self._key:
-                self._key, self._calls, self._input, self._output = key, None, None, None
+                self._key, self._calls, self._output = key, None, None
                 return forward(x)
             if self._calls is None:
                 return self._write(forward, x, sources())
-            if self._input is None or self._output is None:
+            if self._output is None:
                 return forward(x)
-            self._input[...] = x
-            for function, args in self._calls:
-                function(*args)
+            for call in self._calls:
+                call.function(*(call.args_for(x) if call.views else call.args))
             return self._output.copy()
         finally:
             self._lock.release()
@@ -210,7 +243,7 @@ class Playback:
         given = own.view()
         given.flags.writeable = False
         self._calls = []
-        before, _writing.record = _writing.record, (record := _Record([own, *sources]))
+        before, _writing.record = _writing.record, (record := _Record(own, sources))
         try:
             y = forward(given)
         except ValueError:
@@ -221,5 +254,5 @@ class Playback:
             record.open()
         if not record.makes(y):
             return forward(x)
-        self._calls, self._input, self._output = record.calls, own, y
+        self._calls, self._output = record.calls, y
         return y.copy()

@@ -58,6 +58,19 @@ def test_learns_and_logs():
     assert log["loss"].iloc[-1] < log["loss"].iloc[0]
 
 
+def test_predicts_each_sample_of_doubles_by_its_own_numbers():
+    rng = np.random.default_rng(0)
+    samples, net = (
+        rng.standard_normal((8, 3, 4, 4, 1)),
+        nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 2)),
+    )
+    net.reset(0).evaluate()
+    weight, bias = (parameter.value.astype(float) for parameter in net.parameters().values())
+    scores = np.exp(samples.reshape(8, 3, 2, 2, 2, 2).mean((3, 5)).reshape(8, 3, 4) @ weight.T + bias)
+    wanted = (scores / scores.sum(axis=2, keepdims=True)).mean(axis=1)
+    np.testing.assert_allclose(predict_proba(net, samples, lambda sample: sample), wanted, rtol=1e-5)
+
+
 def weights(**options):
     net, _ = fit(**options)
     return net.get_parameters()[0]

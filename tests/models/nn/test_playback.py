@@ -634,3 +634,31 @@ def test_what_is_played_is_what_the_plain_way_gives(data):
             if data.draw(st.integers(0, 7)) == 0:
                 changed(data.draw, net)
             check_one(net, laid_out(way, 9 * x.astype(net.get_parameters()[0].dtype), net))
+
+
+def test_an_input_whose_numbers_lie_askew_in_memory_is_not_played(written):
+    net = zoo.mlp(6, 30, 4, rng=0).evaluate()
+    x = numbers(VECTOR)
+    askew = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(VECTOR)
+    for _ in range(4):
+        assert type(outcome(net.forward, askew)) is type(outcome(net._predict, askew))
+        np.testing.assert_array_equal(net.forward(x), plain(net, x))
+
+
+def both(x):
+    out = np.empty((len(x), 2 * x.shape[1]), x.dtype)
+    playback.run(np.concatenate, [x, x], 1, out, writes=(out,))
+    return out
+
+
+def test_views_of_the_input_in_lists_and_of_other_layouts():
+    nets = [
+        nn.Sequential(Careless(both), nn.Linear(12, 3, rng=0)),
+        nn.Sequential(Careless(lambda x: x[::-1, ::-1]), nn.Linear(6, 3, rng=0)),
+        nn.Sequential(Careless(lambda x: x[1:, 2:]), nn.Linear(4, 3, rng=0)),
+    ]
+    for net in nets:
+        net.evaluate()
+        for seed in range(5):
+            x = numbers(VECTOR, seed)
+            np.testing.assert_array_equal(net.forward(x), plain(net, x))
