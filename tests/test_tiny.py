@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 MATRIX = """
 name = "tiny"
 
@@ -27,6 +29,7 @@ params = { epochs = 1, frames = 6, size = 8 }
 """
 
 
+@pytest.mark.slow
 def test_from_a_matrix_to_everything_that_comes_out_of_it(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.toml").write_text(MATRIX)
