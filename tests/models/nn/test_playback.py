@@ -598,7 +598,8 @@ def changed(draw, net):
     elif way == "state":
         net.load_state_dict({name: value + 1 for name, value in net.state_dict().items()})
     elif way == "add":
-        net.add(nn.ReLU())
+        # Another mode would take another way, with other rounding.
+        net.add(nn.ReLU().evaluate())
     elif way == "buffer":
         for buffer in net.buffers().values():
             buffer[...] += 0.5
