@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 
 from .._ext.histograms import cell_histograms
 
-__all__ = ["Grid", "frame_grid", "hof", "hog", "mbh", "normalise", "orientation_histograms", "time_cells"]
+__all__ = [
+    "Grid",
+    "check_field",
+    "frame_grid",
+    "hof",
+    "hog",
+    "mbh",
+    "normalise",
+    "orientation_histograms",
+    "time_cells",
+]
 
 #: Row edges (T, R + 1) and column edges (T, C + 1) of the cells in each frame, in pixels.
 Grid = tuple[NDArray[np.intc], NDArray[np.intc]]
@@ -77,7 +87,8 @@ def orientation_histograms(
     Raises
     ------
     ValueError
-        If the arrays do not fit each other, a cell lies outside the frames, or ``bins`` is less than 1.
+        If the arrays do not fit each other, a vector is infinite or none (NaN), a cell lies outside the frames, or
+        ``bins`` is less than 1.
     """
     dx, dy = np.ascontiguousarray(dx, np.float32), np.ascontiguousarray(dy, np.float32)
     weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
@@ -89,11 +100,24 @@ def orientation_histograms(
     return out
 
 
+def check_field(*parts: NDArray) -> None:
+    """Refuse vectors that have no direction.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite or none (NaN).
+    """
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("the vectors of a field must be finite numbers, got infinity or NaN")
+
+
 def _check(dx: NDArray, dy: NDArray, grid: Grid, weights: NDArray, bins: int) -> None:
     if dx.ndim != 3 or dx.shape != dy.shape:
         raise ValueError(f"a field needs two arrays (T, H, W) of one shape, got {dx.shape} and {dy.shape}")
     if weights.shape[1:] != dx.shape[1:] or len(weights) not in (0, len(dx)):
         raise ValueError(f"the weights must have the shape {dx.shape} of the field, got {weights.shape}")
+    check_field(dx, dy)
     if bins < 1:
         raise ValueError(f"a histogram needs at least 1 bin, got {bins}")
     for edges, length in zip(grid, dx.shape[1:], strict=True):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._ext.histograms import add_blocks, integral_histograms
 from .clip import Clip
 from .flow import Method, background_flow, optical_flow, single_thread, working_frames
+from .histograms import check_field
 
 __all__ = ["DenseTrajectories"]
 
@@ -212,6 +213,7 @@ class DenseTrajectories:
         for index in np.unique(starts[:, np.newaxis] + np.arange(length)):
             met = np.flatnonzero((starts <= index) & (index < starts + length))
             for name, (dx, dy) in _fields(frames[index], free[index]).items():
+                check_field(dx, dy)
                 integral = np.empty((dx.shape[0] + 1, dx.shape[1] + 1, _BINS[name]))
                 integral_histograms(dx, dy, _NO_FLOW, name == "hof", integral)
                 steps = index - starts[met]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arguments import axis, whole
 from .fusion import Block, find_block
-from .module import Array, Fixed, Module, Parameter, Value, changes, has_own_methods, keeps
+from .module import Array, Fixed, Module, Parameter, Value, changes, fitting, form_of, has_own_methods, keeps
 from .playback import Playback
 from .tables import add_values
 
@@ -66,13 +66,15 @@ class Container(Module):
         except Exception as error:
             self._locate(error, place)
             raise
-        return y, context if keeps() else None
+        return y, (form_of(y), context) if keeps() else None
 
     def _step_back(
         self, place: int, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
+        form, inner = context
         try:
-            return self.modules[place]._backward(context, grad_output, scale, input_grad, param_grad)
+            grad_output = fitting(self.modules[place], form, grad_output)
+            return self.modules[place]._backward(inner, grad_output, scale, input_grad, param_grad)
         except Exception as error:
             self._locate(error, place)
             raise
@@ -158,9 +160,21 @@ class Sequential(Container):
 
     def _block_step(self, block: Block, place: int, x: Value) -> tuple[Value, Any]:
         try:
-            return block.forward(x, keeps())
+            y, context = block.forward(x, keeps())
         except Exception as error:
             self._locate(error, place + block.at)
+            raise
+        return y, (form_of(y), context) if keeps() else None
+
+    def _block_step_back(
+        self, block: Block, place: int, context: Any, grad_output: Value, *how: Any
+    ) -> Array | None:
+        form, inner = context
+        last = place + len(block) - 1
+        try:
+            return block.backward(inner, fitting(self.modules[last], form, grad_output), *how)
+        except Exception as error:
+            self._locate(error, last)
             raise
 
     def _first_needed(self, input_grad: bool, param_grad: bool) -> int:
@@ -181,7 +195,10 @@ class Sequential(Container):
             if place < first:
                 break
             how = (inner, grad_output, scale, input_grad or place > first, param_grad)
-            grad_output = self._step_back(place, *how) if block is None else block.backward(*how)
+            if block is None:
+                grad_output = self._step_back(place, *how)
+            else:
+                grad_output = self._block_step_back(block, place, *how)
         return grad_output if input_grad else None
 
 

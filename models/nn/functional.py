@@ -24,7 +24,7 @@ from .playback import empty, run
 Array = NDArray[np.floating]
 Triple = tuple[int, int, int]
 
-_ONE = (1, 1, 1)
+_ONE, _NONE = (1, 1, 1), (0, 0, 0)
 _WORTH_SHARING = 2**16
 _FEW_SAMPLES = 15
 # From which products per place, and which tiles of 2 x 2 places, Winograd's filtering is faster.
@@ -75,6 +75,18 @@ def pool_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool
 def _check_volume(x: Array, what: str = "input") -> None:
     if x.ndim != 5 or x.dtype not in (np.float32, np.float64):
         raise ValueError(f"{what} must be (N, T, H, W, C) of float32 or float64, got {x.shape} of {x.dtype}")
+
+
+def _check_shape(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{what} must have the shape {shape}, got {array.shape}")
+
+
+def _check_alike(like: NDArray[Any], **others: NDArray[Any] | None) -> None:
+    """Refuse arrays of another shape."""
+    for name, array in others.items():
+        if array is not None and array.shape != like.shape:
+            raise ValueError(f"{name} must have the shape {like.shape}, got {array.shape}")
 
 
 def _check_filter(x: Array, weight: Array, groups: int) -> None:
@@ -203,7 +215,8 @@ def conv3d(
     at_once &= all(n >= k for n, k in zip(size, pool, strict=True))
     kept = (n // k for n, k in zip(size, pool, strict=True)) if at_once else size
     out = empty((len(x), *kept, weight.shape[4]), x.dtype)
-    arrays = (x, weight, out, _row(scale, x.dtype), _row(bias, x.dtype))
+    channels = weight.shape[4]
+    arrays = (x, weight, out, _row(scale, channels, x.dtype), _row(bias, channels, x.dtype))
     for a, w, y, *rows in _split(groups, *arrays):
         how = (stride, padding, dilation, pool if at_once else _ONE, rectify)
         _convolve(method, a, w, rows, y, how, threads)
@@ -212,9 +225,15 @@ def conv3d(
     return max_pool3d(out, pool, pool, track=False, threads=threads).output
 
 
-def _row(row: Array | None, dtype: np.dtype) -> Array:
-    """Return one number per channel, none where none are given."""
-    return _nothing(1, dtype) if row is None else row.astype(dtype, copy=False)
+def _row(row: Array | None, n: int, dtype: np.dtype) -> Array:
+    """Return one number for each of ``n`` channels, none where none are given."""
+    if row is None:
+        return _nothing(1, dtype)
+    if row.shape != (n,):
+        raise ValueError(
+            f"there must be a number for each of {n} channels, got an array of shape {row.shape}"
+        )
+    return row.astype(dtype, copy=False)
 
 
 def _convolve(
@@ -314,7 +333,9 @@ def conv3d_input_gradient(
 ) -> Array:
     """Return the gradient of `conv3d` with respect to its input of ``size`` (T, H, W)."""
     _check_volume(grad_output, "grad_output")
-    conv_places(size, weight.shape[:3], stride, padding, dilation)
+    _check_volume(weight, "weight")
+    places = conv_places(size, weight.shape[:3], stride, padding, dilation)
+    _check_shape("grad_output", grad_output, (len(grad_output), *places, weight.shape[4]))
     shape = (len(grad_output), *size, weight.shape[3] * groups)
     axes = zip(size, weight.shape[:3], stride, padding, dilation, strict=True)
     phases = list(product(*(_phases(*axis) for axis in axes)))
@@ -352,9 +373,15 @@ def conv3d_weight_gradient(
     With ``out``, ``scale`` times the gradient is added to that.
     """
     _check_volume(x)
-    conv_places(x.shape[1:4], taps, stride, padding, dilation)
+    _check_volume(grad_output, "grad_output")
+    places = conv_places(x.shape[1:4], taps, stride, padding, dilation)
+    _check_shape("grad_output", grad_output, (len(x), *places, grad_output.shape[4]))
+    shape = (*taps, x.shape[4] // groups, grad_output.shape[4])
+    if x.shape[4] % groups or shape[4] % groups:
+        raise ValueError(f"groups must divide the channels, got {groups} for {x.shape[4]} and {shape[4]}")
     if out is None:
-        out = np.zeros((*taps, x.shape[4] // groups, grad_output.shape[4]), x.dtype)
+        out = np.zeros(shape, x.dtype)
+    _check_shape("out", out, shape)
     if x.size and grad_output.size:
         for a, g, to in _split(groups, x, grad_output, out):
             team = _team(threads, g.size * to.size // to.shape[4] // 16)
@@ -382,6 +409,10 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
     -------
     ndarray, shape (N, D)
     """
+    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
+        raise ValueError(f"x must be (N, C) and weight (D, C), got {x.shape} and {weight.shape}")
+    if bias is not None:
+        _check_shape("bias", bias, weight.shape[:1])
     shape, kernel, nothing = (len(x), len(weight)), kernels.of(weight.dtype), _nothing(1, weight.dtype)
     team = _team(threads, x.size * len(weight) // 16)
     if not x.size or not weight.size:
@@ -398,15 +429,31 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
         return contiguous(turned.T) if bias is None else apply(np.add, turned.T, bias)
     else:
         out = empty(shape, weight.dtype)
-        run(kernel.product, x, weight.T, _row(bias, weight.dtype), out, False, team, writes=(out,))
+        run(
+            kernel.product,
+            x,
+            weight.T,
+            _row(bias, len(weight), weight.dtype),
+            out,
+            False,
+            team,
+            writes=(out,),
+        )
         return out
     if bias is not None:
         out += bias
     return out
 
 
+def _check_product(left: Array, right: Array) -> None:
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0]:
+        raise ValueError(f"matrices must be (N, C) and (C, D), got {left.shape} and {right.shape}")
+
+
 def add_product(out: Array, left: Array, right: Array, threads: int | None = None) -> None:
     """Add ``left @ right`` to ``out``, shapes (N, C), (C, D) and (N, D)."""
+    _check_product(left, right)
+    _check_shape("out", out, (len(left), right.shape[1]))
     if left.size and right.size:
         team = _team(threads, left.size * right.shape[1] // 16)
         kernels.of(out.dtype).product(left, right, _nothing(1, out.dtype), out, True, team)
@@ -414,6 +461,7 @@ def add_product(out: Array, left: Array, right: Array, threads: int | None = Non
 
 def matmul(left: Array, right: Array, threads: int | None = None) -> Array:
     """Return ``left @ right``, shapes (N, C), (C, D) and (N, D)."""
+    _check_product(left, right)
     out = empty((len(left), right.shape[1]), right.dtype)
     if left.size and right.size:
         team = _team(threads, left.size * right.shape[1] // 16)
@@ -511,8 +559,8 @@ def _largest(
         run(
             kernels.of(x.dtype).max_pool,
             contiguous(x),
-            _row(scale, x.dtype),
-            _row(shift, x.dtype),
+            _row(scale, x.shape[4], x.dtype),
+            _row(shift, x.shape[4], x.dtype),
             spans,
             dilation,
             rectify,
@@ -593,7 +641,13 @@ def max_pool3d_gradient(
     threads : int, optional
         How many threads share the work.
     """
-    gradient = empty((len(grad_output), *size, grad_output.shape[4]), grad_output.dtype)
+    _check_alike(pooled.output, grad_output=grad_output, where=pooled.where)
+    _check_shape("spans", pooled.spans, (sum(grad_output.shape[1:4]), 2))
+    _check_geometry(_NONE, size=tuple(size))
+    channels = grad_output.shape[4]
+    gradient = empty((len(grad_output), *size, channels), grad_output.dtype)
+    if affine is not None:
+        _check_shape("the input", affine[0], gradient.shape)
     if not grad_output.size:
         gradient.fill(0)
         return gradient
@@ -603,7 +657,7 @@ def max_pool3d_gradient(
         pooled.where,
         pooled.output if rectified else _nothing(5, gradient.dtype),
         x,
-        *(row.astype(gradient.dtype, copy=False) for row in rows),
+        *(_row(row, channels if affine else 0, gradient.dtype) for row in rows),
         _turned(pooled.spans.tobytes(), tuple(size), grad_output.shape[1:4]),
         gradient,
         _team(threads, gradient.size),
@@ -698,7 +752,12 @@ def avg_pool3d_gradient(
     threads: int | None = None,
 ) -> Array:
     """Return the gradient of `avg_pool3d` with respect to its input of ``size`` (T, H, W)."""
+    _check_volume(grad_output, "grad_output")
     places = grad_output.shape[1:4]
+    if all(places != _windows(size, kernel, stride, padding, ceil_mode) for ceil_mode in (False, True)):
+        raise ValueError(
+            f"grad_output must have one place for each window, got {grad_output.shape} for {size}"
+        )
     spans, shares = _averages(size, places, kernel, stride, padding, count_include_pad)
     return _sum_windows(grad_output, _turned(spans.tobytes(), size, places), shares, None, size, threads)
 
@@ -734,7 +793,9 @@ def adaptive_avg_pool3d_gradient(
     grad_output: Array, size: tuple[int, ...], threads: int | None = None
 ) -> Array:
     """Return the gradient of `adaptive_avg_pool3d` with respect to its input of ``size`` (T, H, W)."""
+    _check_volume(grad_output, "grad_output")
     places = grad_output.shape[1:4]
+    _check_geometry(_NONE, size=size, places=places)
     rows, shares = _adaptive(size, places)
     return _sum_windows(grad_output, _turned(rows.tobytes(), size, places), shares, None, size, threads)
 
@@ -785,6 +846,7 @@ def channel_sums(
     -------
     tuple of two ndarray of float64, shape (C,)
     """
+    _check_alike(a, b=b, mask=mask)
     results = np.zeros((2, a.shape[-1]))
     if a.size:
         others = (_nothing(1, a.dtype) if other is None else _flat(other) for other in (b, mask))
@@ -843,9 +905,12 @@ def channel_normal(
     eps : float
         Added to the variance.
     """
-    mean, inverse = moments or np.empty((2, len(running_mean)))
-    scale, shift = np.empty((2, len(running_mean)), running_mean.dtype)
-    rows = (_row(row, running_mean.dtype) for row in (weight, bias, before))
+    channels = running_mean.size
+    _check_shape("running_mean", running_mean, (channels,))
+    mean, inverse = moments or np.empty((2, channels))
+    _check_alike(running_mean, running_var=running_var, mean=mean, squares=inverse)
+    scale, shift = np.empty((2, channels), running_mean.dtype)
+    rows = (_row(row, channels, running_mean.dtype) for row in (weight, bias, before))
     arguments = (mean, inverse, n, running_mean, running_var, momentum, *rows, eps, scale, shift)
     run(
         kernels.of(running_mean.dtype).normalise,
@@ -878,8 +943,14 @@ def channel_pull(
     grad_weight, grad_bias : ndarray, shape (C,), optional
         Changed in place.
     """
-    factor, slope, shift = np.empty((3, len(normal.scale)), normal.scale.dtype)
-    weight, grad_weight, grad_bias = (_row(row, factor.dtype) for row in (weight, grad_weight, grad_bias))
+    _check_alike(normal.mean, inverse=normal.inverse, total=total, along=along, scale=normal.scale)
+    if (grad_weight is None) != (grad_bias is None):
+        raise ValueError("the gradients of weight and bias must both be given, or none of them")
+    channels = len(normal.scale)
+    factor, slope, shift = np.empty((3, channels), normal.scale.dtype)
+    weight, grad_weight, grad_bias = (
+        _row(row, channels, factor.dtype) for row in (weight, grad_weight, grad_bias)
+    )
     arguments = (weight, total, along, times, grad_weight, grad_bias, factor, slope, shift)
     kernels.of(factor.dtype).pull(normal.mean, normal.inverse, normal.n, *arguments)
     return factor, slope, shift
@@ -899,11 +970,13 @@ def channel_affine(
 
     With ``mask``, ``a`` counts where that is positive; with ``rectify``, what is below 0 becomes 0.
     """
+    _check_alike(a, b=b, mask=mask)
+    if b is not None and scale_b is None:
+        raise ValueError("b needs scale_b, a factor for each channel")
     out = empty(a.shape, a.dtype)
     if a.size:
         arrays = (_nothing(1, a.dtype) if array is None else _flat(array) for array in (mask, b))
-        factors = (scale, _nothing(1, a.dtype) if scale_b is None else scale_b, shift)
-        rows = (factor.astype(a.dtype, copy=False) for factor in factors)
+        rows = (_row(factor, a.shape[-1], a.dtype) for factor in (scale, scale_b, shift))
         flat = out.reshape(-1)
         arguments = (_flat(a), *arrays, *rows, rectify, flat, _team(threads, a.size))
         run(kernels.of(a.dtype).affine, *arguments, writes=(flat,))
@@ -917,6 +990,7 @@ def rectifier(a: Array, threads: int | None = None) -> Array:
 
 def rectifier_gradient(output: Array, grad_output: Array, threads: int | None = None) -> Array:
     """Return ``grad_output`` where ``output`` is positive, else 0."""
+    _check_alike(output, grad_output=grad_output)
     return _map(grad_output, output, False, threads)
 
 
@@ -953,6 +1027,7 @@ def lstm(driven: Array, weight: Array, peephole: Array | None = None, threads: i
     threads : int, optional
         How many threads share the work.
     """
+    _check_gates(driven, weight, peephole)
     gates, shape = contiguous(driven), (*driven.shape[:2], weight.shape[1])
     cells, curved, states = (empty(shape, gates.dtype) for _ in range(3))
     if gates.size:
@@ -963,10 +1038,21 @@ def lstm(driven: Array, weight: Array, peephole: Array | None = None, threads: i
     return Scan(gates, cells, curved, states)
 
 
+def _check_gates(gates: Array, weight: Array, peephole: Array | None) -> None:
+    hidden = weight.shape[-1]
+    _check_shape("weight", weight, (4 * hidden, hidden))
+    _check_shape("driven", gates, (*gates.shape[:2], 4 * hidden))
+    if peephole is not None:
+        _check_shape("peephole", peephole, (3, hidden))
+
+
 def lstm_gradient(
     scan: Scan, weight: Array, grads: Array, peephole: Array | None = None, threads: int | None = None
 ) -> Array:
     """Return the gradient of `lstm` with respect to ``driven`` from those of the states (L, N, H)."""
+    _check_gates(scan.gates, weight, peephole)
+    _check_shape("grads", grads, (*scan.gates.shape[:2], weight.shape[1]))
+    _check_alike(grads, cells=scan.cells, curved=scan.curved, states=scan.states)
     driven = empty(scan.gates.shape, scan.gates.dtype)
     if driven.size:
         holes = _nothing(2, driven.dtype) if peephole is None else np.ascontiguousarray(peephole)
@@ -985,8 +1071,11 @@ def clear(a: Array, threads: int | None = None) -> None:
 
 
 def descend(x: Array, gradient: Array, rate: float, threads: int | None = None) -> None:
-    """Subtract ``rate * gradient`` from ``x``, an array whose numbers are side by side."""
-    if x.size:
+    """Subtract ``rate * gradient`` from ``x``."""
+    _check_alike(x, gradient=gradient)
+    if not x.flags.c_contiguous:
+        x -= x.dtype.type(rate) * gradient
+    elif x.size:
         kernels.of(x.dtype).descend(x.reshape(-1), _flat(gradient), rate, _team(threads, x.size))
 
 
@@ -1008,6 +1097,8 @@ def adam(
     First the moments, then ``x *= 1 - shrink * decay``, then ``x -= rate * first / (√second + epsilon)``. All
     arrays are flat, and of one type and length.
     """
+    _check_shape("x", x, (x.size,))
+    _check_alike(x, gradient=gradient, first=first, second=second, decay=decay)
     if x.size:
         shares = _nothing(1, x.dtype) if decay is None else decay
         numbers = (shrink, beta1, beta2, epsilon, rate)

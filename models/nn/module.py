@@ -75,10 +75,16 @@ class _Watched:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.checks:
             value = self.checks[name](name, value)
-        is_new = vars(self).get(name, self) is not value
+        before = vars(self).get(name, _NOTHING)
+        is_new = before is not value
+        if is_new and isinstance(before, (Parameter, np.ndarray)):
+            self._check_replaced(name, before, value)
         super().__setattr__(name, value)
         if is_new and name != "_known":
             _changed()
+
+    def _check_replaced(self, name: str, before: Any, value: Any) -> None:
+        """Refuse what must not take the place of a parameter or an array."""
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
@@ -110,6 +116,8 @@ class Parameter(_Watched):
 
     @grad.setter
     def grad(self, grad: Array) -> None:
+        if grad is not None:
+            _check_shape("grad of a Parameter", grad, self.value)
         self._grad = grad
 
     @property
@@ -123,6 +131,10 @@ class Parameter(_Watched):
             "a parameter cannot be frozen by requires_grad: give Training(trained=...) the part that learns, or "
             "backward(..., param_grad=False)"
         )
+
+    def _check_replaced(self, name: str, before: Any, value: Any) -> None:
+        if name == "value":
+            _check_shape("value of a Parameter", value, before)
 
     def fill(self, value: Array | float) -> None:
         """Overwrite the value in place."""
@@ -169,6 +181,12 @@ def value_of(parameter: Parameter | None) -> Array | None:
     return None if parameter is None else parameter.value
 
 
+def _check_shape(what: str, array: Any, like: Array) -> None:
+    if not isinstance(array, np.ndarray) or array.shape != like.shape:
+        got = array.shape if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"the {what} must be an array of shape {like.shape}, got {got}")
+
+
 class Step(NamedTuple):
     """One module's part in a forward: what it was given and what it returned."""
 
@@ -180,7 +198,58 @@ class Step(NamedTuple):
 class _Call(NamedTuple):
     input: Value
     context: Any
+    form: Any
     used: list[bool]
+
+
+def form_of(value: Value) -> Any:
+    """Return shape and type of an array, or a list of those of a list."""
+    if isinstance(value, list | tuple):
+        return [form_of(entry) for entry in value]
+    value = value if hasattr(value, "shape") else np.asarray(value)
+    return value.shape, value.dtype
+
+
+def fitting(module: Module, form: Any, gradient: Value) -> Value:
+    """Return the gradient of an output as an array of its shape and type, or a list of such.
+
+    Parameters
+    ----------
+    module : Module
+        Whose output it is, for errors.
+    form : tuple or list
+        What `form_of` returned of the output. Where that is of integers the gradient keeps its type.
+    gradient : array_like or list
+        What `backward` was given.
+
+    Raises
+    ------
+    TypeError
+        If it is not made of real numbers.
+    ValueError
+        If it has another shape or length.
+    """
+    if isinstance(form, list):
+        if not isinstance(gradient, list | tuple) or len(gradient) != len(form):
+            got = f"{len(gradient)}" if isinstance(gradient, list | tuple) else type(gradient).__name__
+            raise ValueError(
+                f"{type(module).__name__}.backward needs a list of {len(form)} gradients, one for each entry of the "
+                f"output, got {got}"
+            )
+        return [fitting(module, *pair) for pair in zip(form, gradient, strict=True)]
+    shape, dtype = form
+    if type(gradient) is np.ndarray and gradient.shape == shape and gradient.dtype == dtype:
+        return gradient
+    array = np.asarray(gradient)
+    if array.shape != shape:
+        raise ValueError(
+            f"{type(module).__name__}.backward needs a gradient of the shape of its output, {shape}, got {array.shape}"
+        )
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{type(module).__name__}.backward needs a gradient of real numbers, got {array.dtype}"
+        )
+    return array.astype(dtype, copy=False) if dtype.kind == "f" else array
 
 
 class Fixed:
@@ -267,6 +336,17 @@ class Module(_Watched, metaclass=_Kind):
     playable: ClassVar[bool] = False
     _given: dict[str, _Kept | str]
 
+    def _check_replaced(self, name: str, before: Any, value: Any) -> None:
+        if isinstance(before, Parameter) and value is not None:
+            if not isinstance(value, Parameter):
+                raise TypeError(
+                    f"{name} of a {type(self).__name__} must be a Parameter, got {type(value).__name__}; "
+                    f"set {name}.value to change its numbers"
+                )
+            _check_shape(f"{name} of a {type(self).__name__}", value.value, before.value)
+        elif name in self.buffer_names:
+            _check_shape(f"{name} of a {type(self).__name__}", value, before)
+
     def __init__(self) -> None:
         self.is_training = True
         self._calls: list[_Call] = []
@@ -301,7 +381,7 @@ class Module(_Watched, metaclass=_Kind):
         # Before the new call, which would else need its memory beside that of the old one.
         self._calls[:] = [call for call in self._calls if not call.used[0] and call.input is not input]
         y, context = self._pass(input, True)
-        self._calls.append(_Call(input, context, [False]))
+        self._calls.append(_Call(input, context, form_of(y), [False]))
         return y
 
     def _remembers(self) -> bool:
@@ -357,16 +437,22 @@ class Module(_Watched, metaclass=_Kind):
         ------
         RuntimeError
             If anything is in training mode, and no forward of this input is remembered.
+        TypeError
+            If the gradient is not made of real numbers.
+        ValueError
+            If it has another shape than the output.
         """
         for call in self._calls:
             if call.input is input:
+                grad_output = fitting(self, call.form, grad_output)
                 call.used[0] = True
                 return self._backward(call.context, grad_output, scale, input_grad, param_grad)
         if self._remembers():
             raise RuntimeError(
                 f"{type(self).__name__}.backward needs a forward of the same input object in training mode"
             )
-        _, context = self._pass(input, True)
+        y, context = self._pass(input, True)
+        grad_output = fitting(self, form_of(y), grad_output)
         return self._backward(context, grad_output, scale, input_grad, param_grad)
 
     if not TYPE_CHECKING:
