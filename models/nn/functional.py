@@ -850,7 +850,7 @@ def channel_sums(
     results = np.zeros((2, a.shape[-1]))
     if a.size:
         others = (_nothing(1, a.dtype) if other is None else _flat(other) for other in (b, mask))
-        centre = _nothing(1, np.dtype(np.float64)) if around is None else around
+        centre = _row(around, a.shape[-1], np.dtype(np.float64))
         kernels.of(a.dtype).sums(_flat(a), *others, centre, *results, _team(threads, a.size))
     return results[0], results[1]
 

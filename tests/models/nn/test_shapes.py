@@ -245,7 +245,7 @@ CALLS = {
     "matmul": (MATRIX, np.ones((4, 3), np.float32)),
     "max_pool3d_gradient": (POOLED.output, POOLED, (3, 4, 5)),
     "avg_pool3d_gradient": (POOLED.output, (3, 4, 5), (1, 2, 2), (1, 2, 2)),
-    "channel_sums": (X, X, X),
+    "channel_sums": (X, X, X, MOMENTS[0]),
     "channel_normal": (MOMENTS, 4, ROW.copy(), ROW.copy(), 0.1, ROW, ROW, ROW, 1e-5),
     "channel_pull": (NORMAL, ROW, *MOMENTS, 1.0, ROW.copy(), ROW.copy()),
     "channel_affine": (X, ROW, ROW, X, ROW, X),
