@@ -101,7 +101,7 @@ def quick(name, folder):
         (folder / "rules.txt").write_text(text)
         return {"name": name, "params": {"path": str(folder / "rules.txt")}}
     small = {"epochs": 1, "grow_epochs": 1}
-    params = attempt_registry().get(name)._get_param_names()
+    params = attempt_registry().get(name)().get_params()
     return {"name": name, "params": {key: value for key, value in small.items() if key in params}}
 
 
