@@ -99,6 +99,7 @@ def files_in(folder):
 COSTS = re.compile("seconds|ms|mib|joules|per_second")
 
 
+@pytest.mark.slow
 def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp_path, call, monkeypatch):
     content, _ = author
     actionbench.run(content, plugins=["moody.py"], store="s.sqlite", workers=2)

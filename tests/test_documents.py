@@ -47,6 +47,7 @@ def test_own_clips_of_the_readme(class_folders):
     assert (folder / "out/index.html").is_file()
 
 
+@pytest.mark.slow
 def test_the_new_attempt_of_the_readme(tmp_path):
     (code,) = blocks("README.md", "python")
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 15
@@ -159,6 +160,7 @@ def test_the_page_of_plug_ins_knows_every_check():
         assert f"| `{check.name}` | {demand} | {'yes' if check.may_refuse else ''} |" in lines
 
 
+@pytest.mark.slow
 def test_python_of_the_page_of_plug_ins(tmp_path):
     actionbench(tmp_path, "new", "attempt", "my-attempt")
     code = "\n".join(blocks("docs/plugins.md", "python")) + "\nassert callable(test_conformance)\n"

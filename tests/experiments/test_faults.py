@@ -456,7 +456,7 @@ class Full(Store):
         self._connection.execute(f"PRAGMA max_page_count = {pages + room}")
 
 
-@pytest.mark.parametrize("room", [0, 4])
+@pytest.mark.parametrize("room", [0, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, nursery, room):
     points = [{"mode": "good", "turn": turn} for turn in range(12)]
     checked = matrix(points)

@@ -239,6 +239,7 @@ def predictions(data, drawn, describe):
     return cross_val_predict(model, features, data.labels, groups=data.groups, cv=GroupKFold(6))
 
 
+@pytest.mark.slow
 def test_motion_tells_each_action_and_one_frame_does_not(people, drawn):
     moving = predictions(people, drawn, follow)
     still = predictions(people, drawn, look_once)
@@ -248,6 +249,7 @@ def test_motion_tells_each_action_and_one_frame_does_not(people, drawn):
     assert single < accuracy - 0.2
 
 
+@pytest.mark.slow
 def test_the_background_tells_the_person_and_not_the_action(people, drawn):
     corners = predictions(people, drawn, lambda frames: frames[:, :15, :20].mean(axis=0).ravel()[::7])
     assert np.mean(corners == people.labels) < 1 / 6 + 0.1
