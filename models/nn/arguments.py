@@ -1,4 +1,4 @@
-"""What constructors are given: whole numbers, one for each axis, and real numbers, checked where they arrive."""
+"""What constructors are given: integers, one for each axis, and real numbers, checked where they arrive."""
 
 from __future__ import annotations
 
