@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ..errors import ActionbenchError
 from . import nn
 from .nn.functional import pool_size, spans
-from .nn.module import Module, Step, Value
+from .nn.module import Module, Step, Value, floating
 from .nn.tables import fold, leaves
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Graph:
         self._note(x, one.input, two.input)
         if _differs(module):
             self.refuse("computes something else than the class that it is derived from")
-        y = emit(module, self, x)
+        y = emit(module, self, x if module.takes_integers else self.floating(x))
         self._note(y, one.output, two.output)
         self._path, self._place = outside
         return y
@@ -307,6 +307,15 @@ class Graph:
     def cast(self, x: str, dtype: DTypeLike) -> str:
         """Convert an input or output of a module."""
         return x if self.dtype(x) == dtype else self.node("Cast", x, to=np.dtype(dtype))
+
+    def floating(self, x: Names) -> Names:
+        """Convert inputs or outputs of modules that are no floating-point numbers, as modules do."""
+        if isinstance(x, list):
+            return [self.floating(entry) for entry in x]
+        one, two = map(floating, self._examples[x])
+        converted = self.cast(x, one.dtype)
+        self._examples[converted] = one, two
+        return converted
 
     def alike(self, x: list[str]) -> list[str]:
         """Convert arrays to one type, as NumPy does."""
@@ -404,10 +413,17 @@ def _(module: nn.Concat, graph: Graph, x: Names) -> Names:
 def _(module: nn.Graph, graph: Graph, x: Names) -> Names:
     outputs: list[Names] = []
     for (name, child), sources in zip(module.children(), module.sources(), strict=True):
-        coming = graph.alike([outputs[source] for source in sources]) if sources else [x]
-        outputs.append(graph.add(child, reduce(partial(graph.node, "Add"), coming), name))
-    ends = graph.alike([outputs[end] for end in module.ends()])
-    return graph.node("Div", reduce(partial(graph.node, "Add"), ends), graph.scalar(len(ends), ends[0]))
+        coming = [outputs[source] for source in sources]
+        # One that comes alone stays as it is.
+        given = _sum(graph, coming) if len(coming) > 1 else coming[0] if coming else x
+        outputs.append(graph.add(child, given, name))
+    ends = [outputs[end] for end in module.ends()]
+    dtype = np.result_type(*(floating(graph.examples(end)[0]).dtype for end in ends))
+    return graph.node("Div", _sum(graph, ends), graph.constant(np.asarray(len(ends), dtype)))
+
+
+def _sum(graph: Graph, x: list[str]) -> str:
+    return reduce(partial(graph.node, "Add"), graph.alike([graph.floating(entry) for entry in x]))
 
 
 @emit.register
@@ -464,7 +480,7 @@ def _(module: nn.FlattenTable, graph: Graph, x: Names) -> Names:
 
 @emit.register
 def _(module: nn.CAddTable, graph: Graph, x: Names) -> Names:
-    return reduce(partial(graph.node, "Add"), graph.alike(x))
+    return _sum(graph, x)
 
 
 @emit.register
@@ -512,8 +528,6 @@ def _(module: nn.Narrow, graph: Graph, x: Names) -> Names:
 
 
 def _reduce(operator: str, module: Any, graph: Graph, x: Names) -> Names:
-    # NumPy averages and adds integers in a wider type.
-    x = graph.cast(x, module._forward(graph.examples(x)[0])[0].dtype)
     return graph.node(operator, x, graph.constant(np.atleast_1d(module.dim)), keepdims=int(module.keepdim))
 
 

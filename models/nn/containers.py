@@ -9,7 +9,19 @@ import numpy as np
 
 from .arguments import axis, whole
 from .fusion import Block, find_block
-from .module import Array, Fixed, Module, Parameter, Value, changes, fitting, form_of, has_own_methods, keeps
+from .module import (
+    Array,
+    Fixed,
+    Module,
+    Parameter,
+    Value,
+    changes,
+    fitting,
+    floating,
+    form_of,
+    has_own_methods,
+    keeps,
+)
 from .playback import Playback
 from .tables import add_values
 
@@ -34,6 +46,7 @@ class Container(Module):
     modules : tuple of Module
     """
 
+    takes_integers = True
     checks: ClassVar[dict[str, Any]] = {"modules": _all_modules}
 
     def __init__(self, *modules: Module) -> None:
@@ -374,7 +387,7 @@ class Graph(Container):
             outputs.append(y)
             contexts.append(context)
         ends = self.ends()
-        return add_values([outputs[end] for end in ends]) / len(ends), contexts
+        return floating(add_values([outputs[end] for end in ends])) / len(ends), contexts
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
 from .arguments import MOST, real, whole
-from .module import Array, Value
+from .module import Array, Value, floating
 from .tables import add_values
 
 _TINY = float(np.finfo(float).tiny)
@@ -44,7 +44,7 @@ class Criterion(ABC):
 
     @abstractmethod
     def backward(self, input: Value, target: Any) -> Value:
-        """Return the gradient of `forward` with respect to ``input``, in its shape and type."""
+        """Return the gradient of `forward` with respect to ``input``, in its shape and `floating` type."""
 
 
 def check_targets(target: ArrayLike, shape: tuple[int, ...], n_classes: int) -> NDArray[np.intp]:
@@ -123,7 +123,7 @@ class NLLLoss(Criterion):
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
-        return -self._wanted(input, target).astype(input.dtype)
+        return -self._wanted(input, target).astype(floating(input).dtype)
 
 
 def _expected_loss(wanted: Array, logarithms: Array) -> float:
@@ -174,11 +174,11 @@ class CrossEntropyLoss(NLLLoss):
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
         wanted = self._wanted(input, target)
-        return _expected_loss(wanted, _log_softmax(input)) if input.size else 0.0
+        return _expected_loss(wanted, _log_softmax(floating(input))) if input.size else 0.0
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
-        wanted = self._wanted(input, target)
+        wanted, input = self._wanted(input, target), floating(input)
         if not input.size:
             return np.zeros_like(input)
         predicted = np.exp(_log_softmax(input))
@@ -196,24 +196,25 @@ class _Each(Criterion):
     def _slope(self, input: Array, target: Array) -> Array:
         """Return its derivative."""
 
-    def _check(self, input: Array, target: ArrayLike) -> Array:
-        target = np.asarray(target)
-        if target.shape != input.shape:
-            raise ValueError(f"the target must have the shape {input.shape}, got {target.shape}")
-        return target
+    def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
+        """Return input and target of one shape, as floating-point numbers."""
+        wanted = floating(np.asarray(target))
+        if wanted.shape != input.shape:
+            raise ValueError(f"the target must have the shape {input.shape}, got {wanted.shape}")
+        return floating(input), wanted
 
     def _divisor(self, input: Array) -> int:
         return max({"mean": input.size, "batchmean": len(input)}.get(self.reduction, 1), 1)
 
     def forward(self, input: Array, target: ArrayLike) -> float:
         """Return the loss."""
-        losses = self._loss(input, self._check(input, target))
+        losses = self._loss(*self._check(input, target))
         return float(losses.sum(dtype=np.float64)) / self._divisor(input)
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
-        slopes = self._slope(input, self._check(input, target))
-        return (slopes / self._divisor(input)).astype(input.dtype)
+        numbers, wanted = self._check(input, target)
+        return (self._slope(numbers, wanted) / self._divisor(input)).astype(numbers.dtype)
 
 
 class MSELoss(_Each):
@@ -292,12 +293,12 @@ class BCELoss(_Each):
         If a number lies outside [0, 1], or the shapes differ.
     """
 
-    def _check(self, input: Array, target: ArrayLike) -> Array:
-        target = super()._check(input, target)
-        for name, values in (("probabilities", input), ("targets", target)):
+    def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
+        numbers, wanted = super()._check(input, target)
+        for name, values in (("probabilities", numbers), ("targets", wanted)):
             if not ((values >= 0) & (values <= 1)).all():
                 raise ValueError(f"{name} must lie in [0, 1], got {values.min()} to {values.max()}")
-        return target
+        return numbers, wanted
 
     def _loss(self, input: Array, target: Array) -> Array:
         with np.errstate(divide="ignore"):
@@ -362,11 +363,11 @@ class MarginLoss(_Each):
         super().__init__(reduction)
         self.margin = real("margin", margin)
 
-    def _check(self, input: Array, target: ArrayLike) -> Array:
-        target = super()._check(input, target)
-        if wrong := target[np.abs(target) != 1].tolist():
-            raise ValueError(f"each target must be 1 or -1, got {wrong[0]}")
-        return target
+    def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
+        numbers, wanted = super()._check(input, target)
+        if wrong := wanted[np.abs(wanted) != 1].tolist():
+            raise ValueError(f"each target must be 1 or -1, got {wrong[0]:g}")
+        return numbers, wanted
 
     def _loss(self, input: Array, target: Array) -> Array:
         return np.maximum(0, self.margin - target * input)
@@ -411,6 +412,7 @@ class MultiMarginLoss(Criterion):
 
     def _excess(self, input: Array, target: ArrayLike) -> tuple[Array, Array, NDArray[np.intp]]:
         """Return by how much each other score comes too near, the factor of each sample, and the targets."""
+        input = floating(input)
         if input.ndim != 2:
             raise ValueError(f"scores must be (N, classes), got {input.shape}")
         n, n_classes = input.shape
@@ -430,7 +432,7 @@ class MultiMarginLoss(Criterion):
         excess, factor, target = self._excess(input, target)
         slope = factor * (2 * excess if self.p == 2 else (excess > 0))
         np.put_along_axis(slope, target, -slope.sum(axis=1, keepdims=True), 1)
-        return slope.astype(input.dtype)
+        return slope.astype(floating(input).dtype)
 
 
 class MultiCriterion(Criterion):

@@ -170,6 +170,7 @@ class Embedding(Module):
         If the input is not made of integers from 0 to ``num_embeddings`` - 1.
     """
 
+    takes_integers = True
     num_embeddings = Fixed(lambda layer: layer.weight.value.shape[0])
     embedding_dim = Fixed(lambda layer: layer.weight.value.shape[1])
 

@@ -202,6 +202,19 @@ class _Call(NamedTuple):
     used: list[bool]
 
 
+def floating(value: Value) -> Value:
+    """Return an array of integers, truth values or half precision in the type that holds them and single precision.
+
+    Others stay as they are; of a list, each entry is converted.
+    """
+    if type(value) is np.ndarray and value.dtype.char in "fd":
+        return value
+    if isinstance(value, list | tuple):
+        return [floating(entry) for entry in value]
+    array = np.asarray(value)
+    return array.astype(np.result_type(array.dtype, np.float32)) if array.dtype.kind in "biuf" else value
+
+
 def form_of(value: Value) -> Any:
     """Return shape and type of an array, or a list of those of a list."""
     if isinstance(value, list | tuple):
@@ -218,7 +231,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
     module : Module
         Whose output it is, for errors.
     form : tuple or list
-        What `form_of` returned of the output. Where that is of integers the gradient keeps its type.
+        What `form_of` returned of the output. Where that is of integers the gradient is what `floating` makes of it.
     gradient : array_like or list
         What `backward` was given.
 
@@ -238,7 +251,12 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
             )
         return [fitting(module, *pair) for pair in zip(form, gradient, strict=True)]
     shape, dtype = form
-    if type(gradient) is np.ndarray and gradient.shape == shape and gradient.dtype == dtype:
+    if (
+        type(gradient) is np.ndarray
+        and gradient.shape == shape
+        and gradient.dtype == dtype
+        and dtype.kind == "f"
+    ):
         return gradient
     array = np.asarray(gradient)
     if array.shape != shape:
@@ -249,7 +267,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
         raise TypeError(
             f"{type(module).__name__}.backward needs a gradient of real numbers, got {array.dtype}"
         )
-    return array.astype(dtype, copy=False) if dtype.kind == "f" else array
+    return array.astype(dtype, copy=False) if dtype.kind == "f" else floating(array)
 
 
 class Fixed:
@@ -327,12 +345,16 @@ class Module(_Watched, metaclass=_Kind):
         The attributes that belong to the state without being learnt, such as running means.
     checks : dict
         For attributes, what is called with name and value, and returns the value to keep or says what is wrong.
+    takes_integers : bool
+        Whether ``_forward`` is given integers and half precision as they are; else as what `floating` makes of them,
+        so that no product or sum can overflow.
     playable : bool
         Whether what a forward in evaluation does follows from attributes and shapes alone, never from the numbers in
         its input, so that it can be played (`playback.Playback`); a class says so itself, for no other.
     """
 
     buffer_names: ClassVar[tuple[str, ...]] = ()
+    takes_integers: ClassVar[bool] = False
     playable: ClassVar[bool] = False
     _given: dict[str, _Kept | str]
 
@@ -365,7 +387,7 @@ class Module(_Watched, metaclass=_Kind):
         """Return the gradient of the input, and add those of the parameters."""
 
     def _run(self, x: Value) -> tuple[Value, Any]:
-        y, context = self._forward(x)
+        y, context = self._forward(x if self.takes_integers else floating(x))
         if self._steps is not None:
             self._steps.append(Step(self, x, y))
         return y, context

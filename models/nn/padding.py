@@ -82,6 +82,8 @@ class _ZeroPad(_ConstantPad):
 class _IndexedPad(_Pad):
     """Padding with pixels of the input."""
 
+    takes_integers = True
+
     @abstractmethod
     def _sources(self, places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
         """Return which of ``n`` pixels stands at each place, which may be below 0 or from n on."""

@@ -84,6 +84,7 @@ def _add_product(parameter: Parameter, grads: Array, seen: Array, scale: float) 
 
 
 class _Recurrent(Module):
+    takes_integers = True
     gates: ClassVar[int]
     between: Dropout | None
     input_size = Fixed(lambda layer: layer._sizes[0])

@@ -90,6 +90,7 @@ class Max(Function):
         If the axis is empty.
     """
 
+    takes_integers = True
     checks: ClassVar = {"dim": axis}
 
     def __init__(self, dim: int, keepdim: bool = False) -> None:

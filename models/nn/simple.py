@@ -15,6 +15,7 @@ from .module import Array, Function
 class Identity(Function):
     """Return the input."""
 
+    takes_integers = True
     playable = True
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
@@ -25,6 +26,8 @@ class Identity(Function):
 
 
 class _Reshape(Function):
+    takes_integers = True
+
     @abstractmethod
     def _shape(self, x: Array) -> tuple[int, ...]:
         """Return the shape of the output."""
@@ -134,6 +137,7 @@ class Transpose(Function):
     (1, 3, 4, 2)
     """
 
+    takes_integers = True
     checks: ClassVar = {"pairs": _pairs}
 
     def __init__(self, *pairs: tuple[int, int]) -> None:
@@ -153,6 +157,8 @@ class Transpose(Function):
 
 class _Part(Function):
     """A part of the input."""
+
+    takes_integers = True
 
     @abstractmethod
     def _index(self, x: Array) -> tuple[Any, ...]:

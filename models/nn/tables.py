@@ -9,28 +9,26 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .arguments import MOST, axis, whole
-from .module import Array, Function, Value
+from .module import Array, Function, Value, floating
 
 
 def add_values(values: list[Value]) -> Value:
-    """Add arrays, or lists of arrays entry by entry."""
+    """Add arrays, as what `floating` makes of them, or lists of arrays entry by entry; one is returned as it is."""
     if isinstance(values[0], list | tuple):
         return [add_values(list(entries)) for entries in zip(*values, strict=True)]
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total
+    return values[0] if len(values) == 1 else reduce(np.add, map(floating, values))
 
 
 def _zeros_like(value: Value) -> Value:
     if isinstance(value, list | tuple):
         return [_zeros_like(entry) for entry in value]
-    return np.zeros_like(value)
+    return np.zeros_like(floating(value))
 
 
 class JoinTable(Function):
     """Join the arrays of a list along axis ``dim``."""
 
+    takes_integers = True
     checks: ClassVar = {"dim": axis}
 
     def __init__(self, dim: int) -> None:
@@ -47,6 +45,7 @@ class JoinTable(Function):
 class SplitTable(Function):
     """Make a list of the slices of an array along axis ``dim``, each without that axis."""
 
+    takes_integers = True
     checks: ClassVar = {"dim": axis}
 
     def __init__(self, dim: int) -> None:
@@ -63,6 +62,7 @@ class SplitTable(Function):
 class SelectTable(Function):
     """Take entry ``index`` of a list."""
 
+    takes_integers = True
     checks: ClassVar = {"index": partial(whole, least=-MOST)}
 
     def __init__(self, index: int) -> None:
@@ -83,6 +83,7 @@ class SelectTable(Function):
 class NarrowTable(Function):
     """Take ``length`` entries of a list from entry ``offset`` on."""
 
+    takes_integers = True
     checks: ClassVar = {"offset": partial(whole, least=0), "length": whole}
 
     def __init__(self, offset: int, length: int = 1) -> None:
@@ -102,6 +103,8 @@ class NarrowTable(Function):
 
 class FlattenTable(Function):
     """Make one list of a list of lists, however deep."""
+
+    takes_integers = True
 
     def _forward(self, x: Value) -> tuple[list[Array], Any]:
         return leaves(x), x

@@ -230,6 +230,23 @@ def test_embedding_of_other_integers():
         )
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int64", "bool", "float16"])
+def test_integers(kind):
+    """They are converted where the net computes with them."""
+    net = nn.Sequential(
+        nn.Unsqueeze(3),
+        nn.ConcatTable(
+            nn.ReflectionPad2d(1),
+            nn.Sequential(nn.Graph([(0, 2), (1, 2)], *(nn.Identity(),) * 3), nn.ZeroPad2d(1)),
+        ),
+        nn.CMulTable(),
+        nn.Sum((1, 2)),
+    )
+    assert_equal(
+        net, lambda n: (100 * draw((4, 3), n)).astype(kind), dtype="float64" if kind == "int64" else "float32"
+    )
+
+
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 def test_sequences_of_different_lengths(kind, last):
@@ -409,7 +426,7 @@ def test_modules_of_ones_own():
             draw((3, 2), 1),
             r"1 \(MaxPool1d\) cannot be exported to ONNX: it needs fixed lengths of the axes \(1,\)",
         ),
-        (nn.Tanh(), np.ones((2, 3), int), "ONNX cannot compute with the types of numbers"),
+        (nn.Tanh(), np.ones((2, 3), np.complex64), "ONNX cannot compute with the types of numbers"),
         (nn.Linear(3, 2), draw((3,), 0), "the example must hold a sample or more"),
         (nn.Linear(3, 2), draw((4,), 1), r"Linear expects \(N, 3\)"),
     ],

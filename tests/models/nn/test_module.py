@@ -508,10 +508,25 @@ def test_every_argument_is_explained(name):
         assert [argument for argument in given if argument not in kind.__doc__] == []
 
 
-def test_tables_keep_the_type_of_small_integers():
+class Square(nn.Function):
+    def _forward(self, x):
+        return x * x, x
+
+    def _pull(self, x, grad_output):
+        return 2 * x * grad_output
+
+
+def test_modules_that_others_write_compute_with_floating_point_numbers():
     x = np.array([[3, 100]], np.uint8)
-    for module in (nn.CAddTable(), nn.CMulTable()):
-        assert module.forward([x, x]).dtype == np.uint8
+    square = Square()
+    np.testing.assert_array_equal(square.forward(x), np.array([[9, 10000]], np.float32))
+    np.testing.assert_array_equal(square.backward(x, x), np.array([[18, 20000]], np.float32))
+
+
+def test_what_only_moves_numbers_keeps_their_type():
+    x = np.array([[3, 100]], np.uint8)
+    net = nn.Sequential(nn.Unsqueeze(2), nn.Transpose((1, 2)), nn.Flatten(), nn.Embedding(101, 1)).reset(0)
+    np.testing.assert_array_equal(net.forward(x)[0, :, 0], net[3].weight.value[[3, 100], 0])
 
 
 def test_what_runs_together_is_found_anew_where_a_part_is_converted():

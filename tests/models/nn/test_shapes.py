@@ -1,4 +1,4 @@
-"""Arrays of wrong shapes: every module's backward, and every function that calls a kernel, refuses them."""
+"""Arrays of wrong shapes, which every module's backward and every function that calls a kernel refuses, and types."""
 
 import inspect
 
@@ -158,6 +158,92 @@ def test_a_gradient_of_another_type_is_converted(name):
         assert got.dtype == np.float32
         np.testing.assert_array_equal(got, wanted)
     np.testing.assert_array_equal(module.backward(x, np.ones(y.shape).tolist()), wanted)
+
+
+def whole_numbers(shape, kind):
+    """Return numbers whose sums, products and opposites leave a small type."""
+    if isinstance(shape, list):
+        return [whole_numbers(part, kind) for part in shape]
+    least, most = (
+        (0, 1) if kind is bool else (-120, 120) if np.issubdtype(kind, np.signedinteger) else (0, 250)
+    )
+    return np.random.default_rng(0).integers(least, most, shape, endpoint=True).astype(kind)
+
+
+def as_doubles(value):
+    return [as_doubles(entry) for entry in value] if isinstance(value, list) else value.astype(np.float64)
+
+
+def flat(value):
+    return np.concatenate([flat(entry) for entry in value]) if isinstance(value, list) else value.ravel()
+
+
+INTEGERS = [bool, np.uint8, np.int8, np.int16, np.uint16, np.int32, np.int64, np.float16]
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluate"])
+@pytest.mark.parametrize("name", sorted(name for name, (_, shape) in CASES.items() if shape))
+def test_integers_are_computed_with_as_the_numbers_that_they_are(name, mode):
+    module, shape = CASES[name]
+    for kind in INTEGERS:
+        # Two of a kind, for what draws.
+        ours, theirs = (getattr(module.clone().astype(np.float64), mode)() for _ in range(2))
+        x = whole_numbers(shape, kind)
+        doubles = as_doubles(x)
+        y, wanted = ours.forward(x), theirs.forward(doubles)
+        np.testing.assert_allclose(flat(y), flat(wanted), rtol=2e-5, atol=1e-5, err_msg=kind.__name__)
+        got, wanted = ours.backward(x, y), theirs.backward(doubles, wanted)
+        assert flat(got).dtype.kind == "f"
+        np.testing.assert_allclose(flat(got), flat(wanted), rtol=2e-5, atol=1e-4, err_msg=kind.__name__)
+
+
+def test_sums_inside_of_graphs_do_not_overflow():
+    graph = nn.Graph([(0, 2), (1, 2)], nn.Identity(), nn.Identity(), nn.Identity()).evaluate()
+    assert graph.forward(np.array([[200]], np.uint8)).tolist() == [[400.0]]
+    branches = nn.ConcatTable(nn.Identity(), nn.Identity()).evaluate()
+    ones = np.full((1, 1), 200, np.uint8)
+    assert branches.backward(ones, [ones, ones]).tolist() == [[400.0]]
+
+
+CRITERIA = {
+    **{
+        name: (getattr(nn, name)(), (3, 4))
+        for name in "MSELoss L1Loss SmoothL1Loss BCEWithLogitsLoss".split()
+    },
+    "KLDivLoss": (nn.KLDivLoss(), (3, 4)),
+    "MarginLoss": (nn.MarginLoss(), (3, 4)),
+    "NLLLoss": (nn.NLLLoss(), 3),
+    "CrossEntropyLoss": (nn.CrossEntropyLoss(), 3),
+    "MultiMarginLoss": (nn.MultiMarginLoss(2), 3),
+    "MultiCriterion": (nn.MultiCriterion([nn.MSELoss(), nn.L1Loss()]), (3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_losses_of_integers_are_those_of_the_numbers_that_they_are(name):
+    criterion, shape = CRITERIA[name]
+    for kind in INTEGERS:
+        x, target = whole_numbers((3, 4), kind), np.random.default_rng(1).integers(0, 2, shape)
+        if shape != 3:
+            target = (
+                2 * target - 1 if name == "MarginLoss" and kind is not bool else np.ones_like(target)
+            ).astype(np.int8 if name == "MarginLoss" else kind)
+        doubles = x.astype(np.float64), target if shape == 3 else target.astype(np.float64)
+        np.testing.assert_allclose(criterion.forward(x, target), criterion.forward(*doubles), rtol=1e-4)
+        gradient = criterion.backward(x, target)
+        assert gradient.dtype.kind == "f"
+        np.testing.assert_allclose(gradient, criterion.backward(*doubles), rtol=1e-5, atol=1e-6)
+
+
+def test_the_loss_of_bytes_beyond_each_other():
+    """Their difference is -150, where bytes make 106 of it."""
+    x, target = np.array([[50]], np.uint8), np.array([[200]], np.uint8)
+    assert nn.MSELoss().forward(x, target) == 22500
+    assert nn.L1Loss().forward(x, target) == 150
+    assert nn.MSELoss().backward(x, target).tolist() == [[-300]]
+    assert nn.MarginLoss().backward(np.zeros((1, 1), np.float32), np.ones((1, 1), np.uint8)).tolist() == [
+        [-1]
+    ]
 
 
 class Careless(nn.Function):
