@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test slow lint types check sanitize docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -34,6 +34,14 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test slow
+
+# The kernels under GCC's sanitizers of addresses and of undefined behaviour: wrong shapes, random nets, and whatever
+# else in these tests calls them. It takes a while.
+sanitize: $(VENV)/.test $(VENV)/.torch
+	rm -rf build/sanitized
+	$(TOOLS) $(PIP) install $(KERNELS) -Cbuild-dir=build/sanitize -Csetup-args=-Db_sanitize=address,undefined \
+		-Csetup-args=-Dbuildtype=debugoptimized --target build/sanitized .
+	.ci/sanitized $(BIN)/python build/sanitized -n logical -m "slow or not slow" tests/models tests/features/test_histograms.py
 
 # The three hours as executed notebooks and as pages.
 docs: $(VENV)/.test

@@ -26,6 +26,12 @@ settings.register_profile("quick", usual, max_examples=25)
 settings.register_profile("thorough", usual, max_examples=150)
 settings.load_profile("quick")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that no other worker waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_weizmann.py")
+
+
 WriteVideo = Callable[..., Path]
 
 

@@ -1,4 +1,4 @@
-"""The whole on real video: all attempts on Weizmann, each actor left out once."""
+"""The whole on real video: all attempts on Weizmann, three actors left out at a time."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,11 @@ import pytest
 import actionbench
 from actionbench.experiments.store import Store
 
+SPLIT = 'datasets.weizmann.split={ name = "group-k-fold", folds = 3 }'
 # Chance is 10 %. What each has to reach, not what it reaches.
 LEAST = {
     "hog-hof-mbh-svm": 0.8,
-    "rules": 0.85,
+    "rules": 0.75,
     "rules-tree": 0.5,
     "mlp-flow": 0.5,
     "mlp-features": 0.8,
@@ -34,7 +35,8 @@ def predictions(path, attempt):
 @pytest.mark.slow
 def test_every_family_on_new_actors(data_folder, tmp_path):
     cache = tmp_path / "features"
-    table = actionbench.run("weizmann", store=tmp_path / "a.sqlite", cache=cache).set_index("attempt")
+    how = {"cache": cache, "changes": [SPLIT]}
+    table = actionbench.run("weizmann", store=tmp_path / "a.sqlite", **how).set_index("attempt")
     assert (table["n_failed"] == 0).all()
     assert (table["n_clips"] == 90).all()
     assert (table["n_groups"] == 9).all()
@@ -43,7 +45,7 @@ def test_every_family_on_new_actors(data_folder, tmp_path):
     assert table.loc[["chance", "majority"], "accuracy"].max() < 0.25
     assert (table["accuracy_low"] < table["accuracy"]).all()
 
-    actionbench.run("weizmann", store=tmp_path / "b.sqlite", only=["fold=0"], workers=1, cache=cache)
+    actionbench.run("weizmann", store=tmp_path / "b.sqlite", only=["fold=0"], workers=1, **how)
     for attempt in table.index:
         first, second = (predictions(tmp_path / name, attempt) for name in ("a.sqlite", "b.sqlite"))
         assert len(first) == len(second) == 1

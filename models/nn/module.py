@@ -24,6 +24,9 @@ Array = NDArray[np.floating]
 #: What flows between modules: an array, or a list of such (Torch's table).
 Value = Any
 
+#: The types that are computed with: single, double and longer precision.
+_REAL = "fdg"
+
 #: Random numbers drawn at a time: they are in double precision, and a parameter may be large.
 _DRAWN = 2**16
 
@@ -207,12 +210,12 @@ def floating(value: Value) -> Value:
 
     Others stay as they are; of a list, each entry is converted.
     """
-    if type(value) is np.ndarray and value.dtype.char in "fd":
+    if type(value) is np.ndarray and value.dtype.char in _REAL:
         return value
     if isinstance(value, list | tuple):
         return [floating(entry) for entry in value]
     array = np.asarray(value)
-    return array.astype(np.result_type(array.dtype, np.float32)) if array.dtype.kind in "biuf" else value
+    return array.astype(np.result_type(array.dtype, np.float32)) if array.dtype.kind in "biuf" else array
 
 
 def form_of(value: Value) -> Any:
@@ -231,7 +234,8 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
     module : Module
         Whose output it is, for errors.
     form : tuple or list
-        What `form_of` returned of the output. Where that is of integers the gradient is what `floating` makes of it.
+        What `form_of` returned of the output. Of integers and half precision the gradient is what `floating` makes
+        of it.
     gradient : array_like or list
         What `backward` was given.
 
@@ -255,7 +259,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
         type(gradient) is np.ndarray
         and gradient.shape == shape
         and gradient.dtype == dtype
-        and dtype.kind == "f"
+        and dtype.char in _REAL
     ):
         return gradient
     array = np.asarray(gradient)
@@ -267,7 +271,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
         raise TypeError(
             f"{type(module).__name__}.backward needs a gradient of real numbers, got {array.dtype}"
         )
-    return array.astype(dtype, copy=False) if dtype.kind == "f" else floating(array)
+    return array.astype(dtype, copy=False) if dtype.char in _REAL else floating(array)
 
 
 class Fixed:
