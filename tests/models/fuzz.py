@@ -7,6 +7,7 @@
 import argparse
 import copy
 import os
+import re
 import sys
 import time
 import warnings
@@ -953,6 +954,9 @@ class Case:
             far = {
                 name: gap for name, gap in far.items() if distance(ours[name], exact[name]) > self.tolerance
             }
+            if self.optimiser[0] == "rprop" and any(map(is_rounded, theirs.items())):
+                # It follows the sign of what is left of gradients that cancel.
+                far = {name: gap for name, gap in far.items() if re.match("(output|gradient of .*) 0$", name)}
             for seed in range(8):
                 disturbed = self.theirs(np.random.default_rng(seed))
                 for name in list(far):
@@ -993,6 +997,15 @@ def array(tensor):
 
 def grad_of(leaf):
     return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.numpy().copy()
+
+
+def is_rounded(named):
+    """Say whether a gradient has numbers that are nothing but rounding."""
+    name, values = named
+    if not name.startswith("gradient of") or values is None:
+        return False
+    sizes = np.abs(values[values != 0])
+    return bool(sizes.size) and sizes.min() < 1e-12 * max(sizes.max(), 1)
 
 
 def distance(ours, theirs):

@@ -452,6 +452,15 @@ def test_a_density_of_one_is_plain_training():
     assert log["loss"].tolist() == wanted["loss"].tolist()
 
 
+def test_pruning_begins_with_the_net_that_it_is_given():
+    start = zoo.mlp(12, 8, 3, dropout=0.1).reset(5)
+    net, _ = fit(pruning(density=1.0), initial=start)
+    plain, _ = fit(Training(epochs=3, learning_rate=0.02), initial=start)
+    np.testing.assert_array_equal(net.get_parameters()[0], plain.get_parameters()[0])
+    other, _ = fit(pruning(density=1.0))
+    assert not np.array_equal(net.get_parameters()[0], other.get_parameters()[0])
+
+
 def test_optimal_brain_damage_keeps_other_weights_than_magnitude():
     kept = [
         fit(pruning(criterion=name))[0].parameters()["2.weight"].value != 0 for name in ("magnitude", "obd")
