@@ -47,10 +47,12 @@ class Oracle:
     ----------
     net : nn.Module
         Left as it is; also its sources of chance are copied.
+    disturb : callable
+        What is made of the output of each module.
     """
 
-    def __init__(self, net):
-        self.net = net.clone()
+    def __init__(self, net, disturb=lambda t: t):
+        self.net, self.disturb = net.clone(), disturb
         self.leaves = {
             name: torch.tensor(parameter.value, requires_grad=True)
             for name, parameter in self.net.parameters().items()
@@ -68,8 +70,11 @@ class Oracle:
     def run(self, module, x):
         for kind in type(module).__mro__:
             if rule := getattr(self, kind.__name__.lstrip("_"), None):
-                return rule(module, x)
+                return self.disturbed(rule(module, x))
         raise NotImplementedError(type(module).__name__)
+
+    def disturbed(self, y):
+        return [self.disturbed(part) for part in y] if isinstance(y, list) else self.disturb(y)
 
     # Containers and tables.
 
@@ -881,7 +886,6 @@ class Case:
 
     def theirs(self, noise=None):
         """Return the same of PyTorch, with everything disturbed by ``noise`` of a generator if there is one."""
-        oracle, found = Oracle(self.net), {}
         disturb = (
             (lambda t: t)
             if noise is None
@@ -891,6 +895,7 @@ class Case:
                 )
             )
         )
+        oracle, found = Oracle(self.net, disturb), {}
         with torch.no_grad():
             for leaf in oracle.leaves.values():
                 leaf.copy_(disturb(leaf))
