@@ -317,8 +317,8 @@ class Graph:
         self._examples[converted] = one, two
         return converted
 
-    def alike(self, x: list[str]) -> list[str]:
-        """Convert arrays to one type, as NumPy does."""
+    def promote(self, x: list[str]) -> list[str]:
+        """Convert arrays to the type that NumPy promotes theirs to."""
         dtype = np.result_type(*map(self.dtype, x))
         return [self.cast(entry, dtype) for entry in x]
 
@@ -406,7 +406,7 @@ def _(module: nn.ConcatTable, graph: Graph, x: Names) -> Names:
 
 @emit.register
 def _(module: nn.Concat, graph: Graph, x: Names) -> Names:
-    return graph.node("Concat", *graph.alike(_each(module, graph, [x] * len(module))), axis=module.dim)
+    return graph.node("Concat", *graph.promote(_each(module, graph, [x] * len(module))), axis=module.dim)
 
 
 @emit.register
@@ -423,7 +423,7 @@ def _(module: nn.Graph, graph: Graph, x: Names) -> Names:
 
 
 def _sum(graph: Graph, x: list[str]) -> str:
-    return reduce(partial(graph.node, "Add"), graph.alike([graph.floating(entry) for entry in x]))
+    return reduce(partial(graph.node, "Add"), graph.promote([graph.floating(entry) for entry in x]))
 
 
 @emit.register
@@ -434,7 +434,7 @@ def _(module: nn.ParallelTable, graph: Graph, x: Names) -> Names:
 @emit.register
 def _(module: nn.Parallel, graph: Graph, x: Names) -> Names:
     outputs = _each(module, graph, _slices(graph, x, module.input_dim))
-    return graph.node("Concat", *graph.alike(outputs), axis=module.output_dim)
+    return graph.node("Concat", *graph.promote(outputs), axis=module.output_dim)
 
 
 @emit.register
@@ -455,7 +455,7 @@ def _slices(graph: Graph, x: str, axis: int) -> list[str]:
 
 @emit.register
 def _(module: nn.JoinTable, graph: Graph, x: Names) -> Names:
-    return graph.node("Concat", *graph.alike(x), axis=module.dim)
+    return graph.node("Concat", *graph.promote(x), axis=module.dim)
 
 
 @emit.register
@@ -485,7 +485,7 @@ def _(module: nn.CAddTable, graph: Graph, x: Names) -> Names:
 
 @emit.register
 def _(module: nn.CMulTable, graph: Graph, x: Names) -> Names:
-    return reduce(partial(graph.node, "Mul"), graph.alike(x))
+    return reduce(partial(graph.node, "Mul"), graph.promote(x))
 
 
 @emit.register

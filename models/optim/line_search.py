@@ -137,6 +137,9 @@ def strong_wolfe(
 ) -> Point:
     """Find a point that satisfies the strong conditions of Wolfe (Nocedal and Wright 2006, algorithms 3.5, 3.6).
 
+    A point that is no lower than the one before it ends the bracketing from the second on, as there; Torch and PyTorch
+    ask from the third on.
+
     Parameters
     ----------
     line : Line
