@@ -533,12 +533,15 @@ class Pooled(NamedTuple):
         The values before they were scaled; empty if they were not.
     spans : ndarray of int, shape (T' + H' + W', 2)
         First and last (excluded) pixel of each window, along T, then H, then W.
+    size : tuple of three int
+        T, H and W of what was pooled.
     """
 
     output: Array
     where: NDArray[np.int32]
     raw: Array
     spans: NDArray[np.intp]
+    size: tuple[int, ...]
 
 
 def _largest(
@@ -571,7 +574,7 @@ def _largest(
             writes=(out, where, raw),
             fixed=(spans,),
         )
-    return Pooled(out, where, raw, spans)
+    return Pooled(out, where, raw, spans, x.shape[1:4])
 
 
 def max_pool3d(
@@ -619,20 +622,17 @@ def max_pool3d(
 def max_pool3d_gradient(
     grad_output: Array,
     pooled: Pooled,
-    size: Triple,
     rectified: bool = False,
     affine: tuple[Array, Array, Array, Array] | None = None,
     threads: int | None = None,
 ) -> Array:
-    """Return the gradient of `max_pool3d` with respect to its input of ``size`` (T, H, W).
+    """Return the gradient of `max_pool3d` with respect to its input.
 
     Parameters
     ----------
     grad_output : ndarray, shape (N, T', H', W', C)
     pooled : Pooled
         What the pooling found.
-    size : tuple of three int
-        Of the input.
     rectified : bool
         Whether gradients count only where the output is positive.
     affine : tuple of ndarray, optional
@@ -643,9 +643,9 @@ def max_pool3d_gradient(
     """
     _check_alike(pooled.output, grad_output=grad_output, where=pooled.where)
     _check_shape("spans", pooled.spans, (sum(grad_output.shape[1:4]), 2))
-    _check_geometry(_NONE, size=tuple(size))
+    _check_geometry(_NONE, size=pooled.size)
     channels = grad_output.shape[4]
-    gradient = empty((len(grad_output), *size, channels), grad_output.dtype)
+    gradient = empty((len(grad_output), *pooled.size, channels), grad_output.dtype)
     if affine is not None:
         _check_shape("the input", affine[0], gradient.shape)
     if not grad_output.size:
@@ -658,7 +658,7 @@ def max_pool3d_gradient(
         pooled.output if rectified else _nothing(5, gradient.dtype),
         x,
         *(_row(row, channels if affine else 0, gradient.dtype) for row in rows),
-        _turned(pooled.spans.tobytes(), tuple(size), grad_output.shape[1:4]),
+        _turned(pooled.spans.tobytes(), pooled.size, grad_output.shape[1:4]),
         gradient,
         _team(threads, gradient.size),
     )

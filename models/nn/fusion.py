@@ -98,7 +98,7 @@ class Block:
             return lower(output, self.conv.axes), (volumes, convolved, normal, output)
         self.at = self.pool_place
         pooled = self.pool.pooled(convolved, normal and (normal.scale, normal.shift), self.rectify)
-        context = (volumes, normal and convolved, normal, (pooled, convolved.shape[1:4]))
+        context = (volumes, normal and convolved, normal, pooled)
         return lower(pooled.output, self.conv.axes), context
 
     def _predict(self, volumes: Array) -> Array:
@@ -133,11 +133,11 @@ class Block:
 
     def _pull_pooled(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
         """Return the same where the output is pooled."""
-        _, convolved, normal, (pooled, size) = context
+        _, convolved, normal, pooled = context
         if normal is None:
-            return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify)
+            return functional.max_pool3d_gradient(grad_output, pooled, self.rectify)
         mask = pooled.output if self.rectify else None
         sums = functional.channel_sums(grad_output, pooled.raw, mask, normal.mean)
         factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
         affine = (convolved, factor, slope, shift)
-        return functional.max_pool3d_gradient(grad_output, pooled, size, self.rectify, affine)
+        return functional.max_pool3d_gradient(grad_output, pooled, self.rectify, affine)

@@ -208,9 +208,10 @@ class _Call(NamedTuple):
 def floating(value: Value) -> Value:
     """Return an array of integers, truth values or half precision in the type that holds them and single precision.
 
-    Others stay as they are; of a list, each entry is converted.
+    Others stay as they are, but for the order of their bytes, which becomes the machine's; of a list, each entry is
+    converted.
     """
-    if type(value) is np.ndarray and value.dtype.char in _REAL:
+    if type(value) is np.ndarray and value.dtype.char in _REAL and value.dtype.isnative:
         return value
     if isinstance(value, list | tuple):
         return [floating(entry) for entry in value]

@@ -83,10 +83,10 @@ class _MaxPool(_Windows):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volumes = self._lifted(x)
         pooled = self.pooled(volumes)
-        return lower(pooled.output, self.axes), (pooled, volumes.shape[1:4])
+        return lower(pooled.output, self.axes), pooled
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), *context), self.axes)
+        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), context), self.axes)
 
 
 class _AvgPool(_Windows):
@@ -155,10 +155,10 @@ class _AdaptiveMaxPool(_Adaptive):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         volume = self._lifted(x)
         pooled = functional.adaptive_max_pool3d(volume, self._size(volume))
-        return lower(pooled.output, self.axes), (pooled, volume.shape[1:4])
+        return lower(pooled.output, self.axes), pooled
 
     def _pull(self, context: Any, grad_output: Array) -> Array:
-        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), *context), self.axes)
+        return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), context), self.axes)
 
 
 _WINDOW = """

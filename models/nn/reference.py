@@ -187,18 +187,17 @@ def _pool_largest(
 def max_pool3d_gradient(
     grad_output: Array,
     pooled: Pooled,
-    size: Triple,
     rectified: bool = False,
     affine: tuple[Array, Array, Array, Array] | None = None,
 ) -> Array:
     """Return the gradient of the input."""
     n, channels = len(grad_output), grad_output.shape[4]
-    gradient = np.zeros((n, int(np.prod(size)), channels), grad_output.dtype)
+    gradient = np.zeros((n, int(np.prod(pooled.size)), channels), grad_output.dtype)
     sample, channel = np.arange(n)[:, None, None], np.arange(channels)
     flat = (n, int(np.prod(grad_output.shape[1:4])), channels)
     counted = np.where(pooled.output > 0, grad_output, 0) if rectified else grad_output
     np.add.at(gradient, (sample, pooled.where.reshape(flat), channel), counted.reshape(flat))
-    gradient = gradient.reshape(n, *size, channels)
+    gradient = gradient.reshape(n, *pooled.size, channels)
     if affine is None:
         return gradient
     x, factor, slope, shift = affine

@@ -300,14 +300,14 @@ def max_pool_fused(windows):
 def max_pool_gradient(windows):
     x, _ = windows.arrays()
     pooled = functional.max_pool3d(x, *windows.how)
-    return lambda: functional.max_pool3d_gradient(pooled.output, pooled, x.shape[1:4])
+    return lambda: functional.max_pool3d_gradient(pooled.output, pooled)
 
 
 @times("max_pool_gradient", *POOLED)
 def max_pool_gradient_fused(windows):
     x, rows = windows.arrays()
     pooled = functional.max_pool3d(x, *windows.how, affine=(rows[0], rows[1]), rectify=True)
-    return lambda: functional.max_pool3d_gradient(pooled.output, pooled, x.shape[1:4], True, (x, *rows))
+    return lambda: functional.max_pool3d_gradient(pooled.output, pooled, True, (x, *rows))
 
 
 @times("window_sums", *POOLED)

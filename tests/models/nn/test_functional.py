@@ -236,8 +236,8 @@ def test_max_pooling_and_its_gradient(case, dilation, rectify):
     np.testing.assert_array_equal(untracked.output, wanted[0])
     assert not untracked.where.size
     g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
-    got = functional.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify)
-    assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], rectify))
+    got = functional.max_pool3d_gradient(g, pooled, rectify)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled, rectify))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -283,8 +283,8 @@ def test_scaled_max_pooling_and_its_gradient(case):
     np.testing.assert_array_equal(pooled.raw, taken.reshape(pooled.raw.shape))
     g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
     affine = (np.ascontiguousarray(x), *rows[2:5])
-    got = functional.max_pool3d_gradient(g, pooled, x.shape[1:4], True, affine)
-    assert_close(got, reference.max_pool3d_gradient(g, pooled, x.shape[1:4], True, affine))
+    got = functional.max_pool3d_gradient(g, pooled, True, affine)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled, True, affine))
 
 
 @given(poolings(), st.booleans())
@@ -310,8 +310,8 @@ def test_adaptive_pooling_and_its_gradient(case, places):
     np.testing.assert_array_equal(pooled.output, wanted[0])
     np.testing.assert_array_equal(pooled.where, wanted[1])
     g = rng.standard_normal(pooled.output.shape).astype(x.dtype)
-    got = functional.max_pool3d_gradient(g, pooled, size)
-    assert_close(got, reference.max_pool3d_gradient(g, pooled, size))
+    got = functional.max_pool3d_gradient(g, pooled)
+    assert_close(got, reference.max_pool3d_gradient(g, pooled))
 
 
 @given(
@@ -485,8 +485,8 @@ def results(threads):
         functional.conv3d_weight_gradient(x, y, (3, 3, 3), **pad),
         pooled.output,
         scaled.output,
-        functional.max_pool3d_gradient(pooled.output, pooled, y.shape[1:4], threads=threads),
-        functional.max_pool3d_gradient(scaled.output, scaled, y.shape[1:4], True, affine, threads=threads),
+        functional.max_pool3d_gradient(pooled.output, pooled, threads=threads),
+        functional.max_pool3d_gradient(scaled.output, scaled, True, affine, threads=threads),
         functional.avg_pool3d(y, (2, 3, 3), (2, 2, 2), threads=threads),
         functional.avg_pool3d_gradient(y, (6, 13, 17), (1, 3, 3), (1, 1, 1), (0, 1, 1), threads=threads),
         functional.linear(rows, rows[:90], threads=threads),

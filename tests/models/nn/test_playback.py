@@ -114,6 +114,20 @@ def test_what_cannot_be_played_runs(name, written):
     assert forwards_of(net, written) in (4, 5)
 
 
+def test_a_module_with_a_method_of_its_own_is_not_played():
+    net = zoo.mlp(6, 30, 4, rng=0).evaluate()
+    last, called = net.modules[-1], []
+
+    def forward(x):
+        # What is done depends on how often it was.
+        called.append(x)
+        return type(last)._forward(last, x) if len(called) < 4 else (x, None)
+
+    last._forward = forward
+    shapes = [net.forward(numbers(VECTOR, seed)).shape for seed in range(6)]
+    assert shapes == 3 * [(4, 4)] + 3 * [(4, 30)]
+
+
 def test_an_output_stays_when_others_follow():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     outputs = [net.forward(numbers(VECTOR, seed)) for seed in range(5)]

@@ -197,6 +197,32 @@ def test_integers_are_computed_with_as_the_numbers_that_they_are(name, mode):
         np.testing.assert_allclose(flat(got), flat(wanted), rtol=2e-5, atol=1e-4, err_msg=kind.__name__)
 
 
+def unaligned(value):
+    if isinstance(value, list):
+        return [unaligned(entry) for entry in value]
+    return np.frombuffer(b"." + value.tobytes(), value.dtype, offset=1).reshape(value.shape)
+
+
+def byte_swapped(value):
+    if isinstance(value, list):
+        return [byte_swapped(entry) for entry in value]
+    return value.astype(value.dtype.newbyteorder())
+
+
+@pytest.mark.parametrize("way", [unaligned, byte_swapped])
+@pytest.mark.parametrize("mode", ["training", "evaluate"])
+@pytest.mark.parametrize("name", sorted(name for name, (_, shape) in CASES.items() if shape))
+def test_numbers_may_lie_in_memory_as_they_like(name, mode, way):
+    module, shape = CASES[name]
+    ours, theirs = (getattr(module.clone(), mode)() for _ in range(2))
+    x = draw(shape)
+    moved = way(x)
+    y, wanted = ours.forward(moved), theirs.forward(x)
+    np.testing.assert_allclose(flat(y), flat(wanted), rtol=1e-6, atol=1e-7)
+    got = ours.backward(moved, way(wanted))
+    np.testing.assert_allclose(flat(got), flat(theirs.backward(x, wanted)), rtol=1e-6, atol=1e-7)
+
+
 def test_sums_inside_of_graphs_do_not_overflow():
     graph = nn.Graph([(0, 2), (1, 2)], nn.Identity(), nn.Identity(), nn.Identity()).evaluate()
     assert graph.forward(np.array([[200]], np.uint8)).tolist() == [[400.0]]
@@ -329,7 +355,7 @@ CALLS = {
     "linear": (MATRIX, np.ones((3, 4), np.float32), np.ones(3, np.float32)),
     "add_product": (np.ones((5, 3), np.float32), MATRIX, np.ones((4, 3), np.float32)),
     "matmul": (MATRIX, np.ones((4, 3), np.float32)),
-    "max_pool3d_gradient": (POOLED.output, POOLED, (3, 4, 5)),
+    "max_pool3d_gradient": (POOLED.output, POOLED),
     "avg_pool3d_gradient": (POOLED.output, (3, 4, 5), (1, 2, 2), (1, 2, 2)),
     "channel_sums": (X, X, X, MOMENTS[0]),
     "channel_normal": (MOMENTS, 4, ROW.copy(), ROW.copy(), 0.1, ROW, ROW, ROW, 1e-5),
@@ -433,10 +459,10 @@ def test_what_is_given_in_part_is_refused():
 
 def test_scaled_pooling_wants_its_input():
     affine = (X, ROW, ROW, ROW)
-    functional.max_pool3d_gradient(SCALED.output, SCALED, (3, 4, 5), True, affine)
+    functional.max_pool3d_gradient(SCALED.output, SCALED, True, affine)
     for changed in exchanged(affine):
         with pytest.raises(ValueError, match="must"):
-            functional.max_pool3d_gradient(SCALED.output, SCALED, (3, 4, 5), True, changed)
+            functional.max_pool3d_gradient(SCALED.output, SCALED, True, changed)
 
 
 def test_a_step_reaches_numbers_that_are_not_side_by_side():
