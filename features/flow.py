@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from .clip import Clip
 
-__all__ = ["background_flow", "camera_shift", "optical_flow", "stabilise", "thinned", "working_frames"]
+__all__ = [
+    "background_flow",
+    "camera_path",
+    "camera_shift",
+    "optical_flow",
+    "stabilise",
+    "thinned",
+    "working_frames",
+]
 
 Method = Literal["dis", "farneback"]
 
@@ -216,6 +224,31 @@ def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArra
             if not _explains(shifts[index], first, second):
                 shifts[index] = 0
     return shifts
+
+
+def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Add up the shifts of the camera.
+
+    Parameters
+    ----------
+    shifts : ndarray of float32, shape (T - 1, 2)
+        As of `camera_shift`.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, 2)
+        How far the ground is from where it was in the first frame, right and down, in pixels.
+
+    Examples
+    --------
+    >>> camera_path(np.array([[1.5, 0.0], [1.5, -1.0]], np.float32))
+    array([[ 0. ,  0. ],
+           [ 1.5,  0. ],
+           [ 3. , -1. ]])
+    """
+    path = np.zeros((len(shifts) + 1, 2))
+    np.cumsum(shifts, axis=0, dtype=np.float64, out=path[1:])
+    return path
 
 
 def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:

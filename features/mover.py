@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .flow import single_thread
+from .flow import camera_path, single_thread
 from .motion import Motion
 
 __all__ = ["Scene", "follow", "mover_length", "mover_size", "pieces", "steady"]
@@ -115,9 +115,7 @@ def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
     -------
     Scene
     """
-    path = np.zeros((stop - start, 2))
-    path[1:] = np.cumsum(motion.shifts[start : stop - 1], axis=0)
-    down = path[:, ::-1]
+    down = camera_path(motion.shifts[start : stop - 1])[:, ::-1]
     boxes = motion.track.boxes[start:stop] - np.tile(down, 2)
     shape = motion.frames.shape[1:]
     # What no frame shows is not kept.

@@ -16,7 +16,7 @@ from scipy import ndimage, signal
 
 from .cache import computed
 from .clip import Clip
-from .flow import single_thread
+from .flow import camera_path, single_thread
 from .motion import Motion, observe
 from .similarity import repeats
 
@@ -138,7 +138,7 @@ class _View:
 
     fps: float
     height: float  # pixels
-    centres: Series  # (T, 2), down and right, heights
+    centres: Series  # (T, 2), of the box against the ground, down and right, heights
     sizes: Series  # (T, 2), height and width of the box, heights
     pictures: Series  # (T, 32, 32), share of moving pixels in each part of the box
     net: Series  # (T - 1, 2), mean flow of the moving pixels, right and down
@@ -156,7 +156,7 @@ def _view(motion: Motion) -> _View:
     return _View(
         fps=motion.fps,
         height=height,
-        centres=track.centres / height,
+        centres=(track.centres - camera_path(motion.shifts)[:, ::-1]) / height,
         sizes=(track.boxes[:, 2:] - track.boxes[:, :2]) / height,
         pictures=_pictures(track.mask, track.boxes),
         net=net,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .flow import shift_back, single_thread
+from .flow import camera_path, shift_back, single_thread
 
 __all__ = ["Track", "main_track", "motion_mask"]
 
@@ -135,24 +135,36 @@ def main_track(
     # A frame shows what moves before it and after it.
     both = np.concatenate([mask[:1], mask[1:] | mask[:-1], mask[-1:]])
     span = 2 * round(window * fps / 2) + 1
-    (top, bottom), (left, right) = (_extent(both.sum(axis=axis), span) for axis in (2, 1))
+    path = np.zeros((len(frames), 2)) if shifts is None else camera_path(shifts)
+    right, down = path.T
+    (top, bottom), (left, right) = (
+        _extent(both.sum(axis=axis), span, way) for axis, way in ((2, down), (1, right))
+    )
     return Track(both, np.stack([top, left, bottom, right], axis=1), found=True)
 
 
-def _extent(profile: NDArray[np.int64], span: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where the mover begins and ends, from its moving pixels in each frame at each position."""
+def _extent(
+    profile: NDArray[np.int64], span: int, path: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the mover begins and ends, from its moving pixels in each frame at each position.
+
+    It is smoothed over ``span`` frames against the ground, which has gone along ``path``.
+    """
     total = profile.sum(axis=1)
     seen = np.flatnonzero(total)
     share = np.cumsum(profile[seen], axis=1) / total[seen, None]
     low, high = np.argmax(share >= 0.01, axis=1), np.argmax(share >= 0.99, axis=1) + 1
     centre = (profile[seen] * (np.arange(profile.shape[1]) + 0.5)).sum(axis=1) / total[seen]
-    low, high, centre = (np.interp(np.arange(len(profile)), seen, values) for values in (low, high, centre))
+    low, high, centre = (
+        np.interp(np.arange(len(profile)), seen, values - path[seen]) for values in (low, high, centre)
+    )
     # The window moves with the mover, else a fast one would be smeared out.
     smooth = ndimage.uniform_filter1d(centre, span, mode="nearest")
     low = smooth + ndimage.minimum_filter1d(low - smooth, span, mode="nearest")
     high = smooth + ndimage.maximum_filter1d(high - smooth, span, mode="nearest")
-    low = np.clip(ndimage.uniform_filter1d(low, span, mode="nearest"), 0, profile.shape[1] - 1)
-    return low, np.clip(ndimage.uniform_filter1d(high, span, mode="nearest"), low + 1, profile.shape[1])
+    low, high = (ndimage.uniform_filter1d(values, span, mode="nearest") + path for values in (low, high))
+    low = np.clip(low, 0, profile.shape[1] - 1)
+    return low, np.clip(high, low + 1, profile.shape[1])
 
 
 def _largest(mask: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:

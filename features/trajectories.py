@@ -141,7 +141,7 @@ class DenseTrajectories:
         rate = np.float32(_FRAME * fields.fps)
         done, going = self._tracked(fields, going, begin)
         scale, share = fields.scale, min(length / wanted, 1.0)
-        done = done.only(_valid(done.points / scale, done.steps / scale, float(rate), share))
+        done = done.only(_valid(done.steps / scale, float(rate), share))
         points, n = done.points, len(done.points)
         described = self._along(fields.frames, fields.free * rate, points[:, :-1], done.starts - fields.first)
         middle, span = points[:, length // 2], max(fields.n_fields, 1)
@@ -320,23 +320,25 @@ def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
     return np.asarray(cv2.Sobel(image, cv2.CV_32F, right, down, ksize=1), np.float32)
 
 
-def _valid(points: Array, steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
+def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
     """Say which trajectories are neither still nor wild, and move against the ground.
+
+    The reference program looks for what is still or wild in the frame, so that it loses whom a camera follows.
 
     Parameters
     ----------
-    points, steps : ndarray
+    steps : ndarray
         See `_Tracks`; pixels are of scale 1.
     rate : float
         Frames per 1/25 s.
     share : float
         How long they are as a share of what they should be: in less time less way is none.
     """
-    spread = points.std(axis=1)
-    lengths = rate * np.linalg.norm(np.diff(points, axis=1), axis=2)
+    spread = np.insert(steps.cumsum(axis=1), 0, 0.0, axis=1).std(axis=1)
+    lengths = rate * np.linalg.norm(steps, axis=2)
     longest, total = lengths.max(axis=1, initial=0), lengths.sum(axis=1)
     jumps = (longest > _JUMP) & (longest > _JUMP_SHARE * total)
-    moves = rate * np.linalg.norm(steps, axis=2).max(axis=1, initial=0) > _CAMERA
+    moves = longest > _CAMERA
     return (spread >= share * _STILL).any(axis=1) & (spread <= _WILD).all(axis=1) & ~jumps & moves
 
 

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -142,3 +143,62 @@ def test_noise_changes_the_numbers_little():
     expected, found = quantities(clean), quantities(noisy)
     for name in ("horizontal speed", "box aspect", "translation", "coherence", "foot spread"):
         assert found[name] == pytest.approx(expected[name], rel=0.25), name
+
+
+def filmed(walk, camera, seconds=2.0, fps=25.0, arms=None):
+    """Film a figure before a textured ground; ``walk`` and ``camera`` say where both are, (down, right), in pixels."""
+    rng = np.random.default_rng(0)
+    ground = cv2.GaussianBlur(
+        np.kron(rng.integers(40, 140, (50, 110)), np.ones((4, 4))).astype(np.float32), (0, 0), 1
+    )
+    figure = np.kron(rng.integers(120, 250, (10, 4)), np.ones((5, 5))).astype(np.float32)
+    frames = []
+    for second in np.arange(0, seconds, 1 / fps):
+        scene = ground.copy()
+        (top, left), (down, right) = walk(second), camera(second)
+        shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
+        share = cv2.warpAffine(np.ones_like(figure), shift, scene.shape[::-1])
+        scene = scene * (1 - share) + cv2.warpAffine(figure, shift, scene.shape[::-1])
+        if arms is not None:
+            cv2.line(scene, (left + 20, top + 15), (left + 38, round(top + 15 + arms(second))), 230.0, 5)
+        view = np.array([[1, 0, right], [0, 1, down]], np.float32)
+        frames.append(cv2.warpAffine(scene, view, (160, 120), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+    return Clip(np.rint(frames).astype(np.uint8), fps)
+
+
+PATHS = ("horizontal speed", "horizontal sweep", "path speed", "passing speed", "motion speed", "translation")
+
+
+@pytest.mark.parametrize("speed", [-40, 20, 40])
+@pytest.mark.parametrize("pan", ["follows", "pans", "tilts"])
+def test_the_camera_does_not_count(speed, pan):
+    start = 130 if speed < 0 else 60
+    cameras = {
+        "rests": lambda s: (30, 30),
+        "follows": lambda s: (30, start - 30 + speed * s),
+        "pans": lambda s: (30, 30 + speed / 2 * s),
+        "tilts": lambda s: (35 + 5 * s, 30),
+    }
+
+    def walk(second):
+        return 60 + 2 * np.sin(12 * second), start + speed * second
+
+    rests, moves = (quantities(filmed(walk, cameras[name])) for name in ("rests", pan))
+    for name in PATHS:
+        assert moves[name] == pytest.approx(rests[name], rel=0.1), name
+    assert moves["vertical sweep"] == pytest.approx(rests["vertical sweep"], abs=0.03)
+    assert moves["lean"] == pytest.approx(rests["lean"], abs=0.02)
+    # The box is larger than what moves, by what smoothing adds on both sides.
+    assert moves["horizontal speed"] == pytest.approx(abs(speed) / 57, rel=0.1)
+
+
+def test_who_waves_before_a_camera_that_pans_goes_nowhere():
+    def arms(second):
+        return 12 * np.sin(9 * second)
+
+    still, panned = (
+        quantities(filmed(lambda s: (60, 100), lambda s, pan=pan: (30, 20 + pan * s), arms=arms))
+        for pan in (0, 25)
+    )
+    assert panned["horizontal speed"] < still["horizontal speed"] + 0.03
+    assert panned["passing speed"] < still["passing speed"] + 0.1
