@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from ..baselines.base import Attempt
 from ..baselines.persistence import state_bytes
-from ..features.cache import saved_seconds
+from ..features.cache import kept
 from ..features.clip import Clips
-from .cost import Stopwatch, peak_memory_bytes
+from ..features.cost import Stopwatch, charging, peak_memory_bytes
 from .datasets.base import Dataset
 from .splits import Fold
 
@@ -35,8 +36,9 @@ class ContractError(Exception):
 class Outcome:
     """What a finished cell gives; the names are those of `CellRecord`.
 
-    What features from the cache cost when they were computed is not in the seconds, but in the saved ones; in the
-    latencies (milliseconds, one clip at a time) it is.
+    Each feature counts once in a fit and once in a prediction, with what it cost when it was computed: in CPU seconds,
+    joules, memory, the seconds of the warm-up and the latencies (milliseconds, one clip at a time). In the wall seconds
+    of fit and prediction it does not, but in the saved ones, which may be less than 0 where keeping features took time.
     """
 
     probabilities: NDArray[np.float64]
@@ -89,13 +91,13 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         If the attempt gives anything but probabilities.
     """
     clips = dataset.clips
-    with _Charged() as fit:
+    with Charged() as fit:
         attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
-    with _Charged() as warm_up:
+    with Charged() as warm_up:
         attempt.predict_proba(clips[fold.train[:1]])
-    with _Charged() as predict:
+    with Charged() as predict:
         predicted = attempt.predict_proba(clips[fold.test])
-    peak = peak_memory_bytes()
+    peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
     probabilities = check_probabilities(attempt, predicted, len(fold.test))
     patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
     latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
@@ -109,7 +111,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         peak_memory_bytes=peak,
         fit_saved_seconds=fit.saved_seconds,
         predict_saved_seconds=predict.saved_seconds,
-        warm_up_seconds=warm_up.seconds,
+        warm_up_seconds=warm_up.charged_seconds,
         latencies=latencies,
         fit_joules=fit.joules,
         predict_joules=predict.joules,
@@ -133,18 +135,39 @@ def _counts(attempt: Attempt) -> dict[str, int]:
     return counts
 
 
-class _Charged(Stopwatch):
-    """A stopwatch that also says what the cache of features has saved."""
+class Charged(Stopwatch):
+    """A stopwatch of a block that computes each feature at most once, and is charged for those that it found.
+
+    Attributes
+    ----------
+    saved_seconds : float
+        What is to be added to the wall seconds; to CPU seconds and joules it is added already.
+    memory_bytes : int
+        What the features that were found would have taken with the rest.
+    """
 
     saved_seconds = 0.0
+    memory_bytes = 0
 
     def __enter__(self) -> Self:
-        self._saved = saved_seconds()
+        with ExitStack() as stack:
+            stack.enter_context(kept())
+            self._charges = stack.enter_context(charging())
+            self._stack = stack.pop_all()
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
-        self.saved_seconds = saved_seconds() - self._saved
+        self._stack.close()
+        self.saved_seconds, cpu_seconds, joules = map(float, self._charges.extra)
+        self.cpu_seconds += cpu_seconds
+        self.joules = None if self.joules is None or np.isnan(joules) else self.joules + joules
+        self.memory_bytes = self._charges.memory_bytes
+
+    @property
+    def charged_seconds(self) -> float:
+        """Wall seconds with all features."""
+        return self.seconds + self.saved_seconds
 
 
 def _one_by_one(
@@ -153,9 +176,9 @@ def _one_by_one(
     """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
     milliseconds, rows, start = [], [], time.perf_counter()
     for index in range(min(len(clips), _MOST_LATENCIES)):
-        with _Charged() as one:
+        with Charged() as one:
             row = attempt.predict_proba(clips[index : index + 1])
-        milliseconds.append(1000 * (one.seconds + one.saved_seconds))
+        milliseconds.append(1000 * one.charged_seconds)
         rows.append(check_probabilities(attempt, row, 1)[0])
         if time.perf_counter() - start > patience:
             break

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ActionbenchError
+from ..features.cache import SPILL
 from .nursery import CLEAN, THREAD_VARIABLES, Nursery, NurseryDied
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
@@ -381,8 +382,7 @@ class _Process:
     def _compare_memory(self, now: int) -> None:
         self._peak = max(self._peak, now)
         limit = self._ceilings.memory_bytes
-        # Pages that processes share count once: they are divided only where it matters, which takes longer.
-        if limit is not None and now > limit and tree_bytes(self.pid, shared=True) > limit:
+        if limit is not None and now > limit:
             self._end_as("memory", f"used more than the limit of {limit / 2**20:.0f} MiB of memory")
 
     def _compare_output(self, size: int, what: str) -> None:
@@ -535,26 +535,25 @@ def _threads(number: int) -> Iterator[None]:
         yield
 
 
-def tree_bytes(pid: int, *, shared: bool = False) -> int:
+def tree_bytes(pid: int) -> int:
     """Return the memory of a process with its descendants, in bytes; 0 where it is gone.
 
-    Parameters
-    ----------
-    pid : int
-        The process.
-    shared : bool
-        Whether a page of several processes is divided among them (Linux) instead of counted for each.
+    Of several processes a page that they share is divided among those that share it (Linux); elsewhere it counts for
+    each.
     """
     import psutil
 
-    total = 0
+    resident, divided = [0], 0
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        for member in (process, *process.children(recursive=True)):
+        members = [process, *process.children(recursive=True)]
+        for member in members:
             with suppress(psutil.Error):
-                memory = member.memory_full_info() if shared else member.memory_info()
-                total += getattr(memory, "pss", memory.rss)
-    return total
+                memory = member.memory_full_info() if len(members) > 1 else member.memory_info()
+                resident.append(memory.rss)
+                divided += getattr(memory, "pss", memory.rss)
+    # Pages that others share as well are not all of a process.
+    return max(divided, *resident) if len(resident) > 2 else resident[-1]
 
 
 def _framed(word: bytes) -> bytes:
@@ -576,7 +575,7 @@ def _read(path: Path) -> str | None:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of the files below a folder."""
+    """Return the bytes of the files below a folder, but those of features that are kept for a piece of work."""
     total, waiting = 0, [str(folder)]
     while waiting:
         # Whatever goes while it is looked at takes no room.
@@ -584,7 +583,8 @@ def _size(folder: Path) -> int:
             for entry in entries:
                 with suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        if not entry.name.startswith(SPILL):
+                            waiting.append(entry.path)
                     else:
                         total += entry.stat(follow_symlinks=False).st_size
     return total

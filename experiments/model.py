@@ -26,9 +26,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..baselines.base import Attempt
 from ..baselines.registry import Registry, attempt_registry, naming
 from ..errors import DataError, MatrixError, ModelError, PluginError
-from ..features.cache import saved_seconds
 from . import provenance
-from .cost import Stopwatch
+from .cell import Charged
 from .datasets.base import Dataset
 from .datasets.files import VideoFiles
 from .datasets.registry import dataset_registry, make_dataset
@@ -183,9 +182,8 @@ def fit_model(
     with naming(registry), _appearing(folder, overwrite) as place:
         _check_learnable(attempt, wanted.attempt, dataset, entry.name)
         data = _training_data(dataset, entry.name)
-        with features_in(usable_cache(cache, limit), limit), Stopwatch() as watch:
+        with features_in(usable_cache(cache, limit), limit), Charged() as watch:
             ask(attempt.fit, wanted.attempt, dataset.clips, dataset.labels, dataset.groups)
-            saved = saved_seconds()
         attempt.save(place)
         origin = registry.origin(wanted.attempt)
         plugin = origin in map(str, plugins)
@@ -194,7 +192,7 @@ def fit_model(
             origin=Path(origin).name if plugin else origin,
             plugin=plugin,
             classes=[str(label) for label in attempt.classes_],
-            fit_seconds=watch.seconds + saved,
+            fit_seconds=watch.charged_seconds,
             fit_paid_seconds=watch.seconds,
             data=data,
             code=_code(attempt),

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ..baselines.base import Attempt
 from ..errors import SplitError
+from ..features.cache import kept
 from ..features.clip import Clips
+from ..features.cost import charging
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Budget:
     trials : int, optional
         Parameter points that are tried.
     seconds : float, optional
-        No trial begins later.
+        No trial begins later, as if each feature had been computed once, in the first trial that reads it.
     folds : int
         Inner folds, of whole groups.
     """
@@ -37,7 +39,10 @@ class Budget:
 
 @dataclass
 class Tuning:
-    """What a search has found and spent; ``trials`` holds ``params``, ``score``, ``seconds`` and ``error`` of each."""
+    """What a search has found and spent; ``trials`` holds ``params``, ``score``, ``seconds`` and ``error`` of each.
+
+    Each feature counts in the seconds once, computed or found.
+    """
 
     params: dict[str, Any] = field(default_factory=dict)
     score: float | None = None
@@ -80,7 +85,6 @@ def tune(
     Exception
         What the last trial raised, if every one failed.
     """
-    start = time.perf_counter()
     folds = list(_inner_folds(labels, groups, budget.folds, seed))
     if not folds:
         raise SplitError(
@@ -88,20 +92,21 @@ def tune(
             "classes must have clips in two groups or more each"
         )
     found, failure = Tuning(), None
-    for params in _points(space, budget.trials, seed):
-        begun = time.perf_counter()
-        if found.trials and budget.seconds is not None and begun - start > budget.seconds:
-            break
-        trial: dict[str, Any] = {"params": params, "score": None, "error": None}
-        try:
-            trial["score"] = _score(make, params, clips, labels, groups, folds)
-        except Exception as error:  # a point that does not work is a bad point
-            failure, trial["error"] = error, f"{type(error).__name__}: {error}"
-        trial["seconds"] = time.perf_counter() - begun
-        found.trials.append(trial)
-        if trial["score"] is not None and (found.score is None or trial["score"] > found.score):
-            found.score, found.params = trial["score"], params
-    found.seconds = time.perf_counter() - start
+    with kept(), charging() as charges:
+        start = time.perf_counter()
+        for params in _points(space, budget.trials, seed):
+            if found.trials and budget.seconds is not None and found.seconds > budget.seconds:
+                break
+            trial: dict[str, Any] = {"params": params, "score": None, "error": None}
+            try:
+                trial["score"] = _score(make, params, clips, labels, groups, folds)
+            except Exception as error:  # a point that does not work is a bad point
+                failure, trial["error"] = error, f"{type(error).__name__}: {error}"
+            before, found.seconds = found.seconds, time.perf_counter() - start + float(charges.extra[0])
+            trial["seconds"] = found.seconds - before
+            found.trials.append(trial)
+            if trial["score"] is not None and (found.score is None or trial["score"] > found.score):
+                found.score, found.params = trial["score"], params
     if found.score is None and failure is not None:
         raise failure
     return found

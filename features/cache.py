@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,10 +24,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .clip import Clip, Clips
+from .cost import Cost, charging, current_charges
 
-__all__ = ["Feature", "FeatureCache", "compute", "computed", "kept", "saved_seconds", "using"]
+__all__ = ["SPILL", "Feature", "FeatureCache", "compute", "computed", "kept", "using"]
 
 Arrays = Mapping[str, NDArray[Any]]
+
+#: What the names of folders begin with that hold features as long as a piece of work takes.
+SPILL = "actionbench-features-"
 
 _SUFFIX = ".safetensors"
 # Share of the limit that is written between two looks at the whole folder, and that is left after tidying up.
@@ -53,34 +56,32 @@ class FeatureCache:
         Bytes that the entries may take.
     code : callable
         Returns a hash of all code that can change what a feature's class computes.
-
-    Attributes
-    ----------
-    saved_seconds : float
-        What the entries that were read cost when they were computed, less what waiting for them and reading took.
     """
 
     def __init__(self, folder: Path, limit: int, code: Callable[[type], str]) -> None:
         self.folder, self.limit, self._code = folder, limit, code
-        self.saved_seconds = 0.0
         self._written = float("inf")
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, feature: Feature, fingerprint: str, load: Callable[[], Clip]) -> Arrays:
         """Return a feature of a clip, which is loaded if the feature is not there yet."""
-        path, asked = self._path(feature, fingerprint), time.perf_counter()
-        found = self._read(path, asked)
-        if found is not None:
-            return found
-        with _locked(path.with_suffix(".lock")):
-            # Another process may have computed it while this one waited.
-            found = self._read(path, asked)
+        charges = current_charges()
+        if charges is None:
+            with charging():
+                return self.get(feature, fingerprint, load)
+        path = self._path(feature, fingerprint)
+        with charges.entry() as costs:
+            found = self._read(path, costs)
             if found is not None:
                 return found
-            start, saved = time.perf_counter(), self.saved_seconds
-            arrays = feature.extract(load())
-            # What was found on the way would have been computed, had this been alone.
-            self._write(path, arrays, time.perf_counter() - start + self.saved_seconds - saved)
+            with _locked(path.with_suffix(".lock")):
+                # Another process may have computed it while this one waited.
+                found = self._read(path, costs)
+                if found is not None:
+                    return found
+                with charges.computing(costs, path.stem):
+                    arrays = feature.extract(load())
+                self._write(path, arrays, costs)
         return arrays
 
     def _path(self, feature: Feature, fingerprint: str) -> Path:
@@ -89,23 +90,23 @@ class FeatureCache:
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return self.folder / key[:2] / f"{key}{_SUFFIX}"
 
-    def _read(self, path: Path, asked: float) -> Arrays | None:
+    def _read(self, path: Path, costs: dict[str, Cost]) -> Arrays | None:
         try:
             with safe_open(path, "numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-                seconds = float(file.metadata()["seconds"])
+                found = {key: Cost(*cost) for key, cost in json.loads(file.metadata()["costs"]).items()}
             os.utime(path)
         # It is not there, goes at this moment, or is damaged: then it is computed.
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
-        self.saved_seconds += max(seconds - (time.perf_counter() - asked), 0.0)
+        costs.update(found)
         return arrays
 
-    def _write(self, path: Path, arrays: Arrays, seconds: float) -> None:
+    def _write(self, path: Path, arrays: Arrays, costs: dict[str, Cost]) -> None:
         content = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            save_file(content, part, {"seconds": repr(seconds)})
+            save_file(content, part, {"costs": json.dumps(costs)})
             os.replace(part, path)
             self._written += path.stat().st_size
             if self._written > _LOOK * self.limit:
@@ -180,7 +181,7 @@ def kept() -> Iterator[None]:
         return
     # Neither code nor limit matter to what is gone so soon.
     with (
-        TemporaryDirectory(prefix="actionbench-") as folder,
+        TemporaryDirectory(prefix=SPILL) as folder,
         using(FeatureCache(Path(folder), sys.maxsize, lambda _: "")),
     ):
         yield
@@ -194,12 +195,6 @@ def using(cache: FeatureCache | None) -> Iterator[None]:
         yield
     finally:
         _CACHE.reset(token)
-
-
-def saved_seconds() -> float:
-    """Return what the cache in use has saved so far."""
-    cache = _CACHE.get()
-    return cache.saved_seconds if cache else 0.0
 
 
 def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:

@@ -1,5 +1,6 @@
 """A data set in memory and a plug-in file, for tests of the harness."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from actionbench import Clip, Dataset
+from actionbench.features import cost
 
 
 class Toy(Dataset):
@@ -33,6 +35,18 @@ class Toy(Dataset):
 @pytest.fixture(scope="session")
 def toy():
     return Toy
+
+
+@pytest.fixture
+def spend(monkeypatch):
+    """Spends wall seconds, CPU seconds and joules, all else being free."""
+    spent = np.zeros(3)
+    monkeypatch.setattr(time, "perf_counter", lambda: spent[0])
+    monkeypatch.setattr(time, "process_time", lambda: spent[1])
+    monkeypatch.setattr(cost, "_cpu_seconds", lambda: spent[1])
+    monkeypatch.setattr(cost.EnergyMeter, "joules", lambda meter: spent[2] - meter.begun)
+    monkeypatch.setattr(cost.EnergyMeter, "__init__", lambda meter: setattr(meter, "begun", spent[2]))
+    return lambda *amounts: np.add(spent, amounts, out=spent)
 
 
 PLUGIN = '''

@@ -1,9 +1,12 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from actionbench import Attempt, Explanation
 from actionbench.experiments.cell import ContractError, run_cell, spread
 from actionbench.experiments.splits import LeaveOneGroupOut
+from actionbench.features.cache import FeatureCache, compute, using
 
 
 class Fixed(Attempt):
@@ -78,6 +81,49 @@ def test_warm_up_is_of_a_training_clip_and_test_clips_are_also_asked_about_one_a
     assert (outcome.latencies > 0).all()
     assert outcome.warm_up_seconds > 0
     assert outcome.cautions == {}
+
+
+def test_costs_do_not_depend_on_what_was_computed_before(toy, tmp_path, spend):
+    @dataclass(frozen=True)
+    class Brightness:
+        def extract(self, clip):
+            spend(5.0, 4.0, 30.0)
+            return {"brightness": np.array([clip.frames.mean()])}
+
+    class Reading(Fixed):
+        """Reads a feature three times to fit and twice to predict."""
+
+        def read(self, clips):
+            assert len(list(compute(Brightness(), clips))) == len(clips)
+            spend(0.5, 0.25, 3.0)
+
+        def fit(self, clips, labels, groups=None):
+            for _ in range(3):
+                self.read(clips)
+            return super().fit(clips, labels, groups)
+
+        def predict_proba(self, clips):
+            for _ in range(2):
+                self.read(clips)
+            return super().predict_proba(clips)
+
+    dataset = toy()
+    fold = LeaveOneGroupOut().folds(dataset)[0]
+    n_train, n_test = len(fold.train), len(fold.test)
+    cache, paid = FeatureCache(tmp_path, 2**30, lambda _: ""), []
+    for used in (None, cache, cache):
+        with using(used):
+            found = run_cell(Reading(), dataset, fold)
+        paid.append(found.fit_seconds)
+        assert found.fit_seconds + found.fit_saved_seconds == pytest.approx(5 * n_train + 1.5)
+        assert found.predict_seconds + found.predict_saved_seconds == pytest.approx(5 * n_test + 1)
+        assert found.warm_up_seconds == pytest.approx(6)
+        assert found.latencies == pytest.approx(6000)
+        assert found.fit_cpu_seconds == pytest.approx(4 * n_train + 0.75)
+        assert found.predict_cpu_seconds == pytest.approx(4 * n_test + 0.5)
+        assert found.fit_joules == pytest.approx(30 * n_train + 9)
+        assert found.predict_joules == pytest.approx(30 * n_test + 6)
+    assert paid == pytest.approx([5 * n_train + 1.5, 5 * n_train + 1.5, 1.5])
 
 
 def test_an_attempt_that_looks_at_the_other_test_clips_is_named(toy):

@@ -59,6 +59,29 @@ def leave_child(path):
         file.write(str(child.pid))
     time.sleep(600)
 
+def share(mebibytes, children):
+    block = np.ones(mebibytes * 2**17)
+    forked = [os.fork() for _ in range(children)]
+    if 0 in forked:
+        block.sum()
+        time.sleep(600)
+    time.sleep(1)
+    for pid in forked:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return outcome(block[0])
+
+def keep_features():
+    from actionbench.features.cache import computed, kept
+    from actionbench.features.clip import Clip
+    class Large:
+        def extract(self, clip):
+            return {"value": np.ones(2**22, np.uint8)}
+    with kept():
+        computed(Large(), Clip(np.zeros((2, 3, 4), np.uint8), 25.0))
+        time.sleep(0.5)
+    return outcome()
+
 def stop_others(which, times):
     nursery = psutil.Process().parent()
     other = nursery if which == "nursery" else nursery.parent()
@@ -129,6 +152,18 @@ def test_limits_hold(calls):
     large = run(Task("large", calls.grow, (1500,)), memory_bytes=2**30)["large"]
     assert (large.kind, large.message) == ("memory", "used more than the limit of 1024 MiB of memory")
     assert large.tree_memory_bytes > 2**30
+
+
+def test_memory_that_processes_share_counts_once(calls):
+    block = 400 << 20
+    found = run(Task("share", calls.share, (400, 3)), memory_bytes=3 * block)["share"]
+    assert found.outcome is not None, found.message
+    assert block < found.tree_memory_bytes < 2 * block
+
+
+def test_features_that_the_package_keeps_are_not_the_output_of_a_task(calls):
+    found = run(Task("keep", calls.keep_features, ()), output_bytes=2**21)["keep"]
+    assert found.outcome is not None, found.message
 
 
 def becomes(true, seconds=300.0):

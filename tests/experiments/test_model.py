@@ -359,7 +359,8 @@ def test_parameters_seed_and_options_arrive(tmp_path):
 def test_features_are_kept_and_charged(tmp_path):
     first = make(tmp_path / "a", "hog-svm", cache=tmp_path / "cache")
     again = make(tmp_path / "b", "hog-svm", cache=tmp_path / "cache")
-    assert first.header.fit_paid_seconds == first.header.fit_seconds
+    # To keep features takes time that is not charged.
+    assert first.header.fit_paid_seconds >= first.header.fit_seconds
     assert again.header.fit_paid_seconds < again.header.fit_seconds
 
 

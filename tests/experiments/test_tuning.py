@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from actionbench import Attempt
 from actionbench.errors import SplitError
 from actionbench.experiments.tuning import Budget, tune
+from actionbench.features.cache import FeatureCache, compute, using
 
 
 class Threshold(Attempt):
@@ -53,7 +55,7 @@ def test_the_right_parameter_is_found(search):
     assert (found.params, found.score) == ({"threshold": 100}, 1.0)
     assert found.trials[0]["params"] == {}
     assert len(found.trials) == 5
-    assert found.seconds >= sum(trial["seconds"] for trial in found.trials)
+    assert found.seconds == pytest.approx(sum(trial["seconds"] for trial in found.trials))
 
 
 def test_every_attempt_gets_the_same_number_of_trials_and_small_spaces_are_tried_whole(search):
@@ -82,6 +84,32 @@ def test_a_point_that_fails_is_a_bad_point(search):
 
 def test_time_ends_a_search_after_one_trial_at_least(search):
     assert len(search(list(range(50)), seconds=1e-9).trials) == 1
+
+
+def test_a_budget_of_time_buys_the_same_whether_features_are_there_or_not(
+    search, spend, tmp_path, monkeypatch
+):
+    @dataclass(frozen=True)
+    class Brightness:
+        def extract(self, clip):
+            spend(5.0, 0.0, 0.0)
+            return {"brightness": np.array([clip.frames.mean()])}
+
+    def fit(attempt, clips, labels, groups=None):
+        assert len(list(compute(Brightness(), clips))) == len(clips)
+        spend(1.0, 0.0, 0.0)
+        return plain(attempt, clips, labels, groups)
+
+    plain = Threshold.fit
+    monkeypatch.setattr(Threshold, "fit", fit)
+    cache = FeatureCache(tmp_path, 2**30, lambda _: "")
+    for used in (None, cache, cache):
+        with using(used):
+            found = search(list(range(50)), seconds=100)
+        # All 16 clips, and three folds in each of seven trials.
+        assert len(found.trials) == 7
+        assert [trial["seconds"] for trial in found.trials] == pytest.approx([83.0] + 6 * [3.0])
+        assert found.seconds == pytest.approx(101.0)
 
 
 def test_one_group_cannot_be_divided(search):

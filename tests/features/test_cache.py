@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from actionbench.features.cache import FeatureCache, compute, computed, kept, using
 from actionbench.features.clip import Clip, Clips
+from actionbench.features.cost import Cost, charging
 
 CALLS: list[str] = []
 
@@ -110,7 +112,6 @@ def test_what_is_kept_has_the_same_bits_types_and_shapes(tmp_path):
     cache, some = cache_at(tmp_path), clips(1)
     with using(cache):
         (fresh,), (kept,) = compute(Many(), some), compute(Many(), some)
-    assert cache.saved_seconds >= 0
     assert fresh.keys() == kept.keys()
     for name, array in fresh.items():
         np.testing.assert_array_equal(kept[name], array)
@@ -159,28 +160,81 @@ def clock(monkeypatch):
     return now
 
 
-def test_what_was_saved_is_what_it_cost_steps_included(tmp_path, clock):
-    feature, some = Twofold(str(tmp_path / "log")), clips(1)
-    first = cache_at(tmp_path / "cache")
-    with using(first):
-        list(compute(feature, some))
-    assert first.saved_seconds == 0
-    second = cache_at(tmp_path / "cache")
-    with using(second):
-        list(compute(feature, some))
-    assert second.saved_seconds == pytest.approx(0.1)
+def charged(clock, folder, *features):
+    """Return the seconds that features of a clip took, and those that they are charged, read one after the other."""
+    begun = clock[0]
+    with using(folder and cache_at(folder)), kept(), charging() as charges:
+        for feature in features:
+            list(compute(feature, clips(1)))
+    return clock[0] - begun, clock[0] - begun + charges.extra[0]
+
+
+def test_what_is_charged_is_what_it_cost_steps_included(tmp_path, clock):
+    log = str(tmp_path / "log")
+    feature, step, cache = Twofold(log), Slow(log), tmp_path / "cache"
 
     # Another feature that finds the step there is charged as if it had computed it.
     @dataclass(frozen=True)
     class Fourfold(Twofold):
         pass
 
-    for _ in range(2):
-        third = cache_at(tmp_path / "cache")
-        with using(third):
-            list(compute(Fourfold(feature.log), some))
-        assert third.saved_seconds == pytest.approx(0.1)
-    assert len((tmp_path / "log").read_text().split()) == 1
+    for folder in (None, tmp_path / "other"):
+        assert charged(clock, folder, feature) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert charged(clock, cache, feature) == (pytest.approx(0.1), pytest.approx(0.1))
+    for features in (
+        [feature],
+        [step],
+        [feature] * 3,
+        [feature, step, feature],
+        [step, feature],
+        [Fourfold(log)],
+        [Fourfold(log), feature],
+    ):
+        assert charged(clock, cache, *features) == (pytest.approx(0), pytest.approx(0.1)), features
+    assert len((tmp_path / "log").read_text().split()) == 3
+
+
+def test_finding_and_keeping_is_not_charged(tmp_path, clock, monkeypatch):
+    cache, feature = tmp_path / "cache", Slow(str(tmp_path / "log"))
+    for name in ("_read", "_write"):
+        plain = getattr(FeatureCache, name)
+
+        def slow(*args, plain=plain):
+            clock[0] += 7
+            return plain(*args)
+
+        monkeypatch.setattr(FeatureCache, name, slow)
+    assert charged(clock, cache, feature, feature) == (pytest.approx(28.1), pytest.approx(0.1))
+    assert charged(clock, cache, feature, feature) == (pytest.approx(14), pytest.approx(0.1))
+
+
+@dataclass(frozen=True)
+class Large:
+    """Needs much memory for a moment."""
+
+    megabytes: int = 150
+
+    def extract(self, clip):
+        return {"value": np.ones(self.megabytes << 20, np.uint8)[:1].copy()}
+
+
+@dataclass(frozen=True)
+class OnLarge:
+    def extract(self, clip):
+        return {"value": computed(Large(), clip)["value"]}
+
+
+def test_the_memory_that_a_feature_needed_is_charged_as_well(tmp_path):
+    some, cache = clips(1), tmp_path / "cache"
+    with using(cache_at(cache)), charging() as charges:
+        list(compute(OnLarge(), some))
+    # What is measured already is not added.
+    assert charges.memory_bytes == 0
+    for feature in (OnLarge(), Large()):
+        before = psutil.Process().memory_info().rss
+        with using(cache_at(cache)), charging() as charges:
+            list(compute(feature, some))
+        assert charges.memory_bytes == pytest.approx(before + (150 << 20), abs=20 << 20)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors", None])
@@ -244,21 +298,24 @@ def _work(folder, log, values):
             assert len(arrays["value"])
 
 
-def test_who_waits_for_another_saves_nothing(tmp_path, monkeypatch, clock):
-    """The entry appears while the lock is waited for, as long as it took to compute it."""
+def test_who_waits_for_another_is_charged_what_it_cost(tmp_path, monkeypatch, clock):
+    """The entry appears while the lock is waited for."""
     cache = cache_at(tmp_path)
 
     @contextmanager
     def locked(path):
         clock[0] += 8.0
-        cache._write(path.with_suffix(".safetensors"), {"mean": np.ones(1)}, 10.0)
+        costs = {path.stem: Cost(10.0, 9.0, 100.0, 0)}
+        cache._write(path.with_suffix(".safetensors"), {"mean": np.ones(1)}, costs)
         yield
 
     path = cache._path(Mean(), clips(1).fingerprints[0])
     path.parent.mkdir()
     monkeypatch.setattr("actionbench.features.cache._locked", locked)
-    assert means(Mean(), clips(1), cache) == [1]
-    assert cache.saved_seconds == 2.0
+    with charging() as charges:
+        assert means(Mean(), clips(1), cache) == [1]
+    assert charges.extra[0] == pytest.approx(2.0)
+    assert charges.extra[1] == pytest.approx(9.0, abs=0.1)
 
 
 def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from actionbench.experiments.cost import EnergyMeter, Stopwatch, peak_memory_bytes
+from actionbench.features.cost import EnergyMeter, Stopwatch, _MemoryMeter, peak_memory_bytes
 
 
 def burn(seconds):
@@ -71,3 +71,22 @@ def test_energy_that_cannot_be_read_is_not_known(tmp_path):
     assert EnergyMeter(tmp_path / "none").joules() is None
     (tmp_path / "intel-rapl:0").mkdir()
     assert EnergyMeter(tmp_path).joules() is None
+
+
+@pytest.mark.parametrize("can_begin_anew", [True, False])
+def test_memory_of_blocks_in_each_other(monkeypatch, tmp_path, can_begin_anew):
+    if not can_begin_anew:
+        monkeypatch.setattr("actionbench.features.cost._CLEAR_REFS", tmp_path / "no" / "folder")
+    # More than this process has had before.
+    size = peak_memory_bytes() - psutil.Process().memory_info().rss + (300 << 20)
+    with _MemoryMeter() as outer:
+        with _MemoryMeter() as inner:
+            np.ones(size, np.uint8)
+        held = np.ones(size // 2, np.uint8)
+    with _MemoryMeter() as later:
+        np.ones(size // 4, np.uint8)
+    assert inner.bytes == pytest.approx(size, abs=20 << 20)
+    assert outer.bytes == pytest.approx(size, abs=20 << 20)
+    assert later.bytes == pytest.approx(size // 4 if can_begin_anew else 0, abs=20 << 20)
+    assert peak_memory_bytes() > size
+    del held
