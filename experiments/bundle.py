@@ -369,6 +369,30 @@ class Bundle:
             raise self._unlike("store/cells.json", error) from error
         return sorted(cells, key=lambda cell: cell.place)
 
+    def clips(self) -> dict[str, tuple[list[str], list[list[str]]]]:
+        """Return the classes and clip, label and group of each clip of the data sets, by their fingerprints.
+
+        Format 1 holds none.
+        """
+        if self.header.format == 1:
+            return {}
+        rows: dict[Any, list[dict[str, Any]]] = {}
+        for row in self._table("clips").dicts():
+            rows.setdefault(row.get("dataset_id"), []).append(row)
+        try:
+            return {
+                row["fingerprint"]: (
+                    json.loads(row["classes"]),
+                    [
+                        [clip["clip"], clip["label"], clip["group"]]
+                        for clip in sorted(rows.get(row["id"], []), key=lambda clip: clip["position"])
+                    ],
+                )
+                for row in self._table("datasets").dicts()
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unlike("store/clips.json", ValueError(str(error))) from error
+
     def _table(self, name: str) -> _Table:
         return self._parsed(f"store/{name}.json", _Table)
 

@@ -133,7 +133,7 @@ def _both(
     cells = [cell for cell in planned if _place(cell) in before and before[_place(cell)].status == "done"]
     if not cells:
         raise BundleError(f"{bundle.path}: none of the cells that are asked for has predictions in it")
-    _check_data(bundle.path, cells, before)
+    _check_data(bundle, cells, before)
     return before, cells
 
 
@@ -218,12 +218,23 @@ def _asked(cells: Iterable[BundledCell], planned: Iterable[PlannedCell], some: b
     return (cell for cell in cells if places is None or cell.place in places)
 
 
-def _check_data(path: Path, cells: Iterable[PlannedCell], before: Mapping[Any, BundledCell]) -> None:
+def _check_data(bundle: Bundle, cells: Iterable[PlannedCell], before: Mapping[Any, BundledCell]) -> None:
+    """Refuse data other than those that were bundled, and a bundle whose table of clips is not that of its data."""
+    tables = bundle.clips()
     for cell in cells:
         if cell.data.fingerprint != before[_place(cell)].fingerprint:
             raise BundleError(
-                f"{path}: the data set {cell.data.title!r} is not what was bundled, clips, labels or groups differ; "
-                f"--set datasets.{cell.data.entry.name}.root=DIR names another folder, --only dataset=NAME others"
+                f"{bundle.path}: the data set {cell.data.title!r} is not what was bundled, clips, labels or groups "
+                f"differ; --set datasets.{cell.data.entry.name}.root=DIR names another folder, --only dataset=NAME "
+                "others"
+            )
+    for data in {cell.data.fingerprint: cell.data for cell in cells}.values():
+        classes, rows = tables.get(data.fingerprint, (None, []))
+        own = data.dataset.table[["clip", "label", "group"]].to_numpy().tolist()
+        if classes is not None and (classes != data.dataset.classes or rows != own):
+            raise BundleError(
+                f"{bundle.path}: its clips, labels, groups or classes of the data set {data.title!r} are not those "
+                "that were run; the bundle was edited, and must be made again"
             )
 
 

@@ -229,6 +229,44 @@ def test_other_data_are_refused_by_name(made, new):
     assert not new.exists()
 
 
+def edit(table, change):
+    """Return what changes the rows of a table of a bundle."""
+
+    def edited(members):
+        name = f"store/{table}.json"
+        content = json.loads(members[name])
+        found = [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
+        change(found)
+        content["rows"] = [[row[column] for column in content["columns"]] for row in found]
+        members[name] = json.dumps(content).encode()
+
+    return edited
+
+
+def swap_labels(rows):
+    names = {"dark": "light", "light": "dark"}
+    for row in rows:
+        row["label"] = names[row["label"]]
+
+
+def swap_classes(rows):
+    for row in rows:
+        row["classes"] = json.dumps(json.loads(row["classes"])[::-1])
+
+
+def move_a_clip(rows):
+    rows[0]["group"] = rows[-1]["group"]
+
+
+@pytest.mark.parametrize(
+    ("table", "change"), [("clips", swap_labels), ("clips", move_a_clip), ("datasets", swap_classes)]
+)
+def test_a_bundle_with_other_labels_than_were_run_is_refused(made, new, table, change):
+    rewritten(made, edit(table, change))
+    with pytest.raises(BundleError, match="are not those that were run; the bundle was edited"):
+        again(made, new)
+
+
 def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new, monkeypatch):
     data = {"name": "folder", "root": str(class_folders), "groups": "(?P<group>[a-z]+)_"}
     old = run(tmp_path / "c.sqlite", plugin, datasets=[data], attempts=[{"name": "majority"}])
