@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -109,9 +109,9 @@ def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.Dat
     Notes
     -----
     The interval is a paired bootstrap over groups, never narrower than Newcombe's for as many independent clips;
-    the test is a sign-flip test over groups at 5 %. See `statistics.bootstrap_interval`,
-    `statistics.paired_interval` and `statistics.sign_flip_test`. Attempts are judged one by one: of twenty that
-    did not change, one is expected to be called better or worse.
+    where all predictions are the same, it is 0. The test is a sign-flip test over groups at 5 %. See
+    `statistics.bootstrap_interval`, `statistics.paired_interval` and `statistics.sign_flip_test`. Attempts are judged
+    one by one: of twenty that did not change, one is expected to be called better or worse.
     """
     old, new = ({result.name: result for result in gather(store)} for store in (old_store, new_store))
     rows = [_judge(name, old.get(name), new.get(name), margin) for name in sorted(old.keys() | new.keys())]
@@ -134,6 +134,9 @@ def _judge(
     if obstacle:
         return row | {"verdict": "not comparable", "reason": obstacle}
     found = paired_difference(old, new, margin)
+    if _same_predictions(old, new):
+        # Nothing has changed, however few the clips are that show it.
+        found = replace(found, low=0.0, high=0.0)
     return row | {
         "accuracy_old": found.accuracy_old,
         "accuracy_new": found.accuracy_new,
@@ -147,6 +150,17 @@ def _judge(
         "reason": _reason(found),
         **_times(old, new),
     }
+
+
+def _same_predictions(old: Result, new: Result) -> bool:
+    """Say whether each clip has the same predictions under the same seeds."""
+    first, second = (np.stack([result.positions, result.seeds, result.predicted]) for result in (old, new))
+    if first.shape != second.shape:
+        return False
+    return all(
+        np.array_equal(one, other)
+        for one, other in zip(*(rows[:, np.lexsort(rows[::-1])] for rows in (first, second)), strict=True)
+    )
 
 
 def _times(old: Result, new: Result) -> dict[str, object]:

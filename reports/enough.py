@@ -14,7 +14,7 @@ from scipy import stats
 from ..errors import ActionbenchError
 from .paired import least_p
 from .results import Result
-from .statistics import joint_sign_flips, wilson_interval
+from .statistics import finite, joint_sign_flips, wilson_interval
 
 Floats = NDArray[np.float64]
 
@@ -151,7 +151,7 @@ def power(
 
 
 def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
-    changes, clips = np.asarray(changes, np.float64), np.asarray(clips, np.float64)
+    changes, clips = finite("changes", changes), finite("numbers of clips", clips)
     changes = changes[:, None] if changes.ndim == 1 else changes
     if changes.ndim != 2 or clips.shape != changes.shape[:1] or not changes.size or (clips <= 0).any():
         raise ActionbenchError(
@@ -306,7 +306,7 @@ def least_lead(
     float
         As a fraction of the clips, to a hundredth or better; infinite where no lead is enough.
     """
-    sums, clips = np.asarray(sums, np.float64), np.asarray(clips, np.float64)
+    sums, clips = finite("sums", sums), finite("numbers of clips", clips)
     n_groups = len(clips)
     if least_p(n_groups) > level:
         return float("inf")

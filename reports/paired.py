@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError
-from .statistics import group_sums, paired_interval, ratio_interval, sign_flip_test
+from .statistics import finite, group_sums, paired_interval, ratio_interval, sign_flip_test
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def paired_test(
     Raises
     ------
     ActionbenchError
-        If the arrays differ in length or are empty, or the margin is negative.
+        If the arrays differ in length, are empty or hold what is no finite number, or the margin is negative.
 
     Notes
     -----
@@ -250,13 +250,17 @@ def corrected_t(
     gains, df = other - one, len(one) - 1
     mean, variance = gains.mean(), gains.var(ddof=1) * (1 / len(gains) + 1 / (n_folds - 1))
     if variance < 1e-24:
-        # All folds agree: what is left is where their difference lies.
+        # All folds agree: what is left is where their difference lies. With none, and no region, it is on neither side.
         sure = mean != 0
-        cdf = {edge: float(mean <= edge) for edge in (-rope, rope)}
+        tied = 0.5 * (mean == rope == 0)
+        p_first, p_second = float(mean < -rope) + tied, float(mean > rope) + tied
         statistic, p_value, half = (np.copysign(np.inf, mean) if sure else 0.0), float(not sure), 0.0
     else:
         scale = np.sqrt(variance)
-        cdf = {edge: float(stats.t.cdf((edge - mean) / scale, df)) for edge in (-rope, rope)}
+        p_first, p_second = (
+            float(tail((edge - mean) / scale, df))
+            for tail, edge in ((stats.t.cdf, -rope), (stats.t.sf, rope))
+        )
         statistic, half = mean / scale, stats.t.ppf((1 + level) / 2, df) * scale
         p_value = 2 * stats.t.sf(abs(statistic), df)
     return pd.Series(
@@ -268,15 +272,15 @@ def corrected_t(
             "df": df,
             "statistic": statistic,
             "p_value": p_value,
-            "p_first": cdf[-rope],
-            "p_rope": cdf[rope] - cdf[-rope],
-            "p_second": 1 - cdf[rope],
+            "p_first": p_first,
+            "p_rope": max(0.0, 1 - p_first - p_second),
+            "p_second": p_second,
         }
     )
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    one, other = finite("answers or scores", first), finite("answers or scores", second)
     if one.ndim != 1 or one.shape != other.shape or not len(one):
         raise ActionbenchError(
             f"two attempts are compared on the same clips or folds; got shapes {one.shape} and {other.shape}"

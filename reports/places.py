@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
+from .statistics import finite
 
 
 def rank_table(
@@ -192,8 +193,8 @@ def _apart(names: pd.Index, p_values: pd.DataFrame, level: float) -> NDArray[np.
     """Return which pairs differ, in the order of names."""
     if set(names) != set(p_values.index) or set(names) != set(p_values.columns):
         raise ActionbenchError("p-values must have one row and one column for each attempt that is ranked")
-    matrix = p_values.loc[names, names].to_numpy(dtype=np.float64)
-    if not np.allclose(matrix, matrix.T, equal_nan=True):
+    matrix = finite("p-values of pairs", p_values.loc[names, names])
+    if not np.allclose(matrix, matrix.T):
         raise ActionbenchError(
             "p-values of pairs must be the same from both sides; the matrix is not symmetric"
         )

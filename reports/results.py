@@ -80,6 +80,8 @@ class Result:
         Most groups that it learned from in any fold; NaN in stores of before they were counted.
     n_expected : int
         Clips predicted by any attempt on this data set under this split.
+    n_expected_predictions : int
+        Sum over clips of the most predictions that any attempt has of each, one under each seed.
     machines : tuple of dict
         Machines, each with its set-up, that its finished cells ran on.
     silenced : frozenset of str
@@ -105,6 +107,7 @@ class Result:
     clips: pd.DataFrame = field(default_factory=pd.DataFrame)
     n_train_groups: float = np.nan
     n_expected: int = 0
+    n_expected_predictions: int = 0
     machines: tuple[dict[str, Any], ...] = ()
     silenced: frozenset[str] = frozenset()
     entry: dict[str, Any] = field(default_factory=dict)
@@ -126,8 +129,12 @@ class Result:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every cell finished, and none is still to come that another attempt has finished."""
-        return self.count("done") == self.n_cells and self.n_clips >= self.n_expected
+        """Whether every cell finished, and none is still to come that another attempt has finished, under any seed."""
+        return (
+            self.count("done") == self.n_cells
+            and self.n_clips >= self.n_expected
+            and len(self.positions) >= self.n_expected_predictions
+        )
 
     @cached_property
     def n_clips(self) -> int:
@@ -209,10 +216,9 @@ def gather(store: Reader) -> list[Result]:
             _result(store, dataset, truth, groups, own, machines) for own in _attempts(columns, row["id"])
         ]
         # By any of them: where each has folds of its own, none is complete.
-        predicted = np.zeros(len(clips), bool)
+        most = np.zeros(len(clips), np.intp)
         for result in found:
-            predicted[result.positions] = True
-        n_expected = int(predicted.sum())
+            most = np.maximum(most, np.bincount(result.positions, minlength=len(clips)))
         said = list(dataset["warnings"])
         unlike = differences(facts for result in found for facts in result.machines)
         if unlike and MIXED not in silenced:
@@ -224,7 +230,8 @@ def gather(store: Reader) -> list[Result]:
             replace(
                 result,
                 clips=clips,
-                n_expected=n_expected,
+                n_expected=int(np.count_nonzero(most)),
+                n_expected_predictions=int(most.sum()),
                 dataset_warnings=said,
                 silenced=silenced,
                 entry=entry,

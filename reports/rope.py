@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError
+from .statistics import finite
 
 # Means of differences are rounded to so many digits, so that the last bit does not decide on which side they fall.
 _DIGITS = 12
@@ -67,11 +68,7 @@ def signed_rank_rope(
     weights = rng.standard_gamma(np.r_[prior, np.ones(len(gains))], size=(n_samples, len(values)))
     weights /= weights.sum(axis=1, keepdims=True)
     share = [((weights @ side) * weights).sum(axis=1) for side in (left, inside.astype(float))]
-    sides = np.stack([share[0], share[1], 1 - share[0] - share[1]], axis=1)
-    if rope == 0:
-        sides[:, 1] = -1
-    won = np.bincount(sides.argmax(axis=1), minlength=3) / n_samples
-    return pd.Series(won, ["first", "rope", "second"])
+    return _won(np.stack([share[0], share[1], 1 - share[0] - share[1]], axis=1), rope)
 
 
 def sign_rope(
@@ -99,21 +96,23 @@ def sign_rope(
         raise ActionbenchError(f"a region of practical equivalence must not be negative; got {rope}")
     counts = np.array([(gains < -rope).sum(), (np.abs(gains) <= rope).sum() + prior, (gains > rope).sum()])
     rng = np.random.default_rng(random_state)
-    drawn = rng.standard_gamma(counts + 1e-4, size=(n_samples, 3))
+    return _won(rng.standard_gamma(counts + 1e-4, size=(n_samples, 3)), rope)
+
+
+def _won(sides: NDArray[np.float64], rope: float) -> pd.Series:
+    """Return how often each side has the most weight; sides with the same weight share a draw."""
     if rope == 0:
-        drawn[:, 1] = -1
-    return pd.Series(np.bincount(drawn.argmax(axis=1), minlength=3) / n_samples, ["first", "rope", "second"])
+        sides[:, 1] = -1
+    most = sides >= sides.max(axis=1, keepdims=True) - 1e-9 * np.abs(sides).max(axis=1, keepdims=True)
+    won = (most / most.sum(axis=1, keepdims=True)).mean(axis=0)
+    return pd.Series(won, ["first", "rope", "second"])
 
 
 def _pairwise(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    one, other = (finite("scores (leave out data sets without one)", side) for side in (first, second))
     if one.ndim != 1 or one.shape != other.shape or not len(one):
         raise ActionbenchError(
             f"two attempts are compared by one score each on the same data sets; got shapes {one.shape} and "
             f"{other.shape}"
-        )
-    if not np.isfinite(one).all() or not np.isfinite(other).all():
-        raise ActionbenchError(
-            "two attempts are compared by scores that are numbers; leave out data sets without one"
         )
     return other - one

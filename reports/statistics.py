@@ -19,6 +19,35 @@ _CHUNK = 2_000_000
 _FEW_GROUPS = 200
 
 
+def finite(what: str, values: ArrayLike) -> Floats:
+    """Return numbers as float64, or raise ActionbenchError that says where one is missing or infinite.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for the error.
+    values : array_like
+        Numbers.
+    """
+    array = np.asarray(values, np.float64)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        at = f" at position {place[0] if len(place) == 1 else place}" if place else ""
+        raise ActionbenchError(f"{what} must be finite numbers; got {array[place]}{at}")
+    return array
+
+
+def _p_values(p_values: ArrayLike) -> Floats:
+    array = finite("p-values", p_values)
+    outside = np.flatnonzero((array < 0) | (array > 1))
+    if len(outside):
+        raise ActionbenchError(
+            f"p-values must lie between 0 and 1; got {array[outside[0]]} at position {outside[0]}"
+        )
+    return array
+
+
 def accuracy(correct: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the weighted share of right predictions, NaN where there are none.
 
@@ -52,7 +81,12 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, n_classes: int) -> 
     return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def macro_f1(truth: ArrayLike, predicted: ArrayLike, seeds: ArrayLike | None = None) -> float:
+def macro_f1(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    seeds: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> float:
     """Return the mean over classes of the F1 score, NaN where there are no predictions.
 
     Parameters
@@ -61,6 +95,8 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike, seeds: ArrayLike | None = N
         Class indices. Classes that occur in neither do not count.
     seeds : array_like of int, shape (n,), optional
         Seed of each prediction; the score is taken for each seed over all its clips, then averaged.
+    weights : array_like, shape (n,), optional
+        How many clips each prediction stands for, see `accuracy`.
     """
     truth, predicted = np.asarray(truth, np.intp), np.asarray(predicted, np.intp)
     if not len(truth):
@@ -68,12 +104,13 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike, seeds: ArrayLike | None = N
     n_classes = int(max(truth.max(), predicted.max())) + 1
     names, seed = np.unique(np.zeros(len(truth)) if seeds is None else seeds, return_inverse=True)
 
-    def count(classes: NDArray[np.intp], seed: NDArray[np.intp] = seed) -> NDArray[np.intp]:
-        counts = np.bincount(seed * n_classes + classes, minlength=len(names) * n_classes)
-        return counts.reshape(-1, n_classes)
+    _, clips = _weighted(truth == predicted, weights)
 
-    right = truth == predicted
-    hits, total = count(truth[right], seed[right]), count(truth) + count(predicted)
+    def count(classes: NDArray[np.intp], clips: Floats = clips) -> Floats:
+        counts = np.bincount(seed * n_classes + classes, clips, len(names) * n_classes)
+        return np.asarray(counts.reshape(-1, n_classes), np.float64)
+
+    hits, total = count(truth, clips * (truth == predicted)), count(truth) + count(predicted)
     scores = [np.mean(2 * own[among > 0] / among[among > 0]) for own, among in zip(hits, total, strict=True)]
     return float(np.mean(scores))
 
@@ -84,16 +121,26 @@ def wilson_interval(hits: float, total: float, level: float = 0.95) -> tuple[flo
     Parameters
     ----------
     hits, total : float
-        Successes and trials.
+        Successes and trials; without any trial nothing is known, and the interval is 0 to 1.
     level : float
         Coverage.
+
+    Raises
+    ------
+    ActionbenchError
+        If there are fewer than no hits, or more than trials.
 
     Notes
     -----
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
+    # Sums of shares of seeds are off by rounding.
+    if not -1e-9 <= hits <= total + 1e-9 < np.inf:
+        raise ActionbenchError(f"hits must be 0 to the number of trials; got {hits} of {total}")
+    if total == 0:
+        return 0.0, 1.0
     z = special.ndtri((1 + level) / 2)
-    share = hits / total
+    share = min(1.0, max(0.0, hits / total))
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
     low = 0.0 if hits <= 0 else max(0.0, middle - half)
@@ -121,7 +168,7 @@ def paired_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) ->
     Wilson's intervals, squared and added with the correlation: Newcombe, "Improved confidence intervals for the
     difference between binomial proportions based on paired data", Statistics in Medicine 17, 1998, method 8.
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    first, second = finite("shares", first), finite("shares", second)
     shares = first.mean(), second.mean()
     (low_1, high_1), (low_2, high_2) = (
         wilson_interval(values.sum(), len(values), level) for values in (first, second)
@@ -302,7 +349,7 @@ def sign_flip_test(differences: ArrayLike, n_resamples: int = 99_999, random_sta
     >>> sign_flip_test([1, 2, 1, 3, 1, 1])  # two of 64 patterns
     0.03125
     """
-    sizes = np.asarray(differences, np.float64)
+    sizes = finite("differences", differences)
     # A flipped zero is the same zero, so that such groups only repeat every pattern.
     sizes = sizes[sizes != 0]
     if not len(sizes):
@@ -360,7 +407,7 @@ def joint_sign_flips(
     >>> adjusted  # 2 of 64 patterns
     array([1.     , 0.03125, 0.03125])
     """
-    sums = np.asarray(sums, np.float64)
+    sums = finite("sums", sums)
     # Where all are alike a flip changes nothing: such groups only repeat every pattern.
     sums = sums[:, np.ptp(sums, axis=0) > 1e-12]
     first, second = np.triu_indices(len(sums), 1)
@@ -410,7 +457,7 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
     """
-    p_values = np.asarray(p_values, np.float64)
+    p_values = _p_values(p_values)
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(p_values)
@@ -441,7 +488,7 @@ def shaffer(p_values: ArrayLike) -> Floats:
     >>> shaffer([0.01, 0.04, 0.03])
     array([0.03, 0.04, 0.03])
     """
-    p_values = np.asarray(p_values, np.float64)
+    p_values = _p_values(p_values)
     n = len(p_values)
     k = round((1 + np.sqrt(1 + 8 * n)) / 2)
     if k * (k - 1) // 2 != n or not n:
@@ -486,13 +533,13 @@ def hommel(p_values: ArrayLike) -> Floats:
     """
     from statsmodels.stats.multitest import multipletests
 
-    p_values = np.asarray(p_values, np.float64)
+    p_values = _p_values(p_values)
     return np.asarray(multipletests(p_values, method="hommel")[1], np.float64) if len(p_values) else p_values
 
 
 def _weighted(correct: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:
-    right = np.asarray(correct, np.float64)
-    clips = np.ones_like(right) if weights is None else np.asarray(weights, np.float64)
+    right = finite("answers", correct)
+    clips = np.ones_like(right) if weights is None else finite("weights", weights)
     return right * clips, clips
 
 

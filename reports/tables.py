@@ -84,7 +84,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         Columns `COLUMNS`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
         ``accuracy_high`` is the 95 % interval of `statistics.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
-        computed, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
+        computed, as all costs are, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
         ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
         nets ``n_epochs`` medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted alone,
         with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
@@ -92,7 +92,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search
         for parameters spent in each cell, on average; ``rank_low`` to ``rank_high`` the places that an attempt may
         hold and ``tied`` how many others cannot be told apart from it, of `pairs.rank_attempts`, unknown where it has
-        no place; ``warnings`` sentences, empty where there is nothing to say.
+        no place; ``warnings`` sentences, one a line, empty where there is nothing to say.
         Sorted by data set and split, then accuracy, the best first.
     """
     return score(gather(store))
@@ -139,7 +139,7 @@ def _row(result: Result) -> dict[str, Any]:
         "accuracy": accuracy(result.correct, result.weights),
         "accuracy_low": low,
         "accuracy_high": high,
-        "macro_f1": macro_f1(result.truth, result.predicted, result.seeds),
+        "macro_f1": macro_f1(result.truth, result.predicted, result.seeds, result.weights),
         "n_clips": result.n_clips,
         "n_groups": len(set(result.groups.tolist())),
         "n_folds": _n_folds(result),
@@ -158,7 +158,7 @@ def _row(result: Result) -> dict[str, Any]:
             for what in ("rules", "conditions", "quantities", "epochs")
         },
         **_costs(result),
-        "warnings": " ".join(warnings_of(result)),
+        "warnings": "\n".join(" ".join(text.split()) for text in warnings_of(result)),
     }
 
 
@@ -233,6 +233,11 @@ def warnings_of(result: Result) -> list[str]:
             found.append(f"{len(cells)} of {result.n_cells} cells {what} ({_why(cells)}){_rest(result)}")
     if result.n_clips < result.n_expected and result.count("done") == result.n_cells:
         found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
+    elif len(result.positions) < result.n_expected_predictions and result.count("done") == result.n_cells:
+        found.append(
+            f"Only {len(result.positions)} of {result.n_expected_predictions} predictions so far: seeds are missing "
+            "that other attempts have."
+        )
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
     said = {code: text for cautions in result.column("cautions") for code, text in cautions.items()}
@@ -380,11 +385,13 @@ def sections(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def notes(rows: pd.DataFrame) -> list[str]:
-    """Return the warnings of rows, each once: those of all rows plain, the others with their attempt."""
-    found = []
-    for text, own in rows[rows["warnings"] != ""].groupby("warnings", sort=False):
-        found.append(str(text) if len(own) == len(rows) else f"{', '.join(own['attempt'])}: {text}")
-    return found
+    """Return the warnings of rows, each once: those of all rows plain, the others with their attempts."""
+    said: dict[str, list[str]] = {}
+    for attempt, text in zip(rows["attempt"], rows["warnings"], strict=True):
+        for sentence in dict.fromkeys(text.splitlines()):
+            said.setdefault(sentence, []).append(attempt)
+    of_all = [text for text, attempts in said.items() if len(attempts) == len(rows)]
+    return of_all + [f"{', '.join(own)}: {text}" for text, own in said.items() if len(own) < len(rows)]
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:

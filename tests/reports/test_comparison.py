@@ -65,6 +65,13 @@ def test_all_in_one_group_is_no_evidence(pair):
 def test_the_same_predictions_are_no_evidence(pair):
     found, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(3)}]))
     assert (found, row["difference"], row["p_value"], row["reason"]) == ("no evidence", 0, 1, "")
+    assert (row["difference_low"], row["difference_high"]) == (0, 0)
+    # As often right is not the same.
+    _, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(4)}]))
+    assert row["difference"] == 0
+    assert row["difference_low"] < -0.02 < 0.02 < row["difference_high"]
+    _, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(3), "seed": 1}]))
+    assert row["difference_low"] < 0 < row["difference_high"]
 
 
 def test_the_margin_forgives_small_losses(pair):

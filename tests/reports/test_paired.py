@@ -140,3 +140,28 @@ def test_folds_that_all_agree():
 def test_refusals(call, message):
     with pytest.raises(ActionbenchError, match=message):
         call()
+
+
+def test_an_attempt_is_not_better_than_itself():
+    scores = [0.7, 0.8, 0.9]
+    found = corrected_t(scores, scores)
+    assert (found.p_first, found.p_rope, found.p_second) == (0.5, 0, 0.5)
+    found = corrected_t(scores, scores, rope=0.01)
+    assert (found.p_first, found.p_rope, found.p_second) == (0, 1, 0)
+    # All folds differ by what does not matter, and by more.
+    for gain, wanted in ((0.25, (0, 1, 0)), (0.5, (0, 0, 1)), (-0.5, (1, 0, 0))):
+        found = corrected_t([1.0, 2.0], [1 + gain, 2 + gain], rope=0.25)
+        assert (found.p_first, found.p_rope, found.p_second) == wanted
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: paired_test([1, np.nan], [1, 0], [0, 1]),
+        lambda: mcnemar([1, np.nan], [1, 0]),
+        lambda: corrected_t([1, np.nan], [1, 0]),
+    ],
+)
+def test_answers_that_are_no_numbers_are_refused_with_their_place(call):
+    with pytest.raises(ActionbenchError, match="must be finite numbers; got nan at position 1"):
+        call()

@@ -51,6 +51,51 @@ def test_f1_is_taken_for_each_seed_and_averaged():
     assert macro_f1(truth, predicted, seeds) == pytest.approx(np.mean(each))
 
 
+@given(predictions, st.integers(0, 9))
+def test_weighted_f1_is_that_of_scikit_learn(pair, seed):
+    truth, predicted = map(np.array, pair)
+    weights = np.random.default_rng(seed).uniform(0.1, 3, len(truth))
+    wanted = f1_score(truth, predicted, average="macro", sample_weight=weights)
+    assert macro_f1(truth, predicted, weights=weights) == pytest.approx(wanted)
+
+
+REFUSED = {
+    "accuracy": (lambda bad: accuracy([1, 0, bad]), "answers", 2),
+    "weights": (lambda bad: accuracy([1, 0], [bad, 1]), "weights", 0),
+    "bootstrap_interval": (lambda bad: bootstrap_interval([bad, 1], [0, 1]), "answers", 0),
+    "paired_interval": (lambda bad: paired_interval([1, 0], [0, bad]), "shares", 1),
+    "sign_flip_test": (lambda bad: sign_flip_test([0.1, bad]), "differences", 1),
+    "joint_sign_flips": (lambda bad: joint_sign_flips([[1, 2], [bad, 1]]), "sums", r"\(1, 0\)"),
+    "holm": (lambda bad: holm([0.1, bad, 0.2]), "p-values", 1),
+    "shaffer": (lambda bad: shaffer([0.1, bad, 0.2]), "p-values", 1),
+    "hommel": (lambda bad: hommel([0.1, bad, 0.2]), "p-values", 1),
+}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_number_is_refused_with_its_place(name, bad):
+    call, what, place = REFUSED[name]
+    with pytest.raises(
+        ActionbenchError, match=f"{what} must be finite numbers; got {bad} at position {place}$"
+    ):
+        call(bad)
+
+
+@pytest.mark.parametrize("method", [holm, hommel, shaffer])
+@pytest.mark.parametrize("bad", [-0.1, 1.5])
+def test_p_values_lie_between_0_and_1(method, bad):
+    with pytest.raises(ActionbenchError, match=f"between 0 and 1; got {bad} at position 1"):
+        method([0.1, bad, 0.3])
+
+
+def test_without_a_trial_every_share_is_possible():
+    assert wilson_interval(0, 0) == (0, 1)
+    for hits, total in ((-1, 3), (4, 3), (np.nan, 3), (1, np.inf)):
+        with pytest.raises(ActionbenchError, match="hits must be 0 to the number of trials"):
+            wilson_interval(hits, total)
+
+
 def test_weights_count_each_clip_once():
     # The first clip under three seeds, the second under one.
     assert accuracy([1, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, 1]) == pytest.approx((1 / 3 + 1) / 2)
