@@ -448,8 +448,9 @@ def _shown(value: object) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Return the first complaint of pydantic as a sentence."""
-    first = error.errors(include_url=False)[0]
+    """Return a complaint of pydantic as a sentence: that of an unknown key, which may stand for one that is missing."""
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     parts = [part for part in first["loc"] if part not in SPLITS]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
     if first["type"] == "extra_forbidden":

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ActionbenchError, PluginError
 from ..features.clip import Clip, Clips
-from ..features.video import Video, open_video
+from ..features.video import OnError, Video, open_video
 from .cell import ContractError, check_probabilities
 from .model import Model
 from .planning import ask
@@ -99,15 +100,25 @@ def can_explain(model: Model) -> bool:
     return "clip" in inspect.signature(model.attempt.explain).parameters
 
 
-def warm_up(model: Model, path: str | Path) -> None:
+def warm_up(model: Model, path: str | Path, *, on_error: OnError | None = None) -> None:
     """Decode and predict the beginning of a file, so that what follows is timed without first calls."""
-    with open_video(path, **model.header.data.decoding) as video:
+    with open_video(path, **decoding(model, on_error)) as video:
         frames = list(islice(video, _FEW))
         _probabilities(model, Clip(np.stack(frames), video.fps), str(path))
 
 
+def decoding(model: Model, on_error: OnError | None = None) -> dict[str, Any]:
+    """Return how the clips of a model are decoded, or those that break otherwise; see `read_video`."""
+    return {**model.header.data.decoding, **({} if on_error is None else {"on_error": on_error})}
+
+
 def predict_video(
-    model: Model, path: str | Path, windows: Windows | None = None, *, explain: bool = False
+    model: Model,
+    path: str | Path,
+    windows: Windows | None = None,
+    *,
+    explain: bool = False,
+    on_error: OnError | None = None,
 ) -> list[Prediction]:
     """Predict a video file, which is decoded as the training clips were.
 
@@ -122,6 +133,8 @@ def predict_video(
         by `Windows.of`. No more of a video than a window, or a clip that is not cut, is held in memory.
     explain : bool
         Whether the attempt says why.
+    on_error : {"error", "truncate"}, optional
+        What becomes of a file that breaks, see `read_video`; by default as for the training clips.
 
     Raises
     ------
@@ -135,7 +148,7 @@ def predict_video(
         )
     predictions = []
     began = perf_counter()
-    with open_video(path, **model.header.data.decoding) as video:
+    with open_video(path, **decoding(model, on_error)) as video:
         for start, clip in _pieces(video, model, windows):
             decoded = perf_counter()
             probabilities = _probabilities(model, clip, str(path))

@@ -100,7 +100,7 @@ class Split(BaseModel):
         """
         if len(dataset.classes) < 2:
             raise SplitError(
-                f"the data set has one class only, {dataset.classes[0]!r}; there must be two or more"
+                f"the data set has one class only, {str(dataset.classes[0])!r}; there must be two or more"
             )
         folds = self.divide(dataset)
         for fold in folds:
@@ -142,7 +142,7 @@ class LeaveOneGroupOut(Split):
         names = np.unique(dataset.groups)
         if len(names) < 2:
             raise SplitError(
-                f"leave-one-group-out needs two groups or more, the data set has one, {names[0]!r}"
+                f"leave-one-group-out needs two groups or more, the data set has one, {str(names[0])!r}"
             )
         return [
             Fold(str(name), np.flatnonzero(dataset.groups != name), np.flatnonzero(dataset.groups == name))

@@ -44,6 +44,7 @@ def folder(class_folders, monkeypatch):
     """A folder with clips and a matrix, as the working directory."""
     monkeypatch.chdir(class_folders.parent)
     Path("m.toml").write_text(MATRIX)
+    Path("typo.toml").write_text(MATRIX.replace("attempts", "atempts"))
     return class_folders.parent
 
 
@@ -167,6 +168,17 @@ def test_a_failing_cell_gives_exit_code_1_and_a_line(folder, call):
         (["predict", "gone", "a.mp4", "b.mp4", "--annotate", "out"], "is for one clip, got 2"),
         (["predict", "gone", "a.mp4", "--annotate", "out"], "its name must end with .mp4"),
         (["export", "gone", "-o", "out"], "gone: there is no such folder"),
+        (["run", "typo.toml"], "typo.toml: unknown key 'atempts'; did you mean 'attempts'"),
+        (["run", "m.toml", "-q", "-v"], "-q contradicts -v; give one of them"),
+        (["run", "m.toml", "--fresh", "--retry", "error"], "--fresh contradicts --retry; give one of them"),
+        (
+            ["show", "-o", "out.csv", "--format", "md"],
+            "--format md: contradicts -o out.csv, which ends in .csv; give one of them",
+        ),
+        (
+            ["run", "m.toml", "--set", "datasets.folder.groups=(?P<group>_)"],
+            "leave-one-group-out needs two groups or more, the data set has one, '_'",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
@@ -388,6 +400,21 @@ def test_a_clip_that_is_broken_harms_no_other(folder, call):
     code, out, err = call("predict", "model", "broken.mp4")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
+
+
+def test_a_video_that_breaks_is_cut_where_that_is_asked_for(folder, call, write_video):
+    call("fit", "majority", *FIT, "-q")
+    rng = np.random.default_rng(0)
+    write_video("whole.avi", rng.integers(256, size=(60, 48, 64), dtype=np.uint8), fps=10)
+    content = Path("whole.avi").read_bytes()
+    Path("cut.avi").write_bytes(content[: len(content) // 2])
+    code, out, err = call("predict", "model", "cut.avi")
+    assert (code, out) == (2, "")
+    assert 'use on_error = "truncate" to keep those' in err
+    code, out, _ = call("predict", "model", "cut.avi", "--on-error", "truncate", "--annotate", "said.mp4")
+    assert code == 0
+    assert "cut.avi" in out
+    assert 10 < len(read_video("said.mp4")) < 40
 
 
 def test_rules_explain_a_clip_and_nets_become_onnx(folder, call):

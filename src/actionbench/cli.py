@@ -25,6 +25,7 @@ from .terminal import (
     duration,
     in_one_line,
     json_option,
+    one_of,
     only_option,
     plainly,
     plugin_option,
@@ -38,6 +39,10 @@ from .terminal import (
 
 # Everything heavy is imported inside the command that needs it.
 
+# Commands that go on where they were interrupted.
+_RESUMABLE = ("run", "reproduce")
+_RESUMED = "; what has finished is kept, and the same command goes on"
+
 
 def main() -> NoReturn:
     """Run the command line and end with its exit code."""
@@ -50,7 +55,7 @@ def main() -> NoReturn:
         say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
         code = EXIT_BAD_INPUT
     except click.exceptions.Abort:
-        say("actionbench: interrupted; a run keeps what has finished, and the same command goes on")
+        say(f"actionbench: interrupted{_RESUMED if sys.argv[1:2] and sys.argv[1] in _RESUMABLE else ''}")
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -106,6 +111,8 @@ def run(
 
     MATRIX is a TOML file or the name of a built-in matrix; without it, the quick one on the built-in data set.
     """
+    one_of({"-q": quiet, "-v": verbose})
+    one_of({"--fresh": fresh, "--retry": retry})
     from .experiments import remembered
 
     asked = remembered.question(matrix, changes, only, plugins)

@@ -26,6 +26,7 @@ from .terminal import (
 if TYPE_CHECKING:
     from .experiments.model import Model
     from .experiments.prediction import Prediction, Windows
+    from .features.video import OnError
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
@@ -112,6 +113,11 @@ def _summary(model: Model) -> dict[str, Any]:
     "--annotate", type=click.Path(), metavar="FILE", help="Write the one clip with what is said of it."
 )
 @click.option(
+    "--on-error",
+    type=click.Choice(["error", "truncate"]),
+    help="Whether a video that breaks is an error or is cut there; by default as for the training clips.",
+)
+@click.option(
     "--explain", is_flag=True, help="Say why, where the attempt can: which rule fired, with which values."
 )
 @plugin_option
@@ -122,6 +128,7 @@ def predict(
     window: float | None,
     step: float | None,
     annotate: str | None,
+    on_error: OnError | None,
     explain: bool,
     plugins: tuple[str, ...],
     as_json: bool,
@@ -143,7 +150,7 @@ def predict(
     for warning in loaded.warnings:
         say(f"{model}: {warning}")
     windows = None if window is None and step is None else Windows.of(loaded, window, step)
-    found = list(_predicted(loaded, clips, windows, explain))
+    found = list(_predicted(loaded, clips, windows, explain, on_error))
     predictions = [prediction for clip in found for prediction in clip]
     if as_json:
         click.echo(json.dumps([_as_json(one) for one in predictions], indent=1, ensure_ascii=False))
@@ -155,12 +162,12 @@ def predict(
     if explain and not as_json:
         _print_explanations(loaded, predictions)
     if annotate is not None:
-        _annotate(loaded, clips[0], annotate, predictions)
+        _annotate(loaded, clips[0], annotate, predictions, on_error)
     return int(len(found) < len(clips))
 
 
 def _predicted(
-    model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool
+    model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool, on_error: OnError | None
 ) -> Iterator[list[Prediction]]:
     """Yield what is said of each clip; one that cannot be decoded is left out where there are others."""
     from .experiments.prediction import predict_video, warm_up
@@ -169,9 +176,9 @@ def _predicted(
     for clip in clips:
         try:
             if not warm:
-                warm_up(model, clip)
+                warm_up(model, clip, on_error=on_error)
                 warm = True
-            predictions = predict_video(model, clip, windows, explain=explain)
+            predictions = predict_video(model, clip, windows, explain=explain, on_error=on_error)
         except DecodeError as error:
             if len(clips) == 1:
                 raise
@@ -216,12 +223,14 @@ def _print_explanations(model: Model, predictions: list[Prediction]) -> None:
         click.echo(f"\n{one.clip}, {one.start:.2f}-{one.end:.2f} s\n{one.explanation}")
 
 
-def _annotate(model: Model, clip: str, output: str, predictions: list[Prediction]) -> None:
+def _annotate(
+    model: Model, clip: str, output: str, predictions: list[Prediction], on_error: OnError | None
+) -> None:
     from .experiments.annotation import annotate
+    from .experiments.prediction import decoding
 
-    annotate(
-        clip, output, predictions, model.classes, on_error=model.header.data.decoding.get("on_error", "error")
-    )
+    kept = decoding(model, on_error).get("on_error", "error")
+    annotate(clip, output, predictions, model.classes, on_error=kept)
     say(f"annotated video in {output}")
 
 

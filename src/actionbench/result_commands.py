@@ -71,6 +71,10 @@ def show(
 def _format(form: str | None, output: str | None, predictions: bool) -> str:
     """Return in which format to show, where that can be done."""
     ending = os.path.splitext(output)[1].removeprefix(".").lower() if output else ""
+    if form and ending in _FORMATS[1:] and form != ending:
+        raise ActionbenchError(
+            f"--format {form}: contradicts -o {output}, which ends in .{ending}; give one of them"
+        )
     form = form or ending or ("csv" if predictions else "terminal")
     if output and form not in _FORMATS[1:]:
         raise ActionbenchError(

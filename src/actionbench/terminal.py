@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import DEFAULT_STORE
+from .errors import ActionbenchError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -87,6 +88,13 @@ only_option = click.option(
 
 #: Adds ``--json``.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def one_of(flags: Mapping[str, object]) -> None:
+    """Raise ActionbenchError where two flags are given that contradict each other."""
+    given = [name for name, value in flags.items() if value]
+    if len(given) > 1:
+        raise ActionbenchError(f"{given[0]} contradicts {given[1]}; give one of them")
 
 
 def in_one_line(value: Any) -> str:
