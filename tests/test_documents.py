@@ -27,6 +27,12 @@ def blocks(document, language):
     )
 
 
+@pytest.fixture(autouse=True)
+def shared_features(tmp_path_factory, monkeypatch):
+    """Let all documents share the features of the clips that most of them look at."""
+    monkeypatch.setenv("ACTIONBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "features of documents"))
+
+
 def actionbench(folder, *words):
     command = [sys.executable, "-m", "actionbench", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout

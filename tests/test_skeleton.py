@@ -16,6 +16,12 @@ from actionbench.experiments.matrix import read_matrix
 OFFLINE = ("--no-deps", "--no-build-isolation")
 
 
+@pytest.fixture(autouse=True)
+def shared_features(tmp_path_factory, monkeypatch):
+    """Let the commands share the features of the clips that each of them looks at."""
+    monkeypatch.setenv("ACTIONBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "features of documents"))
+
+
 def test_what_is_written(tmp_path):
     files = new_attempt("mean-light2", tmp_path / "deep" / "folder")
     assert sorted(file.relative_to(tmp_path / "deep/folder").as_posix() for file in files) == [

@@ -25,6 +25,10 @@ LEAST = {
 }
 
 
+# One of each kind.
+AGAIN = ("rules", "hog-hof-mbh-svm", "hog3d-bow", "mlp-flow", "convnet-frame")
+
+
 def predictions(path, attempt):
     with Store.open(path) as store:
         cells = store.cells()
@@ -45,8 +49,9 @@ def test_every_family_on_new_actors(data_folder, tmp_path):
     assert table.loc[["chance", "majority"], "accuracy"].max() < 0.25
     assert (table["accuracy_low"] < table["accuracy"]).all()
 
-    actionbench.run("weizmann", store=tmp_path / "b.sqlite", only=["fold=0"], workers=1, **how)
-    for attempt in table.index:
+    only = ["fold=0", *(f"attempt={attempt}" for attempt in AGAIN)]
+    actionbench.run("weizmann", store=tmp_path / "b.sqlite", only=only, workers=1, **how)
+    for attempt in AGAIN:
         first, second = (predictions(tmp_path / name, attempt) for name in ("a.sqlite", "b.sqlite"))
         assert len(first) == len(second) == 1
         np.testing.assert_array_equal(first[0], second[0], err_msg=attempt)

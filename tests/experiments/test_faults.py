@@ -269,13 +269,13 @@ def test_a_message_that_is_none_is_no_result(word):
 
 
 @pytest.mark.slow
-def test_100_rounds_of_faults_at_random_instants(path, faulty, nursery):
+def test_50_rounds_of_faults_at_random_instants(path, faulty, nursery):
     rng = random.Random(0)
     before = {}
-    for turn in range(100):
+    for turn in range(50):
         modes = rng.sample(sorted(KINDS.keys() - set(ENDLESS)), 2)
         # They take as long as they may.
-        if turn % 25 == 0:
+        if turn % 20 == 0:
             modes[0] = rng.choice(ENDLESS)
         points = [
             {"mode": mode, "delay": rng.choice([0.0, rng.uniform(0, 0.2)]), "turn": turn} for mode in modes
