@@ -56,12 +56,16 @@ class Attempt(ABC):
     controls : tuple of str
         Values of the parameter ``control`` that take something away which the attempt claims to use; a matrix with
         ``controls = true`` runs them beside it.
+    trusted_types : tuple of str
+        Types of what is fitted, as ``module.Name``, that `load` may make although neither skops nor this project
+        trusts them; scikit-learn's own need not be named.
     classes_ : ndarray of str, shape (n_classes,)
         The labels seen in ``fit``, sorted.
     """
 
     family: ClassVar[str]
     controls: ClassVar[tuple[str, ...]] = ()
+    trusted_types: ClassVar[tuple[str, ...]] = ()
     classes_: NDArray[np.str_]
 
     @abstractmethod
@@ -183,6 +187,10 @@ class Attempt(ABC):
 
     def files(self) -> list[Path]:
         """Return the files named by parameters: a result is computed again when the content of one changes."""
+        return []
+
+    def environment(self) -> list[str]:
+        """Return the names of the environment variables that change what is fitted or predicted; none by default."""
         return []
 
     def skip(self, dataset: Any) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,21 +17,58 @@ from .registry import PLUGINS, declared
 if TYPE_CHECKING:
     from .base import Attempt
 
-__all__ = ["load", "pack", "save", "state_bytes", "unpack"]
+__all__ = ["SCIKIT_LEARN", "load", "pack", "same", "save", "state_bytes", "unpack"]
 
 A = TypeVar("A", bound="Attempt")
 
 _DESCRIPTION = "attempt.json"
 _STATE = "fitted.skops"
 _FORMAT = 1
+_PLAIN = "fitted_state() must give numbers, arrays and containers of them"
+
+#: Types of scikit-learn that skops does not trust by itself. What each does when it is made was read: it copies what it
+#: is given, and runs nothing that a file names. A forged tree can still make scikit-learn read beyond its arrays.
+SCIKIT_LEARN = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    *(
+        f"sklearn.gaussian_process.kernels.{name}"
+        for name in (
+            "CompoundKernel",
+            "ConstantKernel",
+            "DotProduct",
+            "ExpSineSquared",
+            "Exponentiation",
+            "Matern",
+            "Product",
+            "RBF",
+            "RationalQuadratic",
+            "Sum",
+            "WhiteKernel",
+        )
+    ),
+    "sklearn.metrics._dist_metrics.EuclideanDistance32",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.multiclass._ConstantPredictor",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
 
 
 def save(attempt: Attempt, folder: Path) -> None:
     """Write a fitted attempt to a folder.
 
-    ``attempt.json`` names the class and its parameters, ``fitted.skops`` holds the fitted attributes. An
-    attempt whose fitted attributes are more than numbers, arrays and containers of them gives
-    ``fitted_state()``, a dict of such, and takes it back by ``restore_state(state)``.
+    ``attempt.json`` names the class and its parameters, ``fitted.skops`` holds the fitted attributes: numbers, arrays,
+    containers of them, scikit-learn's estimators. An attempt with others names their types in ``trusted_types``, or
+    gives ``fitted_state()``, a dict without them, and takes it back by ``restore_state(state)``. What was written is
+    read back and compared.
 
     Parameters
     ----------
@@ -43,7 +80,7 @@ def save(attempt: Attempt, folder: Path) -> None:
     Raises
     ------
     ActionbenchError
-        If a parameter cannot be written as JSON, or the folder cannot be written.
+        If a parameter cannot be written as JSON, what was fitted cannot be read back, or the folder not be written.
     sklearn.exceptions.NotFittedError
         If the attempt is not fitted.
     """
@@ -58,12 +95,90 @@ def save(attempt: Attempt, folder: Path) -> None:
         raise ActionbenchError(
             f"{type(attempt).__name__} cannot be saved: its parameters must be JSON values ({error})"
         ) from error
+    state = _state(attempt)
+    try:
+        content = skops.io.dumps(state)
+    except Exception as error:  # whatever a type of a plug-in says of itself
+        raise ActionbenchError(
+            f"{type(attempt).__name__} cannot be saved: what was fitted cannot be written "
+            f"({_described(error)}); {_PLAIN}"
+        ) from error
+    _check_readable(attempt, state, content)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(_state(attempt), folder / _STATE)
+        (folder / _STATE).write_bytes(content)
         (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise ActionbenchError(f"{folder}: the attempt cannot be saved there ({error.strerror})") from error
+
+
+def _check_readable(attempt: Attempt, state: dict[str, Any], content: bytes) -> None:
+    """Refuse what `load` would not take, or would take for something else."""
+    name = type(attempt).__name__
+    strange = _untrusted(type(attempt), content)
+    if strange:
+        raise ActionbenchError(
+            f"{name} cannot be saved: what was fitted holds {', '.join(strange)}; {name}.trusted_types must name these "
+            f"types, if all that they do when they are read is trusted, or {_PLAIN}"
+        )
+    try:
+        back = _read(type(attempt), content)
+    except Exception as error:  # whatever a type of a plug-in makes of its own state
+        raise ActionbenchError(
+            f"{name} cannot be saved: what was fitted cannot be read back ({_described(error)}); {_PLAIN}"
+        ) from error
+    if not same(state, back):
+        raise ActionbenchError(f"{name} cannot be saved: what is read back is not what was fitted; {_PLAIN}")
+
+
+def _described(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _read(cls: type[Attempt], content: bytes) -> Any:
+    import skops.io
+
+    return skops.io.loads(content, trusted=sorted({*SCIKIT_LEARN, *cls.trusted_types}))
+
+
+def _untrusted(cls: type[Attempt], content: bytes) -> list[str]:
+    """Return the types in a file that neither skops, nor this project, nor an attempt trusts."""
+    import skops.io
+
+    return sorted({*skops.io.get_untrusted_types(data=content)} - {*SCIKIT_LEARN, *cls.trusted_types})
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two fitted states are of the same types and hold the same numbers; NaN is the same as NaN."""
+    return _same(one, other, {})
+
+
+def _same(one: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
+    if one is other or (id(one), id(other)) in seen:
+        return True
+    if type(one) is not type(other):
+        return False
+    # They are held so that no other object gets their address.
+    seen[id(one), id(other)] = one, other
+    if isinstance(one, np.ndarray | np.generic) and one.dtype != object:
+        # Between the fields of a record lies what nobody has written.
+        first, second = np.asarray(one), np.asarray(other)
+        return (first.dtype, first.shape) == (second.dtype, second.shape) and all(
+            first[part].tobytes() == second[part].tobytes() for part in first.dtype.names or [...]
+        )
+    if isinstance(one, float | complex):
+        return one == other or (one != one and other != other)
+    if isinstance(one, str | bytes | int | set | frozenset | type):
+        return bool(one == other)
+    if isinstance(one, dict):
+        one, other = [*one.items()], [*other.items()]
+    if isinstance(one, list | tuple | np.ndarray):
+        pairs = zip(one, other, strict=True) if len(one) == len(other) else None
+        return pairs is not None and all(_same(*pair, seen) for pair in pairs)
+    try:
+        return _same(one.__getstate__(), other.__getstate__(), seen)
+    except TypeError:  # a type of an extension that says only how it is made
+        return _same(one.__reduce__()[1:], other.__reduce__()[1:], seen)
 
 
 def load(cls: type[A], folder: Path) -> A:
@@ -140,7 +255,8 @@ def _name(cls: type) -> str:
     module = cls.__module__
     if module.startswith(PLUGINS):
         # The name of the file alone: the folder of a plug-in may be another where the attempt is read back.
-        module = PLUGINS + Path(inspect.getfile(cls)).stem
+        file = getattr(sys.modules.get(module), "__file__", None)
+        module = PLUGINS + Path(file).stem if file else module
     return f"{module}:{cls.__qualname__}"
 
 
@@ -193,17 +309,22 @@ def _descendants(cls: type[A]) -> Iterator[type[A]]:
 
 
 def _restore(attempt: Attempt, folder: Path) -> None:
-    import skops.io
-
     path = folder / _STATE
     try:
-        # Nothing beyond what skops itself trusts: numbers, arrays, containers, scikit-learn's estimators.
-        _take(attempt, skops.io.load(path, trusted=[]))
+        content = path.read_bytes()
+        strange = _untrusted(type(attempt), content)
+        if not strange:
+            _take(attempt, _read(type(attempt), content))
     except Exception as error:
         # A damaged archive fails in many ways; each of them means the same to the reader.
         raise ActionbenchError(
-            f"{path}: the fitted attempt cannot be read back ({type(error).__name__}: {error})"
+            f"{path}: the fitted attempt cannot be read back ({_described(error)})"
         ) from error
+    if strange:
+        raise ActionbenchError(
+            f"{path}: holds {', '.join(strange)}, which {type(attempt).__name__}.trusted_types does not name; "
+            "nothing was read"
+        )
 
 
 def _take(attempt: Attempt, state: dict[str, Any]) -> None:
