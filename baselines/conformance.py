@@ -337,7 +337,7 @@ def _largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
 
 @_check()
 def check_declarations(trial: Trial) -> None:
-    """Declare a word as ``family``, and ``controls``, ``uses()`` and ``files()`` as they should be."""
+    """Declare a word as ``family``, and ``controls``, ``uses()``, ``files()``, ``environment()`` as they should be."""
     cls = trial.cls
     _demand(isinstance(getattr(cls, "family", None), str), "the class must have an attribute family, a word")
     words = isinstance(cls.controls, tuple) and all(isinstance(word, str) for word in cls.controls)
@@ -354,6 +354,11 @@ def check_declarations(trial: Trial) -> None:
     )
     files = attempt.files()
     _demand(all(isinstance(file, Path) for file in files), f"files() must return paths, got {files!r}")
+    variables = trial.make().environment()
+    _demand(
+        isinstance(variables, list) and all(isinstance(name, str) for name in variables),
+        f"environment() must return a list of names, got {variables!r}",
+    )
 
 
 @_check()
@@ -478,7 +483,7 @@ def check_fit(trial: Trial) -> None:
 
 @_check()
 def check_probabilities(trial: Trial) -> None:
-    """Return float64 of shape (clips, classes), rows of sum 1, none for no clip; from ``predict``, labels."""
+    """Return float64 of shape (clips, classes), rows of sum 1, none for no clip; by ``predict`` the likeliest label."""
     clips, _, _ = examples()
     attempt = trial.fitted
     _check_probabilities(trial.probabilities, attempt, len(clips))
@@ -487,6 +492,12 @@ def check_probabilities(trial: Trial) -> None:
     _demand(
         predicted.shape == (len(clips),) and set(predicted.tolist()) <= set(attempt.classes_.tolist()),
         f"predict must return one of classes_ for each clip, got {predicted!r}",
+    )
+    chosen = trial.probabilities[np.arange(len(clips)), np.searchsorted(attempt.classes_, predicted)]
+    behind = np.flatnonzero(chosen < trial.probabilities.max(axis=1) - 1e-9)
+    _demand(
+        not len(behind),
+        f"predict must return the label that predict_proba finds likeliest, it does not for clip {behind[:1]}",
     )
 
 

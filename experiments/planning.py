@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ class PlannedCell:
     #: Classes and functions whose code decides, and the files that parameters name.
     deciding: tuple[Any, ...]
     files: tuple[Path, ...]
+    #: Environment variables that it reads.
+    variables: tuple[str, ...]
 
     def axes(self) -> dict[str, list[str]]:
         """Return what ``--only`` may ask for, and the words by which this cell answers."""
@@ -203,15 +206,18 @@ def _cells_of(
             code = provenance.code_fingerprint(*deciding)
             skip = ask(attempt.skip, entry.name, data.dataset)
             files = tuple(map(Path, ask(attempt.files, entry.name)))
+            variables = tuple(ask(attempt.environment, entry.name))
             titles = {n: entry.label(point, None if n == "all" else n) for n in matrix.train_groups}
             # The same work for another row of the table is another cell: a store keeps each once.
             row = _texts(data.title, data.entry.split.label(), entry.label(point))
             work = _texts(cls.__qualname__, code, data.fingerprint)
             rest = _texts(
-                *_file_fingerprints(files, entry.name), *([entry.tune.model_dump()] if entry.tune else [])
+                *_file_fingerprints(files, entry.name),
+                *([entry.tune.model_dump()] if entry.tune else []),
+                *([{name: os.environ.get(name) for name in variables}] if variables else []),
             )
             parts = row, work, _texts(_by_name(point, files)), rest
-            points.append((entry, cls, code, deciding, point, files, skip, titles, parts))
+            points.append((entry, cls, code, deciding, point, files, variables, skip, titles, parts))
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
     for turn, (seed, (number, fold), n_groups) in enumerate(places):
         train_groups, sides = None, fold
@@ -219,7 +225,7 @@ def _cells_of(
             train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
         turned = turn % len(points)
         groups_text, fold_text, seed_text = map(_texts, (train_groups, sides.fingerprint(), seed))
-        for entry, cls, code, deciding, point, files, skip, titles, parts in (
+        for entry, cls, code, deciding, point, files, variables, skip, titles, parts in (
             points[turned:] + points[:turned]
         ):
             row, work, params, rest = parts
@@ -240,6 +246,7 @@ def _cells_of(
                 skip,
                 deciding,
                 files,
+                variables,
             )
 
 

@@ -11,10 +11,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,11 @@ def _imports(path: Path) -> list[str]:
     """Return the absolute dotted names that a file imports, those that may be modules or names in them."""
     package = _dotted(path).rpartition(".")[0] if path.name != "__init__.py" else _dotted(path)
     names: list[str] = []
-    for node in _statements(ast.parse(path.read_bytes())):
+    source = path.read_bytes()
+    tree = ast.parse(source)
+    if b"import_module" in source or b"__import__" in source:
+        names += _called(tree, package)
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -144,6 +149,18 @@ def _imports(path: Path) -> list[str]:
                 base = ".".join([*parents, base] if base else parents)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return list(dict.fromkeys(names))
+
+
+def _called(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the names of modules that are imported by a call with a name that is written there."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)):
+            continue
+        function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = node.args[0].value
+        if function in ("import_module", "__import__") and isinstance(name, str):
+            with suppress(ImportError, ValueError):
+                yield resolve_name(name, package)
 
 
 # What holds statements. Expressions, most of a tree, hold none.
@@ -183,12 +200,35 @@ def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
         package = importer.parent / top
         if helper.is_file():
             return [helper], None
-        if package.is_dir() and any(package.glob("*.py")):
+        if package.is_dir() and any(package.rglob("*.py")):
             return sorted(package.rglob("*.py")), None
-    if owner := _owner(top):
+    owner = _owner(top)
+    if owner and not _is_editable(owner):
         return [], owner
+    return _sources(top), owner
+
+
+def _sources(top: str) -> list[Path]:
+    """Return the Python files of a module or package that lies on the import path, in all its folders."""
     spec = find_spec(top) if top.isidentifier() else None
-    return ([Path(spec.origin)] if spec and spec.origin and Path(spec.origin).is_file() else []), None
+    if spec is None:
+        return []
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    files = {file.resolve() for folder in folders for file in folder.rglob("*.py")}
+    if spec.origin and Path(spec.origin).is_file():
+        files.add(Path(spec.origin).resolve())
+    return sorted(files)
+
+
+@cache
+def _is_editable(distribution: str) -> bool:
+    """Say whether a distribution is installed as a link to its sources, whose version says nothing of a change."""
+    for one in (found for several in _owners().values() for found in several):
+        if one.name == distribution:
+            return bool(
+                json.loads(one.read_text("direct_url.json") or "{}").get("dir_info", {}).get("editable")
+            )
+    return False
 
 
 def _modules(root: Path, dotted: str) -> list[Path]:
@@ -289,9 +329,11 @@ def collect(**more: Any) -> dict[str, Any]:
         "instruction_set": INSTRUCTION_SET,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        "thread_pools": [
-            {key: value for key, value in pool.items() if key != "filepath"} for pool in threadpool_info()
-        ],
+        # In the order in which they happen to lie in memory they would differ from run to run.
+        "thread_pools": sorted(
+            ({key: value for key, value in pool.items() if key != "filepath"} for pool in threadpool_info()),
+            key=json.dumps,
+        ),
         **more,
     }
 

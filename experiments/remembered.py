@@ -63,7 +63,10 @@ def _installed(folder: str) -> list[str]:
 
 
 def witnesses(files: Iterable[Path]) -> str:
-    """Return the state of some files, and of all files of actionbench: size, inode and time of the last change."""
+    """Return the state of some files, and of all files of actionbench: size, inode and times of the last change.
+
+    A program may set the time of a change of the content; that of the inode it may not.
+    """
     own = (
         os.path.join(folder, name)
         for folder, folders, names in os.walk(_PACKAGE)
@@ -87,5 +90,5 @@ def unchanged(states: str, *, data: bool = True) -> bool:
 def _state(path: str) -> list[int] | None:
     with suppress(OSError):
         found = os.stat(path)
-        return [found.st_size, found.st_ino, found.st_mtime_ns]
+        return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
     return None

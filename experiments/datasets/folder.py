@@ -60,7 +60,7 @@ class Folder(VideoFiles):
             rows += [(path.relative_to(self.root).as_posix(), folder.name) for path in files]
         # As objects: not every name of a file is text that pandas can keep, and the base class says which are not.
         table = pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
-        table["group"] = self._find_groups(table)
+        table["group"] = pd.Series(self._find_groups(table), dtype=object)
         return table
 
     def files(self) -> list[Path]:

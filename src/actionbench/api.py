@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,17 +201,19 @@ def answer(
     files = _files_behind(cells, plugins)
     if files is not None and not summary.stopped:
         states = witnesses(files)
-        if all(state is None or state[2] < begun for state in json.loads(states).values()):
+        if all(state is None or max(state[2:]) < begun for state in json.loads(states).values()):
             again = replace(summary, n_stored=summary.n_cells, n_run=0)
             kept = json.dumps(said | {"summary": _in_words(again)})
             store.remember(summary.run_id, question, states, kept, version)
     return said
 
 
-def _files_behind(cells: Iterable[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
-    """Return the files without a change of which a plan stays as it is, None where they are not all known."""
+def _files_behind(cells: Sequence[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
+    """Return the files without a change of which a plan stays as it is, None where that depends on more."""
     from .experiments.provenance import files_read
 
+    if any(cell.variables for cell in cells):
+        return None
     files = {Path(plugin).absolute() for plugin in plugins}
     for data in {id(cell.data): cell.data for cell in cells}.values():
         if data.files is None:

@@ -246,6 +246,11 @@ class Indices(Good):
         return np.argmax(self.predict_proba(clips), axis=1)
 
 
+class Contrary(Good):
+    def predict(self, clips):
+        return self.classes_[np.argmin(self.predict_proba(clips), axis=1)]
+
+
 class Stochastic(Good):
     def fit(self, clips, labels, groups=None):
         super().fit(clips, labels, groups)
@@ -384,6 +389,7 @@ class Empty(Good):
         (NoNumbers, "probabilities", "must return finite numbers"),
         (Narrow, "probabilities", "must return shape (12, 3) (clips, classes_), got (12, 1)"),
         (Indices, "probabilities", "predict must return one of classes_ for each clip"),
+        (Contrary, "probabilities", "predict must return the label that predict_proba finds likeliest"),
         (Stochastic, "same_twice", "the same, bit by bit, after another fit"),
         (Unseeded, "seeds", "the same, bit by bit, with the same random_state"),
         (Threaded, "threads", "the same, bit by bit, with n_jobs of 1 and 2"),

@@ -139,7 +139,7 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         ('"leave-one-group-out"', '{ train = "a.txt" }', r"the key 'datasets\[0\].split.test' is missing"),
         ('"leave-one-group-out"', "3", r"datasets\[0\].split: a split must be a name or a table"),
         ('"clips"', '"${NOT_SET_ANYWHERE}/clips"', "the environment variable NOT_SET_ANYWHERE is not set"),
-        ('name = "rules"', 'nmae = "rules"', r"the key 'attempts\[0\].name' is missing"),
+        ('name = "rules"', 'nmae = "rules"', r"unknown key 'nmae' in attempts\[0\]; did you mean 'name'"),
         (
             'name = "rules"',
             'name = "rules"\nparam = {}',

@@ -1,6 +1,7 @@
 import ast
 import importlib
 import importlib.metadata
+import json
 import subprocess
 import sys
 
@@ -89,6 +90,64 @@ def test_a_change_of_the_file_or_of_a_helper_is_seen(plugin, name):
     assert fingerprint(plugin) == before
     (plugin / name).write_text(FILES[name] + "# changed\n")
     assert fingerprint(plugin) != before
+
+
+def edited(plugin, text):
+    """Let the plug-in import something more."""
+    main = plugin / "key_main.py"
+    main.write_text(main.read_text().replace("import key_helper\n", f"import key_helper\n{text}\n"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import importlib; importlib.import_module('key_named')",
+        "from importlib import import_module\nimport_module('key_named')",
+        "__import__('key_named')",
+        "import key_space.deep.inner",
+        "from key_space.deep import inner",
+        "from key_space import deep",
+    ],
+)
+def test_modules_that_are_named_in_a_call_or_lie_in_a_namespace_count(plugin, line):
+    (plugin / "key_named.py").write_text("x = 1\n")
+    inner = plugin / "key_space/deep/inner.py"
+    inner.parent.mkdir(parents=True)
+    inner.write_text("x = 1\n")
+    edited(plugin, line)
+    before = fingerprint(plugin)
+    for path in (plugin / "key_named.py", inner):
+        path.write_text("x = 2\n")
+    provenance._reached.cache_clear()
+    assert fingerprint(plugin) != before
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_the_sources_of_what_is_installed_as_a_link_count(plugin, tmp_path, monkeypatch, editable):
+    """Where a version says what the code is, that counts; a link to sources that are worked on has the same one."""
+    sources, installed = tmp_path / "elsewhere", tmp_path / "installed"
+    (sources / "key_linked").mkdir(parents=True)
+    (sources / "key_linked/__init__.py").write_text("from . import part\n")
+    (sources / "key_linked/part.py").write_text("x = 1\n")
+    facts = installed / "key_linked-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: key-linked\nVersion: 1.0\n")
+    (facts / "RECORD").write_text("key_linked/__init__.py,,\n")
+    (facts / "direct_url.json").write_text(json.dumps({"url": "", "dir_info": {"editable": editable}}))
+    sys.path[:0] = [str(installed), str(sources)]
+    caches = (provenance._owner, provenance._owners, provenance._is_editable, provenance._version)
+    for cached in (*caches, provenance._reached, provenance._needed):
+        cached.cache_clear()
+    try:
+        edited(plugin, "import key_linked")
+        before = fingerprint(plugin)
+        (sources / "key_linked/part.py").write_text("x = 2\n")
+        assert (fingerprint(plugin) != before) == editable
+        parts = provenance.code_parts(load_plugin(plugin / "key_main.py").Keyed)
+        assert parts["key-linked (version)"] == "1.0"
+    finally:
+        for cached in caches:
+            cached.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["key_unused.py", "key_for_checkers.py"])

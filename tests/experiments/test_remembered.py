@@ -50,3 +50,14 @@ def test_a_file_that_changes_goes_or_comes_is_seen(tmp_path):
     (tmp_path / "later").write_text("")
     assert not unchanged(states)
     os.unlink(here)
+
+
+def test_a_change_under_the_same_size_and_time_is_seen(tmp_path):
+    clip = tmp_path / "clip.avi"
+    clip.write_text("one")
+    os.utime(clip, ns=(10**18, 10**18))
+    states = witnesses([clip])
+    assert unchanged(states)
+    clip.write_text("two")
+    os.utime(clip, ns=(10**18, 10**18))
+    assert not unchanged(states)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import actionbench
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
 from actionbench.experiments import provenance, runner
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
@@ -289,6 +290,25 @@ def test_a_file_that_is_missing_is_named(plugin, tmp_path):
     gone = tmp_path / "gone.txt"
     with pytest.raises(MatrixError, match=r"attempt 'nearest': .*gone\.txt: the file cannot be read"):
         plan_cells(matrix({"name": "nearest", "params": {"log": str(gone)}}), plugins=[plugin])
+
+
+def test_an_environment_variable_that_an_attempt_declares_counts(plugin, tmp_path, monkeypatch):
+    plugin.write_text(plugin.read_text() + "\n    def environment(self):\n        return ['SHARPNESS']\n")
+    how = {"store": tmp_path / "s.sqlite", "plugins": [plugin], "cache": "none"}
+    content = {
+        "name": "test",
+        "datasets": [{"name": "toy-data", "split": "leave-one-group-out"}],
+        "attempts": [{"name": "nearest"}, {"name": "chance"}],
+    }
+    for value, n_run in ((None, 8), (None, 0), ("2", 4), ("2", 0), ("3", 4), (None, 0)):
+        monkeypatch.delenv("SHARPNESS", raising=False)
+        if value:
+            monkeypatch.setenv("SHARPNESS", value)
+        with Store.open(how["store"]) as store:
+            before = len(store.status_of())
+        actionbench.run(content, **how)
+        with Store.open(how["store"]) as store:
+            assert len(store.status_of()) - before == n_run, value
 
 
 def test_limits_and_workers_change_nothing(path, plugin):

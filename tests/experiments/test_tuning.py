@@ -82,6 +82,12 @@ def test_a_point_that_fails_is_a_bad_point(search):
     assert (failed["score"], failed["error"]) == (None, "ValueError: below zero")
 
 
+def test_a_search_scores_what_a_table_scores(search, monkeypatch):
+    """By probabilities, whatever an attempt's own labels are."""
+    monkeypatch.setattr(Threshold, "predict", lambda attempt, clips: np.repeat("dark", len(clips)))
+    assert search([100], trials=2).score == 1
+
+
 def test_time_ends_a_search_after_one_trial_at_least(search):
     assert len(search(list(range(50)), seconds=1e-9).trials) == 1
 
