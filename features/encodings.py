@@ -130,10 +130,13 @@ class Fisher:
         """Learn from a sample (n, D); there are no more components than a tenth of its rows."""
         sample = _two_at_least(sample)
         length = min(-(-sample.shape[1] // 2), len(sample))
-        components = PCA(length, svd_solver="covariance_eigh").fit(sample)
+        # Far from 0 squares leave no digits to the differences.
+        middle = sample.mean(axis=0, dtype=np.float64)
+        centred = (sample - middle).astype(sample.dtype)
+        components = PCA(length, svd_solver="covariance_eigh").fit(centred)
         n_components = max(min(n_components, len(sample) // 10), 1)
-        mixture = _mixture(components.transform(sample), n_components, random_state)
-        return cls(components.mean_, components.components_, *mixture)
+        mixture = _mixture(components.transform(centred), n_components, random_state)
+        return cls(middle + components.mean_, components.components_, *mixture)
 
     @property
     def size(self) -> int:
@@ -147,7 +150,7 @@ class Fisher:
         """
         if not len(descriptors):
             return np.zeros(self.size)
-        x = (np.asarray(descriptors) - self.offset) @ self.basis.T
+        x = np.subtract(descriptors, self.offset).astype(self.basis.dtype) @ self.basis.T
         deviations = np.sqrt(self.variances)
         shares, _ = _posteriors(x, self.weights, self.means, self.variances)
         # Sums of the descriptors and of their squares, each counted as far as it belongs to a component.
@@ -262,6 +265,7 @@ def _nearest(descriptors: Rows, centres: Rows) -> NDArray[np.intp]:
     """Return the index of the nearest centre of each row; of equally near ones the first."""
     if not len(descriptors):
         return np.empty(0, np.intp)
-    # Single precision tells apart what counts, in half of the time.
-    x, words = np.asarray(descriptors, np.float32), np.asarray(centres, np.float32)
+    # Single precision tells apart what counts, in half of the time, as long as squares are not far from 0.
+    middle = np.mean(centres, axis=0, dtype=np.float64)
+    x, words = (np.subtract(rows, middle).astype(np.float32) for rows in (descriptors, centres))
     return np.argmin((words * words).sum(axis=1) - 2 * x @ words.T, axis=1)

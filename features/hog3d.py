@@ -97,7 +97,7 @@ class Hog3d(OfMotion):
     sizes : tuple of float
         Sides of the blocks, in lengths of the mover (`mover_length`).
     seconds : float
-        Duration of the blocks; the whole clip if it is shorter.
+        Duration of the blocks, a frame for each cell or more; the whole clip if it is shorter.
     parts : int
         Mean gradients of a cell along each axis, each quantised by itself.
     step : int
@@ -165,7 +165,8 @@ class Hog3d(OfMotion):
         """Yield the edges in time, in frames, of the parts of some blocks that are worked on at once."""
         n_frames = len(motion.frames)
         block, step = _CELLS[0] * self.parts, self.step * self.parts
-        part = min(self.seconds * motion.fps, n_frames) / block
+        # Between frames there is nothing: however low the frame rate, a cell takes one.
+        part = min(max(self.seconds * motion.fps, _CELLS[0]), n_frames) / block
         n_blocks = (int(n_frames / part + 1e-6) - block) // step + 1
         at_once = max(1, int(_PIECE * motion.fps / (step * part)))
         for first in range(0, n_blocks, at_once):

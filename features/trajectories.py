@@ -41,7 +41,9 @@ class DenseTrajectories:
     move as the ground does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that goes with it.
 
     At any frame rate a trajectory takes as long as ``length`` frames of 1/25 s, in a short clip two thirds of it; its
-    shape is brought to ``length`` steps. In frames lower than twice ``side`` the blocks are half as high as the frame.
+    shape is brought to ``length`` steps. As all take the same time, they begin before the last of it: of a clip that is
+    cut to 16 frames those are left that begin in its first third. A clip in which nothing moves has none. In frames
+    lower than twice ``side`` the blocks are half as high as the frame.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
@@ -64,6 +65,19 @@ def test_words_are_the_clusters_and_a_clip_their_shares():
     clip = np.repeat([[-4.0], [4.0], [4.0], [4.1]], 6, axis=1)
     np.testing.assert_allclose(words.encode(clip)[order], [0.25, 0, 0.75])
     np.testing.assert_array_equal(words.encode(np.empty((0, 6))), 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0.0, 300.0, -3e4])
+def test_codebooks_far_from_0_are_those_near_it(offset, dtype):
+    rows = (clusters() + offset).astype(dtype)
+    words = Words.learn(rows, 3, 0)
+    nearest = cdist(rows.astype(float), words.centres.astype(float)).argmin(axis=1)
+    np.testing.assert_allclose(words.encode(rows), np.bincount(nearest, minlength=3) / len(rows))
+    near, far = (
+        np.abs(Fisher.learn(some, 3, 0).encode(some[:40])) for some in (rows - rows.dtype.type(offset), rows)
+    )
+    np.testing.assert_allclose(far, near, atol=0.03)
 
 
 def test_there_are_no_more_words_than_distinct_rows():

@@ -171,3 +171,14 @@ def test_moving_camera_leaves_the_scene_out():
         Hog3d().describe(observe(Clip(f, 25.0)))["hog3d"].mean(axis=0) for f in (steady, panned)
     )
     assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.95
+
+
+@pytest.mark.parametrize("fps", [0.01, 1.0, 5.0])
+def test_there_are_no_blocks_between_frames(fps):
+    rng = np.random.default_rng(0)
+    frames = np.full((20, 60, 80), 90, np.uint8)
+    for index, frame in enumerate(frames):
+        frame[20:50, 5 + 3 * index : 20 + 3 * index] = rng.integers(120, 250, (30, 15))
+    times = np.unique(Hog3d().describe(observe(Clip(frames, fps)))["place"][:, 2])
+    # A block of three frames, from each second frame on.
+    assert 0 < len(times) <= 10

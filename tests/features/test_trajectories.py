@@ -172,9 +172,14 @@ def test_what_is_found_does_not_depend_on_the_frame_rate(skip):
     assert len(found["place"]) > 300 / skip
 
 
-def test_trajectories_of_a_short_clip_begin_at_several_times():
-    found = extract(frames_of(right, n=16))
-    assert len(np.unique(found["place"][:, 2])) > 3
+def test_trajectories_of_a_short_clip_begin_in_its_first_third():
+    found, whole = extract(frames_of(right, n=16)), of_right()
+    # Of 15 fields of flow a trajectory takes 10; its time is that of its middle.
+    begin = found["place"][:, 2] * 15 - 5
+    assert set(np.round(begin).astype(int)) <= set(range(6))
+    assert len(np.unique(begin)) > 3
+    # In 24 frames they may begin in 9.
+    assert len(found["place"]) / len(whole["place"]) == pytest.approx(6 / 9, rel=0.4)
 
 
 @pytest.mark.parametrize(
