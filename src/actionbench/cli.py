@@ -29,6 +29,7 @@ from .terminal import (
     only_option,
     plainly,
     plugin_option,
+    prepare_streams,
     print_layout,
     print_rows,
     say,
@@ -46,6 +47,7 @@ _RESUMED = "; what has finished is kept, and the same command goes on"
 
 def main() -> NoReturn:
     """Run the command line and end with its exit code."""
+    prepare_streams()
     try:
         code = cli.main(standalone_mode=False)
     except ActionbenchError as error:
