@@ -18,8 +18,9 @@ def made(bench):
     """Two good attempts that err on other groups, a bad one, one that is late, and one that learned from few groups."""
     made = bench().dataset(["box", "run"] * 40, np.repeat([f"{n:02}" for n in range(16)], 5))
     wrong = 1 - made.labels
-    made.attempt("one", np.where(np.arange(80) % 10 == 0, wrong, made.labels))
-    made.attempt("other", np.where(np.arange(80) % 10 == 5, wrong, made.labels))
+    for seed in (0, 1):
+        made.attempt("one", np.where(np.arange(80) % 10 == 0, wrong, made.labels), seed)
+        made.attempt("other", np.where(np.arange(80) % 10 == 5, wrong, made.labels), seed)
     made.attempt("bad", np.where(np.arange(80) % 5 < 3, wrong, made.labels), seed=0)
     made.attempt("bad", np.where(np.arange(80) % 5 < 4, wrong, made.labels), seed=1)
     made.attempt("late", made.labels, fail=(3,))
