@@ -19,6 +19,8 @@ _VERSION = 1
 _NAMED, _FOLDS = 3, 50
 # Metadata tell the class where they are surely right this many times as often as the commonest class.
 _FAR = 1.5
+# So many groups tell nothing of others.
+_FEW = 2
 
 
 def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
@@ -34,10 +36,44 @@ def dataset_cautions(dataset: Dataset) -> list[Caution]:
     ]
 
 
+def group_cautions(dataset: Dataset) -> list[Caution]:
+    """Return what the groups of a data set cannot tell, where they are known."""
+    if not dataset.groups_known:
+        return []
+    table, found = dataset.table, []
+    n_groups = table["group"].nunique()
+    if n_groups <= _FEW:
+        found.append(
+            Caution(
+                "few-groups",
+                f"The data set has {n_groups} group{'s' * (n_groups != 1)}: how far others differ from "
+                f"{'them' if n_groups > 1 else 'it'} cannot be told, and intervals rest on an assumption.",
+            )
+        )
+    if n_groups == len(table) > _FEW:
+        found.append(
+            Caution(
+                "one-clip-groups",
+                "Each group has one clip: if clips of one person or source video stand in several groups, accuracies "
+                "are too high, and intervals and ranks too narrow.",
+            )
+        )
+    of_class = table.groupby("label")["group"].nunique()
+    found += [
+        Caution(
+            "class-of-one-group",
+            f"All clips of class {str(name)!r} come from one group: no split can train and test it on different "
+            "groups.",
+        )
+        for name in of_class.index[of_class == 1]
+    ]
+    return found
+
+
 def protocol_cautions(dataset: Dataset, split: Split) -> list[Caution]:
     """Return what data set and split say of themselves."""
     leaks = [Caution("leaky-split", split.warning)] if split.warning else []
-    return dataset_cautions(dataset) + leaks
+    return [*dataset_cautions(dataset), *group_cautions(dataset), *leaks]
 
 
 def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 INK = "#1b1f24"
 #: One colour for each family, that also colour-blind people tell apart, seen on light and on dark paper.
@@ -25,6 +27,8 @@ FAMILIES = {
 OTHER_FAMILY = "#b8860b"
 # Agg draws no picture of 2^16 dots or more to a side.
 _MOST_DOTS = 65_000
+# Name of what `Svg.captioned` writes.
+_CAPTION = "caption"
 #: Name of the marks that `Svg.titles` are of.
 POINTS = "points"
 _STYLE: Any = {
@@ -58,6 +62,8 @@ class Svg(str):
 
     #: What it was drawn as.
     figure: Figure
+    #: What it is of.
+    label: str
     #: What is to be read where the pointer rests on each of its `POINTS`.
     titles: list[str]
 
@@ -65,10 +71,21 @@ class Svg(str):
     def of(cls, figure: Figure, title: str, titles: Iterable[str] = ()) -> Self:
         """Write a figure."""
         text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+        facts = {"Date": None, "Creator": None, "Title": title}
+        figure.savefig(text, format="svg", metadata=facts, **_extent(figure))
         svg = cls(text.getvalue())
-        svg.figure, svg.titles = figure, list(titles)
+        svg.figure, svg.label, svg.titles = figure, title, list(titles)
         return svg
+
+    def captioned(self, text: str) -> Svg:
+        """Return the same picture with a sentence below it, which goes wherever the picture goes."""
+        with styled():
+            width, height = self.figure.get_size_inches()
+            above = sum(len(own.get_text().splitlines()) for own in _captions(self.figure))
+            lines = textwrap.wrap(text, max(30, int(width / 0.065)))
+            down = -0.01 - above * 0.13 / height
+            self.figure.text(0.01, down, "\n".join(lines), fontsize=7, color=INK, va="top", gid=_CAPTION)
+            return Svg.of(self.figure, self.label, self.titles)
 
     def _repr_svg_(self) -> str:
         return self
@@ -83,7 +100,12 @@ class Svg(str):
         dots = min(150.0, _MOST_DOTS / max(self.figure.get_size_inches()))
         with styled():
             self.figure.savefig(
-                content, format="png", dpi=dots, facecolor="white", metadata={"Software": None}
+                content,
+                format="png",
+                dpi=dots,
+                facecolor="white",
+                metadata={"Software": None},
+                **_extent(self.figure),
             )
         self.figure.patch.set_visible(False)
         return content.getvalue()
@@ -115,6 +137,15 @@ class Svg(str):
             return f'<use class="point" {use[1]}><title>{escape(next(titles))}</title></use>'
 
         return body[:start] + re.sub("<use ([^>]*)/>", titled, body[start:], count=len(self.titles))
+
+
+def _extent(figure: Figure) -> dict[str, Any]:
+    """Return how a figure is saved, so that a caption below it is seen."""
+    return {"bbox_inches": "tight", "pad_inches": 0.03} if _captions(figure) else {}
+
+
+def _captions(figure: Figure) -> list[Text]:
+    return [text for text in figure.texts if text.get_gid() == _CAPTION]
 
 
 def short_name(name: str, longest: int = 32) -> str:

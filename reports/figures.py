@@ -21,6 +21,7 @@ from .canvas import (
     styled,
 )
 from .tables import short
+from .words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ COSTS = {
     "fit time": ("fit_seconds", "time to fit, s"),
     "memory": ("peak_memory_mib", "peak memory, MiB"),
     "parameters": ("n_parameters", "parameters"),
-    "operations": ("operations", "operations for one clip"),
+    "operations": ("operations", "operations of the net for one clip, features not counted"),
 }
 
 
@@ -93,7 +94,7 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     -------
     Svg or None
         Costs grow to the right by their logarithm, what costs nothing stands at the left edge. Attempts on the front
-        are named. None where fewer than two attempts have both numbers.
+        are named, and those whose cost is not known, below. None where fewer than two attempts have both numbers.
     """
     column, title = COSTS[cost]
     if column not in rows:
@@ -130,7 +131,11 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
         titles = [
             _priced(row, price, title) for row, price in zip(known.itertuples(), prices.tolist(), strict=True)
         ]
-        return Svg.of(figure, f"Accuracy against {title}.", titles)
+        drawn = Svg.of(figure, f"Accuracy against {title}.", titles)
+    unknown = rows.loc[rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"]), "attempt"]
+    if unknown.empty:
+        return drawn
+    return drawn.captioned(f"Not known of {listed([short_name(name) for name in unknown])}.")
 
 
 def pareto_front(costs: Any, worth: Any) -> np.ndarray:

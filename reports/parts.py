@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -139,7 +139,7 @@ class Comparison:
                 for known in (nuisances, curves)
             )
             part = Part(ordered, rows, nuisance, curve, families[dataset, split], {})
-            part.pictures.update(_drawings(part))
+            part.pictures.update(captioned(part, _drawings(part)))
             parts.append(part)
         scores, left = common_scores(results)
         crossed = crossings(results) if len(curves) else pd.DataFrame()
@@ -149,6 +149,13 @@ class Comparison:
         return cls(
             table, parts, option_conditions(results), curves, crossed, scores, left, matrix, ranks, costs
         )
+
+
+def captioned(part: Part, drawings: Iterable[tuple[str, Svg]]) -> Iterator[tuple[str, Svg]]:
+    """Write into pictures why results under a split that leaks must not be believed."""
+    leaks = [text for text in part.results[0].dataset_warnings if text.endswith("[leaky-split]")]
+    for name, drawing in drawings:
+        yield name, drawing.captioned(" ".join(leaks)) if leaks else drawing
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:

@@ -17,7 +17,7 @@ from .canvas import Svg
 from .exports import parquet
 from .heatmaps import confusion_figures, heat_figure
 from .pages import page
-from .parts import Comparison, Part
+from .parts import Comparison, Part, captioned
 from .results import Reader, gather
 from .statistics import confusion_matrix
 
@@ -111,7 +111,7 @@ def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
         yield "ranks", comparison.ranks
     for number, part in enumerate(comparison.parts, 1):
         plain = re.sub(r"[^a-z0-9]+", "-", part.name.lower()).strip("-")[:40].rstrip("-")
-        for what, drawing in (*part.pictures.items(), *_files_only(part)):
+        for what, drawing in (*part.pictures.items(), *captioned(part, _files_only(part))):
             yield f"{number}-{plain}-{what.replace(' ', '-')}", drawing
 
 

@@ -31,7 +31,7 @@ _MORE = {
     "fit s, features cached": "fit_paid_seconds",
     "ms/clip, features cached": "predict_paid_ms_per_clip",
     "warm-up s": "warm_up_seconds",
-    "operations": "operations",
+    "net operations": "operations",
     "model MiB": "size_mib",
     "fit J": "fit_joules",
     "J/clip": "predict_joules_per_clip",

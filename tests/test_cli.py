@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -415,6 +416,38 @@ def test_a_video_that_breaks_is_cut_where_that_is_asked_for(folder, call, write_
     assert code == 0
     assert "cut.avi" in out
     assert 10 < len(read_video("said.mp4")) < 40
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(folder, call, encoding):
+    call("run", "m.toml", "--set", 'attempts=[{ name = "majority", title = "größte – 多数" }]', "-q")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    for words in (
+        ["run", "m.toml", "-v"],
+        ["show"],
+        ["show", "--format", "md"],
+        ["show", "gone – 多.sqlite"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "actionbench", *words], env=environment, capture_output=True, check=False
+        )
+        said = done.stderr.decode(encoding)
+        assert done.returncode == (2 if "gone – 多.sqlite" in words else 0), said
+        assert "Traceback" not in said
+        assert done.stdout.decode(encoding) or done.returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_harm_nothing(folder, closed):
+    command = shlex.join([sys.executable, "-m", "actionbench"])
+    for words in ("run m.toml --store s.sqlite", "show s.sqlite"):
+        done = subprocess.run(
+            f"{command} {words} {closed}", shell=True, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    with Store.open("s.sqlite", must_exist=True) as store:
+        assert len(store.status_of()) == 6
 
 
 def test_rules_explain_a_clip_and_nets_become_onnx(folder, call):

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..alike import Signature
-from ..audit import dataset_cautions, pair_cautions
+from ..audit import dataset_cautions, group_cautions, pair_cautions
 from ..cautions import said
 from .base import Dataset
 
@@ -159,15 +159,8 @@ def _range(values: Sequence[float]) -> dict[str, float]:
 
 
 def _warnings(dataset: Dataset, signatures: Sequence[Signature]) -> list[str]:
-    found = said([*dataset_cautions(dataset), *pair_cautions(dataset, signatures)])
-    table = dataset.table
-    groups = table.groupby("label")["group"].nunique()
-    if dataset.groups_known:
-        found += [
-            f"All clips of class {name!r} come from one group: no split can train and test it on different groups."
-            for name in groups.index[groups == 1]
-        ]
-    counts = table["label"].value_counts()
+    found = said([*dataset_cautions(dataset), *group_cautions(dataset), *pair_cautions(dataset, signatures)])
+    counts = dataset.table["label"].value_counts()
     if counts.max() >= 3 * counts.min():
         found.append(
             f"The classes are unbalanced: {counts.max()} clips of {counts.idxmax()!r}, "

@@ -8,13 +8,16 @@ the studies; a 95 % interval covers if it holds the true value in 95 % of them.
 Then four or eight attempts are compared in pairs: all equally good, or one or half of them better, which err half as
 often. Three ways share the level of 5 % among the pairs; it is kept if no more than 5 % of the studies call any two
 different that are not, or the worse one better.
+
+Last, the intervals are held to studies of two to 25 groups, equal and very unequal, whose accuracies scatter little or
+much, under several seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations, product
 from pathlib import Path
@@ -24,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from actionbench.experiments.provenance import collect
-from actionbench.reports.paired import mcnemar
+from actionbench.reports.paired import difference_interval, mcnemar
 from actionbench.reports.statistics import (
     bootstrap_interval,
     group_sums,
@@ -36,6 +39,7 @@ from actionbench.reports.statistics import (
     wilson_interval,
 )
 
+PARTS = ("rows", "pairs", "designs")
 LEVEL = 0.05
 ACCURACY = 0.7
 N_ATTEMPTS = 4
@@ -71,6 +75,45 @@ PAIR_SHARES = {
     "all pairs, Holm: found": "holm_found",
     "joint flips: found": "joint_found",
 }
+
+
+#: How many clips each group of a study has, by the name of the design.
+DESIGNS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "2 of 10": lambda rng: np.full(2, 10),
+    "3 of 10": lambda rng: np.full(3, 10),
+    "4, 10, 60": lambda rng: np.array([4, 10, 60]),
+    "5 of 20": lambda rng: np.full(5, 20),
+    "9 of 2 to 60": lambda rng: rng.integers(2, 61, size=9),
+    "25 of 4": lambda rng: np.full(25, 4),
+    "25 of 2 to 80": lambda rng: rng.integers(2, 81, size=25),
+}
+#: Standard deviations over groups of the accuracies of two attempts, and the mean of both.
+SPREADS, MEANS, SEEDS = (0.0, 0.12, 0.2), (0.7, 0.9), (0, 1, 2)
+#: What stands in the table of designs, and what a row has for it.
+DESIGN_SHARES = {
+    "accuracy": "accuracy_covered",
+    "least of a seed": "accuracy_least",
+    "most of a seed": "accuracy_most",
+    "by groups drawn": "drawn_covered",
+    "difference": "difference_covered",
+}
+
+
+@dataclass
+class DesignRow:
+    """Shares of the studies of one design whose intervals hold the truth, and how wide they are in the median."""
+
+    design: str
+    accuracy: float
+    spread: float
+    n_studies: int
+    accuracy_covered: float
+    accuracy_least: float
+    accuracy_most: float
+    drawn_covered: float
+    difference_covered: float
+    width: float
+    wilson_width: float
 
 
 @dataclass
@@ -161,6 +204,52 @@ def simulated(clips: str, n_groups: int, n_studies: int, n_flips: int = 1999) ->
     return Row(n_groups, clips, n_studies, *(float(share) for share in found.mean(axis=0)))
 
 
+def design_simulated(design: str, accuracy: float, spread: float, n_studies: int) -> DesignRow:
+    """Draw studies of one design under each seed and return how often the intervals hold the truth."""
+    covered: list[list[list[bool]]] = []
+    widths = []
+    for seed in SEEDS:
+        rng = np.random.default_rng(
+            [seed, list(DESIGNS).index(design), round(100 * accuracy), round(100 * spread)]
+        )
+        covered.append([])
+        for _ in range(n_studies):
+            sizes = DESIGNS[design](rng)
+            size = accuracy * (1 - accuracy) / spread**2 - 1 if spread else 0.0
+            own = (
+                rng.beta(accuracy * size, (1 - accuracy) * size, size=(2, len(sizes)))
+                if spread
+                else np.full((2, len(sizes)), accuracy)
+            )
+            groups = np.repeat(np.arange(len(sizes)), sizes)
+            right = rng.random((2, len(groups))) < own[:, groups]
+            low, high = bootstrap_interval(right[0], groups, n_resamples=2000)
+            drawn = ratio_interval(*group_sums(groups, right[0], np.ones(len(groups))), n_resamples=2000)
+            assert drawn is not None
+            least, most = difference_interval(right[0], right[1], groups)
+            covered[-1].append(
+                [low <= accuracy <= high, drawn[0] <= accuracy <= drawn[1], least <= 0 <= most]
+            )
+            alone = wilson_interval(right[0].sum(), len(groups))
+            widths.append((high - low, alone[1] - alone[0]))
+    by_seed = np.mean(covered, axis=1)
+    accuracy_covered, drawn_covered, difference_covered = by_seed.mean(axis=0)
+    width, wilson_width = np.median(widths, axis=0)
+    return DesignRow(
+        design,
+        accuracy,
+        spread,
+        n_studies * len(SEEDS),
+        accuracy_covered=float(accuracy_covered),
+        accuracy_least=float(by_seed[:, 0].min()),
+        accuracy_most=float(by_seed[:, 0].max()),
+        drawn_covered=float(drawn_covered),
+        difference_covered=float(difference_covered),
+        width=float(width),
+        wilson_width=float(wilson_width),
+    )
+
+
 def pairs_judged(
     right: np.ndarray, better: np.ndarray, n_flips: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -220,12 +309,20 @@ def markdown(content: dict[str, Any]) -> str:
     said = f"Percent of {n_studies:,} studies of each kind, {unsure}. {machine}."
     two = _table({"groups": "n_groups", "clips of a group": "clips"}, SHARES, content["rows"])
     kinds = {"groups": "n_groups", "attempts": "n_attempts", "clips of a group": "clips"}
-    return "\n".join([said, "", *two, "", *_table(kinds, PAIR_SHARES, content["pairs"])]) + "\n"
+    pairs = _table(kinds, PAIR_SHARES, content["pairs"])
+    n_studies = content["designs"][0]["n_studies"]
+    unsure = f"± {100 * margin(0.05, n_studies):.1f}"
+    of_designs = f"Percent of {n_studies:,} studies of each design, {unsure}, widths in points."
+    kinds = {"clips of groups": "design", "accuracy": "accuracy", "scatter": "spread"}
+    shares = DESIGN_SHARES | {"width": "width", "width of Wilson's": "wilson_width"}
+    designs = _table(kinds, shares, content["designs"])
+    return "\n".join([said, "", *two, "", *pairs, "", of_designs, "", *designs]) + "\n"
 
 
 def _table(kinds: dict[str, str], shares: dict[str, str], rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"| {' | '.join([*kinds, *shares])} |"
-    yield "|" + "".join(":--|" if name == "clips" else "--:|" for name in [*kinds.values(), *shares])
+    words = ("clips", "design")
+    yield "|" + "".join(":--|" if name in words else "--:|" for name in [*kinds.values(), *shares])
     for row in rows:
         cells = [str(row[name]) for name in kinds.values()]
         yield f"| {' | '.join(cells + [f'{100 * row[name]:.1f}' for name in shares.values()])} |"
@@ -234,9 +331,7 @@ def _table(kinds: dict[str, str], shares: dict[str, str], rows: list[dict[str, A
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=4000, help="studies of each kind")
-    parser.add_argument(
-        "--only", choices=("rows", "pairs"), help="draw only these, keep the others of --json"
-    )
+    parser.add_argument("--only", choices=PARTS, help="draw only these, keep the others of --json")
     parser.add_argument("--json", type=Path, help="file to write as well")
     parser.add_argument(
         "--markdown", type=Path, help="file of --json whose tables are printed; nothing is drawn"
@@ -247,7 +342,7 @@ def main() -> None:
         return
     content = json.loads(options.json.read_text()) if options.only and options.json else {}
     content["machine"] = {"actionbench": collect()["actionbench"], "numpy": np.__version__}
-    for part in (options.only,) if options.only else ("rows", "pairs"):
+    for part in (options.only,) if options.only else PARTS:
         content[part] = list(_drawn(part, options.studies))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -255,10 +350,16 @@ def main() -> None:
 
 
 def _drawn(part: str, n_studies: int) -> Iterator[dict[str, Any]]:
+    if part == "designs":
+        for design, accuracy, spread in product(DESIGNS, MEANS, SPREADS):
+            row = design_simulated(design, accuracy, spread, n_studies // 4)
+            print(*asdict(row).values(), flush=True)
+            yield asdict(row)
+        return
     for n_groups, clips in product((9, 25), SCATTER):
         for n_attempts in (4, 8) if part == "pairs" else (N_ATTEMPTS,):
             begun = perf_counter()
-            row: Row | PairRow = (
+            row = (
                 pairs_simulated(clips, n_groups, n_attempts, n_studies)
                 if part == "pairs"
                 else simulated(clips, n_groups, n_studies)

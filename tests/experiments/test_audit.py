@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from actionbench import Clip, Dataset
-from actionbench.experiments.audit import audit, audit_key, audits, protocol_cautions
+from actionbench.experiments.audit import audit, audit_key, audits, group_cautions, protocol_cautions
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.weizmann import Weizmann
@@ -136,7 +136,38 @@ def test_the_protocol_says_what_it_is_by_code():
     cautions = protocol_cautions(dataset, LeakyRandom())
     assert [one.code for one in cautions] == ["groups-unknown", "data-set", "leaky-split"]
     assert [one.text for one in cautions] == [GROUPS_UNKNOWN, "Seven clips end early.", LeakyRandom.warning]
-    assert protocol_cautions(four(*map(noise, range(4))), LeaveOneGroupOut()) == []
+    six = Listed([*map(noise, range(6))], list("xyxyxy"), list("aabbcc"))
+    assert protocol_cautions(six, LeaveOneGroupOut()) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "said"),
+    [
+        (
+            "xyxy",
+            "aabb",
+            {"few-groups": "The data set has 2 groups: how far others differ from them cannot be"},
+        ),
+        (
+            "xyxy",
+            "aaaa",
+            {"few-groups": "1 group: how far", "class-of-one-group": "come from one group"},
+        ),
+        ("xyxy", "abcd", {"one-clip-groups": "Each group has one clip: if clips of one person"}),
+        (
+            "xxyyxx",
+            "abccba",
+            {"class-of-one-group": "All clips of class 'y' come from one group: no split can"},
+        ),
+        ("xyxyxy", "aabbcc", {}),
+    ],
+)
+def test_groups_that_tell_too_little_are_named(labels, groups, said):
+    cautions = group_cautions(Listed([noise(0)] * len(labels), list(labels), list(groups)))
+    assert {caution.code for caution in cautions} == said.keys()
+    for caution in cautions:
+        assert said[caution.code] in caution.text
+    assert group_cautions(Listed([noise(0)] * 4, list("xyxy"), list("abcd"), known=False)) == []
 
 
 def test_other_data_or_folds_are_another_audit():

@@ -234,3 +234,23 @@ def test_a_bar_has_a_dot_beside_each_member():
     right = max(x for x, _ in dots(svg))
     members = sorted(y for x, y in dots(svg) if x == right)
     assert members == [pytest.approx(names[name], abs=5) for name in ("hog-svm", "rules")]
+
+
+def test_attempts_whose_cost_is_not_known_are_named_below():
+    svg = pareto_figure(PRICED, "fit time")
+    assert "Not known of rules." in words(svg)
+    assert "Not known of" not in "".join(words(pareto_figure(PRICED, "memory")))
+
+
+def test_captions_go_with_the_picture_and_stand_below_each_other():
+    plain = accuracy_figure(ROWS, 4)
+    height = float(re.search(r'height="([\d.]+)pt"', plain)[1])
+    first = plain.captioned("This must not be believed. " * 8)
+    both = first.captioned("Nor must this.")
+    assert "This must not be believed." in " ".join(words(first))
+    assert words(both)[-1] == "Nor must this."
+    at = [float(y) for y in re.findall(r'<g id="caption">.*?translate\([\d.]+ ([\d.]+)\)', both, re.DOTALL)]
+    assert at == sorted(at)
+    assert len(set(at)) == len(at) == 2
+    assert float(re.search(r'height="([\d.]+)pt"', both)[1]) > height
+    assert both.png().startswith(b"\x89PNG")

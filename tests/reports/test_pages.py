@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import ActionbenchError
+from actionbench.experiments.splits import LeakyRandom
 from actionbench.reports.nuisance import nuisance_table
 from actionbench.reports.pages import page as page_of
 from actionbench.reports.parts import Comparison
@@ -318,6 +319,18 @@ def test_conditions_are_drawn_whatever_they_are_called_where_they_are_not_many(b
     ) >= 2
     assert not list(tmp_path.glob("figures/2-many*conditions*"))
     assert len(pd.read_csv(tmp_path / "conditions.csv")) == 4 + 4 * 20
+
+
+def test_pictures_of_a_split_that_leaks_say_so_wherever_they_go(bench, tmp_path):
+    said = f"{LeakyRandom.warning} [leaky-split]"
+    made = bench().dataset(["a", "b"] * 8, np.repeat(list("wxyz"), 4), split="leaky-random", warnings=[said])
+    made.attempt("one", made.labels).attempt("two", 1 - made.labels)
+    write_report(made.store, tmp_path)
+    pictures = sorted(tmp_path.glob("figures/*.svg"))
+    assert len(pictures) > 4
+    for picture in pictures:
+        text = " ".join(re.sub("<[^>]*>", " ", picture.read_text(encoding="utf-8")).split())
+        assert " ".join(said.split()[:6]) in text, picture.name
 
 
 def test_hard_clips_have_their_strips(bench):

@@ -61,7 +61,9 @@ def test_warnings_are_sentences():
     assert f"{GROUPS_UNKNOWN} [groups-unknown]" in unknown
     assert not any("come from one group" in warning for warning in unknown)
     assert describe(Uneven(groups_known=False))["groups"] is None
-    assert describe(Figures(subjects=2, clips_per_subject=1, frames=2))["warnings"] == []
+    assert describe(Figures(subjects=3, clips_per_subject=1, frames=2))["warnings"] == []
+    (few,) = describe(Figures(subjects=2, clips_per_subject=1, frames=2))["warnings"]
+    assert few.startswith("The data set has 2 groups: ")
 
 
 def test_the_sheet_has_one_row_a_class_or_more(tmp_path):
