@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from ..baselines.base import Attempt
 from ..baselines.registry import attempt_registry, naming
@@ -38,12 +39,13 @@ def make_attempt(cls: type[A], name: str, params: Mapping[str, Any], seed: int) 
     Raises
     ------
     MatrixError
-        If a parameter is unknown or, where the attempt declares it, of a wrong kind.
+        If a parameter is unknown or, where the attempt declares its type or constraints, of a wrong kind.
     """
     known = option_names(cls)
     for key in params:
         if key not in known:
             raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
+    _check_kinds(cls, name, params)
     seeded = {"random_state": seed} if "random_state" in known else {}
     try:
         attempt = cls(**params, **seeded)
@@ -126,6 +128,26 @@ class PlannedCell:
             sides=self.sides.fingerprint(),
             base=self.entry.label(self.params),
         )
+
+
+def _check_kinds(cls: type[Attempt], name: str, params: Mapping[str, Any]) -> None:
+    """Refuse values of another type than the constructor is annotated with."""
+    try:
+        types = get_type_hints(cls.__init__)
+    except Exception:  # what only a type checker knows, or whatever else stands there
+        return
+    for key, value in params.items():
+        try:
+            text = json.dumps(value)
+            TypeAdapter(types.get(key, Any)).validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]["msg"]
+            raise MatrixError(
+                f"attempt {name!r}: params.{key}: {first[0].lower()}{first[1:]}, got {value!r}"
+            ) from error
+        except (TypeError, ValueError, PydanticUserError):
+            # No type of JSON, or a type that pydantic does not know.
+            continue
 
 
 def plan_cells(

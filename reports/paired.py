@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ActionbenchError
+from .hierarchical import random_effects_interval
 from .statistics import finite, group_sums, paired_interval, ratio_interval, sign_flip_test
 
 Floats = NDArray[np.float64]
@@ -96,14 +97,20 @@ def difference_interval(
 
     Notes
     -----
-    `statistics.ratio_interval` over groups, never narrower than `statistics.paired_interval` of as many independent
-    clips; with a single group it says nothing.
+    `statistics.ratio_interval` over groups, never narrower than that of a model of groups that scatter,
+    `hierarchical.random_effects_interval`, nor than `statistics.paired_interval` of as many independent clips; with a
+    single group it says nothing.
     """
     one, other = _pair(first, second)
-    low, high = paired_interval(one, other, level)
-    changes, clips = group_sums(groups, other - one, np.ones(len(one)))
-    drawn = ratio_interval(changes, clips, level=level) or (-1.0, 1.0)
-    return min(low, drawn[0]), max(high, drawn[1])
+    change = other - one
+    changes, squares, clips = group_sums(groups, change, change**2, np.ones(len(one)))
+    low, high = zip(
+        paired_interval(one, other, level),
+        random_effects_interval(changes, squares, clips, level),
+        ratio_interval(changes, clips, level=level) or (-1.0, 1.0),
+        strict=True,
+    )
+    return min(low), max(high)
 
 
 def least_p(n_groups: int) -> float:

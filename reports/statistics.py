@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from ..errors import ActionbenchError
+from .hierarchical import beta_binomial_interval
 
 Floats = NDArray[np.float64]
 
@@ -193,9 +194,10 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return an interval of the accuracy on clips of new groups.
 
-    Whole groups are drawn with replacement, each with all its clips under all seeds. The interval is never
-    narrower than Wilson's for as many independent clips: where all groups agree, drawing groups again shows no
-    spread at all, and clips are still only clips. With a single group only Wilson's is left.
+    Whole groups are drawn with replacement, each with all its clips under all seeds. Few groups, or a few large ones,
+    show too little of how far others differ: so the interval is never narrower than that of a model of groups that
+    scatter, `hierarchical.beta_binomial_interval`, nor than Wilson's for as many independent clips. With a single group
+    these two are left.
 
     Parameters
     ----------
@@ -222,7 +224,7 @@ def bootstrap_interval(
     Cluster bootstrap: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8. Corrected for
     bias and skewness, which a jackknife over groups tells: Efron, "Better bootstrap confidence intervals", JASA 82,
     1987. Expanded for few groups: Hesterberg, "What Teachers Should Know About the Bootstrap", The American
-    Statistician 69, 2015, section 5.3. To correct the expanded tails, and the union with Wilson's interval, are rules
+    Statistician 69, 2015, section 5.3. To correct the expanded tails, and the union of the three intervals, are rules
     of this project; docs/statistics.md shows what they cover.
 
     Examples
@@ -234,10 +236,11 @@ def bootstrap_interval(
     hits, clips = _weighted(correct, weights)
     if not len(hits):
         return float("nan"), float("nan")
-    low, high = wilson_interval(hits.sum(), clips.sum(), level)
     sums = group_sums(groups, hits, clips)
+    found = [wilson_interval(hits.sum(), clips.sum(), level), beta_binomial_interval(*sums, level=level)]
     drawn = ratio_interval(*sums, level=level, n_resamples=n_resamples, random_state=random_state)
-    return (low, high) if drawn is None else (min(low, drawn[0]), max(high, drawn[1]))
+    low, high = zip(*found, *([] if drawn is None else [drawn]), strict=True)
+    return min(low), max(high)
 
 
 def group_sums(groups: ArrayLike, *values: ArrayLike) -> list[Floats]:

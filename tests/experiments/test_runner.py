@@ -1,15 +1,20 @@
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 import actionbench
+from actionbench.baselines.registry import attempt_registry
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
 from actionbench.experiments import provenance, runner
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
@@ -309,6 +314,30 @@ def test_an_environment_variable_that_an_attempt_declares_counts(plugin, tmp_pat
         actionbench.run(content, **how)
         with Store.open(how["store"]) as store:
             assert len(store.status_of()) - before == n_run, value
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "says"),
+    [
+        ("hog-svm", {"C": "abc"}, "'hog-svm': params.C: input should be a valid number, got 'abc'"),
+        ("mlp-flow", {"epochs": 2.5}, "params.epochs: input should be a valid integer, got 2.5"),
+        ("dense-trajectories", {"encoding": "fischer"}, "params.encoding: input should be 'words', "),
+        ("convnet-3d", {"widths": "wide"}, "params.widths: input should be a valid"),
+        ("hog-svm", {"mirror": "perhaps"}, "params.mirror: "),
+    ],
+)
+def test_a_parameter_of_another_type_is_refused_before_anything_runs(plugin, name, params, says):
+    with pytest.raises(MatrixError, match=re.escape(says)):
+        plan_cells(matrix({"name": name, "params": params}), plugins=[plugin])
+
+
+def test_the_types_of_our_parameters_can_be_told():
+    for name in attempt_registry([]).names():
+        cls = attempt_registry([]).get(name)
+        types = get_type_hints(cls.__init__)
+        for key, value in cls._defaults().items():
+            json_value = json.dumps(value)
+            assert TypeAdapter(types[key]).validate_json(json_value, strict=True) is not None or value is None
 
 
 def test_limits_and_workers_change_nothing(path, plugin):
