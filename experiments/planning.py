@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
@@ -132,14 +133,9 @@ class PlannedCell:
 
 def _check_kinds(cls: type[Attempt], name: str, params: Mapping[str, Any]) -> None:
     """Refuse values of another type than the constructor is annotated with."""
-    try:
-        types = get_type_hints(cls.__init__)
-    except Exception:  # what only a type checker knows, or whatever else stands there
-        return
     for key, value in params.items():
         try:
-            text = json.dumps(value)
-            TypeAdapter(types.get(key, Any)).validate_json(text, strict=True)
+            TypeAdapter(declared_type(cls, key)).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]["msg"]
             raise MatrixError(
@@ -148,6 +144,16 @@ def _check_kinds(cls: type[Attempt], name: str, params: Mapping[str, Any]) -> No
         except (TypeError, ValueError, PydanticUserError):
             # No type of JSON, or a type that pydantic does not know.
             continue
+
+
+def declared_type(cls: type[Attempt], parameter: str) -> Any:
+    """Return the type that the constructor of an attempt is annotated with, Any where it cannot be told."""
+    annotation = getattr(cls.__init__, "__annotations__", {}).get(parameter, Any)
+    try:
+        own = SimpleNamespace(__annotations__={parameter: annotation})
+        return get_type_hints(own, getattr(cls.__init__, "__globals__", {}))[parameter]
+    except Exception:  # a name that only type checkers know, or whatever else stands there
+        return Any
 
 
 def plan_cells(

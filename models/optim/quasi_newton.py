@@ -58,6 +58,8 @@ def lbfgs(
         direction = _direction(state, gradient, n_correction)
         slope = dot(gradient, direction)
         if slope > -tol_x:
+            # The next call must not take the move before for one that has led here.
+            state["move"] = np.zeros_like(x)
             break
         line = Line(opfunc, x, state, direction)
         if line_search:

@@ -34,7 +34,7 @@ def prepare_streams() -> None:
             os.fstat(number)
         except OSError:
             # Else the next file that is opened, a store perhaps, would be where a library prints.
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 (as long as the program runs)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -304,19 +304,20 @@ def margin(share: float, n_studies: int) -> float:
 def markdown(content: dict[str, Any]) -> str:
     """Return the tables of a result, as `main` writes it, for a document."""
     machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
-    n_studies = content["rows"][0]["n_studies"]
-    unsure = f"± {100 * margin(0.05, n_studies):.1f} for a share of 5 or 95 %"
-    said = f"Percent of {n_studies:,} studies of each kind, {unsure}. {machine}."
-    two = _table({"groups": "n_groups", "clips of a group": "clips"}, SHARES, content["rows"])
-    kinds = {"groups": "n_groups", "attempts": "n_attempts", "clips of a group": "clips"}
-    pairs = _table(kinds, PAIR_SHARES, content["pairs"])
-    n_studies = content["designs"][0]["n_studies"]
-    unsure = f"± {100 * margin(0.05, n_studies):.1f}"
-    of_designs = f"Percent of {n_studies:,} studies of each design, {unsure}, widths in points."
-    kinds = {"clips of groups": "design", "accuracy": "accuracy", "scatter": "spread"}
-    shares = DESIGN_SHARES | {"width": "width", "width of Wilson's": "wilson_width"}
-    designs = _table(kinds, shares, content["designs"])
-    return "\n".join([said, "", *two, "", *pairs, "", of_designs, "", *designs]) + "\n"
+    pair_kinds = {"groups": "n_groups", "attempts": "n_attempts", "clips of a group": "clips"}
+    design_kinds = {"clips of groups": "design", "accuracy": "accuracy", "scatter": "spread"}
+    widths = {"width": "width", "width of Wilson's": "wilson_width"}
+    lines = []
+    for what, kinds, shares in (
+        ("rows", {"groups": "n_groups", "clips of a group": "clips"}, SHARES),
+        ("pairs", pair_kinds, PAIR_SHARES),
+        ("designs", design_kinds, DESIGN_SHARES | widths),
+    ):
+        n_studies = content[what][0]["n_studies"]
+        unsure = f"± {100 * margin(0.05, n_studies):.1f} for a share of 5 or 95 %"
+        lines += [f"Percent of {n_studies:,} studies of each kind, {unsure}.", ""]
+        lines += [*_table(kinds, shares, content[what]), ""]
+    return "\n".join([*lines, f"Drawn with {machine}."]) + "\n"
 
 
 def _table(kinds: dict[str, str], shares: dict[str, str], rows: list[dict[str, Any]]) -> Iterator[str]:

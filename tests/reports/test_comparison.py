@@ -121,10 +121,10 @@ def test_the_interval_is_that_of_the_paired_difference(bench):
     each = [mean(change[group == GROUPS]) for group in "stuvwxyz"]
     drawn = [mean(rng.choice(each, 8)) for _ in range(5000)]
     assert found.difference == pytest.approx(change.mean())
-    # Percentiles expanded for eight groups lie outside the plain ones, but not by much.
+    # Eight groups may scatter more than they show: the interval lies outside the plain percentiles, but not by much.
     low, high = np.quantile(drawn, [0.025, 0.975])
-    assert low - 0.08 < found.low < low + 0.01
-    assert high - 0.01 < found.high < high + 0.08
+    assert low - 0.12 < found.low < low + 0.01
+    assert high - 0.01 < found.high < high + 0.12
 
 
 def test_under_no_change_few_are_called_changed(bench):

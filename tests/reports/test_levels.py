@@ -46,6 +46,30 @@ def test_levels_of_many_studies(levels, n_groups, clips):
     check(levels.simulated(clips, n_groups, 500, n_flips=999))
 
 
+def check_design(row):
+    """Intervals hold the truth also where groups are few and unequal, whatever their sizes."""
+    spare = 3 * np.sqrt(0.05 * 0.95 / row.n_studies)
+    assert row.accuracy_covered >= 0.935 - spare
+    assert row.difference_covered >= 0.93 - spare
+    assert row.accuracy_least <= row.accuracy_covered <= row.accuracy_most
+    if not row.spread:
+        # Clips that are independent cost no more than that groups may scatter after all.
+        assert row.width < 1.6 * row.wilson_width
+
+
+def test_intervals_of_few_unequal_groups(levels):
+    row = levels.design_simulated("4, 10, 60", 0.7, 0.2, 60)
+    check_design(row)
+    assert row.drawn_covered < 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.0, 0.12, 0.2])
+@pytest.mark.parametrize("design", ["2 of 10", "3 of 10", "5 of 20", "9 of 2 to 60", "25 of 2 to 80"])
+def test_intervals_of_many_studies(levels, design, spread):
+    check_design(levels.design_simulated(design, 0.7, spread, 120))
+
+
 def check_pairs(row):
     """Joint flips keep their level whoever is better, and find more than Holm's correction of all pairs."""
     spare = 3 * np.sqrt(0.05 * 0.95 / row.n_studies)

@@ -72,3 +72,16 @@ def test_turns_back_from_where_the_loss_is_no_number():
     x = np.array([0.01, 30.0, 2.0])
     optim.lbfgs(barrier, x, {"max_iter": 100, "line_search": "strong_wolfe", "learning_rate": 100})
     np.testing.assert_allclose(x, 1, rtol=1e-4)
+
+
+def test_a_call_that_cannot_move_is_followed_by_one_that_can():
+    """The slope of the first function is below the tolerance of a move, its gradient above that of a minimum."""
+    flat, steep = np.array([2e-5, 0.0]), np.array([3.0, -4.0])
+    x, state = np.zeros(2), {"max_iter": 1, "learning_rate": 0.5}
+    for _ in range(2):
+        assert optim.lbfgs(lambda x: (1.0, flat.copy()), x, state)[1] == [1.0]
+        assert not x.any()
+    optim.lbfgs(lambda x: (1.0, steep.copy()), x, state)
+    np.testing.assert_allclose(x, -0.5 * steep)
+    # Nothing was learnt from what was no move.
+    assert state["moves"] == []
