@@ -236,9 +236,9 @@ def bootstrap_interval(
     hits, clips = _weighted(correct, weights)
     if not len(hits):
         return float("nan"), float("nan")
-    sums = group_sums(groups, hits, clips)
-    found = [wilson_interval(hits.sum(), clips.sum(), level), beta_binomial_interval(*sums, level=level)]
-    drawn = ratio_interval(*sums, level=level, n_resamples=n_resamples, random_state=random_state)
+    right, total = group_sums(groups, hits, clips)
+    found = [wilson_interval(hits.sum(), clips.sum(), level), beta_binomial_interval(right, total, level)]
+    drawn = ratio_interval(right, total, level=level, n_resamples=n_resamples, random_state=random_state)
     low, high = zip(*found, *([] if drawn is None else [drawn]), strict=True)
     return min(low), max(high)
 
