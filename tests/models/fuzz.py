@@ -975,7 +975,7 @@ class Case:
             far = {
                 name: gap for name, gap in far.items() if distance(ours[name], exact[name]) > self.tolerance
             }
-            if self.optimiser[0] == "rprop" and any(map(is_rounded, theirs.items())):
+            if self.optimiser[0] == "rprop" and any(map(is_rounded, (*theirs.items(), *ours.items()))):
                 # It follows the sign of what is left of gradients that cancel.
                 far = {name: gap for name, gap in far.items() if re.match("(output|gradient of .*) 0$", name)}
             for seed in range(8):
