@@ -47,7 +47,7 @@ def beta_binomial_interval(
     --------
     >>> low, high = beta_binomial_interval(np.array([8.0, 9.0, 10.0]), np.array([10.0, 10.0, 10.0]))
     >>> round(low, 2), round(high, 2)
-    (0.68, 0.97)
+    (0.63, 0.97)
     """
     kinds, counts = np.unique(np.stack([hits, clips], axis=1), axis=0, return_counts=True)
 

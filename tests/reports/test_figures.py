@@ -249,7 +249,8 @@ def test_captions_go_with_the_picture_and_stand_below_each_other():
     both = first.captioned("Nor must this.")
     assert "This must not be believed." in " ".join(words(first))
     assert words(both)[-1] == "Nor must this."
-    at = [float(y) for y in re.findall(r'<g id="caption">.*?translate\([\d.]+ ([\d.]+)\)', both, re.DOTALL)]
+    captions = re.findall('<g id="caption">(.*?)</g>', both, re.DOTALL)
+    at = [float(re.search(r'(?:translate\([\d.]+ | y=")([\d.]+)', text)[1]) for text in captions]
     assert at == sorted(at)
     assert len(at) == 2
     assert float(re.search(r'height="([\d.]+)pt"', both)[1]) > height
