@@ -354,7 +354,7 @@ def check_declarations(trial: Trial) -> None:
     )
     files = attempt.files()
     _demand(all(isinstance(file, Path) for file in files), f"files() must return paths, got {files!r}")
-    variables = trial.make().environment()
+    variables = attempt.environment()
     _demand(
         isinstance(variables, list) and all(isinstance(name, str) for name in variables),
         f"environment() must return a list of names, got {variables!r}",

@@ -173,8 +173,7 @@ def _same(one: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
     if isinstance(one, dict):
         one, other = [*one.items()], [*other.items()]
     if isinstance(one, list | tuple | np.ndarray):
-        pairs = zip(one, other, strict=True) if len(one) == len(other) else None
-        return pairs is not None and all(_same(*pair, seen) for pair in pairs)
+        return len(one) == len(other) and all(_same(*pair, seen) for pair in zip(one, other, strict=True))
     try:
         return _same(one.__getstate__(), other.__getstate__(), seen)
     except TypeError:  # a type of an extension that says only how it is made

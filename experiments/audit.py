@@ -19,7 +19,7 @@ _VERSION = 1
 _NAMED, _FOLDS = 3, 50
 # Metadata tell the class where they are surely right this many times as often as the commonest class.
 _FAR = 1.5
-# So many groups tell nothing of others.
+# Of so many groups or fewer no variance can be estimated.
 _FEW = 2
 
 
@@ -46,8 +46,8 @@ def group_cautions(dataset: Dataset) -> list[Caution]:
         found.append(
             Caution(
                 "few-groups",
-                f"The data set has {n_groups} group{'s' * (n_groups != 1)}: how far others differ from "
-                f"{'them' if n_groups > 1 else 'it'} cannot be told, and intervals rest on an assumption.",
+                f"The data set has {n_groups} group{'s' * (n_groups != 1)}: the variance between groups cannot be "
+                "estimated, and intervals rest on an assumption about it.",
             )
         )
     if n_groups == len(table) > _FEW:

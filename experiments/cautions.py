@@ -8,7 +8,7 @@ from dataclasses import dataclass
 #: The codes, and what each says.
 CODES: Mapping[str, str] = {
     "groups-unknown": "the data set does not know its groups",
-    "few-groups": "the data set has two groups or fewer, from which nothing about others can be told",
+    "few-groups": "the data set has one or two groups, from which the variance between groups cannot be estimated",
     "one-clip-groups": "each group has one clip, so that nothing keeps clips that belong together apart",
     "class-of-one-group": "all clips of a class come from one group",
     "leaky-split": "the split puts clips of one group on both sides of a fold",

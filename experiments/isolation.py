@@ -552,8 +552,8 @@ def tree_bytes(pid: int) -> int:
                 memory = member.memory_full_info() if len(members) > 1 else member.memory_info()
                 resident.append(memory.rss)
                 divided += getattr(memory, "pss", memory.rss)
-    # Pages that others share as well are not all of a process.
-    return max(divided, *resident) if len(resident) > 2 else resident[-1]
+    # A page that others share as well is divided among them too: no process takes less than it holds.
+    return max(divided, *resident)
 
 
 def _framed(word: bytes) -> bytes:

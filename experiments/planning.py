@@ -221,31 +221,67 @@ def table_fingerprint(dataset: Dataset) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """An attempt with its parameters, and what of a key is the same for all its cells on a data set."""
+
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    code: str
+    deciding: tuple[Any, ...]
+    files: tuple[Path, ...]
+    variables: tuple[str, ...]
+    skip: str | None
+    #: The name in tables for each number of training groups.
+    titles: dict[int | str, str]
+    #: Parts of the key: the row of the table, the work, the parameters, and what else decides.
+    row: list[str]
+    work: list[str]
+    values: list[str]
+    rest: list[str]
+
+
+def _point(
+    data: PlannedDataset, matrix: Matrix, entry: AttemptEntry, cls: type[Attempt], params: dict[str, Any]
+) -> _Point:
+    """Make an attempt once, and ask it what its results depend on."""
+    attempt = make_attempt(cls, entry.name, params, matrix.seeds[0])
+    used = ask(attempt.uses, entry.name)
+    deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
+    code = provenance.code_fingerprint(*deciding)
+    files = tuple(map(Path, ask(attempt.files, entry.name)))
+    variables = tuple(ask(attempt.environment, entry.name))
+    return _Point(
+        entry,
+        cls,
+        params,
+        code,
+        deciding,
+        files,
+        variables,
+        skip=ask(attempt.skip, entry.name, data.dataset),
+        titles={n: entry.label(params, None if n == "all" else n) for n in matrix.train_groups},
+        # The same work for another row of the table is another cell: a store keeps each once.
+        row=_texts(data.title, data.entry.split.label(), entry.label(params)),
+        work=_texts(cls.__qualname__, code, data.fingerprint),
+        values=_texts(_by_name(params, files)),
+        rest=_texts(
+            *_file_fingerprints(files, entry.name),
+            *([entry.tune.model_dump()] if entry.tune else []),
+            *([{name: os.environ.get(name) for name in variables}] if variables else []),
+        ),
+    )
+
+
 def _cells_of(
     data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
 ) -> Iterator[PlannedCell]:
-    points = []
-    for entry in matrix.attempts:
-        cls = classes[entry.name]
-        for point in _points(entry, cls):
-            attempt = make_attempt(cls, entry.name, point, matrix.seeds[0])
-            used = ask(attempt.uses, entry.name)
-            deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
-            code = provenance.code_fingerprint(*deciding)
-            skip = ask(attempt.skip, entry.name, data.dataset)
-            files = tuple(map(Path, ask(attempt.files, entry.name)))
-            variables = tuple(ask(attempt.environment, entry.name))
-            titles = {n: entry.label(point, None if n == "all" else n) for n in matrix.train_groups}
-            # The same work for another row of the table is another cell: a store keeps each once.
-            row = _texts(data.title, data.entry.split.label(), entry.label(point))
-            work = _texts(cls.__qualname__, code, data.fingerprint)
-            rest = _texts(
-                *_file_fingerprints(files, entry.name),
-                *([entry.tune.model_dump()] if entry.tune else []),
-                *([{name: os.environ.get(name) for name in variables}] if variables else []),
-            )
-            parts = row, work, _texts(_by_name(point, files)), rest
-            points.append((entry, cls, code, deciding, point, files, variables, skip, titles, parts))
+    points = [
+        _point(data, matrix, entry, classes[entry.name], params)
+        for entry in matrix.attempts
+        for params in _points(entry, classes[entry.name])
+    ]
     places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
     for turn, (seed, (number, fold), n_groups) in enumerate(places):
         train_groups, sides = None, fold
@@ -253,28 +289,32 @@ def _cells_of(
             train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
         turned = turn % len(points)
         groups_text, fold_text, seed_text = map(_texts, (train_groups, sides.fingerprint(), seed))
-        for entry, cls, code, deciding, point, files, variables, skip, titles, parts in (
-            points[turned:] + points[:turned]
-        ):
-            row, work, params, rest = parts
-            texts = [*row, *groups_text, *work, *fold_text, *params, *seed_text, *rest]
-            key = hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32]
+        for point in points[turned:] + points[:turned]:
+            texts = [
+                *point.row,
+                *groups_text,
+                *point.work,
+                *fold_text,
+                *point.values,
+                *seed_text,
+                *point.rest,
+            ]
             yield PlannedCell(
-                key,
-                titles[n_groups],
-                code,
-                data,
-                entry,
-                cls,
-                point,
-                seed,
-                number,
-                train_groups,
-                sides,
-                skip,
-                deciding,
-                files,
-                variables,
+                key=hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32],
+                title=point.titles[n_groups],
+                code=point.code,
+                data=data,
+                entry=point.entry,
+                cls=point.cls,
+                params=point.params,
+                seed=seed,
+                fold=number,
+                train_groups=train_groups,
+                sides=sides,
+                skip=point.skip,
+                deciding=point.deciding,
+                files=point.files,
+                variables=point.variables,
             )
 
 

@@ -223,11 +223,9 @@ def _sources(top: str) -> list[Path]:
 @cache
 def _is_editable(distribution: str) -> bool:
     """Say whether a distribution is installed as a link to its sources, whose version says nothing of a change."""
-    for one in (found for several in _owners().values() for found in several):
-        if one.name == distribution:
-            return bool(
-                json.loads(one.read_text("direct_url.json") or "{}").get("dir_info", {}).get("editable")
-            )
+    with suppress(PackageNotFoundError):
+        facts = json.loads(Distribution.from_name(distribution).read_text("direct_url.json") or "{}")
+        return bool(facts.get("dir_info", {}).get("editable"))
     return False
 
 

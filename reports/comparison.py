@@ -154,13 +154,9 @@ def _judge(
 
 def _same_predictions(old: Result, new: Result) -> bool:
     """Say whether each clip has the same predictions under the same seeds."""
-    first, second = (np.stack([result.positions, result.seeds, result.predicted]) for result in (old, new))
-    if first.shape != second.shape:
-        return False
-    return all(
-        np.array_equal(one, other)
-        for one, other in zip(*(rows[:, np.lexsort(rows[::-1])] for rows in (first, second)), strict=True)
-    )
+    rows = (np.stack([result.predicted, result.seeds, result.positions]) for result in (old, new))
+    first, second = (own[:, np.lexsort(own)] for own in rows)
+    return np.array_equal(first, second)
 
 
 def _times(old: Result, new: Result) -> dict[str, object]:

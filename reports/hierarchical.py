@@ -1,4 +1,4 @@
-"""Intervals of means over groups that scatter, by models of how they do: few groups tell little of that themselves."""
+"""Intervals of means over groups by hierarchical models: with few groups a prior stands in for their variance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def beta_binomial_interval(
     The accuracies of the groups follow a beta distribution, the hits a beta-binomial one (Skellam, "A probability
     distribution derived from the binomial distribution by regarding the probability of success as variable between the
     sets of trials", JRSS B 10, 1948). Its mean has the prior of Jeffreys for a proportion; the correlation of clips of
-    one group, which few groups hardly tell, has a prior of small values. Where all clips are right, or none, the
+    a group, which few groups hardly determine, has a prior of small values. Where all clips are right, or none, the
     interval ends there: Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science
     16, 2001.
 

@@ -256,20 +256,12 @@ def corrected_t(
         raise ActionbenchError(f"a region of practical equivalence must not be negative; got {rope}")
     gains, df = other - one, len(one) - 1
     mean, variance = gains.mean(), gains.var(ddof=1) * (1 / len(gains) + 1 / (n_folds - 1))
-    if variance < 1e-24:
-        # All folds agree: what is left is where their difference lies. With none, and no region, it is on neither side.
-        sure = mean != 0
-        tied = 0.5 * (mean == rope == 0)
-        p_first, p_second = float(mean < -rope) + tied, float(mean > rope) + tied
-        statistic, p_value, half = (np.copysign(np.inf, mean) if sure else 0.0), float(not sure), 0.0
-    else:
-        scale = np.sqrt(variance)
-        p_first, p_second = (
-            float(tail((edge - mean) / scale, df))
-            for tail, edge in ((stats.t.cdf, -rope), (stats.t.sf, rope))
-        )
-        statistic, half = mean / scale, stats.t.ppf((1 + level) / 2, df) * scale
-        p_value = 2 * stats.t.sf(abs(statistic), df)
+    scale = np.sqrt(variance) if variance >= 1e-24 else 0.0
+    p_first, p_second = _sides(mean, scale, df, rope)
+    # Where all folds agree, any difference is sure.
+    statistic = mean / scale if scale else np.copysign(np.inf, mean) if mean else 0.0
+    half = stats.t.ppf((1 + level) / 2, df) * scale
+    p_value = 2 * stats.t.sf(abs(statistic), df)
     return pd.Series(
         {
             "difference": mean,
@@ -284,6 +276,19 @@ def corrected_t(
             "p_second": p_second,
         }
     )
+
+
+def _sides(mean: float, scale: float, df: int, rope: float) -> tuple[float, float]:
+    """Return the probabilities that a difference lies below and above a region, of Student's distribution about a mean.
+
+    Without a scale the difference is the mean; one of 0 and no region share it.
+    """
+    from scipy import stats
+
+    if scale:
+        return float(stats.t.cdf((-rope - mean) / scale, df)), float(stats.t.sf((rope - mean) / scale, df))
+    tied = 0.5 * (mean == rope == 0)
+    return float(mean < -rope) + tied, float(mean > rope) + tied
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:

@@ -1,12 +1,12 @@
 import io
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import onnx
 import pandas as pd
@@ -437,17 +437,32 @@ def test_any_encoding_of_the_terminal_will_do(folder, call, encoding):
         assert done.stdout or done.returncode == 2
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
 def test_streams_that_are_closed_harm_nothing(folder, closed):
-    command = shlex.join([sys.executable, "-m", "actionbench"])
-    for words in ("run m.toml --store s.sqlite", "show s.sqlite"):
+    for words in (["run", "m.toml", "--store", "s.sqlite"], ["show", "s.sqlite"]):
         done = subprocess.run(
-            f"{command} {words} {closed}", shell=True, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "actionbench", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: [os.close(number) for number in closed],
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
     with Store.open("s.sqlite", must_exist=True) as store:
         assert len(store.status_of()) == 6
+
+
+@pytest.mark.parametrize(("command", "goes_on"), [("fit", False), ("run", True), ("reproduce", True)])
+def test_only_what_can_go_on_says_so_when_it_is_interrupted(call, monkeypatch, command, goes_on):
+    def interrupted(**_):
+        raise click.exceptions.Abort
+
+    monkeypatch.setattr("actionbench.cli.cli.main", interrupted)
+    code, _, err = call(command)
+    assert code == 130
+    assert err.startswith("actionbench: interrupted")
+    assert ("the same command goes on" in err) == goes_on
 
 
 def test_rules_explain_a_clip_and_nets_become_onnx(folder, call):

@@ -25,13 +25,13 @@ from .terminal import (
     duration,
     in_one_line,
     json_option,
-    one_of,
     only_option,
     plainly,
     plugin_option,
     prepare_streams,
     print_layout,
     print_rows,
+    refuse_both,
     say,
     set_option,
     show_progress,
@@ -41,7 +41,7 @@ from .terminal import (
 # Everything heavy is imported inside the command that needs it.
 
 # Commands that go on where they were interrupted.
-_RESUMABLE = ("run", "reproduce")
+_RESUMABLE = {"run", "reproduce"}
 _RESUMED = "; what has finished is kept, and the same command goes on"
 
 
@@ -57,7 +57,7 @@ def main() -> NoReturn:
         say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
         code = EXIT_BAD_INPUT
     except click.exceptions.Abort:
-        say(f"actionbench: interrupted{_RESUMED if sys.argv[1:2] and sys.argv[1] in _RESUMABLE else ''}")
+        say(f"actionbench: interrupted{_RESUMED if {*sys.argv[1:2]} & _RESUMABLE else ''}")
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -113,8 +113,8 @@ def run(
 
     MATRIX is a TOML file or the name of a built-in matrix; without it, the quick one on the built-in data set.
     """
-    one_of({"-q": quiet, "-v": verbose})
-    one_of({"--fresh": fresh, "--retry": retry})
+    refuse_both({"-q": quiet, "-v": verbose})
+    refuse_both({"--fresh": fresh, "--retry": retry})
     from .experiments import remembered
 
     asked = remembered.question(matrix, changes, only, plugins)

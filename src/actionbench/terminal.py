@@ -107,7 +107,7 @@ only_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
-def one_of(flags: Mapping[str, object]) -> None:
+def refuse_both(flags: Mapping[str, object]) -> None:
     """Raise ActionbenchError where two flags are given that contradict each other."""
     given = [name for name, value in flags.items() if value]
     if len(given) > 1:

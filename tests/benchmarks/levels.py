@@ -2,7 +2,7 @@
 
 Each study has 9 or 25 groups of 4 to 24 clips. Two attempts, and for Holm's correction four, are equally good in the
 mean over all groups there could be; how good each is on the clips of one group scatters about that. The more it does,
-the more alike the clips of a group are. A test keeps its level of 5 % if it finds a difference in no more than 5 % of
+the more clips of a group are correlated. A test keeps its level of 5 % if it finds a difference in no more than 5 % of
 the studies; a 95 % interval covers if it holds the true value in 95 % of them.
 
 Then four or eight attempts are compared in pairs: all equally good, or one or half of them better, which err half as
@@ -55,10 +55,10 @@ SHARES = {
 #: Standard deviation over groups of what an attempt is right more or less often than in the mean.
 SCATTER = {
     "independent": 0.0,
-    "alike": 0.12,
-    "much alike": 0.22,
-    "much alike, skewed": 0.22,
-    "skewed, the first even": 0.22,
+    "clustered": 0.12,
+    "strongly clustered": 0.22,
+    "strongly clustered, skewed": 0.22,
+    "skewed, the first constant": 0.22,
 }
 
 
@@ -159,16 +159,23 @@ def chances(clips: str, n_groups: int, rng: np.random.Generator, n_attempts: int
     spread = SCATTER[clips]
     if not spread:
         return np.full((n_attempts, n_groups), ACCURACY)
-    # Beta variates with this mean and spread. Those of an accuracy of 0.7 are skewed; a half of them turned about the
-    # mean are not, as long as they stay shares: hence the smaller reach.
+    # Beta variates of an accuracy of 0.7 are skewed; a half of them turned about the mean are not, as long as they stay
+    # shares: hence the smaller reach.
     if "skewed" in clips:
-        size = ACCURACY * (1 - ACCURACY) / spread**2 - 1
-        drawn = rng.beta(ACCURACY * size, (1 - ACCURACY) * size, size=(n_attempts, n_groups))
-        drawn[: "first even" in clips] = ACCURACY
+        drawn = scattered(ACCURACY, spread, (n_attempts, n_groups), rng)
+        drawn[: "first constant" in clips] = ACCURACY
         return drawn
     reach = 1 - ACCURACY
     size = max(reach**2 / spread**2 - 1, 0.1)
     return ACCURACY + reach * (2 * rng.beta(size / 2, size / 2, size=(n_attempts, n_groups)) - 1)
+
+
+def scattered(accuracy: float, spread: float, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return beta variates with a mean and a standard deviation, or the mean alone where that is 0."""
+    if not spread:
+        return np.full(shape, accuracy)
+    size = accuracy * (1 - accuracy) / spread**2 - 1
+    return rng.beta(accuracy * size, (1 - accuracy) * size, size=shape)
 
 
 def study(clips: str, n_groups: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -215,12 +222,7 @@ def design_simulated(design: str, accuracy: float, spread: float, n_studies: int
         covered.append([])
         for _ in range(n_studies):
             sizes = DESIGNS[design](rng)
-            size = accuracy * (1 - accuracy) / spread**2 - 1 if spread else 0.0
-            own = (
-                rng.beta(accuracy * size, (1 - accuracy) * size, size=(2, len(sizes)))
-                if spread
-                else np.full((2, len(sizes)), accuracy)
-            )
+            own = scattered(accuracy, spread, (2, len(sizes)), rng)
             groups = np.repeat(np.arange(len(sizes)), sizes)
             right = rng.random((2, len(groups))) < own[:, groups]
             low, high = bootstrap_interval(right[0], groups, n_resamples=2000)

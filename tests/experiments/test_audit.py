@@ -146,12 +146,12 @@ def test_the_protocol_says_what_it_is_by_code():
         (
             "xyxy",
             "aabb",
-            {"few-groups": "The data set has 2 groups: how far others differ from them cannot be"},
+            {"few-groups": "The data set has 2 groups: the variance between groups cannot be"},
         ),
         (
             "xyxy",
             "aaaa",
-            {"few-groups": "1 group: how far", "class-of-one-group": "come from one group"},
+            {"few-groups": "1 group: the variance", "class-of-one-group": "come from one group"},
         ),
         ("xyxy", "abcd", {"one-clip-groups": "Each group has one clip: if clips of one person"}),
         (

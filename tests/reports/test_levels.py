@@ -34,14 +34,16 @@ def check(row):
 
 
 @pytest.mark.parametrize("n_groups", [9, 25])
-@pytest.mark.parametrize("clips", ["independent", "alike"])
+@pytest.mark.parametrize("clips", ["independent", "clustered"])
 def test_levels(levels, n_groups, clips):
     check(levels.simulated(clips, n_groups, 1400 // n_groups, n_flips=499))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_groups", [9, 25])
-@pytest.mark.parametrize("clips", ["independent", "alike", "much alike", "much alike, skewed"])
+@pytest.mark.parametrize(
+    "clips", ["independent", "clustered", "strongly clustered", "strongly clustered, skewed"]
+)
 def test_levels_of_many_studies(levels, n_groups, clips):
     check(levels.simulated(clips, n_groups, 500, n_flips=999))
 
@@ -85,7 +87,7 @@ def test_levels_of_pairs(levels, n_groups):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clips", ["alike", "much alike", "skewed, the first even"])
+@pytest.mark.parametrize("clips", ["clustered", "strongly clustered", "skewed, the first constant"])
 @pytest.mark.parametrize(("n_groups", "n_attempts"), [(9, 8), (25, 4), (25, 8)])
 def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
     row = levels.pairs_simulated(clips, n_groups, n_attempts, 500, n_flips=999)
@@ -106,12 +108,14 @@ def test_what_is_found_in_one_study(levels):
     assert true.tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("clips", ["alike", "much alike", "much alike, skewed", "skewed, the first even"])
+@pytest.mark.parametrize(
+    "clips", ["clustered", "strongly clustered", "strongly clustered, skewed", "skewed, the first constant"]
+)
 def test_all_attempts_are_equally_good(levels, clips):
     drawn = levels.chances(clips, 40_000, np.random.default_rng(0))
     assert ((drawn >= 0) & (drawn <= 1)).all()
     np.testing.assert_allclose(drawn.mean(axis=1), levels.ACCURACY, atol=0.01)
     spread = np.full(levels.N_ATTEMPTS, levels.SCATTER[clips])
-    if clips.endswith("first even"):
+    if clips.endswith("first constant"):
         spread[0] = 0
     np.testing.assert_allclose(drawn.std(axis=1), spread, atol=0.01)
