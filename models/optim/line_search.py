@@ -133,7 +133,7 @@ def strong_wolfe(
     c1: float = 1e-4,
     c2: float = 0.9,
     tol_x: float = 1e-9,
-    n_looks: int = 20,
+    n_looks: int = 25,
 ) -> Point:
     """Find a point that satisfies the strong conditions of Wolfe (Nocedal and Wright 2006, algorithms 3.5, 3.6).
 
@@ -151,7 +151,8 @@ def strong_wolfe(
     c1, c2 : float
         The loss must fall by ``c1`` of what the first slope promises; of that slope, ``c2`` may be left.
     tol_x : float
-        Bracket times slope below which there is nothing to gain.
+        Ends the search where no coordinate differs as much between the ends of the bracket, as PyTorch does; Torch
+        compares with bracket times slope, which may end it far from the minimum where the loss is flat.
     n_looks : int
         Evaluations after the first, at most.
 
@@ -186,7 +187,10 @@ def _zoom(
 ) -> Point:
     """Shrink the bracket until its lower end is good; return that end."""
     stuck = False
+    longest = float(np.abs(line.direction).max())
     for _ in range(n_looks):
+        if abs(high.t - low.t) * longest < tol_x:
+            break
         low, high = sorted((low, high), key=lambda point: point.loss)
         t, stuck = _guess(low, high, stuck)
         here = line.look(t)
@@ -196,8 +200,6 @@ def _zoom(
             return here
         else:
             low, high = here, low if here.slope * (high.t - low.t) >= 0 else high
-        if abs((high.t - low.t) * here.slope) < tol_x:
-            break
     return min(low, high, key=lambda point: point.loss)
 
 

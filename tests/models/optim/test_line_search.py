@@ -88,7 +88,7 @@ def test_the_conditions_of_wolfe_hold(name, first):
     assert x[0] == found.t > 0
     assert found.loss == f(found.t) <= origin.loss + 1e-4 * found.t * origin.slope
     assert abs(found.slope) <= -0.9 * origin.slope
-    assert state["func_eval"] <= 22
+    assert state["func_eval"] <= 27
 
 
 def test_ends_where_the_loss_falls_for_ever():
@@ -96,7 +96,7 @@ def test_ends_where_the_loss_falls_for_ever():
     line = Line(lambda x: (-x[0], np.array([-1.0])), x, state, np.ones(1))
     found = strong_wolfe(line, line.look(0.0), 1.0)
     assert x[0] == found.t > 1e10
-    assert state["func_eval"] == 22
+    assert state["func_eval"] == 27
 
 
 @pytest.mark.parametrize("tol_x", [0, 1e-3])
@@ -105,4 +105,4 @@ def test_ends_near_a_kink_where_no_slope_is_small(tol_x):
     line = Line(lambda x: (abs(x[0] - 1.3), np.sign(x - 1.3)), x, state, np.ones(1))
     found = strong_wolfe(line, line.look(0.0), 1.0, tol_x=tol_x)
     assert x[0] == found.t == pytest.approx(1.3, abs=1e-2)
-    assert state["func_eval"] <= 22 - 5 * bool(tol_x)
+    assert state["func_eval"] <= 27 - 10 * bool(tol_x)

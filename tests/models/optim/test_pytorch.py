@@ -114,6 +114,31 @@ def test_same_moves_without_line_search(rosenbrock):
     np.testing.assert_allclose(points, wanted, rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (1e-4 * np.abs(x - 1.3).sum(), 1e-4 * np.sign(x - 1.3)),
+        lambda x: (np.maximum(x**2, 1 - x).sum(), np.where(x**2 > 1 - x, 2 * x, -1.0)),
+    ],
+    ids=["shallow kink", "kink beside a parabola"],
+)
+def test_line_search_ends_as_late(function):
+    """Where no point satisfies the conditions of Wolfe, the bracket or the number of evaluations ends it."""
+    n_calls = []
+
+    def counted(x):
+        n_calls.append(0)
+        return function(x)
+
+    start = np.array([-1.2, 1.0, 0.5])
+    options = {"max_iter": 3, "max_eval": 1000}
+    points, _ = ours(counted, "lbfgs", {"line_search": "strong_wolfe", **options}, start)
+    n_ours = len(n_calls)
+    wanted, _ = theirs(counted, "LBFGS", 1.0, {"line_search_fn": "strong_wolfe", **options}, start)
+    assert len(n_calls) == 2 * n_ours
+    np.testing.assert_allclose(points, wanted, rtol=1e-8)
+
+
 @pytest.mark.parametrize("more", [{"t0": 10, "weight_decay": 0.1}, {"lambda": 0.1, "alpha": 0.5}], ids=str)
 def test_same_steps_and_average_of_asgd(more, rosenbrock):
     """But that PyTorch keeps the rate in single precision."""
