@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError, Faults
+from ..features.clip import Clip
 from .alike import Pairs, Signature, identical_pairs, near_pairs
 from .cautions import Caution
 from .datasets.base import GROUPS_UNKNOWN, Dataset
@@ -89,36 +91,32 @@ def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
     Returns
     -------
     list of Caution
-        One alone, ``not-audited``, where a clip cannot be decoded.
+
+    Raises
+    ------
+    DataError
+        If clips cannot be read; it names each of them.
     """
     return audits(dataset, [folds])[0]
 
 
 def audits(dataset: Dataset, splits: Sequence[Sequence[Fold]]) -> list[list[Caution]]:
     """Return what `audit` does for each of several splits, having decoded each clip once."""
-    try:
-        signatures = _look(dataset)
-    except _NotAudited as error:
-        return [[error.caution] for _ in splits]
+    signatures = [Signature.of(clip) for clip in read_clips(dataset)]
     return [_judge(dataset, signatures, folds) for folds in splits]
 
 
-class _NotAudited(Exception):
-    """A clip cannot be decoded."""
-
-    def __init__(self, caution: Caution) -> None:
-        self.caution = caution
-
-
-def _look(dataset: Dataset) -> list[Signature]:
-    signatures = []
+def read_clips(dataset: Dataset) -> Iterator[Clip]:
+    """Yield every clip, and raise at the end what is wrong with all those that cannot be read."""
+    faults = Faults()
     for index, name in enumerate(dataset.table["clip"]):
-        try:
-            signatures.append(Signature.of(dataset.load(index)))
-        except Exception as error:  # what a plug-in or a decoder raises must not end a run
-            text = f"The data set could not be audited: clip {name!r} cannot be read ({error})."
-            raise _NotAudited(Caution("not-audited", " ".join(text.split()))) from error
-    return signatures
+        with faults:
+            try:
+                clip = dataset.load(index)
+            except Exception as error:  # a plug-in or a decoder may fail in any way
+                raise DataError(" ".join(f"clip {name!r} cannot be read: {error}".split())) from error
+            yield clip
+    faults.check()
 
 
 def _judge(dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]) -> list[Caution]:

@@ -8,10 +8,11 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,10 +25,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
-from ..errors import MatrixError, did_you_mean
+from ..errors import Faults, MatrixError, did_you_mean
 from .cautions import CODES
 from .splits import SPLITS, AnySplit
+
+T = TypeVar("T", bound=Hashable)
 
 # How many points the lists of an attempt's parameters may make, and how much of a wrong value is said.
 _MOST_POINTS = 100_000
@@ -229,8 +233,9 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     Parameters
     ----------
     source : path, str or mapping
-        A TOML file, the name of a built-in matrix, or the content as a dictionary. Relative paths in a file are
-        relative to it; ``${NAME}`` stands for an environment variable.
+        A TOML file, the name of a built-in matrix, or the content as a dictionary. In data sets and attempts,
+        ``root``, ``path``, the lists of a split and whatever begins with ``./`` or ``../`` are relative to the
+        file, and ``${NAME}`` stands for an environment variable.
     changes : iterable of str
         ``KEY=VALUE`` as for ``--set``: a dotted key, where an entry of a list is named by its ``name`` or its
         number, and a TOML value (or a bare word).
@@ -251,9 +256,9 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
         matrix = Matrix.model_validate(content)
         _check_unique(matrix)
     except ValidationError as error:
-        raise MatrixError(f"{where}: {_sentence(error)}") from error
+        raise MatrixError(*(f"{where}: {fault}" for fault in _sentences(error, content))) from error
     except MatrixError as error:
-        raise MatrixError(f"{where}: {error}") from error
+        raise MatrixError(*(f"{where}: {fault}" for fault in error.args)) from error
     return matrix
 
 
@@ -275,52 +280,52 @@ def _read_toml(source: str | Path) -> tuple[str, Path, dict[str, Any]]:
 
 
 def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Put in environment variables and make paths absolute: in data sets, and in an attempt's ``path``."""
+    """Put in environment variables and make the paths of data sets and attempts absolute."""
     expanded = dict(content)
-    for key, expand in (("datasets", _expand_entry), ("attempts", _expand_attempt)):
+    for key, expand in (("datasets", _expand_dataset), ("attempts", _expand_attempt)):
         if isinstance(content.get(key), list):
-            expanded[key] = [expand(entry, folder) for entry in content[key]]
+            expanded[key] = [
+                expand(_values(entry, folder), folder) if isinstance(entry, dict) else entry
+                for entry in content[key]
+            ]
     return expanded
 
 
-def _expand_attempt(entry: Any, folder: Path) -> Any:
-    params = entry.get("params") if isinstance(entry, dict) else None
-    if not isinstance(params, dict) or "path" not in params:
-        return entry
-    path = _with_variables(params["path"])
-    if isinstance(path, list):
-        path = [_absolute(item, folder) for item in path]
-    return entry | {"params": params | {"path": _absolute(path, folder)}}
+def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    _make_absolute(entry, "root", folder)
+    if isinstance(entry.get("split"), dict):
+        for side in ("train", "test"):
+            _make_absolute(entry["split"], side, folder)
+    return entry
+
+
+def _expand_attempt(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if isinstance(entry.get("params"), dict):
+        _make_absolute(entry["params"], "path", folder)
+    return entry
+
+
+def _make_absolute(content: dict[str, Any], key: str, folder: Path) -> None:
+    """Make what is always a path absolute, or each path of a list."""
+    if key in content:
+        value = content[key]
+        paths = [_absolute(item, folder) for item in (value if isinstance(value, list) else [value])]
+        content[key] = paths if isinstance(value, list) else paths[0]
 
 
 def _absolute(path: Any, folder: Path) -> Any:
     return str(folder.absolute() / path) if isinstance(path, str) else path
 
 
-def _expand_entry(entry: Any, folder: Path) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    entry = _with_variables(entry)
-    if "root" in entry:
-        entry["root"] = _absolute(entry["root"], folder)
-    split = entry.get("split")
-    if isinstance(split, dict):
-        for side in ("train", "test"):
-            lists = split.get(side)
-            if isinstance(lists, list):
-                split[side] = [_absolute(item, folder) for item in lists]
-            elif lists is not None:
-                split[side] = _absolute(lists, folder)
-    return entry
-
-
-def _with_variables(value: Any) -> Any:
+def _values(value: Any, folder: Path) -> Any:
+    """Return a copy with environment variables put in, where what begins with ``./`` or ``../`` is absolute."""
     if isinstance(value, str):
-        return re.sub(r"\$\{(\w+)\}", _variable, value)
+        value = re.sub(r"\$\{(\w+)\}", _variable, value)
+        return _absolute(value, folder) if value.startswith(("./", "../")) else value
     if isinstance(value, list):
-        return [_with_variables(item) for item in value]
+        return [_values(item, folder) for item in value]
     if isinstance(value, dict):
-        return {key: _with_variables(item) for key, item in value.items()}
+        return {key: _values(item, folder) for key, item in value.items()}
     return value
 
 
@@ -388,32 +393,36 @@ def _position(entries: list[Any], part: str, change: str) -> int:
 
 def _check_unique(matrix: Matrix) -> None:
     """Refuse two entries that could not be told apart in a table, and what is no point."""
+    faults = Faults()
     for entry in matrix.attempts:
-        _check_params(entry)
+        with faults:
+            _check_params(entry)
+    faults.check()
     datasets = [(entry.title or entry.name, entry.split.label()) for entry in matrix.datasets]
-    attempts = [entry.label(point) for entry in matrix.attempts for point in entry.points()]
+    attempts = [(entry.label(point),) for entry in matrix.attempts for point in entry.points()]
     for kind, names in (("datasets", datasets), ("attempts", attempts)):
-        seen = set[Any]()
-        for name in names:
-            if name in seen:
-                shown = name if isinstance(name, str) else " under ".join(name)
+        for name in _repeated(names):
+            with faults:
                 raise MatrixError(
-                    f"{kind}: {shown!r} stands there twice; give one of them a title of its own"
+                    f"{kind}: {' under '.join(name)!r} stands there twice; give one of them a title of its own"
                 )
-            seen.add(name)
     for key, values in (("seeds", matrix.seeds), ("train_groups", matrix.train_groups)):
-        twice = next((value for value, count in Counter(values).items() if count > 1), None)
-        if twice is not None:
-            raise MatrixError(f"{key}: {twice} stands there twice")
-    for entry in matrix.attempts:
-        if entry.controls and "control" in entry.params:
-            raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")
-        if "random_state" in entry.params:
-            raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
+        for value in _repeated(values):
+            with faults:
+                raise MatrixError(f"{key}: {value} stands there twice")
+    faults.check()
+
+
+def _repeated(values: Iterable[T]) -> list[T]:
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _check_params(entry: AttemptEntry) -> None:
-    """Refuse parameters that make no point, that make too many, or that a store cannot hold."""
+    """Refuse parameters that make no point, that make too many, that a store cannot hold, or that are set elsewhere."""
+    if entry.controls and "control" in entry.params:
+        raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")
+    if "random_state" in entry.params:
+        raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
     n_points = 1
     for key, value in entry.params.items():
         where = f"attempts: {entry.name!r}: params.{key}"
@@ -447,22 +456,49 @@ def _shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _sentence(error: ValidationError) -> str:
-    """Return a complaint of pydantic as a sentence: that of an unknown key, which may stand for one that is missing."""
+def _sentences(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each fault that pydantic found, without those that follow from another."""
     found = error.errors(include_url=False)
-    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-    parts = [part for part in first["loc"] if part not in SPLITS]
+    unknown = [one["loc"] for one in found if one["type"] == "extra_forbidden"]
+    sentences = {}
+    for one in found:
+        *parents, key = one["loc"]
+        meant = any(
+            loc[:-1] == (*parents,) and get_close_matches(str(loc[-1]), [str(key)]) for loc in unknown
+        )
+        if one["type"] == "missing" and meant:
+            continue
+        # Each member of a union complains of the same value.
+        place = one["loc"] if one["type"] == "missing" else _place(content, one["loc"])
+        sentences.setdefault(place, _sentence(one))
+    return list(sentences.values())
+
+
+def _place(content: Any, loc: Iterable[int | str]) -> tuple[int | str, ...]:
+    """Return the parts of a location that are keys and positions, not the members of a union."""
+    place = []
+    for part in loc:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _sentence(found: ErrorDetails) -> str:
+    parts = [part for part in found["loc"] if part not in SPLITS]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
-    if first["type"] == "extra_forbidden":
+    if found["type"] == "extra_forbidden":
         parent, _, key = where.rpartition(".")
         return (
             f"unknown key {key!r}{f' in {parent}' if parent else ''}; {did_you_mean(key, _known_keys(parts))}"
         )
-    if first["type"] == "missing":
+    if found["type"] == "missing":
         return f"the key {where!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    message = found["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    shown = "" if first["type"] == "value_error" else f", got {_shown(first['input'])}"
+    shown = "" if found["type"] == "value_error" else f", got {_shown(found['input'])}"
     return f"{where}: {message}{shown}"
 
 

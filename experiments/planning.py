@@ -19,7 +19,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from ..baselines.base import Attempt
 from ..baselines.registry import attempt_registry, naming
-from ..errors import ActionbenchError, DataError, MatrixError, PluginError, did_you_mean
+from ..errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
 from . import provenance
 from .cell import Outcome
 from .datasets.base import Dataset
@@ -42,11 +42,13 @@ def make_attempt(cls: type[A], name: str, params: Mapping[str, Any], seed: int) 
     MatrixError
         If a parameter is unknown or, where the attempt declares its type or constraints, of a wrong kind.
     """
-    known = option_names(cls)
-    for key in params:
-        if key not in known:
-            raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
-    _check_kinds(cls, name, params)
+    known, faults = option_names(cls), Faults()
+    for key, value in params.items():
+        with faults:
+            if key not in known:
+                raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
+            _check_kind(cls, name, key, value)
+    faults.check()
     seeded = {"random_state": seed} if "random_state" in known else {}
     try:
         attempt = cls(**params, **seeded)
@@ -131,19 +133,18 @@ class PlannedCell:
         )
 
 
-def _check_kinds(cls: type[Attempt], name: str, params: Mapping[str, Any]) -> None:
-    """Refuse values of another type than the constructor is annotated with."""
-    for key, value in params.items():
-        try:
-            TypeAdapter(declared_type(cls, key)).validate_json(json.dumps(value), strict=True)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]["msg"]
-            raise MatrixError(
-                f"attempt {name!r}: params.{key}: {first[0].lower()}{first[1:]}, got {value!r}"
-            ) from error
-        except (TypeError, ValueError, PydanticUserError):
-            # No type of JSON, or a type that pydantic does not know.
-            continue
+def _check_kind(cls: type[Attempt], name: str, key: str, value: Any) -> None:
+    """Refuse a value of another type than the constructor is annotated with."""
+    try:
+        TypeAdapter(declared_type(cls, key)).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]["msg"]
+        raise MatrixError(
+            f"attempt {name!r}: params.{key}: {first[0].lower()}{first[1:]}, got {value!r}"
+        ) from error
+    except (TypeError, ValueError, PydanticUserError):
+        # No type of JSON, or a type that pydantic does not know.
+        pass
 
 
 def declared_type(cls: type[Attempt], parameter: str) -> Any:
@@ -183,11 +184,18 @@ def plan_cells(
     plugins = list(plugins)
     wanted = parse_only(only)
     attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
-    classes = {entry.name: attempts.get(entry.name) for entry in matrix.attempts}
+    faults = Faults()
+    classes, data = dict[str, type[Attempt]](), list[PlannedDataset]()
     for entry in matrix.attempts:
-        for point in _points(entry, classes[entry.name]):
-            make_attempt(classes[entry.name], entry.name, point, matrix.seeds[0])
-    data = [_plan_dataset(entry, datasets.get(entry.name)) for entry in matrix.datasets]
+        with faults:
+            classes[entry.name] = cls = attempts.get(entry.name)
+            for point in _points(entry, cls):
+                with faults:
+                    make_attempt(cls, entry.name, point, matrix.seeds[0])
+    for described in matrix.datasets:
+        with faults:
+            data.append(_plan_dataset(described, datasets.get(described.name)))
+    faults.check()
     with naming(attempts):
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells

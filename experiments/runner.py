@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from ..baselines.registry import attempt_registry, naming
-from ..errors import ActionbenchError, DataError, did_you_mean
+from ..errors import ActionbenchError, DataError, Faults, did_you_mean
 from ..features.cache import FeatureCache, using
 from . import provenance
 from .audit import audit_key, audits, protocol_cautions
@@ -168,6 +168,8 @@ def run_cells(
     ------
     ActionbenchError
         If ``retry`` holds a word that is none of these, or the store, the cache or a process fails.
+    DataError
+        If clips cannot be read; it names each of them, and no cell runs.
     """
     retried = _checked(retry)
     files = [str(Path(path).resolve()) for path in plugins]
@@ -176,10 +178,10 @@ def run_cells(
     workers = workers or default_workers(limits.threads)
     stored = store.status_of()
     waiting = _not_stored(cells, stored, retried | {"cancelled"}, fresh)
+    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
     run_id = _begin(matrix, cells, store, files, workers, about)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
-    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
     writer = _Writer(store, run_id, cells, dataset_ids, len(waiting), here, estimate, progress, fresh=fresh)
     store.touch(run_id, [cell.key for cell in cells if cell.key not in waiting])
     for cell in waiting.values():
@@ -370,10 +372,15 @@ def _audits(
             splits = [first.folds, *(one.folds for one in others)]
             yield Task(fingerprint, _audit, (plugins, first.entry.name, first.entry.options, splits))
 
+    faults = Faults()
     for task, ending in run_isolated(tasks(), workers=workers, nursery=nursery):
         same = waiting[task.key]
         progress(Looking(same[0], ended=True))
         found = ending.outcome
+        if isinstance(found, DataError):
+            with faults:
+                raise DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args))
+            continue
         if found is None:
             text = f"The data set could not be audited: {ending.error or ending.kind}: {ending.message}"
             found = [[Caution("not-audited", " ".join(text.split()))]] * len(same)
@@ -382,6 +389,7 @@ def _audits(
             # One that could not be made is tried again the next time.
             if all(code != "not-audited" for code, _ in pairs):
                 store.keep_audit(_audit_key(planned), pairs)
+    faults.check()
     return [[Caution(code, text) for code, text in kept[_audit_key(planned)] or []] for planned in data]
 
 
@@ -391,8 +399,11 @@ def _audit_key(data: PlannedDataset) -> str:
 
 def _audit(
     plugins: list[str], name: str, options: Mapping[str, Any], splits: list[list[Fold]]
-) -> list[list[Caution]]:
-    return audits(make_dataset(dataset_registry(plugins).get(name), name, options), splits)
+) -> list[list[Caution]] | DataError:
+    try:
+        return audits(make_dataset(dataset_registry(plugins).get(name), name, options), splits)
+    except DataError as error:
+        return error
 
 
 def _add_dataset(store: Store, data: PlannedDataset, found: list[Caution], silence: list[str]) -> int:

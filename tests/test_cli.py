@@ -190,6 +190,16 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
     assert not Path("out").exists()
 
 
+def test_all_that_is_wrong_is_said_at_once_a_line_each(folder, call):
+    Path("m.toml").write_text(MATRIX.replace("majority", "majorty").replace("root", "roots"))
+    code, out, err = call("run", "m.toml")
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith("actionbench: there is no attempt 'majorty'; did you mean 'majority'")
+    assert second.startswith("actionbench: data set 'folder': unknown key 'roots'; did you mean 'root'")
+    assert not Path("actionbench.sqlite").exists()
+
+
 @pytest.mark.parametrize(
     "words", [["run", "--nope"], ["dance"], ["show", "--format", "xls"], ["run", "-j", "0"]]
 )

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..alike import Signature
-from ..audit import dataset_cautions, group_cautions, pair_cautions
+from ..audit import dataset_cautions, group_cautions, pair_cautions, read_clips
 from ..cautions import said
 from .base import Dataset
 
@@ -125,10 +125,15 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         ``clips_per_group``, ``frames``, ``seconds``: minimum, median and maximum; ``sizes``: clips of each width and
         height (``"80x60"``); ``fps``: clips of each frame rate; ``decoded_mib``: size of all frames in memory;
         ``fingerprint``: the hash of the data; ``warnings``: sentences.
+
+    Raises
+    ------
+    DataError
+        If clips cannot be read; it names each of them.
     """
     lengths, seconds, sizes, rates, total = [], [], Counter[str](), Counter[float](), 0
     signatures = []
-    for clip in dataset.clips:
+    for clip in read_clips(dataset):
         lengths.append(len(clip))
         seconds.append(clip.seconds)
         sizes[f"{clip.width}x{clip.height}"] += 1

@@ -51,7 +51,8 @@ def main() -> NoReturn:
     try:
         code = cli.main(standalone_mode=False)
     except ActionbenchError as error:
-        say(f"actionbench: {plainly(error)}")
+        for sentence in error.args:
+            say(f"actionbench: {plainly(sentence)}")
         code = EXIT_BAD_INPUT
     except OSError as error:
         say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")

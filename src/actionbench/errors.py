@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import TracebackType
 
 
 class ActionbenchError(Exception):
-    """Bad input or wrong use: one sentence that names the thing, what is wrong and what would be right."""
+    """Bad input or wrong use: one sentence that names the thing, what is wrong and what would be right.
+
+    Several arguments are several faults, each with its own sentence.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class MatrixError(ActionbenchError):
@@ -40,6 +47,45 @@ class StoreError(ActionbenchError):
 
 class BundleError(ActionbenchError):
     """A bundle that is damaged, foreign, or cannot be written or run again."""
+
+
+class Faults:
+    """Collects the errors of several ``with`` blocks, so that all of them are raised at once.
+
+    Examples
+    --------
+    >>> faults = Faults()
+    >>> for name in ("a", "b"):
+    ...     with faults:
+    ...         raise MatrixError(f"{name} is missing")
+    >>> faults.check()
+    Traceback (most recent call last):
+    ...
+    actionbench.errors.MatrixError: a is missing
+    b is missing
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[ActionbenchError] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, ActionbenchError):
+            self._errors.append(error)
+            return True
+        return False
+
+    def check(self) -> None:
+        """Raise what was collected as one error of the first kind, each sentence once."""
+        if self._errors:
+            first = self._errors[0]
+            raise type(first)(
+                *dict.fromkeys(sentence for error in self._errors for sentence in error.args)
+            ) from first
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

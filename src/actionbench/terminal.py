@@ -47,10 +47,10 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
-def plainly(error: Exception) -> str:
+def plainly(said: object) -> str:
     """Return what an error says in one line, whatever letters are in the names that it holds."""
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(error)
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(said)
     )
 
 

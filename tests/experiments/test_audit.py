@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from actionbench import Clip, Dataset
+from actionbench.errors import DataError
 from actionbench.experiments.audit import audit, audit_key, audits, group_cautions, protocol_cautions
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.figures import Figures
@@ -89,10 +90,13 @@ def test_three_pairs_are_named_and_the_rest_counted():
     assert text.endswith("c8 (train) and c2 (test) in fold a; and 3 more pairs.")
 
 
-def test_a_clip_that_cannot_be_read_is_named_and_no_error():
-    assert found(four(noise(0), None, noise(1), noise(2))) == {
-        "not-audited": "The data set could not be audited: clip 'c1' cannot be read (the disk is gone)."
-    }
+def test_clips_that_cannot_be_read_are_all_named():
+    with pytest.raises(DataError) as caught:
+        found(four(noise(0), None, noise(1), None))
+    assert caught.value.args == (
+        "clip 'c1' cannot be read: the disk is gone",
+        "clip 'c3' cannot be read: the disk is gone",
+    )
 
 
 def by_length(tell, what="frames"):

@@ -181,6 +181,47 @@ def test_what_is_no_toml(write, text):
         read_matrix(write(text))
 
 
+def test_all_that_is_wrong_is_said_at_once(write):
+    text = GOOD.replace("seeds", "sedes").replace('"10 min"', '"soon"').replace("threads = 2", "threads = 0")
+    text = text.replace('"leave-one-group-out"', '"leave-one-out"').replace(
+        'name = "rules"', 'nmae = "rules"'
+    )
+    path = write(text + "\ntune = { trials = 0, fold = 2 }\n")
+    with pytest.raises(MatrixError) as caught:
+        read_matrix(path)
+    begins = [
+        'limits.time: a time must look like "90 s"',
+        "limits.threads: input should be greater than or equal to 1, got 0",
+        "datasets[0].split: there is no split 'leave-one-out'",
+        "unknown key 'nmae' in attempts[0]; did you mean 'name'",
+        "attempts[1].tune.trials: input should be greater than or equal to 1, got 0",
+        "unknown key 'fold' in attempts[1].tune; did you mean 'folds'",
+        "unknown key 'sedes'; did you mean 'seeds'",
+    ]
+    for begin, sentence in zip(begins, caught.value.args, strict=True):
+        assert sentence.startswith(f"{path}: {begin}")
+
+
+def test_all_that_does_not_go_together_is_said_at_once(write):
+    text = GOOD.replace("seeds = [0, 1]", "seeds = [0, 0, 1]\ntrain_groups = [2, 2]")
+    path = write(f'{text}\n[[attempts]]\nname = "rules"\n[[attempts]]\nname = "rules"\n')
+    with pytest.raises(MatrixError) as caught:
+        read_matrix(path)
+    assert caught.value.args == (
+        f"{path}: attempts: 'rules' stands there twice; give one of them a title of its own",
+        f"{path}: seeds: 0 stands there twice",
+        f"{path}: train_groups: 2 stands there twice",
+    )
+
+
+@pytest.mark.parametrize("value", ['"x"', "0", "1.5", "true"])
+def test_a_value_that_none_of_several_kinds_fits_is_said_once(write, value):
+    with pytest.raises(MatrixError) as caught:
+        read_matrix(write(GOOD), [f"train_groups=[{value}]"])
+    (sentence,) = caught.value.args
+    assert "train_groups[0]" in sentence
+
+
 def test_what_is_no_file(tmp_path):
     with pytest.raises(
         MatrixError, match="there is no such matrix; it must be a TOML file or one of the built-in .*quick"
@@ -213,6 +254,20 @@ def test_the_file_of_an_attempt_lies_beside_the_matrix(write, tmp_path, monkeypa
     found = [point["path"] for point in matrix.attempts[1].points()]
     assert found == [str(tmp_path / "mine.txt"), "/lists/b.txt"]
     assert matrix.attempts[1].params["size"] == "mine.txt"
+
+
+def test_what_begins_with_a_dot_is_relative_to_the_matrix(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("C", "../weights")
+    text = GOOD.replace('"(?P<group>[a-z]+)$"', '"./people.csv"').replace(
+        "C = [1.0, 10.0]", 'weights = ["${C}/a.onnx", "./b.onnx", ".hidden", "c.onnx"], more = { d = "./d" }'
+    )
+    monkeypatch.chdir("/")
+    matrix = read_matrix(write(text))
+    assert matrix.datasets[0].options["groups"] == str(tmp_path / "people.csv")
+    params = matrix.attempts[1].params
+    beside = [f"{tmp_path}/../weights/a.onnx", str(tmp_path / "b.onnx")]
+    assert params["weights"] == [*beside, ".hidden", "c.onnx"]
+    assert params["more"] == {"d": str(tmp_path / "d")}
 
 
 def test_changes(write):

@@ -525,6 +525,34 @@ def test_what_does_not_fit_is_said_before_anything_runs(plugin, build, error, sa
         plan_cells(build(), plugins=[plugin])
 
 
+def test_all_that_does_not_fit_is_said_at_once(plugin):
+    content = {
+        "name": "x",
+        "datasets": [
+            {"name": "toy-data", "persons": 3, "split": "leave-one-group-out"},
+            {"name": "toy", "split": "leave-one-group-out"},
+        ],
+        "attempts": [
+            {"name": "nearst"},
+            {"name": "nearest", "params": {"mod": 1, "lgo": "x"}},
+            {"name": "hog-svm", "params": {"C": ["a", 1.0, "b"]}},
+        ],
+    }
+    with pytest.raises(PluginError) as caught:
+        plan_cells(read_matrix(content), plugins=[plugin])
+    begins = [
+        "there is no attempt 'nearst'",
+        "attempt 'nearest': unknown parameter 'mod'",
+        "attempt 'nearest': unknown parameter 'lgo'",
+        "attempt 'hog-svm': params.C: input should be a valid number, got 'a'",
+        "attempt 'hog-svm': params.C: input should be a valid number, got 'b'",
+        "data set 'toy-data': unknown key 'persons'",
+        "there is no data set 'toy'",
+    ]
+    for begin, sentence in zip(begins, caught.value.args, strict=True):
+        assert sentence.startswith(begin)
+
+
 def test_a_skip_that_fails_is_named(plugin):
     plugin.write_text(
         plugin.read_text().replace('return "it would rather not" if', "return undefined_name if")
@@ -631,37 +659,41 @@ def test_a_run_says_which_data_it_looks_at(path, plugin):
     assert not any(isinstance(one, runner.Looking) for one in told)
 
 
-def test_what_could_not_be_audited_is_said_and_tried_again(path, copied, class_folders):
-    broken = class_folders / "dark/ann_2.mkv"
-    good = broken.read_bytes()
-    broken.write_bytes(b"no video")
-    (warning,) = copied(path)
-    assert warning.startswith("The data set could not be audited: clip 'dark/ann_2.mkv' cannot be read (")
+def test_what_could_not_be_audited_is_said_and_tried_again(path, plugin):
+    good = plugin.read_text()
+    # Whoever plans may look.
+    dies = f"        os.getpid() == {os.getpid()} or os._exit(3)\n        level = 40"
+    plugin.write_text("import os\n" + good.replace("        level = 40", dies, 1))
+
+    def warnings():
+        run(matrix({"name": "majority"}), path, plugin)
+        with Store.open(path) as store:
+            return store.datasets()["warnings"].tolist()
+
+    ((warning,),) = warnings()
+    assert warning.startswith("The data set could not be audited: ")
     assert warning.endswith("[not-audited]")
-    broken.write_bytes(good)
-    assert copied(path) == [IDENTICAL, DISAGREE]
+    plugin.write_text(good)
+    assert warnings() == [[]]
 
 
-def test_a_file_that_cannot_be_decoded_fails_its_cells_by_name(path, class_folders):
-    (class_folders / "dark/ann_1.mkv").write_bytes(b"no video")
-    content = {
-        "name": "x",
-        "datasets": [
-            {
-                "name": "folder",
-                "root": str(class_folders),
-                "groups": "([a-z]+/)?(?P<group>[a-z]+)_",
-                "split": "leave-one-group-out",
-            }
-        ],
-        "attempts": [{"name": "hog-svm"}],
-    }
-    checked = read_matrix(content)
+def test_clips_that_cannot_be_decoded_are_all_named_before_a_cell_runs(path, copied, class_folders):
+    broken = [class_folders / name for name in ("dark/ann_2.mkv", "light/bob_2.mkv")]
+    good = [file.read_bytes() for file in broken]
+    for file in broken:
+        file.write_bytes(b"no video")
+    with pytest.raises(DataError) as caught:
+        copied(path)
+    for file, sentence in zip(broken, caught.value.args, strict=True):
+        assert sentence.startswith(
+            f"data set 'folder': clip '{file.parent.name}/{file.name}' cannot be read: "
+        )
     with Store.open(path) as store:
-        run_cells(checked, plan_cells(checked, only=["fold=0"]), store)
-        (cell,) = store.cells().to_dict("records")
-    assert (cell["status"], cell["error"]) == ("failed", "DecodeError")
-    assert "ann_1.mkv" in cell["message"]
+        assert store.cells().empty
+        assert store.runs().empty
+    for file, content in zip(broken, good, strict=True):
+        file.write_bytes(content)
+    assert copied(path) == [IDENTICAL, DISAGREE]
 
 
 def start(path, plugin, seeds, mode="slow"):
