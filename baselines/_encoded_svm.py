@@ -58,9 +58,9 @@ class EncodedSvm(VectorSvm):
 
     Notes
     -----
-    The encoding is learned once, without labels, from all clips that `fit` is given. It has thus seen the held-out clips
-    on which ``mirror`` and the temperature of the probabilities are chosen, though not their labels; it never sees the
-    test side of a fold, and `tune` learns it anew on each inner fold.
+    The encoding is learned once, without labels, from all clips that `fit` is given. It has thus seen the held-out
+    clips on which ``mirror`` and the temperature of the probabilities are chosen, though not their labels; it never
+    sees the test side of a fold, and `tune` learns it anew on each inner fold.
     """
 
     standardised = False
