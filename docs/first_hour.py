@@ -71,7 +71,7 @@ contact_sheet(data, frames=7)
 # They are those that the attempts come with; only the ConvNets get smaller volumes and fewer epochs, to save time.
 
 # %%
-small = {"size": 48, "margin": 6, "epochs": 40}
+small = {"size": 32, "margin": 4, "epochs": 40}
 matrix = {
     "name": "first hour",
     "datasets": [

@@ -269,10 +269,10 @@ def test_a_message_that_is_none_is_no_result(word):
 
 
 @pytest.mark.slow
-def test_50_rounds_of_faults_at_random_instants(path, faulty, nursery):
+def test_30_rounds_of_faults_at_random_instants(path, faulty, nursery):
     rng = random.Random(0)
     before = {}
-    for turn in range(50):
+    for turn in range(30):
         modes = rng.sample(sorted(KINDS.keys() - set(ENDLESS)), 2)
         # They take as long as they may.
         if turn % 20 == 0:
@@ -363,7 +363,7 @@ def kill_at_random(path, faulty, token, rng, rounds):
 
 @pytest.mark.slow
 def test_runs_that_are_killed_at_random_instants(path, faulty, token):
-    kill_at_random(path, faulty, token, random.Random(2), rounds=12)
+    kill_at_random(path, faulty, token, random.Random(2), rounds=8)
 
 
 KILLED_IN_A_COMMIT = """

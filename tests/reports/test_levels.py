@@ -45,7 +45,7 @@ def test_levels(levels, n_groups, clips):
     "clips", ["independent", "clustered", "strongly clustered", "strongly clustered, skewed"]
 )
 def test_levels_of_many_studies(levels, n_groups, clips):
-    check(levels.simulated(clips, n_groups, 500, n_flips=999))
+    check(levels.simulated(clips, n_groups, 250, n_flips=999))
 
 
 def check_design(row):
@@ -90,7 +90,7 @@ def test_levels_of_pairs(levels, n_groups):
 @pytest.mark.parametrize("clips", ["clustered", "strongly clustered", "skewed, the first constant"])
 @pytest.mark.parametrize(("n_groups", "n_attempts"), [(9, 8), (25, 4), (25, 8)])
 def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
-    row = levels.pairs_simulated(clips, n_groups, n_attempts, 500, n_flips=999)
+    row = levels.pairs_simulated(clips, n_groups, n_attempts, 250, n_flips=999)
     check_pairs(row)
     if (n_groups, n_attempts) == (25, 8):
         # The best is chosen by looking, and its comparisons are no longer seven but all.
