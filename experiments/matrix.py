@@ -460,16 +460,15 @@ def _sentences(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each fault that pydantic found, without those that follow from another."""
     found = error.errors(include_url=False)
     unknown = [one["loc"] for one in found if one["type"] == "extra_forbidden"]
-    sentences = {}
+    sentences = dict[tuple[int | str, ...], str]()
     for one in found:
-        *parents, key = one["loc"]
-        meant = any(
-            loc[:-1] == (*parents,) and get_close_matches(str(loc[-1]), [str(key)]) for loc in unknown
-        )
-        if one["type"] == "missing" and meant:
+        loc = one["loc"]
+        if one["type"] == "missing" and any(
+            other[:-1] == loc[:-1] and get_close_matches(str(other[-1]), [str(loc[-1])]) for other in unknown
+        ):
             continue
         # Each member of a union complains of the same value.
-        place = one["loc"] if one["type"] == "missing" else _place(content, one["loc"])
+        place = loc if one["type"] == "missing" else _place(content, loc)
         sentences.setdefault(place, _sentence(one))
     return list(sentences.values())
 
