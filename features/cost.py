@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 import time
@@ -117,10 +118,18 @@ def _resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def _release_memory() -> None:
+    """Give freed memory back to the system, so that what a process holds does not depend on what it has done before."""
+    with suppress(AttributeError, OSError):  # a function of the GNU library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class _MemoryMeter:
     """The memory that a block needs beyond what its process held before; blocks may lie in each other.
 
-    Where the peak cannot begin anew, a block that stays below that of an earlier one seems to need nothing.
+    Libraries that earlier blocks have loaded count as needed: another process that finds what a block has computed has
+    not loaded them. Where the peak cannot begin anew, a block that stays below that of an earlier one seems to need
+    nothing else.
 
     Attributes
     ----------
@@ -131,6 +140,8 @@ class _MemoryMeter:
     bytes = 0
     #: The largest resident set before the peak began anew.
     largest = 0
+    #: What all blocks so far have left behind.
+    left = 0
     _open: list[_MemoryMeter] = []  # noqa: RUF012 (of this process)
 
     def __enter__(self) -> Self:
@@ -141,13 +152,19 @@ class _MemoryMeter:
         except OSError:
             self._floor = _peak_bytes()
         self._before = self._peak = _resident_bytes()
+        self._left_before, self._left_inside = self.left, 0
         self._open.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._note()
         self._open.remove(self)
-        self.bytes = max(0, self._peak - self._before)
+        self.bytes = self._left_before + max(0, self._peak - self._before)
+        _release_memory()
+        grown = _resident_bytes() - self._before
+        _MemoryMeter.left = max(0, self.left + grown - self._left_inside)
+        for outer in self._open[-1:]:
+            outer._left_inside += grown
 
     @classmethod
     def _note(cls) -> None:
@@ -168,7 +185,7 @@ class Cost(NamedTuple):
     joules : float
         Energy of the whole processor meanwhile, NaN where it is not known.
     memory_bytes : int
-        Memory that was needed beyond what the process held before.
+        Memory that was needed beyond what the process held before, with the libraries that it had loaded for features.
     """
 
     seconds: float
@@ -242,7 +259,8 @@ class Charges:
                 self._total = self._total + np.sum([costs[key][:3] for key in sorted(new)], axis=0)
             if found:
                 needed = max(costs[key].memory_bytes for key in found)
-                self.memory_bytes = max(self.memory_bytes, _resident_bytes() + needed)
+                held = _resident_bytes() - _MemoryMeter.left
+                self.memory_bytes = max(self.memory_bytes, held + needed)
             elapsed = self._clock() - begun
             self.extra = extra + self._total - total - elapsed
             self._spent = spent + elapsed

@@ -27,7 +27,16 @@ LEAST = {
 
 
 # What takes minutes is asked about the first three actors only.
-COSTLY = ("dense-trajectories", "convnet-3d", "stip-bow", "convnet-frame", "hog3d-bow")
+COSTLY = (
+    "dense-trajectories",
+    "convnet-3d",
+    "stip-bow",
+    "convnet-frame",
+    "hog3d-bow",
+    "mlp-pixels",
+    "mlp-flow",
+    "mlp-features",
+)
 # One of each kind.
 AGAIN = ("rules", "hog-hof-mbh-svm", "hog3d-bow", "mlp-flow")
 

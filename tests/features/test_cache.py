@@ -12,7 +12,7 @@ import pytest
 
 from actionbench.features.cache import FeatureCache, compute, computed, kept, using
 from actionbench.features.clip import Clip, Clips
-from actionbench.features.cost import Cost, charging
+from actionbench.features.cost import Cost, _MemoryMeter, charging
 
 CALLS: list[str] = []
 
@@ -235,6 +235,32 @@ def test_the_memory_that_a_feature_needed_is_charged_as_well(tmp_path):
         with using(cache_at(cache)), charging() as charges:
             list(compute(feature, some))
         assert charges.memory_bytes == pytest.approx(before + (150 << 20), abs=20 << 20)
+
+
+LIBRARY = []
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Leaves behind what everything later rests on, as the first import of a library does."""
+
+    def extract(self, clip):
+        LIBRARY.append(np.ones(60 << 20, np.uint8))
+        return {"value": np.ones(1)}
+
+
+def test_what_an_earlier_feature_loaded_is_charged_where_nothing_was_loaded(tmp_path, monkeypatch):
+    some = clips(1)
+    with using(cache_at(tmp_path)), charging() as charges:
+        for feature in (Loading(), Large()):
+            list(compute(feature, some))
+    # Another process has loaded nothing.
+    LIBRARY.clear()
+    monkeypatch.setattr(_MemoryMeter, "left", 0)
+    before = psutil.Process().memory_info().rss
+    with using(cache_at(tmp_path)), charging() as charges:
+        list(compute(Large(), some))
+    assert charges.memory_bytes == pytest.approx(before + (210 << 20), abs=20 << 20)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors", None])
