@@ -28,13 +28,11 @@ from safetensors.numpy import load, save
 from ..errors import BundleError, StoreError
 from . import provenance
 from .reading import is_bundle
-from .store import TABLES, Rows, Store
+from .store import BUNDLED, Rows, Store
 
 _CHECKSUMS = "checksums.json"
 _FILES = ("bundle.json", "matrix.json", "provenance.json", "requirements.txt")
-_MEMBER = re.compile(
-    r"predictions/[0-9a-f]+\.safetensors|store/[a-z_]+\.json|plugins/\d+/.+|files/\d+/[^/]+|(cells|data)\.json"
-)
+_MEMBER = re.compile(r"predictions/[0-9a-f]+\.safetensors|store/[a-z_]+\.json|plugins/\d+/.+|files/\d+/[^/]+")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHANGED = "{}: has changed since the run; run the matrix again, or bring back what it was"
 _LARGEST = 2**30
@@ -42,12 +40,12 @@ _LARGEST_ALL = 2**36
 
 
 class Header(BaseModel):
-    """What a bundle is of; format 1 had neither files nor all that a report needs."""
+    """What a bundle is of."""
 
-    format: Literal[1, 2]
+    #: Version of the members and of the tables that they hold.
+    format: Literal[1]
     run: int
     name: str
-    schema_version: int = Field(ge=1)
     #: Whether the run came to its end.
     finished: bool
     #: Members that are plug-ins, in the order in which they were named.
@@ -77,18 +75,12 @@ class BundledCell(BaseModel):
         return self.dataset, self.split, self.attempt, self.seed, self.fold
 
 
-class _Cells(BaseModel):
-    """The cells in format 1."""
-
-    cells: list[BundledCell]
-
-
 class _Blob(BaseModel):
     base64: Base64Bytes
 
 
 class _Table(BaseModel):
-    """Rows of a table of the store, in format 2."""
+    """Rows of a table of the store."""
 
     columns: list[str]
     rows: list[list[int | float | str | _Blob | None]]
@@ -172,10 +164,9 @@ def _members(
     plugins, sources = _plugin_members(facts.get("plugins", []), codes)
     files, named = _file_members(facts.get("files", {}))
     header = Header(
-        format=2,
+        format=1,
         run=run["id"],
         name=run["name"],
-        schema_version=store.schema,
         finished=bool(run["finished"]),
         plugins=plugins,
         files=files,
@@ -191,7 +182,7 @@ def _members(
     }
     members: dict[str, Callable[[], bytes]] = {name: _always(content) for name, content in contents.items()}
     keys = [cell["key"] for cell in cells]
-    for table in TABLES:
+    for table in BUNDLED:
         members[f"store/{table}.json"] = _table(store, table, run["id"], keys)
     for cell in cells:
         if cell["status"] == "done":
@@ -359,8 +350,6 @@ class Bundle:
         self._archive.close()
 
     def _cells(self) -> list[BundledCell]:
-        if self.header.format == 1:
-            return self._parsed("cells.json", _Cells).cells
         data = {row.pop("id", None): row for row in self._table("datasets").dicts()}
         rows = [data.get(row.get("dataset_id"), {}) | row for row in self._table("cells").dicts()]
         try:
@@ -370,12 +359,7 @@ class Bundle:
         return sorted(cells, key=lambda cell: cell.place)
 
     def clips(self) -> dict[str, tuple[list[str], list[list[str]]]]:
-        """Return the classes and clip, label and group of each clip of the data sets, by their fingerprints.
-
-        Format 1 holds none.
-        """
-        if self.header.format == 1:
-            return {}
+        """Return the classes and clip, label and group of each clip of the data sets, by their fingerprints."""
         rows: dict[Any, list[dict[str, Any]]] = {}
         for row in self._table("clips").dicts():
             rows.setdefault(row.get("dataset_id"), []).append(row)
@@ -460,20 +444,15 @@ class Bundle:
         Raises
         ------
         BundleError
-            If the bundle is of format 1, or what it holds does not fit together.
+            If what it holds does not fit together.
         """
-        if self.header.format == 1:
-            raise BundleError(
-                f"{self.path}: is a bundle of format 1, which has no costs to show; `actionbench reproduce` takes it, "
-                "and `actionbench bundle` makes a new one of its store"
-            )
         names = [name for name in self._archive.namelist() if name.startswith("store/")]
         tables = {Path(name).stem: self._parsed(name, _Table) for name in names}
         rows = {name: Rows(table.columns, table.values()) for name, table in tables.items()}
         done = [cell.key for cell in self.cells if cell.status == "done"]
         rows["predictions"] = Rows(["key", "positions", "probabilities"], map(self._predicted, done))
         try:
-            return Store.filled(path, self.header.schema_version, rows)
+            return Store.filled(path, rows)
         except (StoreError, ValueError, OverflowError) as error:
             raise BundleError(f"{self.path}: holds no results as a store has them ({error})") from error
 

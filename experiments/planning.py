@@ -25,8 +25,8 @@ from .cell import Outcome
 from .datasets.base import Dataset
 from .datasets.registry import dataset_registry, make_dataset, option_names
 from .matrix import AttemptEntry, DatasetEntry, Matrix
+from .schema import CellRecord
 from .splits import Fold, with_fewer_groups
-from .store import CellRecord
 from .tuning import tune
 
 A = TypeVar("A", bound=Attempt)

@@ -29,8 +29,9 @@ from .isolation import Ceilings, Ending, Task, run_isolated
 from .matrix import Limits, Matrix
 from .nursery import Nursery
 from .planning import PlannedCell, PlannedDataset, make_attempt, table_fingerprint
+from .schema import VERSION, CellRecord
 from .splits import Fold
-from .store import CellRecord, Store
+from .store import Store
 from .tuning import Budget, tune
 
 _NO_CACHE = "none"
@@ -225,7 +226,7 @@ def _begin(
         plugins=plugins,
         files=_digests(cells),
         n_cells=len(cells),
-        schema=store.schema,
+        schema=VERSION,
         **about,
     )
     return store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), facts)

@@ -9,13 +9,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import StoreError
+from .schema import APPLICATION_ID, CELL_COLUMNS, TABLES, VERSION, CellRecord
 
 # To say that nothing has changed takes neither.
 if TYPE_CHECKING:
@@ -23,76 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# "abst" in the header of the file says whose it is.
-_APPLICATION_ID = 0x61627374
-
 # How long to wait for another process, in seconds.
 _PATIENCE = 60.0
-
-# One script per version of the schema; PRAGMA user_version counts those that have been applied.
-_MIGRATIONS = [
-    """
-    CREATE TABLE runs (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL, started TEXT NOT NULL, finished TEXT,
-        matrix TEXT NOT NULL, provenance TEXT NOT NULL);
-    CREATE TABLE datasets (
-        id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, split TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        groups_known INTEGER NOT NULL, classes TEXT NOT NULL, warnings TEXT NOT NULL,
-        UNIQUE (dataset, split, fingerprint));
-    CREATE TABLE clips (
-        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL,
-        clip TEXT NOT NULL, label TEXT NOT NULL, "group" TEXT NOT NULL,
-        PRIMARY KEY (dataset_id, position)) WITHOUT ROWID;
-    CREATE TABLE cells (
-        key TEXT PRIMARY KEY, run_id INTEGER NOT NULL REFERENCES runs, last_run_id INTEGER NOT NULL REFERENCES runs,
-        dataset_id INTEGER NOT NULL REFERENCES datasets, attempt TEXT NOT NULL, family TEXT NOT NULL,
-        params TEXT NOT NULL, seed INTEGER NOT NULL, fold INTEGER NOT NULL, fold_name TEXT NOT NULL,
-        code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT, error TEXT, message TEXT, traceback TEXT, log TEXT,
-        n_train INTEGER NOT NULL, n_test INTEGER NOT NULL, fit_seconds REAL, fit_cpu_seconds REAL,
-        predict_seconds REAL, predict_cpu_seconds REAL, peak_memory_bytes INTEGER, n_parameters INTEGER,
-        operations INTEGER, finished TEXT NOT NULL);
-    CREATE INDEX cells_by_dataset ON cells (dataset_id, attempt);
-    CREATE TABLE predictions (
-        key TEXT PRIMARY KEY REFERENCES cells ON DELETE CASCADE, positions BLOB NOT NULL, probabilities BLOB NOT NULL);
-    CREATE TABLE artifacts (
-        key TEXT NOT NULL REFERENCES cells ON DELETE CASCADE, name TEXT NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (key, name));
-    """,
-    """
-    ALTER TABLE cells ADD COLUMN fit_saved_seconds REAL;
-    ALTER TABLE cells ADD COLUMN predict_saved_seconds REAL;
-    """,
-    "ALTER TABLE cells ADD COLUMN counts TEXT NOT NULL DEFAULT '{}'",
-    """
-    ALTER TABLE cells ADD COLUMN n_train_groups INTEGER;
-    ALTER TABLE cells ADD COLUMN base TEXT NOT NULL DEFAULT '';
-    UPDATE cells SET base = attempt;
-    """,
-    """
-    ALTER TABLE cells ADD COLUMN warm_up_seconds REAL;
-    ALTER TABLE cells ADD COLUMN latencies BLOB;
-    ALTER TABLE cells ADD COLUMN fit_joules REAL;
-    ALTER TABLE cells ADD COLUMN predict_joules REAL;
-    ALTER TABLE cells ADD COLUMN size_bytes INTEGER;
-    ALTER TABLE cells ADD COLUMN tuning TEXT;
-    ALTER TABLE cells ADD COLUMN cautions TEXT NOT NULL DEFAULT '{}';
-    ALTER TABLE cells ADD COLUMN sides TEXT;
-    ALTER TABLE cells ADD COLUMN machine_id INTEGER;
-    ALTER TABLE cells ADD COLUMN n_starts INTEGER NOT NULL DEFAULT 1;
-    CREATE TABLE codes (code TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE machines (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE);
-    ALTER TABLE runs ADD COLUMN question TEXT;
-    ALTER TABLE runs ADD COLUMN witnesses TEXT;
-    ALTER TABLE runs ADD COLUMN answer TEXT;
-    """,
-    "CREATE TABLE audits (key TEXT PRIMARY KEY, cautions TEXT NOT NULL) WITHOUT ROWID",
-    """
-    ALTER TABLE clips ADD COLUMN conditions TEXT NOT NULL DEFAULT '{}';
-    CREATE TABLE strips (
-        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (dataset_id, position));
-    """,
-]
 
 #: The rows of each table that a report of some cells needs. A new table stands here, or in no bundle.
 _OF_CHOSEN = {
@@ -115,78 +48,11 @@ _INSTEAD = {
 }
 
 #: Names of tables whose rows `Store.rows` returns.
-TABLES = tuple(_OF_CHOSEN)
+BUNDLED = tuple(_OF_CHOSEN)
 
-_CELL_COLUMNS = (
-    "key run_id last_run_id dataset_id attempt family params seed fold fold_name code status kind error message "
-    "traceback log n_train n_test fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds "
-    "peak_memory_bytes n_parameters operations counts finished fit_saved_seconds predict_saved_seconds "
-    "n_train_groups base warm_up_seconds latencies fit_joules predict_joules size_bytes tuning cautions sides "
-    "machine_id n_starts"
-).split()
-
-_NUMBERS = (
-    "fit_seconds fit_cpu_seconds predict_seconds predict_cpu_seconds peak_memory_bytes n_parameters operations "
-    "fit_saved_seconds predict_saved_seconds n_train_groups warm_up_seconds fit_joules predict_joules size_bytes "
-    "machine_id"
-).split()
-
-_WHOLE_NUMBERS = "run_id last_run_id dataset_id seed fold n_train n_test n_starts".split()
-
-
-@dataclass
-class CellRecord:
-    """All that the store keeps of one cell; the names are those of its columns."""
-
-    key: str
-    dataset_id: int
-    attempt: str
-    family: str
-    params: dict[str, Any]
-    seed: int
-    fold: int
-    fold_name: str
-    code: str
-    n_train: int
-    n_test: int
-    #: Groups that were learned from.
-    n_train_groups: int | None = None
-    #: Name of the attempt when it learns from all of the fold's.
-    base: str | None = None
-    status: str = "done"
-    kind: str | None = None
-    error: str | None = None
-    message: str | None = None
-    traceback: str | None = None
-    log: str | None = None
-    fit_seconds: float | None = None
-    fit_cpu_seconds: float | None = None
-    predict_seconds: float | None = None
-    predict_cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    n_parameters: int | None = None
-    operations: int | None = None
-    fit_saved_seconds: float | None = None
-    predict_saved_seconds: float | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    warm_up_seconds: float | None = None
-    #: Milliseconds of single clips.
-    latencies: NDArray[np.float32] | None = None
-    fit_joules: float | None = None
-    predict_joules: float | None = None
-    size_bytes: int | None = None
-    #: What the search for parameters has found and spent, see `tuning.Tuning`.
-    tuning: dict[str, Any] | None = None
-    #: Sentences that every table must say, by their codes.
-    cautions: dict[str, str] = field(default_factory=dict)
-    #: Fingerprint of the fold.
-    sides: str | None = None
-    machine_id: int | None = None
-    #: How often it was begun, where machines may die.
-    n_starts: int = 1
-    positions: NDArray[np.int32] | None = None
-    probabilities: NDArray[np.float64] | None = None
-    artifacts: dict[str, bytes] = field(default_factory=dict)
+# Names of the columns of cells, and of those that hold JSON.
+_NAMES = [column.name for column in CELL_COLUMNS]
+_JSON = [column.name for column in CELL_COLUMNS if column.is_json]
 
 
 @dataclass(frozen=True)
@@ -232,7 +98,7 @@ class Store:
         Raises
         ------
         StoreError
-            If the file is missing, is no store, was written by a newer version, or cannot be read.
+            If the file is missing, is no store, was written by another version, or cannot be read.
         """
         path = Path(path)
         if must_exist and not os.path.isfile(path):
@@ -252,32 +118,25 @@ class Store:
         return store
 
     @classmethod
-    def filled(cls, path: str | Path, schema: int, tables: Mapping[str, Rows]) -> Self:
+    def filled(cls, path: str | Path, tables: Mapping[str, Rows]) -> Self:
         """Make a store of rows that another one held.
 
         Parameters
         ----------
         path : path
             The file, which must not exist.
-        schema : int
-            Version of the tables that the rows come from.
         tables : mapping of str to Rows
             Rows by the name of their table, as from `rows`; and of ``predictions``.
 
         Raises
         ------
         StoreError
-            If the version is newer, or the rows do not fit the tables.
+            If the rows do not fit the tables.
         """
-        store = cls(sqlite3.connect(path, isolation_level=None), Path(path))
-        with store:
-            store._check_known(schema)
-            store._connection.execute("PRAGMA foreign_keys = ON")
-            with store._transaction():
-                store._connection.execute("PRAGMA defer_foreign_keys = ON")
-                store._migrate(0, schema)
-                for table, content in tables.items():
-                    store._fill(table, content)
+        with cls.open(path) as store, store._transaction():
+            store._connection.execute("PRAGMA defer_foreign_keys = ON")
+            for table, content in tables.items():
+                store._fill(table, content)
         return cls.open(path)
 
     def _fill(self, table: str, content: Rows) -> None:
@@ -295,30 +154,27 @@ class Store:
         # Tables first: another process may be making the store, and writes its mark together with them.
         n_tables = execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
-        if application not in (0, _APPLICATION_ID) or (application == 0 and n_tables):
+        if application not in (0, APPLICATION_ID) or (application == 0 and n_tables):
             raise StoreError(f"{self.path}: an SQLite file, but not a store of actionbench")
         self._use_wal()
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
-        self._check_known(self._version())
-        if self._version() < len(_MIGRATIONS):
+        if self._version() == 0:
             with self._transaction():
-                # Asked again inside the transaction: another process may have migrated meanwhile.
-                self._migrate(self._version(), len(_MIGRATIONS))
-
-    def _check_known(self, version: int) -> None:
-        if version > len(_MIGRATIONS):
+                # Asked again inside the transaction: another process may have made them meanwhile.
+                if self._version() == 0:
+                    self._make_tables()
+        if self._version() != VERSION:
             raise StoreError(
-                f"{self.path}: written by a newer actionbench (schema {version}, "
-                f"this one knows {len(_MIGRATIONS)}); update actionbench"
+                f"{self.path}: written by another version of actionbench (schema {self._version()}, this one reads "
+                f"{VERSION}); use that version, or another store"
             )
 
-    def _migrate(self, old: int, new: int) -> None:
-        for script in _MIGRATIONS[old:new]:
-            for statement in filter(str.strip, script.split(";")):
-                self._connection.execute(statement)
-        self._connection.execute(f"PRAGMA user_version = {new}")
-        self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    def _make_tables(self) -> None:
+        for statement in TABLES:
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _use_wal(self) -> None:
         """Switch to the write-ahead log; SQLite does not wait by itself for others that switch."""
@@ -330,11 +186,6 @@ class Store:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
                     raise
                 time.sleep(0.01)
-
-    @property
-    def schema(self) -> int:
-        """The version of the tables in the file."""
-        return self._version()
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -495,20 +346,18 @@ class Store:
         values = vars(cell) | {
             "run_id": run_id,
             "last_run_id": run_id,
-            "params": json.dumps(cell.params, sort_keys=True),
             "base": cell.base or cell.attempt,
-            "counts": json.dumps(cell.counts, sort_keys=True),
-            "tuning": None if cell.tuning is None else json.dumps(cell.tuning),
-            "cautions": json.dumps(cell.cautions, sort_keys=True),
             "latencies": None if cell.latencies is None else np.asarray(cell.latencies, "<f4").tobytes(),
             "finished": _now(),
         }
-        marks = ", ".join("?" * len(_CELL_COLUMNS))
+        for name in _JSON:
+            values[name] = None if values[name] is None else json.dumps(values[name], sort_keys=True)
+        marks = ", ".join("?" * len(_NAMES))
         with self._transaction():
             self._connection.execute("DELETE FROM cells WHERE key = ?", (cell.key,))
             self._connection.execute(
-                f"INSERT INTO cells ({', '.join(_CELL_COLUMNS)}) VALUES ({marks})",
-                [values[column] for column in _CELL_COLUMNS],
+                f"INSERT INTO cells ({', '.join(_NAMES)}) VALUES ({marks})",
+                [values[name] for name in _NAMES],
             )
             self._forget_answers(run_id)
             if cell.positions is not None and cell.probabilities is not None:
@@ -690,8 +539,7 @@ class Store:
             The columns of `cells` but the latencies, and ``fingerprint`` (of the data), by data set, attempt, seed and
             fold.
         """
-        columns = [column for column in _CELL_COLUMNS if column != "latencies"]
-        names = ["dataset", "split", "fingerprint", *columns]
+        names = ["dataset", "split", "fingerprint", *(name for name in _NAMES if name != "latencies")]
         rows = self._read(
             f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
             "WHERE run_id <= ? AND last_run_id >= ? ORDER BY dataset, split, attempt, seed, fold, run_id, key",
@@ -701,14 +549,14 @@ class Store:
         found = {}
         for row in rows:
             cell = dict(zip(names, row, strict=True))
-            for column in ("params", "counts", "cautions", "tuning"):
-                cell[column] = None if cell[column] is None else json.loads(cell[column])
+            for name in _JSON:
+                cell[name] = None if cell[name] is None else json.loads(cell[name])
             # The latest of a place is the one that the run had.
             found[tuple(cell[name] for name in ("dataset", "split", "attempt", "seed", "fold"))] = cell
         return list(found.values())
 
     def rows(self, table: str, run_id: int, keys: Iterable[str]) -> Rows:
-        """Return all that a table, one of `TABLES`, holds of some cells of a run.
+        """Return all that a table, one of `BUNDLED`, holds of some cells of a run.
 
         Runs that had made such cells before come along. The cells are asked for by no later run.
         """
@@ -771,7 +619,7 @@ class Store:
         import numpy as np
 
         current = ", ".join(str(number) for number in self.datasets()["id"])
-        names = ["dataset", "split", *_CELL_COLUMNS]
+        names = ["dataset", "split", *_NAMES]
         # In a query with max, SQLite takes the other columns from the row that has the largest value.
         rows = self._read(
             "WITH newest AS (SELECT dataset_id, attempt, code, max(printf('%020d', last_run_id) || finished) "
@@ -784,12 +632,12 @@ class Store:
         found: dict[str, Any] = dict(
             zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
         )
-        for name in ("params", "counts", "cautions", "tuning"):
+        for name in _JSON:
             found[name] = _each_once(found[name], json.loads)
         found["latencies"] = [np.frombuffer(content or b"", "<f4") for content in found["latencies"]]
         # Once for all readers: what is not known of a number becomes NaN.
-        kinds = dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_WHOLE_NUMBERS, int)
-        return {name: _array(values, kinds.get(name, object)) for name, values in found.items()}
+        dtypes = {column.name: column.dtype for column in CELL_COLUMNS}
+        return {name: _array(values, dtypes.get(name, object)) for name, values in found.items()}
 
     def predictions(self, key: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return what a finished cell predicted.

@@ -14,7 +14,8 @@ from actionbench.errors import ActionbenchError, DecodeError, PluginError
 from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
 from actionbench.experiments.matrix import read_matrix
 from actionbench.experiments.planning import plan_cells
-from actionbench.experiments.store import CellRecord, Store
+from actionbench.experiments.schema import CellRecord
+from actionbench.experiments.store import Store
 from actionbench.features.video import read_video
 
 MATRIX = """name = "mine"

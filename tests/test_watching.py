@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from actionbench import watching
-from actionbench.experiments.store import CellRecord, Store
+from actionbench.experiments.schema import CellRecord
+from actionbench.experiments.store import Store
 
 
 class Author:

@@ -24,7 +24,8 @@ import pandas as pd
 from harness import large_store
 
 from actionbench.experiments.provenance import collect
-from actionbench.experiments.store import CellRecord, Store
+from actionbench.experiments.schema import CellRecord
+from actionbench.experiments.store import Store
 
 PAGE = """
 import sys

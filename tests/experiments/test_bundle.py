@@ -376,32 +376,6 @@ def test_a_list_that_has_changed_since_is_not_bundled(tmp_path, plugin, listed):
         packed(old, tmp_path / "b.zip")
 
 
-def as_format_1(path):
-    """Make of a bundle what the first format was, where cells stood by themselves."""
-    with zipfile.ZipFile(path) as archive:
-        data = {row["id"]: row for row in rows(archive, "datasets")}
-        cells = [data[cell["dataset_id"]] | cell for cell in rows(archive, "cells")]
-
-    def change(members):
-        for name in [name for name in members if name.startswith("store/")]:
-            del members[name]
-        members["cells.json"] = json.dumps({"codes": {}, "cells": cells}).encode()
-        members["data.json"] = b"[]"
-        renamed(members, "format", 1)
-
-    rewritten(path, change)
-
-
-def test_the_first_format_runs_again_but_has_nothing_to_show(made, new):
-    as_format_1(made)
-    with (
-        pytest.raises(BundleError, match=r"b\.zip: is a bundle of format 1, which has no costs to show"),
-        open_results(made),
-    ):
-        pass
-    assert again(made, new)["verdict"].tolist() == ["exact", "exact"]
-
-
 def tables_of(store):
     with closing(sqlite3.connect(store)) as connection:
         names = [
@@ -471,7 +445,7 @@ def test_runs_that_made_cells_before_come_along_and_later_ones_do_not(tmp_path, 
             lambda m: m.update({"store/machines.json": b'{"columns": ["id"], "rows": [[%d]]}' % 2**70}),
             "holds no results",
         ),
-        (lambda m: renamed(m, "schema_version", 99), r"written by a newer actionbench \(schema 99"),
+        (lambda m: renamed(m, "format", 2), r"bundle\.json is not as this actionbench writes it \(format: "),
         (
             lambda m: [m.pop(name) for name in list(m) if name.startswith("predictions/")],
             "predictions/.* holds no predictions",

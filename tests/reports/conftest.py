@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionbench.experiments.store import CellRecord, Store
+from actionbench.experiments.schema import CellRecord
+from actionbench.experiments.store import Store
 
 
 def probabilities(predicted, n_classes):

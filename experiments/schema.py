@@ -1,0 +1,145 @@
+"""The tables of a store; the columns of a cell follow from one dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+# To say that nothing has changed takes neither.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: "abst" in the header of the file says whose it is.
+APPLICATION_ID = 0x61627374
+
+#: Version of the tables, which a file holds as its ``user_version``.
+VERSION = 1
+
+_ELSEWHERE = {"elsewhere": True}
+
+
+@dataclass
+class CellRecord:
+    """All that the store keeps of one cell; its fields are the columns of the table, but for those kept elsewhere."""
+
+    key: str
+    dataset_id: int
+    attempt: str
+    family: str
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    fold_name: str
+    code: str
+    n_train: int
+    n_test: int
+    #: Groups that were learned from.
+    n_train_groups: int | None = None
+    #: Name of the attempt when it learns from all of the fold's; by default ``attempt``.
+    base: str = ""
+    status: str = "done"
+    kind: str | None = None
+    error: str | None = None
+    message: str | None = None
+    traceback: str | None = None
+    log: str | None = None
+    fit_seconds: float | None = None
+    fit_cpu_seconds: float | None = None
+    predict_seconds: float | None = None
+    predict_cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    n_parameters: int | None = None
+    operations: int | None = None
+    fit_saved_seconds: float | None = None
+    predict_saved_seconds: float | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    warm_up_seconds: float | None = None
+    #: Milliseconds of single clips.
+    latencies: NDArray[np.float32] | None = None
+    fit_joules: float | None = None
+    predict_joules: float | None = None
+    size_bytes: int | None = None
+    #: What the search for parameters has found and spent, see `tuning.Tuning`.
+    tuning: dict[str, Any] | None = None
+    #: Sentences that every table must say, by their codes.
+    cautions: dict[str, str] = field(default_factory=dict)
+    #: Fingerprint of the fold.
+    sides: str | None = None
+    machine_id: int | None = None
+    #: How often it was begun, where machines may die.
+    n_starts: int = 1
+    positions: NDArray[np.int32] | None = field(default=None, metadata=_ELSEWHERE)
+    probabilities: NDArray[np.float64] | None = field(default=None, metadata=_ELSEWHERE)
+    artifacts: dict[str, bytes] = field(default_factory=dict, metadata=_ELSEWHERE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of cells: its name, type and constraints in SQL, and the type of its values in an array."""
+
+    name: str
+    sql: str
+    dtype: type
+    is_json: bool = False
+
+
+# What is in a column of SQL and in an array, by the type of a field. A number that may be missing is NaN in an array.
+_TYPES = {
+    "str": ("TEXT NOT NULL", object),
+    "str | None": ("TEXT", object),
+    "int": ("INTEGER NOT NULL", int),
+    "int | None": ("INTEGER", float),
+    "float | None": ("REAL", float),
+    "dict[str, Any]": ("TEXT NOT NULL", object),
+    "dict[str, int]": ("TEXT NOT NULL", object),
+    "dict[str, str]": ("TEXT NOT NULL", object),
+    "dict[str, Any] | None": ("TEXT", object),
+    "NDArray[np.float32] | None": ("BLOB", object),
+}
+_CONSTRAINTS = {"key": " PRIMARY KEY", "dataset_id": " REFERENCES datasets"}
+
+
+def _columns() -> Iterator[Column]:
+    yield Column("run_id", "INTEGER NOT NULL REFERENCES runs", int)
+    yield Column("last_run_id", "INTEGER NOT NULL REFERENCES runs", int)
+    yield Column("finished", "TEXT NOT NULL", object)
+    for one in fields(CellRecord):
+        if one.metadata != _ELSEWHERE:
+            sql, dtype = _TYPES[one.type]
+            sql += _CONSTRAINTS.get(one.name, "")
+            yield Column(one.name, sql, dtype, is_json=one.type.startswith("dict"))
+
+
+#: The columns of the table of cells.
+CELL_COLUMNS = tuple(_columns())
+
+#: The statements that make the tables.
+TABLES = (
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, started TEXT NOT NULL, finished TEXT, matrix TEXT NOT NULL,
+        provenance TEXT NOT NULL, question TEXT, witnesses TEXT, answer TEXT)""",
+    """CREATE TABLE datasets (
+        id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, split TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        groups_known INTEGER NOT NULL, classes TEXT NOT NULL, warnings TEXT NOT NULL,
+        UNIQUE (dataset, split, fingerprint))""",
+    """CREATE TABLE clips (
+        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, clip TEXT NOT NULL,
+        label TEXT NOT NULL, "group" TEXT NOT NULL, conditions TEXT NOT NULL DEFAULT '{}',
+        PRIMARY KEY (dataset_id, position)) WITHOUT ROWID""",
+    """CREATE TABLE strips (
+        dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (dataset_id, position))""",
+    f"CREATE TABLE cells ({', '.join(f'{column.name} {column.sql}' for column in CELL_COLUMNS)})",
+    "CREATE INDEX cells_by_dataset ON cells (dataset_id, attempt)",
+    """CREATE TABLE predictions (
+        key TEXT PRIMARY KEY REFERENCES cells ON DELETE CASCADE, positions BLOB NOT NULL,
+        probabilities BLOB NOT NULL)""",
+    """CREATE TABLE artifacts (
+        key TEXT NOT NULL REFERENCES cells ON DELETE CASCADE, name TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (key, name))""",
+    "CREATE TABLE codes (code TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE machines (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE audits (key TEXT PRIMARY KEY, cautions TEXT NOT NULL) WITHOUT ROWID",
+)
