@@ -527,17 +527,29 @@ def hommel(p_values: ArrayLike) -> Floats:
     Notes
     -----
     Hommel, "A stagewise rejective multiple test procedure based on a modified Bonferroni test", Biometrika 75,
-    1988, by statsmodels.
+    1988; the adjusted p-values of Wright, "Adjusted p-values for simultaneous inference", Biometrics 48, 1992. Never
+    less powerful than Holm's.
 
     Examples
     --------
     >>> hommel([0.01, 0.04, 0.03])
     array([0.03, 0.04, 0.04])
     """
-    from statsmodels.stats.multitest import multipletests
-
     p_values = _p_values(p_values)
-    return np.asarray(multipletests(p_values, method="hommel")[1], np.float64) if len(p_values) else p_values
+    n = len(p_values)
+    order = np.argsort(p_values, kind="stable")
+    found = p_values[order]
+    rising = found.copy()
+    for size in range(2, n + 1):
+        # Simes' test of the largest alone, and of each smaller one together with all of them but the first.
+        rest = n - size + 1
+        least = (size * rising[rest:] / np.arange(2, size + 1)).min()
+        joint = np.minimum(size * rising[:rest], least)
+        found[:rest] = np.maximum(found[:rest], joint)
+        found[rest:] = np.maximum(found[rest:], joint[-1])
+    adjusted = np.empty(n)
+    adjusted[order] = np.minimum(found, 1.0)
+    return adjusted
 
 
 def _weighted(correct: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from statsmodels.stats.multitest import multipletests
 
 from actionbench.errors import ActionbenchError
 from actionbench.reports import statistics
@@ -406,6 +407,15 @@ def test_shaffer_against_its_definition(k):
         worst = max(worst, min(1.0, p_values[pair] * max(factor, 1)))
         assert shaffer(p_values)[pair] == pytest.approx(worst)
     assert (shaffer(p_values) <= holm(p_values) + 1e-12).all()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(holm, "holm"), (hommel, "hommel")])
+@given(
+    p_values=st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=9)
+)
+def test_adjusted_as_by_statsmodels(ours, theirs, p_values):
+    wanted = multipletests(p_values, method=theirs)[1]
+    np.testing.assert_allclose(ours(p_values), wanted, rtol=1e-12, atol=1e-300)
 
 
 def test_no_comparisons_need_no_adjustment():
