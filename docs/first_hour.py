@@ -17,28 +17,28 @@ import numpy as np
 import rich
 
 import actionbench
-from actionbench.baselines.convnet_3d import ConvNet3d
-from actionbench.baselines.convnet_frame import ConvNetFrame
-from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
-from actionbench.baselines.mlp_flow import MlpFlow
-from actionbench.baselines.mlp_pixels import MlpPixels
-from actionbench.baselines.rules_hand import RulesHand
-from actionbench.baselines.rules_tree import RulesTree
+from actionbench.baselines.handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
+from actionbench.baselines.nets.convnet_3d import ConvNet3d
+from actionbench.baselines.nets.convnet_frame import ConvNetFrame
+from actionbench.baselines.nets.mlp_flow import MlpFlow
+from actionbench.baselines.nets.mlp_pixels import MlpPixels
+from actionbench.baselines.rules.rules_hand import RulesHand
+from actionbench.baselines.rules.rules_tree import RulesTree
+from actionbench.experiments.audit.preview import contact_sheet
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.datasets.preview import contact_sheet
 from actionbench.experiments.store import Store
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, quantities
 from actionbench.features.volume import VolumeReader
 from actionbench.models import looking, nn
-from actionbench.reports.figures import accuracy_figure
-from actionbench.reports.heatmaps import confusion_figure
-from actionbench.reports.results import gather
-from actionbench.reports.statistics import confusion_matrix
-from actionbench.reports.tables import layout
-from actionbench.reports.terminal import Tables
-from actionbench.reports.verdict import verdict
+from actionbench.reports.analysis.results import gather
+from actionbench.reports.analysis.tables import layout
+from actionbench.reports.rendering.figures import accuracy_figure
+from actionbench.reports.rendering.heatmaps import confusion_figure
+from actionbench.reports.rendering.terminal import Tables
+from actionbench.reports.rendering.verdict import verdict
+from actionbench.reports.statistics.intervals import confusion_matrix
 
 FOLDER = Path("first-hour")
 FOLDER.mkdir(exist_ok=True)

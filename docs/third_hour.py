@@ -19,8 +19,8 @@ from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.volume import CHANNELS, VolumeReader
 from actionbench.models import load, looking, save, to_onnx, zoo
 from actionbench.models.training import Held, Interrupted, Lazy, Training, predict_proba
-from actionbench.reports.heatmaps import confusion_figure
-from actionbench.reports.statistics import bootstrap_interval, confusion_matrix
+from actionbench.reports.rendering.heatmaps import confusion_figure
+from actionbench.reports.statistics.intervals import bootstrap_interval, confusion_matrix
 
 FOLDER = Path("third-hour")
 FOLDER.mkdir(exist_ok=True)

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from actionbench.cli import main
-from actionbench.experiments import isolation, nursery
+from actionbench.experiments.isolation.pool import nursery
+from actionbench.experiments.isolation.pool import pool as isolation
 
 # Machines are noisy: no deadlines, and examples may take long to draw. The same examples each time where a red light
 # must mean a defect.

@@ -8,7 +8,7 @@ import pytest
 
 import actionbench
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.reading import open_results
+from actionbench.experiments.sharing.reading import open_results
 from actionbench.experiments.store import Store
 
 MATRIX = """

@@ -499,7 +499,7 @@ def test_rules_explain_a_clip_and_nets_become_onnx(folder, call):
 
 def test_other_code_is_said_and_harms_nothing(folder, call, monkeypatch):
     call("fit", "majority", *FIT, "-q")
-    monkeypatch.setattr("actionbench.experiments.provenance.code_fingerprint", lambda *_: "other")
+    monkeypatch.setattr("actionbench.experiments.store.provenance.code_fingerprint", lambda *_: "other")
     code, out, err = call("predict", "model", DARK)
     assert code == 0
     assert "ann_1.mkv" in out
@@ -508,7 +508,7 @@ def test_other_code_is_said_and_harms_nothing(folder, call, monkeypatch):
 
 def test_an_own_attempt_is_taken_home_with_its_plugin(folder, call):
     Path("mine.py").write_text(
-        "from actionbench.baselines.majority import Majority\nclass Mine(Majority):\n    pass\n"
+        "from actionbench.baselines.trivial.majority import Majority\nclass Mine(Majority):\n    pass\n"
     )
     assert call("fit", "mine", *FIT, "-q", "--plugin", "mine.py")[0] == 0
     code, _, err = call("predict", "model", DARK)

@@ -100,7 +100,7 @@ def test_the_winner_of_the_guide_is_taken_home(class_folders, write_video):
 
 
 def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
-    from actionbench.experiments.matrix import read_matrix
+    from actionbench.experiments.planning.matrix import read_matrix
 
     monkeypatch.setenv("ACTIONBENCH_DATA", str(tmp_path))
     (tmp_path / "m.toml").write_text(blocks("docs/guide.md", "toml")[0])
@@ -128,7 +128,7 @@ def test_links_lead_somewhere(document):
 
 def test_the_guide_knows_every_split_and_data_set():
     from actionbench.experiments.datasets.registry import dataset_registry
-    from actionbench.experiments.splits import SPLITS
+    from actionbench.experiments.datasets.splits import SPLITS
 
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     for name in (*dataset_registry().names(), *SPLITS):
@@ -136,7 +136,7 @@ def test_the_guide_knows_every_split_and_data_set():
 
 
 def test_the_guide_knows_every_code_of_a_warning():
-    from actionbench.experiments.cautions import CODES
+    from actionbench.experiments.audit.cautions import CODES
 
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     assert set(
@@ -184,7 +184,7 @@ def test_python_of_the_rules_page(tmp_path):
 
 
 def test_the_rules_page_knows_every_quantity_and_its_text_is_right():
-    from actionbench.baselines._rule_text import parse
+    from actionbench.baselines.rules._rule_text import parse
     from actionbench.features.quantities import QUANTITIES
 
     text = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
@@ -355,22 +355,17 @@ def test_python_of_the_page_on_statistics(tmp_path):
 
 
 def test_the_page_on_statistics_names_what_there_is():
-    from actionbench.reports import (
-        comparison,
-        enough,
-        figures,
+    from actionbench.reports.analysis import comparison, enough, pairs
+    from actionbench.reports.rendering import figures, together, verdict, words
+    from actionbench.reports.statistics.intervals import (
         hierarchical,
         leaderboard,
         paired,
-        pairs,
         places,
         ranks,
         rope,
-        statistics,
-        together,
-        verdict,
-        words,
     )
+    from actionbench.reports.statistics.intervals import intervals as statistics
 
     rooms = {
         room.__name__.rsplit(".", 1)[1]: room

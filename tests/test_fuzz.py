@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from actionbench.errors import ActionbenchError, DecodeError, PluginError
 from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
-from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.planning import plan_cells
-from actionbench.experiments.schema import CellRecord
+from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
+from actionbench.experiments.store.schema import CellRecord
 from actionbench.features.video import read_video
 
 MATRIX = """name = "mine"
@@ -464,7 +464,7 @@ def test_files_and_classes_of_any_name(call, folder, tmp_path, name):
 def test_plugins_whose_names_look_alike_are_two(folder):
     for name in ("my-own.py", "my_own.py"):
         (folder / name).write_text(
-            f"from actionbench.baselines.chance import Chance\nclass Own(Chance):\n    name = {name!r}\n"
+            f"from actionbench.baselines.trivial.chance import Chance\nclass Own(Chance):\n    name = {name!r}\n"
         )
     cells = {"name": "x", "datasets": [{"name": "figures", "split": "leave-one-group-out"}]}
     entries = [{"name": "my-own.py"}, {"name": "my_own.py"}]

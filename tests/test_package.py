@@ -73,7 +73,40 @@ def test_reports_know_the_store_only():
     for path in (ROOT / "reports").rglob("*.py"):
         for node in nodes(path):
             if isinstance(node, ast.ImportFrom) and node.level and "experiments" in (node.module or ""):
-                assert node.module == "experiments.store", path
+                assert node.module.startswith("experiments.store."), path
+
+
+# The wings of a room from the ground up: each imports from itself and from those before it.
+WINGS = {
+    "baselines": ["trivial", "rules", "handcrafted", "nets"],
+    "experiments": [
+        *("datasets", "audit", "store", "evaluation", "planning", "isolation", "running", "sharing"),
+        "deployment",
+    ],
+    "reports": ["statistics", "analysis", "rendering"],
+}
+
+
+@pytest.mark.parametrize("room", WINGS)
+def test_a_wing_imports_only_from_wings_below(room):
+    wings = WINGS[room]
+    folders = {path.name for path in (ROOT / room).iterdir() if any(path.glob("*.py"))}
+    assert folders == set(wings)
+    for path in (ROOT / room).glob("*/*.py"):
+        own = path.parent.name
+        for target in modules(path):
+            if target[:1] == (room,) and len(target) > 1 and target[1] in wings:
+                assert wings.index(target[1]) <= wings.index(own), f"{path} imports from {'.'.join(target)}"
+
+
+def modules(path):
+    """Yield the modules or packages of the package that a module imports from, as parts of their names."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (*base, *(node.module.split(".") if node.module else ()))
+            yield from ((*target, alias.name) for alias in node.names)
 
 
 def lacking(name):

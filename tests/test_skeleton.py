@@ -11,7 +11,7 @@ import pytest
 
 from actionbench import ActionbenchError, new_attempt
 from actionbench.baselines.registry import attempt_registry
-from actionbench.experiments.matrix import read_matrix
+from actionbench.experiments.planning.matrix import read_matrix
 
 OFFLINE = ("--no-deps", "--no-build-isolation")
 

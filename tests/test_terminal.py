@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from actionbench.experiments.runner import Looking
+from actionbench.experiments.running.runner import Looking
 from actionbench.terminal import _View, show_progress
 
 

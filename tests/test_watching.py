@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from actionbench import watching
-from actionbench.experiments.schema import CellRecord
 from actionbench.experiments.store import Store
+from actionbench.experiments.store.schema import CellRecord
 
 
 class Author:

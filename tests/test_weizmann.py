@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import actionbench
-from actionbench.experiments.matrix import read_matrix
+from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
 
 SPLIT = 'datasets.weizmann.split={ name = "group-k-fold", folds = 3 }'

@@ -3,23 +3,8 @@
 from typing import TYPE_CHECKING
 
 from . import connections, words
-from .containers import (
-    Bottle,
-    Concat,
-    ConcatTable,
-    Container,
-    Graph,
-    Parallel,
-    ParallelTable,
-    Sequential,
-)
-from .convolution import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvMap2d,
-    LocallyConnected2d,
-)
+from .containers import Bottle, Concat, ConcatTable, Container, Graph, Parallel, ParallelTable, Sequential
+from .convolution import Conv1d, Conv2d, Conv3d, ConvMap2d, LocallyConnected2d
 from .criteria import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -35,29 +20,10 @@ from .criteria import (
     ParallelCriterion,
     SmoothL1Loss,
 )
-from .dropout import (
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-)
-from .linear import (
-    CMul,
-    Embedding,
-    Linear,
-)
-from .module import (
-    Function,
-    Module,
-    Parameter,
-    Step,
-)
-from .normalisation import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    LocalResponseNorm,
-)
+from .dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from .linear import CMul, Embedding, Linear
+from .module import Function, Module, Parameter, Step
+from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d, LocalResponseNorm
 from .padding import (
     ConstantPad1d,
     ConstantPad2d,
@@ -86,35 +52,10 @@ from .pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from .recurrent import (
-    GRU,
-    LSTM,
-)
-from .reduction import (
-    Max,
-    Mean,
-    Sum,
-)
-from .simple import (
-    Flatten,
-    Identity,
-    Narrow,
-    Reshape,
-    Select,
-    Squeeze,
-    Transpose,
-    Unsqueeze,
-    View,
-)
-from .tables import (
-    CAddTable,
-    CMulTable,
-    FlattenTable,
-    JoinTable,
-    NarrowTable,
-    SelectTable,
-    SplitTable,
-)
+from .recurrent import GRU, LSTM
+from .reduction import Max, Mean, Sum
+from .simple import Flatten, Identity, Narrow, Reshape, Select, Squeeze, Transpose, Unsqueeze, View
+from .tables import CAddTable, CMulTable, FlattenTable, JoinTable, NarrowTable, SelectTable, SplitTable
 from .transfer import (
     ELU,
     SELU,

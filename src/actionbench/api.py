@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .experiments.datasets.base import Dataset
-    from .experiments.matrix import Matrix
-    from .experiments.model import Model
-    from .experiments.nursery import Nursery
-    from .experiments.planning import PlannedCell
-    from .experiments.runner import RunSummary
+    from .experiments.deployment.model import Model
+    from .experiments.isolation.nursery import Nursery
+    from .experiments.planning.cells import PlannedCell
+    from .experiments.planning.matrix import Matrix
+    from .experiments.running.runner import RunSummary
     from .experiments.store import Store
-    from .reports.results import Result
+    from .reports.analysis.results import Result
 
 # Film strips of either kind of hard clips, of each data set under each split.
 _MOST_STRIPS = 30
@@ -81,12 +81,12 @@ def run(
     KeyboardInterrupt
         After the cells that ran have ended, where the run was interrupted; a second interrupt ends them at once.
     """
-    from .experiments.matrix import read_matrix
-    from .experiments.planning import plan_cells
-    from .experiments.runner import run_cells
+    from .experiments.planning.cells import plan_cells
+    from .experiments.planning.matrix import read_matrix
+    from .experiments.running.runner import run_cells
     from .experiments.store import Store
-    from .reports.results import gather
-    from .reports.tables import score
+    from .reports.analysis.results import gather
+    from .reports.analysis.tables import score
 
     plugins = list(plugins)
     checked = read_matrix(matrix, changes)
@@ -133,9 +133,9 @@ def film(
     nursery: Nursery | None = None,
 ) -> None:
     """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
-    from .experiments.strips import keep_strips
-    from .reports.hard_clips import hard_clips
-    from .reports.results import gather
+    from .experiments.running.strips import keep_strips
+    from .reports.analysis.hard_clips import hard_clips
+    from .reports.analysis.results import gather
 
     results = gather(store) if results is None else results
     hard = hard_clips(results if matrix.strips else [])
@@ -180,9 +180,9 @@ def answer(
         ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
         (sentences on runs).
     """
-    from .experiments.remembered import witnesses
-    from .reports.results import gather, unfinished
-    from .reports.tables import layout, score
+    from .experiments.running.remembered import witnesses
+    from .reports.analysis.results import gather, unfinished
+    from .reports.analysis.tables import layout, score
 
     version, results = store.data_version(), gather(store)
     if not summary.stopped:
@@ -210,7 +210,7 @@ def answer(
 
 def _files_behind(cells: Sequence[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
     """Return the files without a change of which a plan stays as it is, None where that depends on more."""
-    from .experiments.provenance import files_read
+    from .experiments.store.provenance import files_read
 
     if any(cell.variables for cell in cells):
         return None
@@ -265,16 +265,16 @@ def plan(
     """
     import pandas as pd
 
-    from .experiments.matrix import read_matrix
-    from .experiments.planning import plan_cells
+    from .experiments.planning.cells import plan_cells
+    from .experiments.planning.matrix import read_matrix
 
     checked = read_matrix(matrix, changes)
     cells = plan_cells(checked, plugins=plugins, only=only)
     stored: dict[str, str] = {}
     left: dict[str, float | None] = {"seconds": None, "bytes": None}
     if Path(store).is_file():
-        from .experiments.estimate import Estimate
-        from .experiments.runner import default_workers
+        from .experiments.planning.estimate import Estimate
+        from .experiments.running.runner import default_workers
         from .experiments.store import Store
 
         with Store.open(store) as opened:
@@ -327,9 +327,9 @@ def why(
     dict of str to list of str
         Sentences for each cell, by data set, attempt, fold and seed.
     """
-    from .experiments.matrix import read_matrix
-    from .experiments.planning import plan_cells
-    from .experiments.reasons import reasons
+    from .experiments.planning.cells import plan_cells
+    from .experiments.planning.matrix import read_matrix
+    from .experiments.planning.reasons import reasons
     from .experiments.store import Store
 
     conditions = [*only, cell] if "=" in cell else only
@@ -355,8 +355,8 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     DataFrame
         The columns of `reports.tables.comparison_table`, the most accurate first.
     """
-    from .experiments.reading import open_results
-    from .reports.tables import comparison_table
+    from .experiments.sharing.reading import open_results
+    from .reports.analysis.tables import comparison_table
 
     with open_results(store) as opened:
         return comparison_table(opened)
@@ -370,8 +370,8 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     DataFrame
         One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
     """
-    from .experiments.reading import open_results
-    from .reports.exports import predictions as predictions_in
+    from .experiments.sharing.reading import open_results
+    from .reports.rendering.exports import predictions as predictions_in
 
     with open_results(store) as opened:
         return predictions_in(opened)
@@ -379,8 +379,8 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
     """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`."""
-    from .experiments.reading import open_results
-    from .reports.tracking import log_to_mlflow as log
+    from .experiments.sharing.reading import open_results
+    from .reports.rendering.tracking import log_to_mlflow as log
 
     with open_results(store) as opened:
         return log(opened, uri, experiment)
@@ -390,8 +390,8 @@ def report(
     store: str | Path = DEFAULT_STORE, folder: str | Path = "report", *, costs: bool = True
 ) -> list[Path]:
     """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`."""
-    from .experiments.reading import open_results
-    from .reports.report import write_report
+    from .experiments.sharing.reading import open_results
+    from .reports.rendering.report import write_report
 
     with open_results(store) as opened:
         return write_report(opened, folder, costs=costs)
@@ -399,8 +399,8 @@ def report(
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
     """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`."""
-    from .experiments.reading import open_results
-    from .reports.comparison import compare as compare_stores
+    from .experiments.sharing.reading import open_results
+    from .reports.analysis.comparison import compare as compare_stores
 
     with open_results(old) as before, open_results(new) as after:
         return compare_stores(before, after, margin=margin)
@@ -414,7 +414,7 @@ def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Pa
     ActionbenchError
         If there is no such run, or a plug-in of it has changed; see `experiments.bundle.write_bundle`.
     """
-    from .experiments.bundle import write_bundle
+    from .experiments.sharing.bundle import write_bundle
     from .experiments.store import Store
 
     with Store.open(store, must_exist=True) as opened:
@@ -455,8 +455,8 @@ def reproduce(
     KeyboardInterrupt
         Where it was interrupted, as by `run`.
     """
-    from .experiments.bundle import Bundle
-    from .experiments.reproduction import reproduce as run_again
+    from .experiments.sharing.bundle import Bundle
+    from .experiments.sharing.reproduction import reproduce as run_again
 
     notes: list[str] = []
     with Bundle.open(bundle) as opened:
@@ -502,8 +502,8 @@ def export_rules(
     ActionbenchError
         If the attempt has no list or none for these clips, or the file cannot be written.
     """
-    from .baselines._rule_attempt import RuleAttempt
-    from .experiments.planning import make_attempt
+    from .baselines.rules._rule_attempt import RuleAttempt
+    from .experiments.planning.cells import make_attempt
 
     path, cls = Path(path), attempt_registry(plugins).get(name)
     if not issubclass(cls, RuleAttempt):
@@ -555,7 +555,7 @@ def fit(
     Model
         With the fitted ``attempt`` and a ``header`` that says what it learned from.
     """
-    from .experiments.model import fit_model, model_matrix
+    from .experiments.deployment.model import fit_model, model_matrix
 
     matrix = model_matrix(attempt, dataset, changes)
     return fit_model(matrix, folder, plugins=plugins, overwrite=overwrite, cache=cache)
@@ -563,7 +563,7 @@ def fit(
 
 def load(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Model:
     """Read a model that `fit` wrote; what is wrong with it is said in one sentence."""
-    from .experiments.model import load_model
+    from .experiments.deployment.model import load_model
 
     return load_model(folder, plugins=plugins)
 
@@ -602,8 +602,8 @@ def predict(
     """
     import pandas as pd
 
-    from .experiments.model import Model, load_model
-    from .experiments.prediction import Windows, predict_video, warm_up
+    from .experiments.deployment.model import Model, load_model
+    from .experiments.deployment.prediction import Windows, predict_video, warm_up
 
     loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
     paths = [clips] if isinstance(clips, str | Path) else list(clips)
@@ -627,8 +627,8 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
     ActionbenchError
         If the model is no net, ONNX cannot express it, or the file cannot be written.
     """
-    from .baselines.net import NetAttempt
-    from .experiments.model import Model, load_model
+    from .baselines.nets.net import NetAttempt
+    from .experiments.deployment.model import Model, load_model
 
     loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
     if not isinstance(loaded.attempt, NetAttempt):
@@ -671,7 +671,7 @@ def check(
     Report
         One per check, as it ends.
     """
-    from .experiments.planning import make_attempt
+    from .experiments.planning.cells import make_attempt
 
     registry = attempt_registry(plugins)
     cls = registry.get(name)

@@ -113,7 +113,7 @@ def _print(reports: Iterable[Report], as_json: bool) -> list[Report]:
 
 
 def _params(changes: tuple[str, ...]) -> dict[str, Any]:
-    from .experiments.matrix import parse_change
+    from .experiments.planning.matrix import parse_change
 
     params = {}
     for change in changes:

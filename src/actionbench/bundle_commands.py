@@ -33,7 +33,7 @@ def bundle(store: str, output: str, run: int | None) -> None:
     show, report and compare take it for a store, reproduce runs it again. The same store gives the same bytes. Clips
     are not packed.
     """
-    from .experiments.bundle import write_bundle
+    from .experiments.sharing.bundle import write_bundle
     from .experiments.store import Store
 
     with Store.open(store, must_exist=True) as opened:
@@ -86,8 +86,8 @@ def reproduce(
     1: some differ, failed or are missing.
     """
     from .api import film, reproduction_store
-    from .experiments.bundle import Bundle
-    from .experiments.reproduction import AGREE, reproduce
+    from .experiments.sharing.bundle import Bundle
+    from .experiments.sharing.reproduction import AGREE, reproduce
 
     where = store or reproduction_store(path)
     with Bundle.open(path) as opened:
@@ -121,7 +121,7 @@ def reproduce(
 
 def _counts(cells: pd.DataFrame) -> tuple[list[str], list[tuple[object, ...]]]:
     """Return header and rows of the table: per attempt how many cells have which verdict."""
-    from .experiments.reproduction import VERDICTS
+    from .experiments.sharing.reproduction import VERDICTS
 
     shown = [verdict for verdict in VERDICTS if verdict == "exact" or (cells["verdict"] == verdict).any()]
     rows: list[tuple[object, ...]] = []

@@ -116,7 +116,7 @@ def run(
     """
     refuse_both({"-q": quiet, "-v": verbose})
     refuse_both({"--fresh": fresh, "--retry": retry})
-    from .experiments import remembered
+    from .experiments.running import remembered
 
     asked = remembered.question(matrix, changes, only, plugins)
     known = None if fresh or retry or as_json else _known(store, asked)
@@ -137,7 +137,7 @@ def run(
         )
     if as_json:
         from . import api
-        from .reports import tables
+        from .reports.analysis import tables
 
         click.echo(tables.render(api.rows_of(api.table(store), known["rows"]), "json"), nl=False)
     else:
@@ -155,7 +155,7 @@ def run(
 
 def _known(store: str, asked: str) -> dict[str, Any] | None:
     """Return the answer of the last run, if it was the same question and nothing has changed."""
-    from .experiments import remembered
+    from .experiments.running import remembered
     from .experiments.store import Store
 
     if not os.path.isfile(store):
@@ -183,17 +183,17 @@ def _run(
     **options: Any,
 ) -> dict[str, Any]:
     """Run a matrix and return what is to be said, which the store keeps for the next time."""
-    from .experiments.isolation import WARM
-    from .experiments.nursery import Nursery
+    from .experiments.isolation.nursery import Nursery
+    from .experiments.isolation.pool import WARM
 
     _collect_rarely()
     # It imports what cells need while the same is imported here to plan them.
     nursery = Nursery([WARM])
     try:
         from . import api
-        from .experiments.matrix import read_matrix
-        from .experiments.planning import plan_cells
-        from .experiments.runner import run_cells
+        from .experiments.planning.cells import plan_cells
+        from .experiments.planning.matrix import read_matrix
+        from .experiments.running.runner import run_cells
         from .experiments.store import Store
 
         begun = time.time_ns()
@@ -372,7 +372,7 @@ def info(
     name: str, root: str | None, changes: tuple[str, ...], plugins: tuple[str, ...], as_json: bool
 ) -> None:
     """Decode the data set NAME and say what is in it."""
-    from .experiments.datasets.preview import describe
+    from .experiments.audit.preview import describe
 
     facts = describe(_dataset(name, root, changes, plugins))
     if as_json:
@@ -388,7 +388,7 @@ def preview(
     name: str, root: str | None, changes: tuple[str, ...], plugins: tuple[str, ...], output: str
 ) -> None:
     """Draw a contact sheet of the data set NAME."""
-    from .experiments.datasets.preview import contact_sheet
+    from .experiments.audit.preview import contact_sheet
 
     contact_sheet(_dataset(name, root, changes, plugins), output)
     click.echo(output)
@@ -396,7 +396,7 @@ def preview(
 
 def _dataset(name: str, root: str | None, changes: tuple[str, ...], plugins: tuple[str, ...]) -> Any:
     from .experiments.datasets.registry import dataset_registry, make_dataset
-    from .experiments.matrix import parse_change
+    from .experiments.planning.matrix import parse_change
 
     options = dict(parse_change(change) for change in changes)
     if root is not None:

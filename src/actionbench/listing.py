@@ -23,10 +23,10 @@ def rows(what: str, plugins: Iterable[str | Path] = ()) -> list[dict[str, str]]:
 
         return _registered(dataset_registry(plugins), ())
     if what == "splits":
-        from .experiments.splits import SPLITS
+        from .experiments.datasets.splits import SPLITS
 
         return [{"name": name, "about": _first_line(split)} for name, split in SPLITS.items()]
-    from .experiments.matrix import builtin_matrices
+    from .experiments.planning.matrix import builtin_matrices
 
     return [{"name": name, "cells of": _contents(name)} for name in builtin_matrices()]
 
@@ -51,7 +51,7 @@ def _first_line(thing: type) -> str:
 
 
 def _contents(name: str) -> str:
-    from .experiments.matrix import read_matrix
+    from .experiments.planning.matrix import read_matrix
 
     try:
         matrix = read_matrix(name)
@@ -63,7 +63,7 @@ def _contents(name: str) -> str:
 
 def diagnosis() -> dict[str, Any]:
     """Return versions, machine, threads and data folders."""
-    from .experiments import provenance
+    from .experiments.store import provenance
     from .models.kernels import usable
 
     facts = provenance.collect()

@@ -24,8 +24,8 @@ from .terminal import (
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
-    from .experiments.model import Model
-    from .experiments.prediction import Prediction, Windows
+    from .experiments.deployment.model import Model
+    from .experiments.deployment.prediction import Prediction, Windows
     from .features.video import OnError
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -57,7 +57,7 @@ def fit(
     as_json: bool,
 ) -> None:
     """Train the attempt NAME on all clips of a data set and write a model, for actionbench predict."""
-    from .experiments.model import fit_model, measuring_command, model_matrix
+    from .experiments.deployment.model import fit_model, measuring_command, model_matrix
 
     matrix = model_matrix(name, {"name": dataset, **({"root": root} if root else {})}, changes)
     if not quiet:
@@ -138,9 +138,9 @@ def predict(
     Clips are decoded as the training clips were. Times are those of each clip by itself, after a first call that does
     not count; no features are kept. Exit code 1: some clips could not be decoded.
     """
-    from .experiments.annotation import check_output
-    from .experiments.model import load_model
-    from .experiments.prediction import Windows
+    from .experiments.deployment.annotation import check_output
+    from .experiments.deployment.model import load_model
+    from .experiments.deployment.prediction import Windows
 
     if annotate is not None:
         if len(clips) != 1:
@@ -170,7 +170,7 @@ def _predicted(
     model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool, on_error: OnError | None
 ) -> Iterator[list[Prediction]]:
     """Yield what is said of each clip; one that cannot be decoded is left out where there are others."""
-    from .experiments.prediction import predict_video, warm_up
+    from .experiments.deployment.prediction import predict_video, warm_up
 
     warm = False
     for clip in clips:
@@ -226,8 +226,8 @@ def _print_explanations(model: Model, predictions: list[Prediction]) -> None:
 def _annotate(
     model: Model, clip: str, output: str, predictions: list[Prediction], on_error: OnError | None
 ) -> None:
-    from .experiments.annotation import annotate
-    from .experiments.prediction import decoding
+    from .experiments.deployment.annotation import annotate
+    from .experiments.deployment.prediction import decoding
 
     kept = decoding(model, on_error).get("on_error", "error")
     annotate(clip, output, predictions, model.classes, on_error=kept)

@@ -89,8 +89,8 @@ def _format(form: str | None, output: str | None, predictions: bool) -> str:
 
 def _show_known(where: str) -> bool:
     """Print the table where it is known since the last run; say whether it is."""
-    from .experiments import remembered
-    from .experiments.reading import is_bundle
+    from .experiments.running import remembered
+    from .experiments.sharing.reading import is_bundle
     from .experiments.store import Store
 
     if is_bundle(where):
@@ -106,9 +106,10 @@ def _show_known(where: str) -> bool:
 
 
 def _show(where: str, form: str, output: str | None, predictions: bool) -> None:
-    from .experiments.reading import open_results
-    from .reports import exports, tables
-    from .reports.results import unfinished
+    from .experiments.sharing.reading import open_results
+    from .reports.analysis import tables
+    from .reports.analysis.results import unfinished
+    from .reports.rendering import exports
 
     with open_results(where) as opened:
         table = exports.predictions(opened) if predictions else tables.comparison_table(opened)
@@ -124,7 +125,8 @@ def _show(where: str, form: str, output: str | None, predictions: bool) -> None:
 
 
 def _content(table: pd.DataFrame, form: str, predictions: bool) -> bytes:
-    from .reports import exports, tables
+    from .reports.analysis import tables
+    from .reports.rendering import exports
 
     if form == "parquet":
         return exports.parquet(table)

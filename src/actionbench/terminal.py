@@ -18,8 +18,8 @@ from .errors import ActionbenchError
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-    from .experiments.planning import PlannedCell
-    from .experiments.runner import Looking, Progress
+    from .experiments.planning.cells import PlannedCell
+    from .experiments.running.runner import Looking, Progress
 
 
 EXIT_FAILED = 1
@@ -148,7 +148,7 @@ def print_rows(header: list[str], rows: list[tuple[Any, ...]]) -> None:
 
 def print_layout(parts: list[dict[str, Any]]) -> None:
     """Print what `reports.tables.layout` returns."""
-    from .reports.terminal import Tables
+    from .reports.rendering.terminal import Tables
 
     console().print(Tables(parts))
 
@@ -186,7 +186,7 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
         ):
             yield view.hear
     else:
-        from .experiments.runner import Looking
+        from .experiments.running.runner import Looking
 
         width = len(str(total))
 
@@ -211,7 +211,7 @@ class _View:
         self._heard = time.monotonic()
 
     def hear(self, now: Progress) -> None:
-        from .experiments.runner import Looking
+        from .experiments.running.runner import Looking
 
         if isinstance(now, Looking):
             self._looking.pop(now.data.fingerprint, None)

@@ -46,8 +46,8 @@ def _show_live(states: States) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from .reports.tables import comparison_table, layout
-    from .reports.terminal import Tables
+    from .reports.analysis.tables import comparison_table, layout
+    from .reports.rendering.terminal import Tables
 
     with Live(console=console(), auto_refresh=False) as view:
         for store, state in states:

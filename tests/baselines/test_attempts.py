@@ -5,19 +5,19 @@ import warnings
 import numpy as np
 import pytest
 
-from actionbench.baselines.chance import Chance
-from actionbench.baselines.dense_trajectories import DenseTrajectories
-from actionbench.baselines.hof_svm import HofSvm
-from actionbench.baselines.hog3d_bow import Hog3dBow
-from actionbench.baselines.hog_hof_mbh_svm import HogHofMbhSvm
-from actionbench.baselines.hog_svm import HogSvm
-from actionbench.baselines.lbp_top_svm import LbpTopSvm
-from actionbench.baselines.majority import Majority
-from actionbench.baselines.mhi_grid_svm import MhiGridSvm
-from actionbench.baselines.mhi_hu import MhiHu
-from actionbench.baselines.rules import Rules
-from actionbench.baselines.rules_tree import RulesTree
-from actionbench.baselines.stip_bow import StipBow
+from actionbench.baselines.handcrafted.dense_trajectories import DenseTrajectories
+from actionbench.baselines.handcrafted.hof_svm import HofSvm
+from actionbench.baselines.handcrafted.hog3d_bow import Hog3dBow
+from actionbench.baselines.handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
+from actionbench.baselines.handcrafted.hog_svm import HogSvm
+from actionbench.baselines.handcrafted.lbp_top_svm import LbpTopSvm
+from actionbench.baselines.handcrafted.mhi_grid_svm import MhiGridSvm
+from actionbench.baselines.handcrafted.mhi_hu import MhiHu
+from actionbench.baselines.handcrafted.stip_bow import StipBow
+from actionbench.baselines.rules.rules import Rules
+from actionbench.baselines.rules.rules_tree import RulesTree
+from actionbench.baselines.trivial.chance import Chance
+from actionbench.baselines.trivial.majority import Majority
 from actionbench.features.clip import Clips
 
 FLOOR = [Chance, Majority]

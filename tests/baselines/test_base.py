@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted as sklearn_check
 
 from actionbench.baselines.base import Attempt, check_is_fitted
 from actionbench.errors import MatrixError
-from actionbench.experiments.planning import make_attempt
+from actionbench.experiments.planning.cells import make_attempt
 from actionbench.features.clip import Clip, Clips
 
 

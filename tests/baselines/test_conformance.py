@@ -9,13 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from actionbench import ActionbenchError, Attempt, Explanation
 from actionbench.baselines import conformance
-from actionbench.baselines.conformance import (
-    CHECKS,
-    Trial,
-    check_attempt,
-    conformance_tests,
-    run_check,
-)
+from actionbench.baselines.conformance import CHECKS, Trial, check_attempt, conformance_tests, run_check
 from actionbench.baselines.registry import attempt_registry
 
 LIGHT = {

@@ -6,19 +6,19 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from actionbench import ActionbenchError, Clip, Clips
-from actionbench.baselines.c3d import C3d
-from actionbench.baselines.convnet_3d import ConvNet3d
-from actionbench.baselines.convnet_flow import ConvNetFlow
-from actionbench.baselines.convnet_frame import ConvNetFrame
-from actionbench.baselines.convnet_lstm import ConvNetLstm
-from actionbench.baselines.inception_small import InceptionSmall
-from actionbench.baselines.mlp_features import MlpFeatures
-from actionbench.baselines.mlp_flow import MlpFlow
-from actionbench.baselines.mlp_pixels import MlpPixels
-from actionbench.baselines.mlp_pruned import MlpPruned
-from actionbench.baselines.mlp_sparse import MlpSparse
-from actionbench.baselines.net_evolved import NetEvolved
-from actionbench.baselines.two_stream import TwoStream
+from actionbench.baselines.nets.c3d import C3d
+from actionbench.baselines.nets.convnet_3d import ConvNet3d
+from actionbench.baselines.nets.convnet_flow import ConvNetFlow
+from actionbench.baselines.nets.convnet_frame import ConvNetFrame
+from actionbench.baselines.nets.convnet_lstm import ConvNetLstm
+from actionbench.baselines.nets.inception_small import InceptionSmall
+from actionbench.baselines.nets.mlp_features import MlpFeatures
+from actionbench.baselines.nets.mlp_flow import MlpFlow
+from actionbench.baselines.nets.mlp_pixels import MlpPixels
+from actionbench.baselines.nets.mlp_pruned import MlpPruned
+from actionbench.baselines.nets.mlp_sparse import MlpSparse
+from actionbench.baselines.nets.net_evolved import NetEvolved
+from actionbench.baselines.nets.two_stream import TwoStream
 from actionbench.models.structure import count_parameters
 
 SMALL = {"epochs": 25, "frames": 8, "size": 24, "learning_rate": 1e-2}
@@ -186,7 +186,7 @@ def test_videos_that_do_not_fit_into_memory_are_read_again(fitted, monkeypatch):
     clips, labels = data(4)
     small = brief(fitted, epochs=2)
     held = small.fit(clips, labels).predict_proba(clips)
-    monkeypatch.setattr("actionbench.baselines.net._HELD", 0)
+    monkeypatch.setattr("actionbench.baselines.nets.net._HELD", 0)
     np.testing.assert_array_equal(clone(small).fit(clips, labels).predict_proba(clips), held)
 
 

@@ -30,11 +30,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from actionbench import ActionbenchError
 from actionbench.baselines.base import Attempt
-from actionbench.baselines.chance import Chance
-from actionbench.baselines.majority import Majority
 from actionbench.baselines.persistence import same
 from actionbench.baselines.registry import load_plugin
-from actionbench.baselines.rules import Rules
+from actionbench.baselines.rules.rules import Rules
+from actionbench.baselines.trivial.chance import Chance
+from actionbench.baselines.trivial.majority import Majority
 from actionbench.features.clip import Clip, Clips
 
 CLIPS = Clips.of([Clip(np.zeros((1, 4, 4), np.uint8), 25.0)] * 2)
@@ -83,7 +83,7 @@ def test_unknown_description(saved, changes):
     assert "does not describe a saved attempt" in refused(saved)
 
 
-@pytest.mark.parametrize("name", ["os:system", "actionbench.baselines.chance:Choice", "nowhere:X"])
+@pytest.mark.parametrize("name", ["os:system", "actionbench.baselines.trivial.chance:Choice", "nowhere:X"])
 def test_only_known_classes_are_made(saved, name):
     edit(saved, **{"class": name})
     assert name in refused(saved)
@@ -111,7 +111,7 @@ def test_missing_state(saved):
 
 @pytest.mark.parametrize("state", [{}, [1, 2], {"fit_": 1, "predict": 2}])
 def test_foreign_state(saved, state):
-    edit(saved, **{"class": "actionbench.baselines.rules:Rules", "params": {}})
+    edit(saved, **{"class": "actionbench.baselines.rules.rules:Rules", "params": {}})
     skops.io.dump(state, saved / "fitted.skops")
     assert "cannot be read back" in refused(saved, Rules)
 
@@ -139,7 +139,7 @@ def test_unwritable_folder(tmp_path):
 
 
 def test_a_plugin_may_lie_elsewhere_when_its_attempt_is_read(tmp_path):
-    source = "from actionbench.baselines.chance import Chance\nclass Lucky(Chance):\n    pass\n"
+    source = "from actionbench.baselines.trivial.chance import Chance\nclass Lucky(Chance):\n    pass\n"
     classes = []
     for folder in ("here", "there"):
         (tmp_path / folder).mkdir()
@@ -155,7 +155,9 @@ def test_a_plugin_may_lie_elsewhere_when_its_attempt_is_read(tmp_path):
 
 def test_a_plugin_that_is_gone_hides_no_other(tmp_path, saved):
     path = tmp_path / "gone.py"
-    path.write_text("from actionbench.baselines.chance import Chance\nclass Gone(Chance):\n    pass\n")
+    path.write_text(
+        "from actionbench.baselines.trivial.chance import Chance\nclass Gone(Chance):\n    pass\n"
+    )
     gone = load_plugin(path).Gone
     del sys.modules[gone.__module__]
     assert type(Attempt.load(saved)) is Chance

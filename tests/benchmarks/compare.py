@@ -25,7 +25,7 @@ import numpy as np
 import peers
 from peers import LAYERS, NETS, Action
 
-from actionbench.experiments.provenance import collect
+from actionbench.experiments.store.provenance import collect
 from actionbench.models import kernels
 
 SMALL, BIG = [net for net in NETS if not net.big], [net for net in NETS if net.big]

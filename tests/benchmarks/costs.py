@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 import actionbench
-from actionbench.experiments.matrix import read_matrix
+from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
 
 CACHES = ("empty", "full", "none")

@@ -201,11 +201,10 @@ def fill(folder: Path) -> None:
     """Write the cells of the matrix as if they had run."""
     import numpy as np
 
-    from actionbench.experiments import provenance
-    from actionbench.experiments.matrix import read_matrix
-    from actionbench.experiments.planning import plan_cells
-    from actionbench.experiments.runner import _add_dataset
-    from actionbench.experiments.store import Store
+    from actionbench.experiments.planning.cells import plan_cells
+    from actionbench.experiments.planning.matrix import read_matrix
+    from actionbench.experiments.running.runner import _add_dataset
+    from actionbench.experiments.store import Store, provenance
 
     matrix = read_matrix(folder / "matrix.toml")
     cells = plan_cells(matrix, plugins=[folder / "plugin.py"])

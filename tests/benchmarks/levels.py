@@ -26,18 +26,18 @@ from typing import Any
 
 import numpy as np
 
-from actionbench.experiments.provenance import collect
-from actionbench.reports.paired import difference_interval, mcnemar
-from actionbench.reports.statistics import (
+from actionbench.experiments.store.provenance import collect
+from actionbench.reports.statistics.corrections import holm
+from actionbench.reports.statistics.intervals import (
     bootstrap_interval,
     group_sums,
-    holm,
     joint_sign_flips,
     paired_interval,
     ratio_interval,
     sign_flip_test,
     wilson_interval,
 )
+from actionbench.reports.statistics.paired import difference_interval, mcnemar
 
 PARTS = ("rows", "pairs", "designs")
 LEVEL = 0.05

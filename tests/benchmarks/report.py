@@ -23,16 +23,16 @@ import numpy as np
 import pandas as pd
 from harness import large_store
 
-from actionbench.experiments.provenance import collect
-from actionbench.experiments.schema import CellRecord
 from actionbench.experiments.store import Store
+from actionbench.experiments.store.provenance import collect
+from actionbench.experiments.store.schema import CellRecord
 
 PAGE = """
 import sys
 from actionbench.experiments.store import Store
-from actionbench.reports.pages import page
-from actionbench.reports.parts import Comparison
-from actionbench.reports.results import gather
+from actionbench.reports.rendering.pages import page
+from actionbench.reports.rendering.parts import Comparison
+from actionbench.reports.analysis.results import gather
 
 with Store.open(sys.argv[1]) as store:
     page(store, Comparison.of(gather(store)))

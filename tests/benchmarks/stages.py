@@ -24,7 +24,7 @@ from compare import alternate
 from skimage.feature import hog as skimage_hog
 
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.provenance import collect
+from actionbench.experiments.store.provenance import collect
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.encodings import Fisher, Vlad, Words
 from actionbench.features.flow import camera_shift, optical_flow, working_frames

@@ -21,14 +21,14 @@ import numpy as np
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from actionbench.baselines._sparse_mlp import SCALES, SparseMlp
 from actionbench.baselines.base import Attempt
-from actionbench.baselines.mlp_pruned import MlpPruned
-from actionbench.baselines.mlp_sparse import MlpSparse
-from actionbench.baselines.net_evolved import NetEvolved
+from actionbench.baselines.nets._sparse_mlp import SCALES, SparseMlp
+from actionbench.baselines.nets.mlp_pruned import MlpPruned
+from actionbench.baselines.nets.mlp_sparse import MlpSparse
+from actionbench.baselines.nets.net_evolved import NetEvolved
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.provenance import collect
-from actionbench.experiments.splits import GroupKFold
+from actionbench.experiments.datasets.splits import GroupKFold
+from actionbench.experiments.store.provenance import collect
 from actionbench.features.cache import FeatureCache, compute, using
 from actionbench.models import nn, optim, structure, zoo
 from actionbench.models.training import Training, predict_proba

@@ -14,12 +14,12 @@ import psutil
 import pytest
 
 from actionbench.errors import ActionbenchError, StoreError
-from actionbench.experiments import isolation
-from actionbench.experiments.isolation import Ceilings, Task, run_isolated
-from actionbench.experiments.matrix import read_matrix
-from actionbench.experiments.nursery import Nursery
-from actionbench.experiments.planning import plan_cells
-from actionbench.experiments.runner import run_cells
+from actionbench.experiments.isolation.nursery import Nursery
+from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
+from actionbench.experiments.isolation.pool import pool as isolation
+from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.matrix import read_matrix
+from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store
 
 TOKEN = "ACTIONBENCH_FAULTS"
@@ -27,7 +27,7 @@ TOKEN = "ACTIONBENCH_FAULTS"
 FAULTS = '''
 import ctypes, os, signal, stat, subprocess, sys, time
 import numpy as np
-from actionbench.baselines.chance import Chance
+from actionbench.baselines.trivial.chance import Chance
 
 SLEEP = [sys.executable, "-S", "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"]
 

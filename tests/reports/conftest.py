@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionbench.experiments.schema import CellRecord
 from actionbench.experiments.store import Store
+from actionbench.experiments.store.schema import CellRecord
 
 
 def probabilities(predicted, n_classes):

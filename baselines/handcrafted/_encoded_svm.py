@@ -1,0 +1,184 @@
+"""Many local descriptors of a clip, encoded as one vector, and a support vector machine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...features.cache import Feature, compute, kept
+from ..base import Clips, Explanation
+from ._svm import Mirror, VectorSvm
+
+if TYPE_CHECKING:
+    from ...features.encodings import Fisher, Vlad, Words
+
+__all__ = ["EncodedSvm", "Encoding"]
+
+Array = NDArray[np.float64]
+Encoding = Literal["fisher", "words", "vlad"]
+
+
+def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
+    """Return what learns an encoding."""
+    from ...features.encodings import Fisher, Vlad, Words
+
+    kinds: dict[str, type[Fisher | Words | Vlad]] = {"fisher": Fisher, "words": Words, "vlad": Vlad}
+    return kinds[encoding]
+
+
+class EncodedSvm(VectorSvm):
+    """Local descriptors, each channel encoded by itself, and one-against-rest support vector machines.
+
+    Fisher vectors and VLAD go to linear machines, histograms of words to machines with a chi-squared kernel.
+
+    Parameters
+    ----------
+    encoding : {"fisher", "words", "vlad"}
+        How the descriptors of a clip become one vector.
+    n_words : int
+        Components of the mixture, or words of the codebook, for each channel.
+    n_samples : int
+        Descriptors of the training clips from which the encoding is learned.
+    C : float
+        Inverse strength of the machine's regularisation.
+    mirror : {"auto", True, False}
+        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
+        training clips say that left and right tell actions apart.
+    random_state : int
+        Seed of sample, encoding and machine.
+
+    Attributes
+    ----------
+    encoders_ : dict of Fisher, Words or Vlad
+        The encoding of each channel.
+
+    Notes
+    -----
+    The encoding is learned once, without labels, from all clips that `fit` is given. It has thus seen the held-out
+    clips on which ``mirror`` and the temperature of the probabilities are chosen, though not their labels; it never
+    sees the test side of a fold, and `tune` learns it anew on each inner fold.
+    """
+
+    standardised = False
+    #: Names of the feature's arrays that can be encoded.
+    known_channels: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        *,
+        encoding: Encoding = "words",
+        n_words: int = 300,
+        n_samples: int = 10_000,
+        C: float = 100.0,
+        mirror: Mirror = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.encoding = encoding
+        self.n_words = n_words
+        self.n_samples = n_samples
+        self.C = C
+        self.mirror = mirror
+        self.random_state = random_state
+
+    @abstractmethod
+    def _feature(self) -> Feature:
+        """Return what describes a clip, one row of each channel per local descriptor."""
+
+    def _channels(self) -> tuple[str, ...]:
+        """Return the names of the arrays that are encoded."""
+        return self.known_channels
+
+    @abstractmethod
+    def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return what descriptors (n, D) would be, had left and right been exchanged."""
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Learn the encoding, choose on held-out groups, learn from all.
+
+        Raises
+        ------
+        ValueError
+            If the encoding is another word.
+        """
+        if self.encoding not in get_args(Encoding):
+            raise ValueError(
+                f"encoding must be one of {', '.join(get_args(Encoding))}, got {self.encoding!r}"
+            )
+        with kept():
+            return super().fit(clips, labels, groups)
+
+    def _prepare(self, clips: Clips) -> None:
+        from ...features.encodings import sample_rows
+
+        rng = np.random.default_rng(self.random_state)
+        sizes: list[int] = []
+        channels = self._channels()
+
+        def rows() -> Any:
+            for found in compute(self._feature(), clips):
+                parts = [found[channel] for channel in channels]
+                sizes[:] = [part.shape[1] for part in parts]
+                yield np.concatenate(parts, axis=1)
+
+        sample = sample_rows(rows(), self.n_samples, rng)
+        parts = np.split(sample, np.cumsum(sizes)[:-1], axis=1)
+        kind = _kind(self.encoding)
+        self.encoders_ = {
+            channel: kind.learn(part, self.n_words, self.random_state)
+            for channel, part in zip(channels, parts, strict=True)
+        }
+
+    def _vectors(self, clips: Clips) -> Array:
+        return self._encoded(clips, lambda channel, rows: rows)
+
+    def _mirrored(self, vectors: Array, clips: Clips) -> Array:
+        return self._encoded(clips, self._mirrored_rows)
+
+    def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
+        # The parts together have length 1, if each has.
+        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_))
+        return np.array(
+            [
+                scale
+                * np.concatenate(
+                    [encoder.encode(change(name, found[name])) for name, encoder in self.encoders_.items()]
+                )
+                for found in compute(self._feature(), clips)
+            ]
+        )
+
+    def _sizes(self) -> dict[str, int]:
+        return {name: encoder.size for name, encoder in self.encoders_.items()}
+
+    def _is_linear(self) -> bool:
+        return self.encoding != "words"
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying for each parameter."""
+        return {"C": [1.0, 10.0, 100.0, 1000.0], "encoding": list(get_args(Encoding))}
+
+    def count(self) -> dict[str, int]:
+        """Return the number of fitted numbers, those of the encoding included."""
+        encoded = sum(array.size for encoder in self.encoders_.values() for array in vars(encoder).values())
+        return {"parameters": super().count()["parameters"] + encoded}
+
+    def explain(self) -> Explanation:
+        """Say how clips are encoded, and what the machine relies on."""
+        return Explanation(f"{self.encoding}: {super().explain()}")
+
+    def fitted_state(self) -> dict[str, Any]:
+        """Return what `save` writes: plain numbers and arrays."""
+        names = ("classes_", "machine_", "mirror_", "sharpness_")
+        encoders = {name: dict(vars(encoder)) for name, encoder in self.encoders_.items()}
+        return {**{name: getattr(self, name) for name in names}, "encoders_": encoders}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Take back what `fitted_state` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        kind = _kind(self.encoding)
+        self.encoders_ = {name: kind(**arrays) for name, arrays in state["encoders_"].items()}

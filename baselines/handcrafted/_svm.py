@@ -1,0 +1,289 @@
+"""One vector per clip, and support vector machines on them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._training import Fold, encode, inner_folds, softmax
+from ..base import Attempt, Clips, Explanation, check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Machine", "Mirror", "VectorSvm", "chosen", "class_maps", "shares"]
+
+C = TypeVar("C", bound=str)
+Array = NDArray[np.float64]
+Mirror = Literal["auto"] | bool
+#: The arrays of a trained machine by name.
+Machine = dict[str, Array]
+#: Decision values (n, n_classes) and true classes (n,) of clips that were not learned from.
+_HeldOut = tuple[Array, NDArray[np.intp]]
+
+
+class VectorSvm(Attempt):
+    """A vector per clip, and one-against-rest support vector machines.
+
+    A subclass says how clips become vectors. Probabilities are the softmax of the decision values, its temperature
+    fitted on held-out groups of the training clips (Guo et al., ICML 2017). A subclass has the parameters ``C``,
+    ``mirror`` and ``random_state``.
+
+    Attributes
+    ----------
+    machine_ : dict of ndarray
+        A linear machine's ``weights`` (n_classes, n_values) and ``intercepts`` (n_classes,), and the ``means`` and
+        ``scales`` (n_values,) by which vectors are standardised; or that of `_train_chi2`.
+    mirror_ : bool
+        Whether mirror images were learned from.
+    sharpness_ : float
+        What the decision values are multiplied by before the softmax.
+    """
+
+    family = "features"
+    #: Whether values are brought to one scale; vectors whose length has a meaning are not.
+    standardised: ClassVar[bool] = True
+    C: float
+    mirror: Mirror
+    random_state: int
+
+    def _prepare(self, clips: Clips) -> None:
+        """Learn from the training clips what making vectors needs; nothing by default."""
+
+    @abstractmethod
+    def _vectors(self, clips: Clips) -> Array:
+        """Describe clips, shape (n_clips, n_values)."""
+
+    def _mirrored(self, vectors: Array, clips: Clips) -> Array | None:
+        """Return what the vectors of clips would be, had left and right been exchanged, if that can be said."""
+        return None
+
+    @abstractmethod
+    def _sizes(self) -> dict[str, int]:
+        """Return the parts of a vector by name, and their lengths."""
+
+    def _is_linear(self) -> bool:
+        """Say whether the machine is linear; else each part of a vector is a histogram, see `_train_chi2`."""
+        return True
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Describe the clips, choose on held-out groups, learn from all."""
+        self.classes_, codes = encode(clips, labels)
+        self._prepare(clips)
+        vectors = self._vectors(clips)
+        folds = inner_folds(len(codes), groups, 3)
+        other = None if self.mirror is False else self._mirrored(vectors, clips)
+        held_out = self._held_out(vectors, other, codes, folds)
+        if self.mirror == "auto" and other is not None:
+            plain = self._held_out(vectors, None, codes, folds)
+            if _harms(held_out, plain):
+                other, held_out = None, plain
+        self.mirror_ = other is not None
+        self.sharpness_ = _sharpness(*held_out)
+        self.machine_ = self._train(vectors, other, codes)
+        return self
+
+    def _held_out(
+        self, vectors: Array, other: Array | None, codes: NDArray[np.intp], folds: list[Fold]
+    ) -> _HeldOut:
+        """Return decision values and true classes of clips whose groups were not learned from."""
+        values, truth = [np.empty((0, len(self.classes_)))], [np.empty(0, np.intp)]
+        for train, test in folds:
+            if len(np.unique(codes[train])) > 1:
+                mirrored = None if other is None else other[train]
+                values.append(_decide(vectors[test], self._train(vectors[train], mirrored, codes[train])))
+                truth.append(codes[test])
+        return np.concatenate(values), np.concatenate(truth)
+
+    def _train(self, vectors: Array, other: Array | None, codes: NDArray[np.intp]) -> Machine:
+        if other is not None:
+            vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
+        how = (len(self.classes_), self.C, self.random_state)
+        if self._is_linear():
+            return _train_linear(vectors, codes, self.standardised, *how)
+        return _train_chi2(vectors, codes, list(self._sizes().values()), *how)
+
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        """Return class probabilities."""
+        check_is_fitted(self)
+        if not len(clips):
+            return np.empty((0, len(self.classes_)))
+        return softmax(self.sharpness_ * _decide(self._vectors(clips), self.machine_))
+
+    def count(self) -> dict[str, int]:
+        """Return the number of fitted numbers."""
+        check_is_fitted(self)
+        return {"parameters": sum(array.size for array in self.machine_.values()) + 1}
+
+    def explain(self) -> Explanation:
+        """Say what a vector consists of, and what the machine relies on."""
+        check_is_fitted(self)
+        sizes = self._sizes()
+        lines = [", ".join(f"{name} {size} values" for name, size in sizes.items())]
+        if self._is_linear():
+            return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
+        used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
+        lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
+        return Explanation("\n".join(lines))
+
+
+def chosen(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
+    """Return the channels that a text such as ``"hog+hof"`` names, in the order in which they are known.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there is none.
+    """
+    names = channels.split("+") if isinstance(channels, str) else []
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"channels must be some of {', '.join(known)} with + between, got {channels!r}")
+    return tuple(name for name in known if name in names)
+
+
+def _train_linear(
+    vectors: Array,
+    codes: NDArray[np.intp],
+    standardised: bool,
+    n_classes: int,
+    C: float,
+    random_state: int,
+) -> Machine:
+    if standardised:
+        means, scales = vectors.mean(axis=0), vectors.std(axis=0)
+        # A value that never varies says nothing, and the length of a vector shall be about 1.
+        scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(vectors.shape[1])
+    else:
+        means, scales = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
+    weights, intercepts = np.zeros((n_classes, len(means))), np.full(n_classes, -1.0)
+    present = np.unique(codes)
+    if len(present) < 2:
+        intercepts[present] = 1.0
+    else:
+        from sklearn.svm import LinearSVC
+
+        machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
+        # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
+        vectors = (vectors - means) / scales
+        powers, directions = np.linalg.eigh(vectors @ vectors.T)
+        powers = np.maximum(powers, 1e-300)
+        spans = powers > 1e-12 * powers[-1]
+        lengths, directions = np.sqrt(powers[spans]), directions[:, spans]
+        machine.fit(directions * lengths, codes)
+        found = machine.coef_ / lengths @ directions.T @ vectors
+        both = len(present) == 2
+        weights[present] = np.concatenate([-found, found]) if both else found
+        intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
+    return {"weights": weights, "intercepts": intercepts, "means": means, "scales": scales}
+
+
+def _train_chi2(
+    vectors: Array,
+    codes: NDArray[np.intp],
+    channels: list[int],
+    n_classes: int,
+    C: float,
+    random_state: int,
+) -> Machine:
+    """Train on the kernel ``exp(-sum over channels of D / A)``, D the chi-squared distance (Zhang et al., IJCV 2007).
+
+    Returns
+    -------
+    dict of ndarray
+        The training vectors as ``examples``, what each says for each class (n_classes, n_examples) and the
+        ``intercepts``; of each channel the first value and the mean distance A.
+    """
+    from sklearn.svm import SVC
+
+    starts = np.cumsum([0, *channels[:-1]])
+    parts = np.split(vectors, starts[1:], axis=1)
+    distances = [_distances(part, part) for part in parts]
+    # The mean over all pairs; of a channel that never differs any number will do.
+    widths = np.array([max(distance.mean(), 1e-12) for distance in distances])
+    machine = {"examples": vectors, "starts": starts.astype(np.float64), "widths": widths}
+    kernel = _similarities(distances, widths)
+    alphas, intercepts = np.zeros((n_classes, len(vectors))), np.full(n_classes, -1.0)
+    present = np.unique(codes)
+    for label in present:
+        if len(present) < 2:
+            intercepts[label] = 1.0
+            continue
+        one = SVC(C=C, kernel="precomputed", random_state=random_state).fit(kernel, codes == label)
+        alphas[label, one.support_] = one.dual_coef_[0]
+        intercepts[label] = one.intercept_[0]
+    return {**machine, "alphas": alphas, "intercepts": intercepts}
+
+
+def _distances(one: Array, other: Array) -> Array:
+    """Return half of the chi-squared distances of all pairs, shape (n, m)."""
+    from sklearn.metrics.pairwise import additive_chi2_kernel
+
+    return -0.5 * additive_chi2_kernel(one, other)
+
+
+def _kernel(vectors: Array, machine: Machine) -> Array:
+    starts = machine["starts"].astype(np.intp)[1:]
+    pairs = zip(np.split(vectors, starts, axis=1), np.split(machine["examples"], starts, axis=1), strict=True)
+    return _similarities([_distances(*pair) for pair in pairs], machine["widths"])
+
+
+def _similarities(distances: list[Array], widths: Array) -> Array:
+    return np.exp(-np.sum([one / width for one, width in zip(distances, widths, strict=True)], axis=0))
+
+
+def _decide(vectors: Array, machine: Machine) -> Array:
+    """Return the decision values, shape (n_clips, n_classes)."""
+    if "examples" in machine:
+        return _kernel(vectors, machine) @ machine["alphas"].T + machine["intercepts"]
+    return (vectors - machine["means"]) / machine["scales"] @ machine["weights"].T + machine["intercepts"]
+
+
+def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
+    """Say of each class how much of its squared weights lies on each channel."""
+    power = np.add.reduceat(weights**2, np.cumsum([0, *sizes.values()])[:-1], axis=1)
+    parts = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
+    return [
+        f"{label}: weight on {', '.join(f'{name} {part:.0%}' for name, part in zip(sizes, row, strict=True))}"
+        for label, row in zip(classes, parts, strict=True)
+    ]
+
+
+def class_maps(maps: Array, classes: np.ndarray) -> Figure:
+    """Picture how much the machine looks at each place, one map (n_classes, rows, columns) for each class."""
+    from matplotlib.figure import Figure
+
+    n_columns = min(6, len(classes))
+    n_rows = -(-len(classes) // n_columns)
+    figure = Figure(figsize=(1.6 * n_columns + 0.9, 1.8 * n_rows + 0.3), layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in panels[len(classes) :]:
+        axes.set_axis_off()
+    for axes, map_, label in zip(panels, maps / max(maps.max(), 1e-300), classes, strict=False):
+        image = axes.imshow(map_, cmap="Greys", vmin=0, vmax=1)
+        axes.set_title(str(label), fontsize=10)
+        axes.tick_params(labelsize=7)
+        axes.locator_params(nbins=4, integer=True)
+    figure.supxlabel("column of the grid", fontsize=9)
+    figure.supylabel("row of the grid", fontsize=9)
+    figure.colorbar(image, ax=panels, label="squared weight,\nshare of the largest", fraction=0.05)
+    return figure
+
+
+def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:
+    """Say whether mirror images cost more clips than chance explains: two deviations of McNemar's test."""
+    right = [np.argmax(values, axis=1) == truth for values, truth in (mirrored, plain)]
+    lost, won = np.sum(right[1] & ~right[0]), np.sum(right[0] & ~right[1])
+    return bool(lost - won > 2 * np.sqrt(lost + won))
+
+
+def _sharpness(values: Array, truth: NDArray[np.intp]) -> float:
+    """Return the factor under which the softmax is most likely on held-out clips."""
+    if not len(truth):
+        return 1.0
+    factors = np.logspace(-1, 1, 41)
+    rows = np.arange(len(truth))
+    losses = [-np.log(np.maximum(softmax(factor * values)[rows, truth], 1e-9)).mean() for factor in factors]
+    return float(factors[int(np.argmin(losses))])

@@ -1,0 +1,45 @@
+"""Shape and motion: HOG, HOF and MBH and a linear support vector machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._grid_svm import Grid, GridSvm
+from ._svm import Mirror, chosen
+
+if TYPE_CHECKING:
+    from ...features.descriptors import Channel
+
+__all__ = ["HogHofMbhSvm"]
+
+
+class HogHofMbhSvm(GridSvm):
+    """Shape, motion and motion boundaries about the mover, and a support vector machine.
+
+    The descriptors of the dense trajectories (Wang and Schmid, ICCV 2013) on a grid that goes with the
+    mover. Other parameters and attributes are those of `GridSvm`.
+
+    Parameters
+    ----------
+    channels : str
+        Which descriptors are used, with + between.
+    """
+
+    known_channels = ("hog", "hof", "mbh")
+
+    def __init__(
+        self,
+        *,
+        channels: str = "hog+hof+mbh",
+        C: float = 1.0,
+        grid: Grid = "person",
+        cells: int = 4,
+        times: int = 3,
+        mirror: Mirror = "auto",
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(C=C, grid=grid, cells=cells, times=times, mirror=mirror, random_state=random_state)
+        self.channels = channels
+
+    def _channels(self) -> tuple[Channel, ...]:
+        return chosen(self.channels, self.known_channels)

@@ -1,0 +1,34 @@
+"""C3D from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...features.volume import Input
+    from ...models import nn
+
+__all__ = ["C3d"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class C3d(VideoNet):
+    """``c3d``: the net that Tran et al. (ICCV 2015) trained from scratch, 17 million parameters, for those with time.
+
+    Parameters and attributes are those of `VideoNet`.
+    """
+
+    input: Input = "colour"
+    size: int = 112
+    margin: int = 16
+    dropout: float = 0.5
+    learning_rate: float = 3e-4
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import zoo
+
+        shape = (self.frames, self.size, self.size)
+        return zoo.c3d(n_classes, shape, self.dropout, self.random_state, self._n_channels())

@@ -1,0 +1,33 @@
+"""A 3D ConvNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...models import nn
+
+__all__ = ["ConvNet3d"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConvNet3d(VideoNet):
+    """``tiny3d``: four stages of 3x3x3 convolution (after Ji et al. 2013 and Tran et al. 2015), trained from scratch.
+
+    Other parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each stage.
+    """
+
+    widths: tuple[int, ...] = (8, 16, 32, 64)
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import zoo
+
+        return zoo.tiny3d(n_classes, self._n_channels(), self.widths, self.dropout, rng=self.random_state)

@@ -1,0 +1,29 @@
+"""A 2D ConvNet on stacked fields of flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .convnet_frame import ConvNetFrame
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...features.volume import Input
+
+__all__ = ["ConvNetFlow"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConvNetFlow(ConvNetFrame):
+    """``tiny2d`` on a stack of ten fields of flow (the temporal stream of Simonyan and Zisserman, NIPS 2014).
+
+    Parameters and attributes are those of `ConvNetFrame`.
+    """
+
+    controls = VideoNet.controls
+
+    input: Input = "flow"
+    epochs: int = 200
+    frames: int = 10
+    widths: tuple[int, ...] = (16, 32, 64)

@@ -1,0 +1,39 @@
+"""A ConvNet on frames and an LSTM over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...models import nn
+
+__all__ = ["ConvNetLstm"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConvNetLstm(VideoNet):
+    """A 2D ConvNet on each frame and an LSTM on what it gives (Donahue et al., CVPR 2015; Baccouche et al. 2011).
+
+    Other parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each stage.
+    hidden : int
+        Channels of the LSTM's state.
+    """
+
+    epochs: int = 120
+    widths: tuple[int, ...] = (8, 16, 32, 64)
+    hidden: int = 64
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import zoo
+
+        return zoo.frames_lstm(
+            n_classes, self._n_channels(), self.widths, self.hidden, self.dropout, rng=self.random_state
+        )

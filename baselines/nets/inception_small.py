@@ -1,0 +1,33 @@
+"""A small 3D net of inception modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...models import nn
+
+__all__ = ["InceptionSmall"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class InceptionSmall(VideoNet):
+    """``inception3d``: three inception modules in space and time (Szegedy et al. 2015, Carreira and Zisserman 2017).
+
+    Other parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    width : int
+        Channels of each branch of the first module.
+    """
+
+    width: int = 8
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import zoo
+
+        return zoo.inception3d(n_classes, self._n_channels(), self.width, self.dropout, rng=self.random_state)

@@ -1,0 +1,51 @@
+"""A fully connected net on pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .net import VideoNet
+
+if TYPE_CHECKING:
+    from ...models import nn
+
+__all__ = ["MlpPixels"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MlpPixels(VideoNet):
+    """Fully connected layers on a volume of small grey frames, each pixel a number by itself.
+
+    It has to learn each place and time anew, which few clips do not allow: the floor of what nets can do. Other
+    parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Units of each hidden layer.
+    """
+
+    family = "dense"
+
+    epochs: int = 300
+    frames: int = 8
+    size: int = 16
+    margin: int = 2
+    hidden: tuple[int, ...] = (128,)
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-1
+    batch_size: int = 32
+    n_views: int = 10
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import zoo
+
+        n_in = int(np.prod(self._reader().shape))
+        return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying."""
+        return {**super().search_space(), "hidden": [[64], [128], [256], [128, 128]]}

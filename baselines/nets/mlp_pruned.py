@@ -1,0 +1,64 @@
+"""A fully connected net that is pruned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from ._sparse_mlp import SparseMlp
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...models import nn
+    from ...models.structure import Criterion
+    from ...models.training import Training
+
+__all__ = ["MlpPruned"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MlpPruned(SparseMlp):
+    """``mlp-flow`` with a tenth of its weights: trained, pruned and trained again from where it began, round by round.
+
+    Weights that stay are rewound to their initial values (Frankle and Carbin 2019). ``criterion = "random"`` is the
+    control: the same number of weights, whichever. ``density = 1`` is the dense net. Pellegrini and Biroli (2021) found
+    that what is left of a net for images looks at neighbouring pixels, as a convolution does; `explain` says how it
+    is in video. Other parameters and attributes are those of `MlpFlow`.
+
+    Parameters
+    ----------
+    density, rounds, criterion
+        See `Pruning`.
+    """
+
+    density: float = 0.1
+    rounds: int = 5
+    criterion: Criterion = "magnitude"
+
+    def _training(self, net: nn.Module) -> Training:
+        from ...models.structure import Pruning
+
+        how = super()._training(net)
+        return Pruning(
+            **{field.name: getattr(how, field.name) for field in fields(how)},
+            density=self.density,
+            rounds=self.rounds,
+            criterion=self.criterion,
+            measure=self.localities,
+        )
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying."""
+        from ...models.structure import Criterion
+
+        return {
+            **super().search_space(),
+            "density": [0.03, 0.1, 0.3],
+            "criterion": list(get_args(Criterion)),
+        }
+
+    def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        from ...models import looking
+
+        return {**super()._pictures(net), "locality": looking.locality_curve(self.curve_, self.criterion)}

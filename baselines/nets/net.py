@@ -1,0 +1,295 @@
+"""What the attempts with nets have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ActionbenchError
+from ...features.cache import Arrays, Feature, compute
+from .._training import encode
+from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
+
+__all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "hold"]
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...features.volume import Input, View, VolumeReader
+    from ...models import nn
+    from ...models.training import Held, Lazy, Training
+
+Numbers = NDArray[np.float32]
+Control = Literal["none", "shuffled", "still", "random"]
+
+# Bytes of small video that stay in memory in a training; what is beyond is read again in each epoch.
+_HELD = 2**30
+
+
+class Reader(Protocol):
+    """Makes a net's inputs from clips."""
+
+    @property
+    def small(self) -> Feature:
+        """What is kept of a clip."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an input."""
+
+    def draw(self, video: Arrays, rng: np.random.Generator) -> Numbers:
+        """Return one input for training."""
+
+    def views(self, video: Arrays, n: int) -> Numbers:
+        """Return ``n`` inputs for prediction, or fewer."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetAttempt(Attempt):
+    """A net; the probabilities are means over several inputs of a clip.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training clips, one random input of each.
+    dropout, label_smoothing, learning_rate, weight_decay, batch_size
+        See `Training` and the net in `zoo`.
+    n_views : int
+        Most inputs of a clip whose predictions are averaged.
+    validation : float
+        Share of the training groups that is held out to choose the epoch; 0 keeps the last.
+    patience : int, optional
+        Epochs without a lower loss on the groups held out after which the training ends.
+    random_state : int
+        Seed of everything random.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, shape (n_classes,)
+        The labels seen in ``fit``, sorted.
+    state_ : dict of str to ndarray
+        The net's parameters and buffers.
+    curve_ : dict of str to ndarray
+        The training's log, by column.
+    n_clips_ : int
+        Training clips.
+    """
+
+    epochs: int = 60
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    batch_size: int = 16
+    n_views: int = 5
+    validation: float = 0.0
+    patience: int | None = None
+    random_state: int = 0
+
+    @abstractmethod
+    def _reader(self) -> Reader:
+        """Return what makes the inputs."""
+
+    @abstractmethod
+    def _untrained(self, n_classes: int) -> nn.Module:
+        """Return the net with any parameters."""
+
+    def _training(self, net: nn.Module) -> Training:
+        """Return how the net is trained."""
+        from ...models.training import Training
+
+        return Training(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            validation=self.validation,
+            patience=self.patience,
+            random_state=self.random_state,
+        )
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Train the net; see `Attempt.fit`."""
+        classes, targets = encode(clips, labels)
+        reader, net = self._reader(), self._untrained(len(classes))
+        samples = hold(reader, clips)
+        log = self._training(net).fit(net, samples, targets, reader.draw, self._views, groups)
+        self.classes_, self.state_, self.n_clips_ = classes, net.state_dict(), len(clips)
+        self.curve_ = {str(name): log[name].to_numpy() for name in log}
+        return self
+
+    def _views(self, video: Arrays) -> Numbers:
+        return self._reader().views(video, self.n_views)
+
+    def net(self) -> nn.Module:
+        """Return the fitted net, in evaluation mode."""
+        check_is_fitted(self)
+        return self._untrained(len(self.classes_)).load_state_dict(self.state_).evaluate()
+
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        """Return class probabilities; see `Attempt.predict_proba`."""
+        from ...models.training import predict_proba
+
+        net = self.net()
+        if not len(clips):
+            return np.zeros((0, len(self.classes_)))
+        return predict_proba(net, _read(self._reader(), clips), self._views)
+
+    def _example(self) -> Any:
+        """Return an input of the net, of zeros."""
+        return np.zeros((1, *self._reader().shape), np.float32)
+
+    def inputs(self, clip: Clip) -> Any:
+        """Return what the net sees of a clip: its inputs, shape (n, ...), or a list of such where it takes several."""
+        return self._views(_read(self._reader(), Clips.of([clip]))[0])
+
+    def export(self, path: str | Path) -> None:
+        """Write the net as an ONNX model, from `inputs` to class probabilities; see `models.export.to_onnx`.
+
+        The probabilities of a clip are the means over its inputs.
+
+        Raises
+        ------
+        ActionbenchError
+            If the package onnx is missing, ONNX cannot express the net, or the file cannot be written.
+        """
+        from ...models.export import to_onnx
+
+        try:
+            to_onnx(self._to_probabilities(), self._example(), path, classes=self.classes_.tolist())
+        except ValueError as error:
+            raise ActionbenchError(f"{type(self).__name__} cannot be written as ONNX: {error}") from error
+        except OSError as error:
+            raise ActionbenchError(f"{path}: the net cannot be written there ({error.strerror})") from error
+
+    def _to_probabilities(self) -> nn.Module:
+        """Return the fitted net with probabilities for scores."""
+        from ...models import nn
+
+        return nn.Sequential(self.net(), nn.Softmax()).evaluate()
+
+    def count(self) -> dict[str, int]:
+        """Return the number of parameters, of epochs, and of operations for one clip of ``n_views`` inputs."""
+        net = self.net()
+        return {
+            "parameters": net.count_parameters(),
+            "operations": self.n_views * net.count_operations(self._example()),
+            "epochs": len(self.curve_["loss"]),
+        }
+
+    def explain(self) -> Explanation:
+        """Return the net's tree and how its training went, with the loss and the first layer's weights as figures."""
+        from ...models import looking
+
+        loss, accuracy = self.curve_["loss"], self.curve_["accuracy"]
+        net = self.net()
+        text = (
+            f"{type(self).__name__} for {', '.join(self.classes_)}.\n{net.tree()}\n"
+            f"{net.count_parameters():,} parameters, {self.n_clips_:,} training clips. "
+            f"Loss {loss[0]:.3f} in the first epoch, {loss[-1]:.3f} in the last of {len(loss)}; "
+            f"{accuracy[-1]:.1%} of the augmented training inputs right at the end."
+        )
+        return Explanation(text, {"loss": looking.loss_curve(self.curve_), **self._pictures(net)})
+
+    def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        """Picture what the net has learned."""
+        from ...models import looking
+
+        return {"first-layer": looking.first_layer(net, self._reader().shape, most=16)}
+
+
+def _read(reader: Reader, clips: Clips) -> Lazy:
+    """Return what is kept of each clip, read when it is asked for; a clip whose feature is kept is not decoded."""
+    from ...models.training import Lazy
+
+    return Lazy(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
+
+
+def hold(reader: Reader, clips: Clips) -> Held:
+    """Return what is kept of each clip for a training: in memory, as far as there is room."""
+    from ...models.training import Held
+
+    return Held(_read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _HELD)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class VideoNet(NetAttempt):
+    """A net on volumes of video.
+
+    Other parameters and attributes are those of `NetAttempt`.
+
+    Parameters
+    ----------
+    input : {"grey", "colour", "gradients", "flow"}
+        What a volume shows, see `VolumeReader`.
+    view : {"frame", "person"}
+        Whether of the whole frame, or of what is about the mover.
+    control : {"none", "shuffled", "still", "random"}
+        What the net is denied: the order of the frames, all frames but one, or all training but that of its last
+        layer. What it gives then says whether it needs motion, and learnt filters, at all.
+    frames : int
+        Frames of a volume.
+    rate : float
+        Frames per second of a volume.
+    size, margin : int
+        Pixels of a volume's height and width, and how far a random crop may move.
+    """
+
+    family = "convnet"
+    controls: ClassVar[tuple[str, ...]] = ("shuffled", "still", "random")
+    #: Whether frames are channels, for a net without a time axis.
+    stacked: ClassVar[bool] = False
+
+    input: Input = "grey"
+    view: View = "frame"
+    control: Control = "none"
+    frames: int = 16
+    rate: float = 12.5
+    size: int = 64
+    margin: int = 8
+
+    def _reader(self) -> VolumeReader:
+        from ...features.volume import VolumeReader
+
+        known = ("none", *self.controls)
+        if self.control not in known:
+            raise ValueError(f"control must be one of {', '.join(known)}, got {self.control!r}")
+        return VolumeReader(
+            self.frames,
+            self.rate,
+            self.size,
+            self.margin,
+            input=self.input,
+            view=self.view,
+            order=self.control if self.control in ("shuffled", "still") else "kept",
+            stacked=self.stacked,
+        )
+
+    def _n_channels(self) -> int:
+        """Return the channels of the net's input."""
+        return self._reader().shape[-1]
+
+    def _training(self, net: nn.Module) -> Training:
+        how = super()._training(net)
+        if self.control != "random":
+            return how
+        last = list(net.parameters())[-1].rpartition(".")[0]
+        return replace(how, trained=last)
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying."""
+        from ...features.volume import CHANNELS, View
+
+        return {
+            "learning_rate": [2e-3, 5e-3, 1e-2],
+            "dropout": [0.1, 0.3, 0.5],
+            "input": list(CHANNELS),
+            "view": list(get_args(View)),
+            "weight_decay": [1e-3, 1e-2, 1e-1],
+        }

@@ -1,0 +1,209 @@
+"""A net whose architecture evolves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._training import encode, inner_folds
+from ..base import Clips, Explanation
+from .net import VideoNet, hold
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...features.volume import Input, View
+    from ...models import nn, search
+    from ...models.training import Samples
+
+__all__ = ["NetEvolved"]
+
+Method = Literal["evolution", "random"]
+
+# Where nothing can be held out to search with.
+_PLAIN = "conv 8, pool, conv 16, pool"
+# Clips from which on an architecture is judged.
+_FEWEST = 4
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class _Expressed(VideoNet):
+    """The net of a genome."""
+
+    genome: str = _PLAIN
+    most_operations: float = np.inf
+
+    def _space(self, n_classes: int) -> search.Space:
+        from ...models import search
+
+        return search.Space(self._reader().shape, n_classes, most_operations=self.most_operations)
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        from ...models import search
+
+        return self._space(n_classes).build(search.read_genome(self.genome), self.random_state)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetEvolved(VideoNet):
+    """A small net whose stages are found by regularised evolution on held-out training groups (Real et al. 2019).
+
+    Each candidate is trained shortly on two thirds of the training groups and judged by its loss on the others; the
+    best is trained on all. What a stage can be is told by `search.Space`: convolutions in space, time or both, random
+    wiring, fully connected layers, pooling. Other parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    method : {"evolution", "random"}
+        Whether genomes evolve or, as the control of the same budget, are drawn.
+    evaluations : int
+        Candidates that are trained.
+    population, sample : int
+        See `search.evolve`.
+    search_epochs : int
+        Passes over the training clips of a candidate.
+    most_operations : float
+        Floating-point operations of a candidate for one volume, at most.
+    seconds : float, optional
+        After which no candidate is tried any more; the outcome then depends on the machine.
+
+    Attributes
+    ----------
+    genome_ : str
+        The one that was chosen, see `search.read_genome`.
+    trials_ : dict of str to list
+        ``genome``, ``fitness`` (the negative loss on the groups held out) and ``parent`` (-1 where it was drawn) of
+        each candidate, in order; empty where there are too few clips or groups to hold any out.
+    """
+
+    family = "convnet"
+
+    input: Input = "flow"
+    view: View = "person"
+    frames: int = 12
+    size: int = 16
+    margin: int = 2
+    n_views: int = 10
+    method: Method = "evolution"
+    evaluations: int = 30
+    population: int = 10
+    sample: int = 4
+    search_epochs: int = 12
+    most_operations: float = 2e7
+    seconds: float | None = None
+
+    def _expressed(self, genome: str) -> _Expressed:
+        own = {field.name for field in fields(_Expressed)} - {"genome"}
+        return _Expressed(genome=genome, **{name: getattr(self, name) for name in own})
+
+    def _untrained(self, n_classes: int) -> nn.Module:
+        return self._expressed(self.genome_)._untrained(n_classes)
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Search for a net and train it; see `Attempt.fit`."""
+        from ...models import search
+
+        if self.method not in get_args(Method):
+            raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {self.method!r}")
+        classes, targets = encode(clips, labels)
+        folds = inner_folds(len(clips), groups, 3)
+        trials: list[search.Trial] = []
+        if folds and len(folds[0][0]) >= _FEWEST:
+            trials = self._search(hold(self._reader(), clips), targets, len(classes), *folds[0])
+        genome = _written(search.best(trials).genome) if trials else _PLAIN
+        fitted = self._expressed(genome).fit(clips, labels, groups)
+        for name, value in vars(fitted).items():
+            if name.endswith("_"):
+                setattr(self, name, value)
+        self.genome_ = genome
+        self.trials_: dict[str, list[Any]] = {
+            "genome": [_written(trial.genome) for trial in trials],
+            "fitness": [trial.fitness for trial in trials],
+            "parent": [trial.parent for trial in trials],
+        }
+        return self
+
+    def _search(
+        self,
+        samples: Samples,
+        targets: NDArray[np.intp],
+        n_classes: int,
+        train: NDArray[np.intp],
+        held: NDArray[np.intp],
+    ) -> list[search.Trial]:
+        from ...models import search
+
+        space = self._expressed(_PLAIN)._space(n_classes)
+        known: dict[str, float] = {}
+
+        def fitness(genome: search.Genome) -> float:
+            name = _written(genome)
+            if name not in known:
+                known[name] = -self._loss(space.build(genome), samples, targets, train, held)
+            return known[name]
+
+        rng = np.random.default_rng(self.random_state)
+        if self.method == "random":
+            return search.random_search(fitness, space.draw, self.evaluations, rng, seconds=self.seconds)
+        return search.evolve(
+            fitness,
+            space.draw,
+            space.mutate,
+            self.evaluations,
+            rng,
+            population=self.population,
+            sample=self.sample,
+            seconds=self.seconds,
+        )
+
+    def _loss(
+        self,
+        net: nn.Module,
+        samples: Samples,
+        targets: NDArray[np.intp],
+        train: NDArray[np.intp],
+        held: NDArray[np.intp],
+    ) -> float:
+        """Return the cross entropy of a candidate on clips of groups that it did not see."""
+        from ...models.training import Lazy, predict_proba
+
+        how = replace(self._training(net), epochs=self.search_epochs, validation=0.0, patience=None)
+        draw = self._reader().draw
+        how.fit(net, Lazy(train.tolist(), samples.__getitem__), targets[train], draw, self._views)
+        probabilities = predict_proba(net, Lazy(held.tolist(), samples.__getitem__), self._views)
+        return float(-np.log(np.maximum(probabilities[np.arange(len(held)), targets[held]], 1e-7)).mean())
+
+    def search_space(self) -> dict[str, list[Any]]:
+        """Return the values worth trying."""
+        return {**super().search_space(), "evaluations": [15, 30, 60]}
+
+    def explain(self) -> Explanation:
+        """Return which net was found and how, with pictures of the search and of the net."""
+        explanation = super().explain()
+        n = len(self.trials_["fitness"])
+        how = "evolution" if self.method == "evolution" else "random search"
+        said = (
+            f"Of {n} candidates tried by {how} this had the lowest loss on held-out groups, "
+            f"{-max(self.trials_['fitness']):.3f}."
+            if n
+            else "Too few clips or groups to search: a plain net stands in."
+        )
+        return Explanation(f"{explanation}\nGenome: {self.genome_}. {said}", explanation.figures)
+
+    def _pictures(self, net: nn.Module) -> dict[str, Figure]:
+        from ...models import looking, nn
+
+        # A fully connected layer behind a pooling has no picture.
+        layers = [module for _, module in net.named_modules() if isinstance(module, nn.Conv3d)]
+        pictures = super()._pictures(net) if layers else {}
+        pictures["graph"] = looking.graph(net, np.zeros((1, *self._reader().shape), np.float32))
+        if self.trials_["fitness"]:
+            pictures["search"] = looking.search_curve(self.trials_["fitness"], self.trials_["parent"])
+        return pictures
+
+
+def _written(genome: search.Genome) -> str:
+    return ", ".join(map(str, genome))

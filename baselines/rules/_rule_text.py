@@ -1,0 +1,187 @@
+"""Lists of rules as text: what is printed, edited by hand and read back.
+
+One rule a line, the first that holds decides, and the last has no condition::
+
+    # who goes fast runs
+    if horizontal speed > 1.6 heights/s and horizontal sweep > 0.5 heights then running   (9 of 12 training clips)
+    if vertical motion > 0.5 then handwaving
+    otherwise boxing
+
+A condition names one of `QUANTITIES`, ``>`` or ``<=``, a number, and the quantity's unit where it has one. What
+follows ``#`` is a comment; the count in brackets says what the rule did in training and may be left out. A label
+that is more than words, digits and ``. + / & ' -`` stands in double quotes, as a JSON string.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from ...errors import ActionbenchError, did_you_mean
+from ._rule_list import MOST_CONDITIONS, Condition, Rule
+
+__all__ = ["Sentence", "label_text", "number_text", "parse", "phrase", "read", "write"]
+
+_WORDS = r"\w(?:[\w .+/&'-]*[\w.+/&'-])?"
+_LABEL = rf'(?P<label>"(?:[^"\\]|\\.)*"|{_WORDS})'
+_LINE = re.compile(
+    rf"(?:if\s+(?P<conditions>.+?)\s+then|otherwise)\s+{_LABEL}\s*"
+    r"(?:\(\d+ of \d+ training clips\))?\s*(?:#.*)?",
+)
+_CONDITION = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign>[<>=]+)\s*(?P<number>\S+)(?:\s+(?P<unit>\S.*))?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+class Sentence(NamedTuple):
+    """A rule as it is written.
+
+    Attributes
+    ----------
+    conditions : tuple of Condition
+        At most three; none after ``otherwise``.
+    label : str
+        The class.
+    line : int
+        Where it stands, from 1.
+    """
+
+    conditions: tuple[Condition, ...]
+    label: str
+    line: int
+
+
+def write(rules: Iterable[Rule], labels: Sequence[str]) -> str:
+    """Print rules, one a line, with what they did in training.
+
+    Parameters
+    ----------
+    rules : iterable of Rule
+        The list.
+    labels : sequence of str
+        The classes that the rules' labels count.
+    """
+    return "\n".join(_sentence(rule, str(labels[rule.label])) for rule in rules)
+
+
+def _sentence(rule: Rule, label: str) -> str:
+    conditions = " and ".join(map(phrase, rule.conditions))
+    head = f"if {conditions} then" if rule.conditions else "otherwise"
+    return f"{head} {label_text(label)}   ({rule.counts[rule.label]} of {sum(rule.counts)} training clips)"
+
+
+def phrase(condition: Condition) -> str:
+    """Print a condition: ``bounce frequency <= 2.2 Hz``."""
+    from ...features.quantities import QUANTITIES
+
+    quantity = QUANTITIES[condition.quantity]
+    sign = ">" if condition.above else "<="
+    return f"{quantity.name} {sign} {number_text(condition.threshold)} {quantity.unit}".rstrip()
+
+
+def number_text(value: float) -> str:
+    """Print a number in as few digits as read back as the same."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def label_text(label: str) -> str:
+    """Print a label, in quotes where it could not be told from what stands around it."""
+    return label if re.fullmatch(_WORDS, label) and label.isprintable() else json.dumps(label)
+
+
+def read(path: Path) -> list[Sentence]:
+    """Read a list from a text file in UTF-8; see `parse`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ActionbenchError(f"{path}: the list of rules cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ActionbenchError(f"{path}: a list of rules must be a text file in UTF-8 ({error})") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> list[Sentence]:
+    """Read a list of rules.
+
+    Parameters
+    ----------
+    text : str
+        One rule a line.
+    source : str
+        What errors call it.
+
+    Returns
+    -------
+    list of Sentence
+        The last has no condition.
+
+    Raises
+    ------
+    ActionbenchError
+        If a line is no rule, tests an unknown quantity or in another unit, has more than three conditions, or
+        ``otherwise`` is not the last; the message names the line.
+    """
+    sentences = [
+        _parse_line(line.strip(), f"{source}, line {number}", number)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    for sentence in sentences[:-1]:
+        if not sentence.conditions:
+            _refuse(
+                f"{source}, line {sentence.line}",
+                "'otherwise' must stand in the last rule, or nothing below it fires",
+            )
+    if not sentences or sentences[-1].conditions:
+        _refuse(source, "the last rule must read 'otherwise LABEL', for clips for which no other fires")
+    return sentences
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise ActionbenchError(f"{where}: {why}")
+
+
+def _parse_line(line: str, where: str, number: int) -> Sentence:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        _refuse(
+            where,
+            f"must read 'if QUANTITY > NUMBER UNIT and ... then LABEL' or 'otherwise LABEL', got {line!r}",
+        )
+    parts = re.split(r"\s+and\s+", match["conditions"]) if match["conditions"] else []
+    if len(parts) > MOST_CONDITIONS:
+        _refuse(
+            where,
+            f"a rule has at most {MOST_CONDITIONS} conditions, got {len(parts)}; divide it into several",
+        )
+    label = match["label"]
+    if label.startswith('"'):
+        try:
+            label = json.loads(label)
+        except ValueError:
+            _refuse(where, f"the label {label} must be a JSON string")
+    return Sentence(tuple(_parse_condition(part, where) for part in parts), label, number)
+
+
+def _parse_condition(text: str, where: str) -> Condition:
+    from ...features.quantities import QUANTITIES
+
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        _refuse(where, f"a condition must read 'QUANTITY > NUMBER UNIT', got {text!r}")
+    index = {quantity.name: index for index, quantity in enumerate(QUANTITIES)}
+    if match["name"] not in index:
+        _refuse(where, f"there is no quantity {match['name']!r}; {did_you_mean(match['name'], index)}")
+    quantity = QUANTITIES[index[match["name"]]]
+    if match["sign"] not in (">", "<="):
+        _refuse(where, f"{quantity.name!r} must be compared by > or <=, got {match['sign']}")
+    if not (_NUMBER.fullmatch(match["number"]) and math.isfinite(float(match["number"]))):
+        _refuse(where, f"{quantity.name!r} must be compared with a number, got {match['number']!r}")
+    if (match["unit"] or "") != quantity.unit:
+        wanted = f"in {quantity.unit}" if quantity.unit else "a ratio without a unit"
+        _refuse(where, f"{quantity.name!r} is {wanted}, got {match['unit'] or 'no unit'!r}")
+    return Condition(index[quantity.name], match["sign"] == ">", float(match["number"]))

@@ -1,0 +1,1 @@
+"""The floor: attempts that look at nothing."""

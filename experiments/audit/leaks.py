@@ -1,0 +1,240 @@
+"""Whether a data set lets a method score without recognising actions: copies across folds, and telling metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DataError, Faults
+from ...features.clip import Clip
+from ..datasets.base import GROUPS_UNKNOWN, Dataset
+from ..datasets.splits import Fold, Split
+from .alike import Pairs, Signature, identical_pairs, near_pairs
+from .cautions import Caution
+
+# Counts the changes of what an audit says, so that older ones are made again.
+_VERSION = 1
+# Pairs that a sentence names, and folds on which metadata are tried.
+_NAMED, _FOLDS = 3, 50
+# Metadata tell the class where they are surely right this many times as often as the commonest class.
+_FAR = 1.5
+# Of so many groups or fewer no variance can be estimated.
+_FEW = 2
+
+
+def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
+    """Return a hash of all that an audit depends on."""
+    parts = (_VERSION, fingerprint, [(fold.name, fold.fingerprint()) for fold in folds])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def dataset_cautions(dataset: Dataset) -> list[Caution]:
+    """Return what a data set says of itself."""
+    return [
+        Caution("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text) for text in dataset.warnings
+    ]
+
+
+def group_cautions(dataset: Dataset) -> list[Caution]:
+    """Return what the groups of a data set cannot tell, where they are known."""
+    if not dataset.groups_known:
+        return []
+    table, found = dataset.table, []
+    n_groups = table["group"].nunique()
+    if n_groups <= _FEW:
+        found.append(
+            Caution(
+                "few-groups",
+                f"The data set has {n_groups} group{'s' * (n_groups != 1)}: the variance between groups cannot be "
+                "estimated, and intervals rest on an assumption about it.",
+            )
+        )
+    if n_groups == len(table) > _FEW:
+        found.append(
+            Caution(
+                "one-clip-groups",
+                "Each group has one clip: if clips of one person or source video stand in several groups, accuracies "
+                "are too high, and intervals and ranks too narrow.",
+            )
+        )
+    of_class = table.groupby("label")["group"].nunique()
+    found += [
+        Caution(
+            "class-of-one-group",
+            f"All clips of class {str(name)!r} come from one group: no split can train and test it on different "
+            "groups.",
+        )
+        for name in of_class.index[of_class == 1]
+    ]
+    return found
+
+
+def protocol_cautions(dataset: Dataset, split: Split) -> list[Caution]:
+    """Return what data set and split say of themselves."""
+    leaks = [Caution("leaky-split", split.warning)] if split.warning else []
+    return [*dataset_cautions(dataset), *group_cautions(dataset), *leaks]
+
+
+def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
+    """Look at every clip once and say what would flatter a method.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Decoded one clip at a time.
+    folds : sequence of Fold
+        Clips that are alike matter where a fold has one on either side and their groups differ.
+
+    Returns
+    -------
+    list of Caution
+
+    Raises
+    ------
+    DataError
+        If clips cannot be read; it names each of them.
+    """
+    return audits(dataset, [folds])[0]
+
+
+def audits(dataset: Dataset, splits: Sequence[Sequence[Fold]]) -> list[list[Caution]]:
+    """Return what `audit` does for each of several splits, having decoded each clip once."""
+    signatures = [Signature.of(clip) for clip in read_clips(dataset)]
+    return [_judge(dataset, signatures, folds) for folds in splits]
+
+
+def read_clips(dataset: Dataset) -> Iterator[Clip]:
+    """Yield every clip, and raise at the end what is wrong with all those that cannot be read."""
+    faults = Faults()
+    for index, name in enumerate(dataset.table["clip"]):
+        with faults:
+            try:
+                clip = dataset.load(index)
+            except Exception as error:  # a plug-in or a decoder may fail in any way
+                raise DataError(" ".join(f"clip {name!r} cannot be read: {error}".split())) from error
+            yield clip
+    faults.check()
+
+
+def _judge(dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]) -> list[Caution]:
+    return [*pair_cautions(dataset, signatures, folds), *metadata_cautions(dataset, signatures, folds)]
+
+
+def pair_cautions(
+    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold] | None = None
+) -> list[Caution]:
+    """Return what is to be said of clips that are the same or nearly.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        For the names, labels and groups.
+    signatures : sequence of Signature
+        One per clip.
+    folds : sequence of Fold, optional
+        Without them all pairs of different groups are named, as some split may part them.
+    """
+    same = identical_pairs(signatures)
+    near = sorted(set(near_pairs(signatures, dataset.groups)) - set(same))
+    found = []
+    for code, pairs, what in (
+        ("identical-clips", same, "have the same frames"),
+        ("near-identical-clips", near, "are nearly the same"),
+    ):
+        named = _across(dataset, pairs, folds)
+        if named:
+            where = "stand on both sides of a fold and " if folds is not None else ""
+            found.append(Caution(code, f"Clips of different groups {where}{what}: {_listed(named)}."))
+    labels, names = dataset.labels, dataset.table["clip"]
+    torn = [
+        f"{names[i]} ({labels[i]}) and {names[j]} ({labels[j]})" for i, j in same if labels[i] != labels[j]
+    ]
+    if torn:
+        found.append(
+            Caution("labels-disagree", f"Clips with the same frames have different labels: {_listed(torn)}.")
+        )
+    return found
+
+
+def _across(dataset: Dataset, pairs: Pairs, folds: Sequence[Fold] | None) -> list[str]:
+    """Return the pairs of different groups that some fold divides, in words."""
+    names, groups = dataset.table["clip"], dataset.groups
+    pairs = [(i, j) for i, j in pairs if groups[i] != groups[j]]
+    if folds is None or not pairs:
+        return [f"{names[i]} and {names[j]}" for i, j in pairs]
+    both = np.array(pairs)
+    divided = np.full(len(pairs), -1)
+    trained = np.zeros(len(pairs), int)
+    for number, fold in reversed(list(enumerate(folds))):
+        side = np.zeros(len(dataset), np.int8)
+        side[fold.train], side[fold.test] = 1, -1
+        here = side[both].prod(axis=1) == -1
+        divided[here], trained[here] = number, np.argmax(side[both[here]], axis=1)
+    return [
+        f"{names[pair[first]]} (train) and {names[pair[1 - first]]} (test) in fold {folds[number].name}"
+        for pair, number, first in zip(pairs, divided, trained, strict=True)
+        if number >= 0
+    ]
+
+
+def _listed(named: list[str]) -> str:
+    rest = len(named) - _NAMED
+    return "; ".join(named[:_NAMED]) + (f"; and {rest} more pair{'s' * (rest > 1)}" if rest > 0 else "")
+
+
+def metadata_cautions(
+    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
+) -> list[Caution]:
+    """Say where a decision tree on length, size and frame rate is right far more often than chance.
+
+    Far means that the 95 % interval of its accuracy, by Student's t with the groups as units, lies above one and a
+    half times the share of the commonest class among the clips that were tested.
+    """
+    right, groups, share = _try_metadata(dataset, signatures, folds)
+    accuracy = float(right.mean()) if len(right) else 0.0
+    if accuracy <= _FAR * share or accuracy - _half_interval(right, groups) <= _FAR * share:
+        return []
+    text = (
+        f"A decision tree that knows nothing of a clip but its length, size and frame rate names "
+        f"{100 * accuracy:.0f} % of the clips rightly, where the commonest class is {100 * share:.0f} % of them: "
+        f"not all that a method scores need be due to the action."
+    )
+    return [Caution("metadata-tells", text)]
+
+
+def _try_metadata(
+    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
+) -> tuple[NDArray[np.bool_], NDArray[np.str_], float]:
+    """Return which tested clips the tree names rightly, their groups, and the share of the commonest label."""
+    known = np.array([[one.n_frames, one.height, one.width, one.fps] for one in signatures], float)
+    if (known == known[0]).all():
+        return np.zeros(0, bool), np.zeros(0, str), 1.0
+    from sklearn.tree import DecisionTreeClassifier
+
+    labels, right, tested = dataset.labels, [], []
+    chosen = np.unique(np.linspace(0, len(folds) - 1, _FOLDS).round().astype(int))
+    for fold in (folds[number] for number in chosen):
+        tree = DecisionTreeClassifier(min_samples_leaf=3, random_state=0).fit(
+            known[fold.train], labels[fold.train]
+        )
+        right.append(tree.predict(known[fold.test]) == labels[fold.test])
+        tested.append(fold.test)
+    places = np.concatenate(tested)
+    share = np.unique(labels[places], return_counts=True)[1].max() / len(places)
+    return np.concatenate(right), dataset.groups[places], float(share)
+
+
+def _half_interval(right: NDArray[np.bool_], groups: NDArray[np.str_]) -> float:
+    """Return half of the 95 % interval of an accuracy whose units are groups, infinite for one group."""
+    from scipy.stats import t
+
+    number = np.unique(groups, return_inverse=True)[1]
+    n_groups = int(number.max()) + 1
+    if n_groups < 2:
+        return float("inf")
+    residuals = np.bincount(number, right - right.mean())
+    error = np.sqrt(n_groups / (n_groups - 1) * np.sum(residuals**2)) / len(right)
+    return float(t.ppf(0.975, n_groups - 1) * error)

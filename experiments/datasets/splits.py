@@ -1,0 +1,366 @@
+"""Splits: which groups teach and which test."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...errors import SplitError
+from .base import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Positions of the training and the test clips of one fold, and what the fold is called."""
+
+    name: str
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+    def fingerprint(self) -> str:
+        """Return a hash of both sides."""
+        digest = hashlib.sha256(repr((len(self.train), len(self.test))).encode())
+        for side in (self.train, self.test):
+            digest.update(side.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def with_fewer_groups(fold: Fold, groups: NDArray[np.str_], n_groups: int, seed: int) -> Fold:
+    """Return a fold whose training side is that of some of its groups, drawn at random.
+
+    Under one seed, fewer groups are some of those that are drawn when there are more.
+
+    Parameters
+    ----------
+    fold : Fold
+        The whole fold.
+    groups : ndarray of str, shape (n_clips,)
+        Group of each clip of the data set.
+    n_groups : int
+        How many groups are learned from.
+    seed : int
+        Seed of the draw.
+
+    Raises
+    ------
+    SplitError
+        If the fold has fewer training groups.
+    """
+    names = np.unique(groups[fold.train])
+    if n_groups > len(names):
+        raise SplitError(
+            f"train_groups = {n_groups}, but fold {fold.name!r} has {len(names)} training groups; it must be "
+            f'that many or fewer, or "all"'
+        )
+    # Each fold draws by itself.
+    rng = np.random.default_rng([seed, *fold.name.encode()])
+    chosen = rng.permutation(names)[:n_groups]
+    return Fold(fold.name, fold.train[np.isin(groups[fold.train], chosen)], fold.test)
+
+
+class Split(BaseModel):
+    """How the clips of a data set are divided into folds; the fields are the keys of ``split`` in a matrix."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Why results under this split must not be believed, for a split that leaks by design.
+    warning: ClassVar[str | None] = None
+
+    def label(self) -> str:
+        """Return the name under which the split stands in tables."""
+        return str(getattr(self, "name"))  # noqa: B009 (each subclass has its own literal type)
+
+    def files(self) -> list[Path]:
+        """Return the files that the folds are read from."""
+        return []
+
+    @abstractmethod
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return the folds, unchecked."""
+
+    def folds(self, dataset: Dataset) -> list[Fold]:
+        """Return the folds of a data set.
+
+        Raises
+        ------
+        SplitError
+            If the data set has too few groups or classes, if a side is empty, or if a group stands on both sides
+            of a fold; the message names the group.
+        """
+        if len(dataset.classes) < 2:
+            raise SplitError(
+                f"the data set has one class only, {str(dataset.classes[0])!r}; there must be two or more"
+            )
+        folds = self.divide(dataset)
+        for fold in folds:
+            self.check(fold, dataset)
+        return folds
+
+    def check(self, fold: Fold, dataset: Dataset) -> None:
+        """Raise SplitError where a fold has an empty side, one class to learn from, or a group on both sides."""
+        for side, positions in (("train", fold.train), ("test", fold.test)):
+            if not len(positions):
+                raise SplitError(f"fold {fold.name!r} has no {side} clips")
+        taught = np.unique(dataset.labels[fold.train])
+        if len(taught) < 2:
+            raise SplitError(f"fold {fold.name!r} has training clips of one class only, {str(taught[0])!r}")
+        self.check_groups(fold, dataset)
+
+    def check_groups(self, fold: Fold, dataset: Dataset) -> None:
+        """Raise SplitError where a group stands on both sides."""
+        shared = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.test])
+        if len(shared):
+            clips = dataset.table["clip"].to_numpy()
+            train, test = (
+                clips[side][dataset.groups[side] == shared[0]][0] for side in (fold.train, fold.test)
+            )
+            raise SplitError(
+                f"fold {fold.name!r}: group {str(shared[0])!r} stands on both sides (train: {train}, test: {test}"
+                f"{f'; and {len(shared) - 1} more groups' if len(shared) > 1 else ''}); "
+                "a group must be wholly in train or wholly in test"
+            )
+
+
+class LeaveOneGroupOut(Split):
+    """As many folds as groups; each tests on one group."""
+
+    name: Literal["leave-one-group-out"] = "leave-one-group-out"
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return one fold per group, in the order of their names."""
+        names = np.unique(dataset.groups)
+        if len(names) < 2:
+            raise SplitError(
+                f"leave-one-group-out needs two groups or more, the data set has one, {str(names[0])!r}"
+            )
+        return [
+            Fold(str(name), np.flatnonzero(dataset.groups != name), np.flatnonzero(dataset.groups == name))
+            for name in names
+        ]
+
+
+class GroupKFold(Split):
+    """Folds of whole groups, each class spread over the folds as evenly as the groups allow."""
+
+    name: Literal["group-k-fold"] = "group-k-fold"
+    n_folds: int = Field(5, ge=2, alias="folds", strict=True)
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
+
+    def label(self) -> str:
+        """Return the name with the number of folds, and the seed where it is not 0."""
+        return _k_fold_label(self.name, self.n_folds, self.seed)
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return the folds of scikit-learn's `StratifiedGroupKFold`, whose import takes longer than all planning."""
+        n_groups = len(np.unique(dataset.groups))
+        if n_groups < self.n_folds:
+            raise SplitError(
+                f"folds = {self.n_folds}, but the data set has {n_groups} groups; "
+                f"there must be at least as many groups as folds"
+            )
+        if np.unique(dataset.labels, return_counts=True)[1].max() < self.n_folds:
+            raise SplitError(
+                f"folds = {self.n_folds}, but no class has so many clips; "
+                "there must be at least as many clips of a class as folds"
+            )
+        numbers = _spread(dataset.labels, dataset.groups, self.n_folds, self.seed)
+        return [
+            Fold(f"fold {index}", np.flatnonzero(numbers != index), np.flatnonzero(numbers == index))
+            for index in range(self.n_folds)
+        ]
+
+
+class LeakyRandom(Split):
+    """Random clips, groups ignored: a diagnostic of how much a leaking protocol flatters, never a result."""
+
+    warning: ClassVar[str | None] = (
+        "The split leaky-random puts clips of the same group on both sides of a fold: it shows how much a leak "
+        "flatters and says nothing about new people or new videos."
+    )
+
+    name: Literal["leaky-random"] = "leaky-random"
+    n_folds: int = Field(5, ge=2, alias="folds", strict=True)
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
+
+    def label(self) -> str:
+        """Return the name with the number of folds, and the seed where it is not 0."""
+        return _k_fold_label(self.name, self.n_folds, self.seed)
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return the folds of scikit-learn's `StratifiedKFold`."""
+        from sklearn.model_selection import StratifiedKFold
+
+        splitter = StratifiedKFold(self.n_folds, shuffle=True, random_state=self.seed)
+        with warnings.catch_warnings():
+            # A class rarer than the folds is the data's business; the folds are checked for what matters.
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                sides = list(splitter.split(np.zeros(len(dataset)), dataset.labels))
+            except ValueError as error:
+                raise SplitError(f"the data set cannot be divided into so many folds: {error}") from error
+        return [Fold(f"fold {index}", train, test) for index, (train, test) in enumerate(sides)]
+
+    def check_groups(self, fold: Fold, dataset: Dataset) -> None:
+        """Let groups overlap: that is what this split is for."""
+
+
+class Official(Split):
+    """Lists of clips, as published with a data set.
+
+    A line holds a clip's path below the root, its file name or its stem; a label behind it is ignored. Several
+    pairs of lists make several folds.
+    """
+
+    name: Literal["official"] = "official"
+    train: Path | list[Path]
+    test: Path | list[Path]
+
+    def label(self) -> str:
+        """Return the name with those of the test lists."""
+        return f"official({', '.join(path.stem for path in _as_list(self.test))})"
+
+    def files(self) -> list[Path]:
+        """Return all lists."""
+        return [*_as_list(self.train), *_as_list(self.test)]
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return one fold per pair of lists."""
+        pairs = _as_list(self.train), _as_list(self.test)
+        if len(pairs[0]) != len(pairs[1]):
+            raise SplitError(
+                f"split: {len(pairs[0])} train lists but {len(pairs[1])} test lists; they go in pairs"
+            )
+        finder = _ClipFinder(dataset.table["clip"])
+        folds: list[Fold] = []
+        known: dict[str, Path] = {}
+        for train_list, test_list in zip(*pairs, strict=True):
+            train, test = finder.read_list(train_list), finder.read_list(test_list)
+            both = np.intersect1d(train, test)
+            if len(both):
+                clip = dataset.table["clip"].iloc[both[0]]
+                raise SplitError(f"clip {clip!r} stands both in {train_list} and in {test_list}")
+            folds.append(Fold(test_list.stem, train, test))
+            before = known.setdefault(folds[-1].fingerprint(), test_list)
+            if len(known) < len(folds):
+                raise SplitError(
+                    f"split: {test_list} makes the same fold as {before}; each must be another one"
+                )
+        return folds
+
+
+class _ClipFinder:
+    """Finds clips by path, file name or stem."""
+
+    def __init__(self, clips: Iterable[str]) -> None:
+        self._by_name: dict[str, set[int]] = defaultdict(set)
+        for position, clip in enumerate(clips):
+            name = clip.rsplit("/", 1)[-1]
+            for alias in (clip, clip.rpartition(".")[0] or clip, name, name.rpartition(".")[0] or name):
+                self._by_name[alias].add(position)
+
+    def read_list(self, path: Path) -> NDArray[np.intp]:
+        """Return the positions of the clips that a list names, in the order of the data set."""
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError as error:
+            raise SplitError(f"split: there is no list {path}") from error
+        except (OSError, ValueError) as error:
+            raise SplitError(f"split: {path} cannot be read as a list of clips in UTF-8 ({error})") from error
+        found: dict[int, int] = {}
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                where = f"{path}, line {number}"
+                position = self._find(line.strip(), where)
+                if position in found:
+                    raise SplitError(f"{where}: {line.strip()!r} stands already in line {found[position]}")
+                found[position] = number
+        return np.array(sorted(found), dtype=np.intp)
+
+    def _find(self, line: str, where: str) -> int:
+        # A name may hold blanks or commas, so what stands behind it is taken off word by word.
+        name = line
+        while name:
+            positions = self._lookup(name)
+            if len(positions) > 1:
+                raise SplitError(
+                    f"{where}: {name!r} means {len(positions)} clips; give the path below the root"
+                )
+            if positions:
+                return positions.pop()
+            shorter = re.match(r"(.*\S)\s*[\s,;]", name)
+            name = shorter[1].rstrip(",;") if shorter else ""
+        raise SplitError(f"{where}: the data set has no clip {line!r}")
+
+    def _lookup(self, name: str) -> set[int]:
+        name = name.replace("\\", "/").removeprefix("./")
+        parts = name.split("/")
+        # "videos/run/ida.avi" also finds "run/ida.avi", but never a clip of another class.
+        for start in range(max(1, len(parts) - 1)):
+            positions = self._by_name.get("/".join(parts[start:]))
+            if positions:
+                return set(positions)
+        return set()
+
+
+def _as_list(paths: Path | list[Path]) -> list[Path]:
+    return paths if isinstance(paths, list) else [paths]
+
+
+def _k_fold_label(name: str, n_folds: int, seed: int) -> str:
+    return f"{name}({n_folds})" if seed == 0 else f"{name}({n_folds}, seed {seed})"
+
+
+def _spread(labels: NDArray[np.str_], groups: NDArray[np.str_], n_folds: int, seed: int) -> NDArray[np.intp]:
+    """Return the fold of each clip, the same of all clips of a group, shape (n_clips,).
+
+    In an order by chance, but those first whose clips are most unevenly of the classes, each group goes to the fold
+    with which the shares of the classes differ least between folds.
+    """
+    classes, codes = np.unique(labels, return_inverse=True)
+    names, members = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)))
+    np.add.at(counts, (members, codes), 1)
+    order = np.random.RandomState(seed).permutation(len(names))
+    order = order[np.argsort(-np.std(counts[order], axis=1), kind="stable")]
+    held, numbers = np.zeros((n_folds, len(classes))), np.empty(len(names), np.intp)
+    for group in order:
+        numbers[group] = number = _most_even(held, counts[group], counts.sum(axis=0))
+        held[number] += counts[group]
+    return numbers[members]
+
+
+def _most_even(held: NDArray[np.float64], group: NDArray[np.float64], total: NDArray[np.float64]) -> int:
+    """Return the fold that a group goes to, of almost equally good ones that which holds fewer clips."""
+    best, least, fewest = 0, np.inf, np.inf
+    for number, n_clips in enumerate(held.sum(axis=1)):
+        tried = held.copy()
+        tried[number] += group
+        uneven = np.mean(np.std(tried / total, axis=0))
+        if uneven < least or (np.isclose(uneven, least) and n_clips < fewest):
+            best, least, fewest = number, uneven, n_clips
+    return best
+
+
+#: What ``split`` may hold in a matrix.
+AnySplit = Annotated[
+    LeaveOneGroupOut | GroupKFold | LeakyRandom | Official,
+    Field(discriminator="name"),
+]
+
+SPLITS: Mapping[str, type[Split]] = {
+    "leave-one-group-out": LeaveOneGroupOut,
+    "group-k-fold": GroupKFold,
+    "official": Official,
+    "leaky-random": LeakyRandom,
+}

@@ -1,0 +1,1 @@
+"""The winner taken home: fit, predict, annotate."""

@@ -1,0 +1,213 @@
+"""Asking a model about video files: one answer for a clip, one after the other for a long video."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ActionbenchError, PluginError
+from ...features.clip import Clip, Clips
+from ...features.video import OnError, Video, open_video
+from ..evaluation.cell import ContractError, check_probabilities
+from ..planning.cells import ask
+from .model import Model
+
+__all__ = ["Prediction", "Windows", "can_explain", "predict_video", "warm_up"]
+
+# A clip is long when it takes so many times the median of the training clips, and more than the longest of them.
+_LONG = 3.0
+# Frames that are enough to load libraries and make first calls, and to learn the frame rate where no header tells it.
+_FEW = 16
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a clip, or of a window of a long one.
+
+    Attributes
+    ----------
+    clip : str
+        The file.
+    start, end : float
+        What was looked at, in seconds.
+    probabilities : dict of str to float
+        Of each class, the most probable first.
+    decode_ms, predict_ms : float
+        Milliseconds that decoding took, since the window before, and that the attempt took, features included.
+    explanation : str or None
+        Why, where that was asked for.
+    """
+
+    clip: str
+    start: float
+    end: float
+    probabilities: dict[str, float]
+    decode_ms: float
+    predict_ms: float
+    explanation: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return next(iter(self.probabilities))
+
+    @property
+    def probability(self) -> float:
+        """Its probability."""
+        return self.probabilities[self.label]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a long video is cut: windows of so many seconds, every so many seconds.
+
+    The last one ends where the video does; a video that is shorter is one window.
+
+    Raises
+    ------
+    ActionbenchError
+        If the step is longer than the window, or one of them is not above zero.
+    """
+
+    seconds: float
+    step: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step <= self.seconds < float("inf"):
+            raise ActionbenchError(
+                f"a video cannot be cut into windows of {self.seconds:g} s every {self.step:g} s; "
+                "the step must be above zero and at most as long as the window, so that no part is left out"
+            )
+
+    @classmethod
+    def of(cls, model: Model, seconds: float | None = None, step: float | None = None) -> Windows:
+        """Fill in what is not given: windows as long as the median training clip, every half of a window."""
+        seconds = model.header.data.seconds[1] if seconds is None else seconds
+        return cls(seconds, seconds / 2 if step is None else step)
+
+
+def can_explain(model: Model) -> bool:
+    """Say whether a model tells why it decides as it does for a clip."""
+    return "clip" in inspect.signature(model.attempt.explain).parameters
+
+
+def warm_up(model: Model, path: str | Path, *, on_error: OnError | None = None) -> None:
+    """Decode and predict the beginning of a file, so that what follows is timed without first calls."""
+    with open_video(path, **decoding(model, on_error)) as video:
+        frames = list(islice(video, _FEW))
+        _probabilities(model, Clip(np.stack(frames), video.fps), str(path))
+
+
+def decoding(model: Model, on_error: OnError | None = None) -> dict[str, Any]:
+    """Return how the clips of a model are decoded, or those that break otherwise; see `read_video`."""
+    return {**model.header.data.decoding, **({} if on_error is None else {"on_error": on_error})}
+
+
+def predict_video(
+    model: Model,
+    path: str | Path,
+    windows: Windows | None = None,
+    *,
+    explain: bool = False,
+    on_error: OnError | None = None,
+) -> list[Prediction]:
+    """Predict a video file, which is decoded as the training clips were.
+
+    Parameters
+    ----------
+    model : Model
+        From `load_model`.
+    path : path
+        The file.
+    windows : Windows, optional
+        How it is cut. By default it is not, unless it takes several times as long as the training clips did: then
+        by `Windows.of`. No more of a video than a window, or a clip that is not cut, is held in memory.
+    explain : bool
+        Whether the attempt says why.
+    on_error : {"error", "truncate"}, optional
+        What becomes of a file that breaks, see `read_video`; by default as for the training clips.
+
+    Raises
+    ------
+    ActionbenchError
+        If the file cannot be decoded, the attempt fails, or it cannot explain clips.
+    """
+    if explain and not can_explain(model):
+        raise PluginError(
+            f"{model.folder}: the attempt {model.header.attempt!r} cannot explain what it says of a clip; "
+            "lists of rules can"
+        )
+    predictions = []
+    began = perf_counter()
+    with open_video(path, **decoding(model, on_error)) as video:
+        for start, clip in _pieces(video, model, windows):
+            decoded = perf_counter()
+            probabilities = _probabilities(model, clip, str(path))
+            done = perf_counter()
+            predictions.append(
+                Prediction(
+                    str(path),
+                    start / clip.fps,
+                    (start + len(clip)) / clip.fps,
+                    probabilities,
+                    1e3 * (decoded - began),
+                    1e3 * (done - decoded),
+                    _explanation(model, clip) if explain else None,
+                )
+            )
+            began = perf_counter()
+    return predictions
+
+
+def _probabilities(model: Model, clip: Clip, path: str) -> dict[str, float]:
+    attempt, name = model.attempt, model.header.attempt
+    try:
+        row = check_probabilities(attempt, ask(attempt.predict_proba, name, Clips.of([clip])), 1)[0]
+    except (ActionbenchError, ContractError) as error:
+        raise PluginError(f"{path}: {error}") from error
+    order = np.argsort(-row, kind="stable")
+    return {model.classes[place]: float(row[place]) for place in order}
+
+
+def _explanation(model: Model, clip: Clip) -> str:
+    """Return what the attempt says of a clip beyond what it says of itself."""
+    whole = str(ask(model.attempt.explain, model.header.attempt, clip))
+    return whole.removeprefix(str(model.attempt.explain())).strip()
+
+
+def _pieces(video: Video, model: Model, windows: Windows | None) -> Iterator[tuple[int, Clip]]:
+    """Yield what is predicted at once, each with the number of its first frame."""
+    images = iter(video)
+    head = list(islice(images, _FEW))
+    if windows is None:
+        _, median, longest = model.header.data.seconds
+        most = round(max(_LONG * median, longest) * video.fps)
+        head += islice(images, max(most + 1 - len(head), 0))
+        if len(head) <= most:
+            yield 0, Clip(np.stack(head), video.fps)
+            return
+        windows = Windows.of(model)
+    yield from _sliding(chain(head, images), video.fps, windows)
+
+
+def _sliding(images: Iterator[NDArray[np.uint8]], fps: float, windows: Windows) -> Iterator[tuple[int, Clip]]:
+    size, step = (max(1, round(seconds * fps)) for seconds in (windows.seconds, windows.step))
+    latest: deque[NDArray[np.uint8]] = deque(maxlen=size)
+    n_seen = covered = 0
+    for image in images:
+        latest.append(image)
+        n_seen += 1
+        if n_seen >= size and (n_seen - size) % step == 0:
+            covered = n_seen
+            yield n_seen - size, Clip(np.stack(latest), fps)
+    if covered < n_seen:
+        yield n_seen - len(latest), Clip(np.stack(latest), fps)

@@ -1,0 +1,1 @@
+"""One attempt on one fold: fitted, asked, with its costs, and tuned."""

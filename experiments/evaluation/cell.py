@@ -1,0 +1,236 @@
+"""One cell: an attempt fitted on the training clips of a fold and asked about its test clips."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...baselines.base import Attempt
+from ...baselines.persistence import state_bytes
+from ...features.cache import kept
+from ...features.clip import Clips
+from ...features.cost import Stopwatch, charging, peak_memory_bytes
+from ..datasets.base import Dataset
+from ..datasets.splits import Fold
+
+# Test clips that are predicted one at a time, at most, and for how many seconds at least; probabilities that differ
+# by no more are the same, since a product of matrices may sum in another order.
+_MOST_LATENCIES = 32
+_LEAST_PATIENCE = 1.0
+_SAME = 1e-3
+
+# What SQLite can hold no more.
+_TOO_MANY = 2**63
+
+
+class ContractError(Exception):
+    """An attempt that does not keep to the contract of `Attempt`."""
+
+
+@dataclass
+class Outcome:
+    """What a finished cell gives; the names are those of `CellRecord`.
+
+    Each feature counts once in a fit and once in a prediction, with what it cost when it was computed: in CPU seconds,
+    joules, memory, the seconds of the warm-up and the latencies (milliseconds, one clip at a time). In the wall seconds
+    of fit and prediction it does not, but in the saved ones, which may be less than 0 where keeping features took time.
+    """
+
+    probabilities: NDArray[np.float64]
+    fit_seconds: float
+    fit_cpu_seconds: float
+    predict_seconds: float
+    predict_cpu_seconds: float
+    peak_memory_bytes: int
+    fit_saved_seconds: float = 0.0
+    predict_saved_seconds: float = 0.0
+    warm_up_seconds: float | None = None
+    latencies: NDArray[np.float32] | None = None
+    fit_joules: float | None = None
+    predict_joules: float | None = None
+    size_bytes: int | None = None
+    n_parameters: int | None = None
+    operations: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    tuning: dict[str, Any] | None = None
+    cautions: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+
+
+def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> Outcome:
+    """Fit an attempt and predict, with the costs of both.
+
+    The first prediction, of a training clip, is a warm-up and counts apart. The test clips are then predicted all
+    together, which are the predictions that are kept, and some of them one at a time.
+
+    Parameters
+    ----------
+    attempt : Attempt
+        Not fitted yet.
+    dataset : Dataset
+        Where the clips come from.
+    fold : Fold
+        Which clips teach and which test.
+    explain : bool
+        Whether to keep what the attempt says of itself.
+
+    Returns
+    -------
+    Outcome
+        Probabilities of shape (n_test, n_classes), in the order of ``dataset.classes``; 0 for a class that the
+        fold does not teach.
+
+    Raises
+    ------
+    ContractError
+        If the attempt gives anything but probabilities.
+    """
+    clips = dataset.clips
+    with Charged() as fit:
+        attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
+    with Charged() as warm_up:
+        attempt.predict_proba(clips[fold.train[:1]])
+    with Charged() as predict:
+        predicted = attempt.predict_proba(clips[fold.test])
+    peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
+    probabilities = check_probabilities(attempt, predicted, len(fold.test))
+    patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
+    latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
+    counts = _counts(attempt)
+    return Outcome(
+        probabilities=spread(probabilities, attempt.classes_, dataset.classes),
+        fit_seconds=fit.seconds,
+        fit_cpu_seconds=fit.cpu_seconds,
+        predict_seconds=predict.seconds,
+        predict_cpu_seconds=predict.cpu_seconds,
+        peak_memory_bytes=peak,
+        fit_saved_seconds=fit.saved_seconds,
+        predict_saved_seconds=predict.saved_seconds,
+        warm_up_seconds=warm_up.charged_seconds,
+        latencies=latencies,
+        fit_joules=fit.joules,
+        predict_joules=predict.joules,
+        size_bytes=state_bytes(attempt),
+        n_parameters=counts.get("parameters"),
+        operations=counts.get("operations"),
+        counts=counts,
+        cautions=_depends_on_others(probabilities, alone),
+        artifacts=_artifacts(attempt) if explain else {},
+    )
+
+
+def _counts(attempt: Attempt) -> dict[str, int]:
+    # What a plug-in counts may be NumPy's integers; the store keeps JSON, and numbers of 64 bits.
+    counts = {str(name): int(number) for name, number in attempt.count().items()}
+    for name, number in counts.items():
+        if abs(number) >= _TOO_MANY:
+            raise ContractError(
+                f"{type(attempt).__name__}.count must give numbers below 2**63, got {name} {number}"
+            )
+    return counts
+
+
+class Charged(Stopwatch):
+    """A stopwatch of a block that computes each feature at most once, and is charged for those that it found.
+
+    Attributes
+    ----------
+    saved_seconds : float
+        What is to be added to the wall seconds; to CPU seconds and joules it is added already.
+    memory_bytes : int
+        What the features that were found would have taken with the rest.
+    """
+
+    saved_seconds = 0.0
+    memory_bytes = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(kept())
+            self._charges = stack.enter_context(charging())
+            self._stack = stack.pop_all()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._stack.close()
+        self.saved_seconds, cpu_seconds, joules = map(float, self._charges.extra)
+        self.cpu_seconds += cpu_seconds
+        self.joules = None if self.joules is None or np.isnan(joules) else self.joules + joules
+        self.memory_bytes = self._charges.memory_bytes
+
+    @property
+    def charged_seconds(self) -> float:
+        """Wall seconds with all features."""
+        return self.seconds + self.saved_seconds
+
+
+def _one_by_one(
+    attempt: Attempt, clips: Clips, patience: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
+    milliseconds, rows, start = [], [], time.perf_counter()
+    for index in range(min(len(clips), _MOST_LATENCIES)):
+        with Charged() as one:
+            row = attempt.predict_proba(clips[index : index + 1])
+        milliseconds.append(1000 * one.charged_seconds)
+        rows.append(check_probabilities(attempt, row, 1)[0])
+        if time.perf_counter() - start > patience:
+            break
+    return np.array(milliseconds, np.float32), np.array(rows)
+
+
+def _depends_on_others(together: NDArray[np.float64], alone: NDArray[np.float64]) -> dict[str, str]:
+    """Return a caution where what is predicted for a clip depends on the clips that are asked about with it."""
+    change = np.abs(together[: len(alone)] - alone).max() if len(alone) else 0.0
+    if change <= _SAME:
+        return {}
+    return {
+        "batch-dependent": f"A clip's probabilities change by up to {change:.2g} with the clips that are predicted "
+        "together with it: the attempt learns from test clips."
+    }
+
+
+def check_probabilities(attempt: Attempt, probabilities: Any, n_clips: int) -> NDArray[np.float64]:
+    """Return probabilities as float64, or raise ContractError where they are none."""
+    name = f"{type(attempt).__name__}.predict_proba"
+    array = np.asarray(probabilities, dtype=np.float64)
+    expected = (n_clips, len(attempt.classes_))
+    if array.shape != expected:
+        raise ContractError(f"{name} must return shape {expected} (clips, classes_), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ContractError(f"{name} returned a value that is not finite")
+    if (array < 0).any() or not np.allclose(array.sum(axis=1), 1, atol=1e-6):
+        raise ContractError(f"{name} must return rows of probabilities that sum to 1")
+    return array
+
+
+def spread(probabilities: NDArray[np.float64], given: Any, wanted: list[str]) -> NDArray[np.float64]:
+    """Bring columns in the order ``given`` into the order ``wanted``; columns that are not there become 0."""
+    columns = {label: column for column, label in enumerate(wanted)}
+    unknown = [str(label) for label in given if str(label) not in columns]
+    if unknown:
+        raise ContractError(f"classes_ holds {unknown[0]!r}, which is no label of the data set")
+    full = np.zeros((len(probabilities), len(wanted)))
+    full[:, [columns[str(label)] for label in given]] = probabilities
+    return full
+
+
+def _artifacts(attempt: Attempt) -> dict[str, bytes]:
+    """Return text and pictures of `Attempt.explain`."""
+    explanation = attempt.explain()
+    artifacts = {"explain.txt": str(explanation).encode()}
+    figures = getattr(explanation, "figures", {})
+    if figures:
+        from io import BytesIO
+
+        for name, figure in figures.items():
+            buffer = BytesIO()
+            figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+            artifacts[f"{name}.png"] = buffer.getvalue()
+    return artifacts

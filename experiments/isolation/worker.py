@@ -1,0 +1,102 @@
+"""What runs in the process of a task: hear of it, do it, and say what comes of it."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, BinaryIO
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+# The first word of a process: its time counts from here.
+STARTED = b"started"
+
+# What each word begins with, so that anything else in the channel is known for what it is, and with its length.
+MARK = b"\xffactionbench"
+LENGTH = 8
+HEAD = len(MARK) + LENGTH
+
+#: Where a process that is ended from outside writes where it was.
+TRACE = ".trace"
+
+
+def run_task(talk: socket.socket) -> None:
+    """Hear of a task, do it and say what comes of it; runs in the process of the task."""
+    with talk.makefile("rb") as file:
+        sys.path[:], here, environment, ceilings, folder = ForkingPickler.loads(unframed(file))
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(environment)
+        word = unframed(file)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    # What was printed before a crash is the last that is known.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with open(os.path.join(folder, TRACE), "w") as trace:
+        faulthandler.enable(trace)
+        faulthandler.register(signal.SIGTERM, trace, chain=True)
+        talk.sendall(framed(STARTED))
+        try:
+            call, arguments = ForkingPickler.loads(word)
+            with _threads(ceilings.threads):
+                message = bytes(ForkingPickler.dumps((call(*arguments),)))
+        except BaseException as error:  # whatever it is, it belongs into the row of the cell
+            failure = {
+                "error": type(error).__name__,
+                "message": _said(error),
+                "traceback": traceback.format_exc(),
+            }
+            message = bytes(ForkingPickler.dumps(failure))
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        talk.sendall(framed(message))
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # a class of a plug-in may not even say what it is
+        return type(error).__name__
+
+
+@cache
+def thread_pools() -> Any:
+    """Return the libraries whose threads are limited, found once; one that is loaded later reads the environment."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    import cv2
+
+    cv2.setNumThreads(number)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))
+    if number == 1:
+        # So it was in the process that this one was forked from.
+        yield
+        return
+    # A BLAS may split its sums by the number of threads; a limit must not change a result.
+    with thread_pools().limit(limits={"openmp": number, "blas": 1}):
+        yield
+
+
+def framed(word: bytes) -> bytes:
+    """Return a word as it goes through the channel."""
+    return MARK + len(word).to_bytes(LENGTH, "big") + word
+
+
+def unframed(file: BinaryIO) -> bytes:
+    """Read the next word of a channel."""
+    return file.read(int.from_bytes(file.read(HEAD)[len(MARK) :], "big"))

@@ -1,0 +1,1 @@
+"""From a matrix to its cells, and how long they will take."""

@@ -1,0 +1,418 @@
+"""From a matrix to its cells."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from ...baselines.base import Attempt
+from ...baselines.registry import attempt_registry, naming
+from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
+from ..datasets.base import Dataset
+from ..datasets.registry import dataset_registry, make_dataset, option_names
+from ..datasets.splits import Fold, with_fewer_groups
+from ..evaluation.cell import Outcome
+from ..evaluation.tuning import tune
+from ..store import provenance
+from ..store.schema import CellRecord
+from .matrix import AttemptEntry, DatasetEntry, Matrix
+
+A = TypeVar("A", bound=Attempt)
+
+_ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
+
+
+def make_attempt(cls: type[A], name: str, params: Mapping[str, Any], seed: int) -> A:
+    """Make an attempt from its parameters in a matrix.
+
+    Raises
+    ------
+    MatrixError
+        If a parameter is unknown or, where the attempt declares its type or constraints, of a wrong kind.
+    """
+    known, faults = option_names(cls), Faults()
+    for key, value in params.items():
+        with faults:
+            if key not in known:
+                raise MatrixError(f"attempt {name!r}: unknown parameter {key!r}; {did_you_mean(key, known)}")
+            _check_kind(cls, name, key, value)
+    faults.check()
+    seeded = {"random_state": seed} if "random_state" in known else {}
+    try:
+        attempt = cls(**params, **seeded)
+        if hasattr(cls, "_parameter_constraints"):
+            attempt._validate_params()
+    except TypeError as error:  # scikit-learn's InvalidParameterError is one, too
+        raise MatrixError(f"attempt {name!r}: {error}") from error
+    return attempt
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedDataset:
+    """A data set of the matrix, read and divided."""
+
+    entry: DatasetEntry
+    dataset: Dataset
+    folds: list[Fold]
+    fingerprint: str
+    table_fingerprint: str
+    #: What may change it, None where that is not known.
+    files: list[Path] | None
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return self.entry.title or self.entry.name
+
+
+@dataclass(eq=False)
+class PlannedCell:
+    """A cell of the matrix, before it runs."""
+
+    key: str
+    #: The name of the attempt in tables.
+    title: str
+    code: str
+    data: PlannedDataset
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    seed: int
+    fold: int
+    train_groups: int | None
+    #: What is learned from and tested on; `fold` is its number.
+    sides: Fold
+    skip: str | None
+    #: Classes and functions whose code decides, and the files that parameters name.
+    deciding: tuple[Any, ...]
+    files: tuple[Path, ...]
+    #: Environment variables that it reads.
+    variables: tuple[str, ...]
+
+    def axes(self) -> dict[str, list[str]]:
+        """Return what ``--only`` may ask for, and the words by which this cell answers."""
+        return {
+            "attempt": [self.entry.name, self.title],
+            "dataset": [self.data.entry.name, self.data.title],
+            "family": [self.cls.family],
+            "fold": [str(self.fold), self.sides.name],
+            "seed": [str(self.seed)],
+            "split": [self.data.entry.split.name, self.data.entry.split.label()],
+            "train_groups": [str(self.train_groups or "all")],
+        }
+
+    def record(self, dataset_id: int) -> CellRecord:
+        """Return the row of this cell, without a result."""
+        return CellRecord(
+            key=self.key,
+            dataset_id=dataset_id,
+            attempt=self.title,
+            family=self.cls.family,
+            params=self.params,
+            seed=self.seed,
+            fold=self.fold,
+            fold_name=self.sides.name,
+            code=self.code,
+            n_train=len(self.sides.train),
+            n_test=len(self.sides.test),
+            n_train_groups=len(np.unique(self.data.dataset.groups[self.sides.train])),
+            sides=self.sides.fingerprint(),
+            base=self.entry.label(self.params),
+        )
+
+
+def _check_kind(cls: type[Attempt], name: str, key: str, value: Any) -> None:
+    """Refuse a value of another type than the constructor is annotated with."""
+    try:
+        TypeAdapter(declared_type(cls, key)).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]["msg"]
+        raise MatrixError(
+            f"attempt {name!r}: params.{key}: {first[0].lower()}{first[1:]}, got {value!r}"
+        ) from error
+    except (TypeError, ValueError, PydanticUserError):
+        # No type of JSON, or a type that pydantic does not know.
+        pass
+
+
+def declared_type(cls: type[Attempt], parameter: str) -> Any:
+    """Return the type that the constructor of an attempt is annotated with, Any where it cannot be told."""
+    annotation = getattr(cls.__init__, "__annotations__", {}).get(parameter, Any)
+    try:
+        own = SimpleNamespace(__annotations__={parameter: annotation})
+        return get_type_hints(own, getattr(cls.__init__, "__globals__", {}))[parameter]
+    except Exception:  # a name that only type checkers know, or whatever else stands there
+        return Any
+
+
+def plan_cells(
+    matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()
+) -> list[PlannedCell]:
+    """Return the cells of a matrix in the order in which they run.
+
+    Data sets are read and divided, attempts are made once, so that whatever is wrong is said before a cell runs.
+    The order goes through the attempts within each fold, from another one in each, so that a drift of the machine
+    favours none.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What to run.
+    plugins : iterable of path
+        Python files with further attempts and data sets.
+    only : iterable of str
+        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
+        may hold ``*`` and ``?``; one with a comma stands in quotation marks: ``'attempt="a, b"'``.
+
+    Raises
+    ------
+    ActionbenchError
+        If anything in the matrix does not fit together.
+    """
+    plugins = list(plugins)
+    wanted = parse_only(only)
+    attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
+    faults = Faults()
+    classes, data = dict[str, type[Attempt]](), list[PlannedDataset]()
+    for entry in matrix.attempts:
+        with faults:
+            classes[entry.name] = cls = attempts.get(entry.name)
+            for point in _points(entry, cls):
+                with faults:
+                    make_attempt(cls, entry.name, point, matrix.seeds[0])
+    for described in matrix.datasets:
+        with faults:
+            data.append(_plan_dataset(described, datasets.get(described.name)))
+    faults.check()
+    with naming(attempts):
+        cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
+    chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
+    if not chosen:
+        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
+    return chosen
+
+
+def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
+    dataset = make_dataset(cls, entry.name, entry.options)
+    try:
+        folds = entry.split.folds(dataset)
+        fingerprint = data_fingerprint(dataset)
+    except ActionbenchError as error:
+        raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
+    except OSError as error:
+        raise DataError(f"data set {entry.name!r}: {error}") from error
+    return PlannedDataset(entry, dataset, folds, fingerprint, table_fingerprint(dataset), dataset.files())
+
+
+def data_fingerprint(dataset: Dataset) -> str:
+    """Return a hash of clips, labels and groups."""
+    digest = hashlib.sha256(table_fingerprint(dataset).encode())
+    digest.update(dataset.clips.fingerprint.encode())
+    return digest.hexdigest()
+
+
+def table_fingerprint(dataset: Dataset) -> str:
+    """Return a hash of names, labels and groups."""
+    rows = dataset.table[["clip", "label", "group"]].to_numpy().tolist()
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """An attempt with its parameters, and what of a key is the same for all its cells on a data set."""
+
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    code: str
+    deciding: tuple[Any, ...]
+    files: tuple[Path, ...]
+    variables: tuple[str, ...]
+    skip: str | None
+    #: The name in tables for each number of training groups.
+    titles: dict[int | str, str]
+    #: Parts of the key: the row of the table, the work, the parameters, and what else decides.
+    row: list[str]
+    work: list[str]
+    values: list[str]
+    rest: list[str]
+
+
+def _point(
+    data: PlannedDataset, matrix: Matrix, entry: AttemptEntry, cls: type[Attempt], params: dict[str, Any]
+) -> _Point:
+    """Make an attempt once, and ask it what its results depend on."""
+    attempt = make_attempt(cls, entry.name, params, matrix.seeds[0])
+    used = ask(attempt.uses, entry.name)
+    deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
+    code = provenance.code_fingerprint(*deciding)
+    files = tuple(map(Path, ask(attempt.files, entry.name)))
+    variables = tuple(ask(attempt.environment, entry.name))
+    return _Point(
+        entry,
+        cls,
+        params,
+        code,
+        deciding,
+        files,
+        variables,
+        skip=ask(attempt.skip, entry.name, data.dataset),
+        titles={n: entry.label(params, None if n == "all" else n) for n in matrix.train_groups},
+        # The same work for another row of the table is another cell: a store keeps each once.
+        row=_texts(data.title, data.entry.split.label(), entry.label(params)),
+        work=_texts(cls.__qualname__, code, data.fingerprint),
+        values=_texts(_by_name(params, files)),
+        rest=_texts(
+            *_file_fingerprints(files, entry.name),
+            *([entry.tune.model_dump()] if entry.tune else []),
+            *([{name: os.environ.get(name) for name in variables}] if variables else []),
+        ),
+    )
+
+
+def _cells_of(
+    data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
+) -> Iterator[PlannedCell]:
+    points = [
+        _point(data, matrix, entry, classes[entry.name], params)
+        for entry in matrix.attempts
+        for params in _points(entry, classes[entry.name])
+    ]
+    places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
+    for turn, (seed, (number, fold), n_groups) in enumerate(places):
+        train_groups, sides = None, fold
+        if n_groups != "all":
+            train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
+        turned = turn % len(points)
+        groups_text, fold_text, seed_text = map(_texts, (train_groups, sides.fingerprint(), seed))
+        for point in points[turned:] + points[:turned]:
+            texts = [
+                *point.row,
+                *groups_text,
+                *point.work,
+                *fold_text,
+                *point.values,
+                *seed_text,
+                *point.rest,
+            ]
+            yield PlannedCell(
+                key=hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32],
+                title=point.titles[n_groups],
+                code=point.code,
+                data=data,
+                entry=point.entry,
+                cls=point.cls,
+                params=point.params,
+                seed=seed,
+                fold=number,
+                train_groups=train_groups,
+                sides=sides,
+                skip=point.skip,
+                deciding=point.deciding,
+                files=point.files,
+                variables=point.variables,
+            )
+
+
+def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str, Any]]:
+    """Return parameters, with the name of a file in place of its path: what it holds counts, not where it lies."""
+    names = {str(path): path.name for path in files}
+    return [
+        (key, names.get(str(Path(value)), value) if isinstance(value, str) else value)
+        for key, value in sorted(point.items())
+    ]
+
+
+def _texts(*parts: Any) -> list[str]:
+    """Return parts of a key in JSON, each once for all cells that share it."""
+    return [json.dumps(part, default=str) for part in parts]
+
+
+def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
+    if entry.controls and not cls.controls:
+        raise MatrixError(f"attempt {entry.name!r} has no controls; take controls = true away")
+    return entry.points(cls.controls if entry.controls else ())
+
+
+def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
+    sides = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
+    data.entry.split.check(sides, data.dataset)
+    return sides
+
+
+def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
+    """Call a method of an attempt, whose failure, of whatever kind, is said in one sentence that has its name."""
+    try:
+        return method(*args)
+    except ActionbenchError as error:
+        raise type(error)(f"attempt {name!r}: {error}") from error
+    except Exception as error:  # a plug-in may fail in any way
+        raise PluginError(
+            f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
+    """Return a hash of each file that the parameters of an attempt name."""
+    try:
+        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files]
+    except OSError as error:
+        raise MatrixError(
+            f"attempt {name!r}: {error.filename}: the file cannot be read ({error.strerror})"
+        ) from error
+
+
+def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key.
+
+    Examples
+    --------
+    >>> parse_only(['attempt="svm (C=1, gamma=2)",fold=0'])
+    {'attempt': ['svm (C=1, gamma=2)'], 'fold': ['0']}
+    """
+    wanted: dict[str, list[str]] = {}
+    for condition in (part for text in only for part in _parted(text)):
+        key, equals, word = (piece.strip() for piece in condition.partition("="))
+        if not (equals and word):
+            raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
+        if key not in _ONLY_KEYS:
+            raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
+        wanted.setdefault(key, []).append(re.sub(r'^"(.*)"$', r"\1", word))
+    return wanted
+
+
+def _parted(text: str) -> list[str]:
+    """Divide conditions at the commas that are not in quotation marks."""
+    if text.count('"') % 2:
+        raise MatrixError(f"--only {text}: a quotation mark is not closed; each must be one of a pair")
+    return re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', text)
+
+
+def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
+    axes = cell.axes()
+    return all(is_named(axes[key], words) for key, words in wanted.items())
+
+
+def is_named(names: Iterable[str], words: list[str]) -> bool:
+    """Say whether one of the words of a condition means one of the names of a thing."""
+    return any(name == word or fnmatch.fnmatchcase(name, word) for name in names for word in words)
+
+
+def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
+    said = []
+    for key in wanted:
+        names = list(dict.fromkeys(cell.axes()[key][-1] for cell in cells))
+        said.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
+    return "; ".join(said)

@@ -1,0 +1,1 @@
+"""A run in one file, read like a store, and run again."""

@@ -1,0 +1,204 @@
+"""Whether an attempt became better or worse from one store to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..statistics.paired import paired_test
+from .pairs import LEVEL
+from .results import Reader, Result, differences, gather
+
+COLUMNS = [
+    "dataset",
+    "split",
+    "attempt",
+    "accuracy_old",
+    "accuracy_new",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "n_clips",
+    "n_groups",
+    "fit_ratio",
+    "predict_ratio",
+    "verdict",
+    "reason",
+    "times",
+]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more often one attempt is right than another, on the same clips."""
+
+    accuracy_old: float
+    accuracy_new: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n_clips: int
+    n_groups: int
+    #: The least p-value that this many groups with a difference could have given.
+    least_p: float
+
+
+def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Difference:
+    """Compare two results on the clips that both have predicted; seeds are averaged within each clip.
+
+    Parameters
+    ----------
+    old, new : Result
+        On the same data set.
+    margin : float
+        Differences up to this size do not matter; the p-value is then of a difference beyond it.
+
+    Returns
+    -------
+    Difference
+        With the interval and the p-value of `paired.paired_test`; NaN where no clip is in both.
+    """
+    first, second = _by_clip(old), _by_clip(new)
+    both = first.merge(second, left_index=True, right_index=True, suffixes=("_old", "_new"))
+    if both.empty:
+        nan = float("nan")
+        return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, least_p=1.0)
+    found = paired_test(both["right_old"], both["right_new"], both["group_old"], margin=margin)
+    return Difference(
+        float(both["right_old"].mean()),
+        float(both["right_new"].mean()),
+        float(found["difference"]),
+        low=float(found["low"]),
+        high=float(found["high"]),
+        p_value=float(found["p_value"]),
+        n_clips=int(found["n_clips"]),
+        n_groups=int(found["n_groups"]),
+        least_p=float(found["least_p"]),
+    )
+
+
+def _by_clip(result: Result) -> pd.DataFrame:
+    """Return the share of seeds that were right, and the group, of each clip by its position."""
+    table = pd.DataFrame({"position": result.positions, "right": result.correct, "group": result.groups})
+    return table.groupby("position").agg(right=("right", "mean"), group=("group", "first"))
+
+
+def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.DataFrame:
+    """Say of each attempt whether it became better or worse from one store to another.
+
+    Parameters
+    ----------
+    old_store, new_store : Reader
+        Open stores.
+    margin : float
+        Differences in accuracy up to this size count as none, as a fraction.
+
+    Returns
+    -------
+    DataFrame
+        One row for each data set, split and attempt of either store: ``accuracy_old``, ``accuracy_new``,
+        ``difference`` with its 95 % interval ``difference_low`` to ``difference_high``, ``p_value``, ``n_clips``,
+        ``n_groups``, ``fit_ratio`` and ``predict_ratio`` (median time of a cell, new over old; NaN where times cannot
+        be compared), ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``), ``reason``, a
+        sentence where there is something to say, and ``times``, one that says why times cannot be compared.
+
+    Notes
+    -----
+    The interval is a paired bootstrap over groups, never narrower than Newcombe's for as many independent clips;
+    where all predictions are the same, it is 0. The test is a sign-flip test over groups at 5 %. See
+    `intervals.bootstrap_interval`, `intervals.paired_interval` and `intervals.sign_flip_test`. Attempts are judged
+    one by one: of twenty that did not change, one is expected to be called better or worse.
+    """
+    old, new = ({result.name: result for result in gather(store)} for store in (old_store, new_store))
+    rows = [_judge(name, old.get(name), new.get(name), margin) for name in sorted(old.keys() | new.keys())]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _judge(
+    name: tuple[str, str, str], old: Result | None, new: Result | None, margin: float
+) -> dict[str, object]:
+    row: dict[str, object] = dict(
+        zip(COLUMNS, [*name, *[float("nan")] * 6, 0, 0, *[float("nan")] * 2], strict=False)
+    )
+    row["times"] = ""
+    if old is None or new is None:
+        return row | {
+            "verdict": "not comparable",
+            "reason": f"Only in the {'new' if old is None else 'old'} store.",
+        }
+    obstacle = _obstacle(old, new)
+    if obstacle:
+        return row | {"verdict": "not comparable", "reason": obstacle}
+    found = paired_difference(old, new, margin)
+    if _same_predictions(old, new):
+        # Nothing has changed, however few the clips are that show it.
+        found = replace(found, low=0.0, high=0.0)
+    return row | {
+        "accuracy_old": found.accuracy_old,
+        "accuracy_new": found.accuracy_new,
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p_value": found.p_value,
+        "n_clips": found.n_clips,
+        "n_groups": found.n_groups,
+        "verdict": _verdict(found, margin),
+        "reason": _reason(found),
+        **_times(old, new),
+    }
+
+
+def _same_predictions(old: Result, new: Result) -> bool:
+    """Say whether each clip has the same predictions under the same seeds."""
+    rows = (np.stack([result.predicted, result.seeds, result.positions]) for result in (old, new))
+    first, second = (own[:, np.lexsort(own)] for own in rows)
+    return np.array_equal(first, second)
+
+
+def _times(old: Result, new: Result) -> dict[str, object]:
+    """Return the ratios of times, or why there are none."""
+    machines = [*old.machines, *new.machines]
+    unlike = differences(machines)
+    if unlike:
+        return {"times": f"Times are not compared: the set-ups differ in {'; '.join(unlike)}."}
+    if not (old.machines and new.machines):
+        return {"times": "Times are not compared: it is not known on which machine they were taken."}
+    return {
+        f"{part}_ratio": float(_seconds(new, part).median() / _seconds(old, part).median())
+        for part in ("fit", "predict")
+    }
+
+
+def _seconds(result: Result, part: str) -> pd.Series:
+    """Return what each cell took, with what features from the cache had cost."""
+    done = result.done
+    return done[f"{part}_seconds"].astype(float) + done[f"{part}_saved_seconds"].astype(float).fillna(0.0)
+
+
+def _obstacle(old: Result, new: Result) -> str:
+    """Return why two results cannot be compared, an empty string where they can."""
+    if old.fingerprint != new.fingerprint:
+        return "The data differ."
+    for which, result in (("old", old), ("new", new)):
+        missing = result.n_cells - result.count("done")
+        if missing:
+            return f"{missing} of {result.n_cells} cells failed or were skipped in the {which} store."
+    if not np.array_equal(np.unique(old.positions), np.unique(new.positions)):
+        return "The two stores have predicted different clips."
+    return ""
+
+
+def _verdict(found: Difference, margin: float) -> str:
+    if found.p_value > LEVEL or abs(found.difference) <= margin:
+        return "no evidence"
+    return "better" if found.difference > 0 else "worse"
+
+
+def _reason(found: Difference) -> str:
+    if found.p_value > LEVEL and found.difference != 0 and found.least_p > LEVEL:
+        return "Too few groups changed for any difference to be significant."
+    return ""

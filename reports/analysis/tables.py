@@ -1,0 +1,501 @@
+"""The comparison table, and how it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import ActionbenchError, did_you_mean
+from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
+from .pairs import rank_attempts
+from .results import Reader, Result, by_data, gather
+
+COLUMNS = [
+    "dataset",
+    "split",
+    "attempt",
+    "family",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "n_clips",
+    "n_groups",
+    "n_folds",
+    "n_cells",
+    "n_failed",
+    "fit_seconds",
+    "predict_ms_per_clip",
+    "peak_memory_mib",
+    "n_parameters",
+    "n_skipped",
+    "operations",
+    "fit_paid_seconds",
+    "predict_paid_ms_per_clip",
+    "n_rules",
+    "n_conditions",
+    "n_quantities",
+    "n_epochs",
+    "fit_cpu_seconds",
+    "predict_cpu_ms_per_clip",
+    "warm_up_seconds",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "clips_per_second",
+    "size_mib",
+    "fit_joules",
+    "predict_joules_per_clip",
+    "n_trials",
+    "tune_seconds",
+    "rank_low",
+    "rank_high",
+    "tied",
+    "warnings",
+]
+PLACES = ["rank_low", "rank_high", "tied"]
+MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
+#: Columns that another machine would measure differently, told by their units.
+MEASURED = [
+    column
+    for column in COLUMNS
+    if any(unit in column for unit in ("seconds", "_ms", "per_second", "memory_mib", "joules"))
+]
+ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
+
+
+def comparison_table(store: Reader) -> pd.DataFrame:
+    """Return one row for each data set, split and attempt.
+
+    Parameters
+    ----------
+    store : Reader
+        An open store.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
+        ``accuracy_high`` is the 95 % interval of `intervals.bootstrap_interval`; ``fit_seconds`` is the mean over
+        cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
+        computed, as all costs are, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
+        ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
+        nets ``n_epochs`` medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted alone,
+        with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
+        ``warm_up_seconds`` the mean of the first prediction, counted nowhere else; ``size_mib`` of the fitted attempt,
+        ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search
+        for parameters spent in each cell, on average; ``rank_low`` to ``rank_high`` the places that an attempt may
+        hold and ``tied`` how many others cannot be told apart from it, of `pairs.rank_attempts`, unknown where it has
+        no place; ``warnings`` sentences, one a line, empty where there is nothing to say.
+        Sorted by data set and split, then accuracy, the best first.
+    """
+    return score(gather(store))
+
+
+def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] | None = None) -> pd.DataFrame:
+    """Return the comparison table of gathered results, see `comparison_table`.
+
+    Parameters
+    ----------
+    results : list of Result
+        From `results.gather`.
+    families : dict, optional
+        `pairs.pairs` of those on each data set and split, where they are at hand.
+    """
+    table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
+    table[PLACES] = _places(results, families or {})
+    # Rounding must not put one before its equal.
+    return table.sort_values(
+        ["dataset", "split", "accuracy", "attempt"],
+        ascending=[True, True, False, True],
+        ignore_index=True,
+        key=lambda column: column.round(12) if column.name == "accuracy" else column,
+    )
+
+
+def _places(results: list[Result], families: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+    """Return the places of results among those on the same data set under the same split, in their order."""
+    known: dict[tuple[str, str, str], Any] = {}
+    for name, part in by_data(results).items():
+        places = rank_attempts(part, found=families.get(name))
+        known |= {(*name, str(row.Index)): row for row in places.itertuples()}
+    columns = {what: [getattr(known.get(result.name), what, None) for result in results] for what in PLACES}
+    return pd.DataFrame(columns, dtype="Int64")
+
+
+def _row(result: Result) -> dict[str, Any]:
+    low, high = bootstrap_interval(result.correct, result.groups, result.weights)
+    return {
+        "dataset": result.dataset,
+        "split": result.split,
+        "attempt": result.attempt,
+        "family": result.family,
+        "accuracy": accuracy(result.correct, result.weights),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "macro_f1": macro_f1(result.truth, result.predicted, result.seeds, result.weights),
+        "n_clips": result.n_clips,
+        "n_groups": len(set(result.groups.tolist())),
+        "n_folds": _n_folds(result),
+        "n_cells": result.n_cells,
+        "n_failed": result.count("failed"),
+        "fit_seconds": _mean(_charged(result, "fit")),
+        "predict_ms_per_clip": _per_clip(result, _charged(result, "predict")),
+        "peak_memory_mib": _most(result.column("peak_memory_bytes")) / 2**20,
+        "n_parameters": _median(result.column("n_parameters")),
+        "n_skipped": result.count("skipped"),
+        "operations": _median(result.column("operations")),
+        "fit_paid_seconds": _mean(result.column("fit_seconds")),
+        "predict_paid_ms_per_clip": _per_clip(result, result.column("predict_seconds")),
+        **{
+            f"n_{what}": _median_count(result, what)
+            for what in ("rules", "conditions", "quantities", "epochs")
+        },
+        **_costs(result),
+        "warnings": "\n".join(" ".join(text.split()) for text in warnings_of(result)),
+    }
+
+
+def _costs(result: Result) -> dict[str, float]:
+    together = _per_clip(result, _charged(result, "predict"))
+    # Nobody can say 99 % of what where there is nothing.
+    clips = [alone for alone in result.column("latencies") if len(alone)]
+    p50, p95, p99 = np.percentile(np.concatenate(clips), [50, 95, 99]) if clips else [np.nan] * 3
+    spent = [tuning or {} for tuning in result.column("tuning")]
+    return {
+        "fit_cpu_seconds": _mean(result.column("fit_cpu_seconds")),
+        "predict_cpu_ms_per_clip": _per_clip(result, result.column("predict_cpu_seconds")),
+        "warm_up_seconds": _mean(result.column("warm_up_seconds")),
+        "latency_p50_ms": float(p50),
+        "latency_p95_ms": float(p95),
+        "latency_p99_ms": float(p99),
+        "clips_per_second": 1000 / together if together > 0 else float("nan"),
+        "size_mib": _mean(result.column("size_bytes")) / 2**20,
+        "fit_joules": _mean(result.column("fit_joules")),
+        "predict_joules_per_clip": _per_clip(result, result.column("predict_joules")) / 1000,
+        "n_trials": _mean([len(found["trials"]) for found in spent if found]),
+        "tune_seconds": _mean([found["seconds"] for found in spent if found]),
+    }
+
+
+def _mean(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _median(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _most(values: ArrayLike) -> float:
+    known = _known(values)
+    return float(known.max()) if len(known) else float("nan")
+
+
+def _known(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    return array[~np.isnan(array)]
+
+
+def _median_count(result: Result, what: str) -> float:
+    return _median([counts[what] for counts in result.column("counts") if what in counts])
+
+
+def _charged(result: Result, part: str) -> NDArray[np.float64]:
+    """Return the seconds of each cell, had it computed all features itself."""
+    saved: NDArray[np.float64] = np.nan_to_num(result.column(f"{part}_saved_seconds"))
+    return saved + result.column(f"{part}_seconds")
+
+
+def _per_clip(result: Result, seconds: NDArray[np.float64]) -> float:
+    known = ~np.isnan(seconds)
+    clips = result.column("n_test")[known].sum()
+    return 1000 * float(seconds[known].sum()) / clips if clips else float("nan")
+
+
+def _n_folds(result: Result) -> int:
+    return len(set(result.column("fold").tolist()))
+
+
+def warnings_of(result: Result) -> list[str]:
+    """Return what a reader of this result's scores must know, as sentences."""
+    found = dataset_warnings(result)
+    for status, what in (("failed", "failed"), ("skipped", "were skipped")):
+        if result.count(status):
+            cells = result.failed if status == "failed" else result.skipped
+            found.append(f"{len(cells)} of {result.n_cells} cells {what} ({_why(cells)}){_rest(result)}")
+    if result.n_clips < result.n_expected and result.count("done") == result.n_cells:
+        found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
+    elif len(result.positions) < result.n_expected_predictions and result.count("done") == result.n_cells:
+        found.append(
+            f"Only {len(result.positions)} of {result.n_expected_predictions} predictions so far: seeds are missing "
+            "that other attempts have."
+        )
+    if len(set(result.groups.tolist())) == 1:
+        found.append(ONE_GROUP)
+    said = {code: text for cautions in result.column("cautions") for code, text in cautions.items()}
+    found += [f"{text} [{code}]" for code, text in sorted(said.items()) if code not in result.silenced]
+    return found
+
+
+def dataset_warnings(result: Result) -> list[str]:
+    """Return what holds for every attempt on this data set under this split, as sentences."""
+    return list(result.dataset_warnings)
+
+
+def _why(cells: pd.DataFrame) -> str:
+    reasons = cells["error"].fillna(cells["kind"]).fillna("no reason given")
+    if (cells["status"] == "skipped").all():
+        reasons = cells["message"].fillna(reasons)
+    return ", ".join(sorted(set(reasons.astype(str)))).rstrip(".")
+
+
+def _rest(result: Result) -> str:
+    folds = _n_folds(result)
+    return (
+        f": the scores cover the {folds} fold{'s' * (folds != 1)} that finished." if folds else ": no score."
+    )
+
+
+FORMATS = ("md", "csv", "tex", "json")
+
+
+def render(table: pd.DataFrame, format: str) -> str:
+    """Write a comparison table as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `comparison_table`.
+    format : str
+        ``md`` and ``tex`` (booktabs) are for people: one table for each data set and split, percent, warnings
+        below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, what is unknown empty or
+        null; JSON has no infinite numbers, so that these are null too.
+
+    Raises
+    ------
+    ActionbenchError
+        If the format is unknown.
+    """
+    writers: dict[str, Callable[[pd.DataFrame], str]] = {"md": _md, "csv": _csv, "tex": _tex, "json": _json}
+    if format not in writers:
+        raise ActionbenchError(f"table format {format!r} is unknown; {did_you_mean(format, writers)}")
+    return writers[format](table)
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return _whole(table).to_csv(index=False, lineterminator="\n")
+
+
+def _json(table: pd.DataFrame) -> str:
+    known = table.notna() & ~table.isin([np.inf, -np.inf])
+    rows = _whole(table).astype(object).where(known, None).to_dict(orient="records")
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _whole(table: pd.DataFrame) -> pd.DataFrame:
+    """Show medians of whole numbers as whole numbers where they are."""
+    counts = {name: table[name].astype(float) for name in MEDIANS}
+    fitting = {
+        name: column.astype("Int64") for name, column in counts.items() if (column.dropna() % 1 == 0).all()
+    }
+    return table.assign(**fitting)
+
+
+class Shown(NamedTuple):
+    """A column of the tables for people."""
+
+    head: str
+    #: What it is made and sorted by.
+    column: str
+    number: bool
+    show: Callable[[Any], str]
+
+
+SHOWN = [
+    Shown("attempt", "attempt", False, lambda row: row.attempt),
+    Shown("rank", "rank_low", True, lambda row: places(row)),
+    Shown("family", "family", False, lambda row: row.family),
+    Shown("accuracy", "accuracy", True, lambda row: interval(row)),
+    Shown("F1", "macro_f1", True, lambda row: percent(row.macro_f1)),
+    Shown("clips", "n_clips", True, lambda row: str(row.n_clips)),
+    Shown("groups", "n_groups", True, lambda row: str(row.n_groups)),
+    Shown("folds", "n_folds", True, lambda row: str(row.n_folds)),
+    Shown("failed", "n_failed", True, lambda row: f"{row.n_failed}/{row.n_cells}" if row.n_failed else "0"),
+    Shown("fit s", "fit_seconds", True, lambda row: short(row.fit_seconds)),
+    Shown("ms/clip", "predict_ms_per_clip", True, lambda row: short(row.predict_ms_per_clip)),
+    Shown("MiB", "peak_memory_mib", True, lambda row: short(row.peak_memory_mib)),
+    Shown("params", "n_parameters", True, lambda row: short(row.n_parameters)),
+]
+
+
+def shown(table: pd.DataFrame) -> list[Shown]:
+    """Return the columns for people that a table has; `without_costs` leaves fewer."""
+    return [column for column in SHOWN if column.column in table]
+
+
+def without_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a comparison table without what another machine would measure differently."""
+    return table.drop(columns=MEASURED)
+
+
+def percent(value: float) -> str:
+    """Write a fraction as a percentage with one decimal, a dash where it is unknown."""
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def places(row: Any) -> str:
+    """Write the places that the attempt of a row may hold, as ``1`` or ``1–3``, a dash where it has none."""
+    if pd.isna(row.rank_low):
+        return "–"
+    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
+
+
+def interval(row: Any) -> str:
+    """Write the accuracy of a row with its interval in percent, as ``92.2 [85.6, 97.8]``."""
+    if math.isnan(row.accuracy):
+        return "–"
+    return f"{percent(row.accuracy)} [{percent(row.accuracy_low)}, {percent(row.accuracy_high)}]"
+
+
+def short(value: float) -> str:
+    """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else f"{value:g}"
+    if 0 < abs(value) < 0.001:
+        return "<0.001"
+    for unit, size in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
+        if abs(value) < 999.5 * size or unit == "G":
+            digits = f"{value / size:.2g}" if abs(value) < 9.95 * size else f"{value / size:.0f}"
+            return ("0" if float(digits) == 0 else digits) + unit
+    raise AssertionError
+
+
+def sections(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield data set, split and rows of each part of a table."""
+    for name, rows in table.groupby(["dataset", "split"], sort=False):
+        yield str(name[0]), str(name[1]), rows
+
+
+def notes(rows: pd.DataFrame) -> list[str]:
+    """Return the warnings of rows, each once: those of all rows plain, the others with their attempts."""
+    said: dict[str, list[str]] = {}
+    for attempt, text in zip(rows["attempt"], rows["warnings"], strict=True):
+        for sentence in dict.fromkeys(text.splitlines()):
+            said.setdefault(sentence, []).append(attempt)
+    of_all = [text for text, attempts in said.items() if len(attempts) == len(rows)]
+    return of_all + [f"{', '.join(own)}: {text}" for text, own in said.items() if len(own) < len(rows)]
+
+
+def sizes(rows: pd.DataFrame) -> list[str]:
+    """Say of each list of rules among the attempts how large it is, and how many epochs nets were trained for."""
+    lists = rows[rows["n_rules"].notna()]
+    nets = rows[rows["n_epochs"].notna()]
+    said = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    if len(nets):
+        said.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
+    return said
+
+
+def _size(row: Any) -> str:
+    """Say how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
+    counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
+    plurals = {"quantity": "quantities"}
+    return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
+
+
+def _heads(columns: list[Shown], accuracy: str) -> list[str]:
+    return [accuracy if column.head == "accuracy" else column.head for column in columns]
+
+
+def _cells(rows: pd.DataFrame) -> list[list[str]]:
+    columns = shown(rows)
+    return [[column.show(row) for column in columns] for row in rows.itertuples()]
+
+
+def _md(table: pd.DataFrame) -> str:
+    parts = []
+    for dataset, split, rows in sections(table):
+        columns = shown(rows)
+        lines = [
+            _heads(columns, "accuracy [95 %]"),
+            ["--:" if column.number else ":--" for column in columns],
+        ]
+        lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        below = "".join(f"\n- {_md_text(note)}" for note in sizes(rows) + notes(rows))
+        parts.append(f"### {_md_text(dataset)}, {_md_text(split)}\n\n{body}\n{below and below + chr(10)}")
+    return "\n".join(parts)
+
+
+def _md_text(text: str) -> str:
+    flat = " ".join(text.split())
+    for mark in "\\`*_<>|#":
+        flat = flat.replace(mark, "\\" + mark)
+    # Else a name could be a link, or a picture from elsewhere.
+    return flat.replace("](", "]\\(")
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    **{mark: "\\" + mark for mark in "&%$#_{}"},
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _tex_text(text: str) -> str:
+    safe = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    # At the beginning of a row these would be read as a part of what ends the row before.
+    return "{}" + safe if safe[:1] in ("[", "*") else safe
+
+
+def _tex(table: pd.DataFrame) -> str:
+    parts = []
+    columns = shown(table)
+    align = "".join("r" if column.number else "l" for column in columns)
+    heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
+    for dataset, split, rows in sections(table):
+        body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
+        below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in sizes(rows) + notes(rows))
+        parts.append(
+            "\\begin{table}\n\\centering\n"
+            f"\\caption{{{_tex_text(dataset)}, {_tex_text(split)}}}\n"
+            f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n{body}\n\\bottomrule\n"
+            f"\\end{{tabular}}{below}\n\\end{{table}}\n"
+        )
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(parts)
+
+
+def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the comparison table for `terminal.Tables`, as values of JSON: one part for each data set and split."""
+    return [
+        {
+            "dataset": dataset,
+            "split": split,
+            "extent": extent(rows),
+            "heads": _heads(shown(rows), "accuracy % [95 %]"),
+            "numbers": [column.number for column in shown(rows)],
+            "rows": _cells(rows),
+            "sizes": sizes(rows),
+            "notes": notes(rows),
+        }
+        for dataset, split, rows in sections(table)
+    ]
+
+
+def extent(rows: pd.DataFrame) -> str:
+    """Say on how many clips, groups and folds the most complete of the rows was tested."""
+    most = rows[["n_clips", "n_groups", "n_folds"]].max()
+    words = zip(most, ("clip", "group", "fold"), strict=True)
+    return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)

@@ -1,0 +1,1 @@
+"""Tables as words, pictures, pages, files and runs of trackers."""

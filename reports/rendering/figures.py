@@ -1,0 +1,328 @@
+"""Pictures of a comparison: accuracy, its price, its growth with training groups, and ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..analysis.tables import short
+from .canvas import (
+    FAMILIES,
+    INK,
+    OTHER_FAMILY,
+    POINTS,
+    Svg,
+    bare,
+    canvas,
+    name_width,
+    place,
+    short_name,
+    styled,
+)
+from .words import listed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: What an attempt can cost: column of the comparison table and the name of the axis.
+COSTS = {
+    "latency": ("latency_p50_ms", "median time for one clip, ms"),
+    "fit time": ("fit_seconds", "time to fit, s"),
+    "memory": ("peak_memory_mib", "peak memory, MiB"),
+    "parameters": ("n_parameters", "parameters"),
+    "operations": ("operations", "operations of the net for one clip, features not counted"),
+}
+
+
+def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]] | None = None) -> Svg:
+    """Draw the accuracy of attempts on one data set with their intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `tables.comparison_table`.
+    n_classes : int
+        Number of classes; guessing is right once in so many times.
+    cliques : list of list of str, optional
+        From `places.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
+        cannot be told apart.
+
+    Returns
+    -------
+    Svg
+        The rows from top to bottom.
+    """
+    names = [short_name(name) for name in rows["attempt"]]
+    label, height = name_width(names), 0.27 * len(rows) + 0.1
+    bars = (cliques or [])[:_MOST_BARS]
+    with styled():
+        figure, axes = canvas(label + 4.7 + 0.16 * len(bars), height + 0.75)
+        place(axes, label, 0.48, 4.5, height)
+        bare(axes)
+        _guessing(axes, n_classes)
+        _intervals(axes, rows)
+        order = list(rows["attempt"])
+        for number, clique in enumerate(bars):
+            _bar(axes, 1.03 + 0.035 * number, [order.index(name) for name in clique])
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(0, 100)
+        joined = "; bars join what cannot be told apart" if bars else ""
+        if cliques and len(cliques) > len(bars):
+            joined += f", the first {len(bars)} of {len(cliques)} sets"
+        axes.set_xlabel(f"accuracy in percent, 95 % interval over groups{joined}", fontsize=8)
+        return Svg.of(figure, "Accuracy of each attempt with its interval.")
+
+
+# More bars than these say less.
+_MOST_BARS = 12
+
+
+def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
+    """Draw accuracy against what it costs, and the front of those that no other beats in both.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `tables.comparison_table` on one data set.
+    cost : str
+        A key of `COSTS`.
+
+    Returns
+    -------
+    Svg or None
+        Costs grow to the right by their logarithm, what costs nothing stands at the left edge. Attempts on the front
+        are named, and those whose cost is not known, below. None where fewer than two attempts have both numbers.
+    """
+    column, title = COSTS[cost]
+    if column not in rows:
+        return None
+    known = rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
+    if len(known) < 2:
+        return None
+    prices = known[column].astype(float).to_numpy()
+    positive = prices[prices > 0]
+    free = positive.min() / 10 if len(positive) else 1.0
+    spots = np.where(prices > 0, prices, free)
+    best = pareto_front(prices, known["accuracy"].to_numpy())
+    with styled():
+        figure, axes = canvas(6.6, 3.7)
+        place(axes, 0.55, 0.5, 4.75, 3.05)
+        axes.set_ylim(0, 106)
+        _by_logarithm(axes, spots.min() / 1.6, spots.max() * 1.6)
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.step(spots[best], 100 * known["accuracy"].to_numpy()[best], where="post", color=INK, linewidth=1)
+        colours = [FAMILIES.get(family, OTHER_FAMILY) for family in known["family"]]
+        low, high = (100 * known[end].to_numpy(float) for end in ("accuracy_low", "accuracy_high"))
+        axes.vlines(spots, low, high, colours, linewidth=3, alpha=0.3)
+        front = set(best.tolist())
+        faces = [colour if number in front else "none" for number, colour in enumerate(colours)]
+        axes.scatter(spots, 100 * known["accuracy"], 36, faces, edgecolors=colours, zorder=3, gid=POINTS)
+        _name(axes, spots[best], known.iloc[best])
+        _families(axes, known)
+        if (prices == 0).any():
+            axes.axvspan(axes.get_xlim()[0], 2.5 * free, color=INK, alpha=0.06, linewidth=0)
+            axes.text(free, 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
+        axes.set_xlabel(title, fontsize=8)
+        axes.set_ylabel("accuracy in percent", fontsize=8)
+        titles = [
+            _priced(row, price, title) for row, price in zip(known.itertuples(), prices.tolist(), strict=True)
+        ]
+        drawn = Svg.of(figure, f"Accuracy against {title}.", titles)
+    unknown = rows.loc[rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"]), "attempt"]
+    if unknown.empty:
+        return drawn
+    return drawn.captioned(f"Not known of {listed([short_name(name) for name in unknown])}.")
+
+
+def pareto_front(costs: Any, worth: Any) -> np.ndarray:
+    """Return the places of those that no other beats in cost or worth without being worse in the other, cheapest first.
+
+    Parameters
+    ----------
+    costs, worth : array_like, shape (n,)
+        Lower costs and higher worth are better. Equals in both stand on the front together.
+
+    Examples
+    --------
+    >>> pareto_front([1, 2, 3, 2], [0.5, 0.9, 0.8, 0.9]).tolist()
+    [0, 1, 3]
+    """
+    costs, worth = np.asarray(costs, float), np.asarray(worth, float)
+    cheaper = (costs[:, None] <= costs) & (worth[:, None] >= worth)
+    strictly = (costs[:, None] < costs) | (worth[:, None] > worth)
+    front = np.flatnonzero(~(cheaper & strictly).any(axis=0))
+    return front[np.lexsort([worth[front], costs[front]])]
+
+
+def _priced(row: Any, price: float, title: str) -> str:
+    low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
+    return f"{row.attempt}: {100 * row.accuracy:.1f} % [{low:.1f}, {high:.1f}], {title} {price:.4g}"
+
+
+def _by_logarithm(axes: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    parts = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=9))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
+    """Write names above their points, where they leave room for each other."""
+    low, high = np.log(axes.get_xlim())
+    taken: list[tuple[float, float, float]] = []
+    for spot, attempt, height in zip(spots, rows["attempt"], 100 * rows["accuracy"], strict=True):
+        name = short_name(attempt)
+        where, width = (np.log(spot) - low) / (high - low), 0.016 * len(name)
+        left = where if where + width <= 1 else where - width
+        if any(
+            abs(height - other) < 4.5 and left < end and start < left + width for start, end, other in taken
+        ):
+            continue
+        taken.append((left, left + width, height))
+        to_right = left == where
+        axes.annotate(
+            name,
+            (spot, height),
+            (3 if to_right else -3, 4),
+            textcoords="offset points",
+            ha="left" if to_right else "right",
+            fontsize=7.5,
+        )
+
+
+def _families(axes: Axes, rows: pd.DataFrame) -> None:
+    """Say which colour is which family, beside the axes."""
+    for number, family in enumerate(dict.fromkeys(rows["family"])):
+        colour = FAMILIES.get(family, OTHER_FAMILY)
+        height = 0.97 - 0.075 * number
+        axes.plot([1.04], [height], "o", color=colour, transform=axes.transAxes, clip_on=False, markersize=6)
+        axes.text(
+            1.07, height, short_name(str(family), 16), transform=axes.transAxes, va="center", fontsize=8
+        )
+
+
+def learning_figure(curves: pd.DataFrame) -> Svg:
+    """Draw accuracy over the number of groups that were learned from, with intervals.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Rows of `learning.learning_curves` on one data set.
+    """
+    from matplotlib.ticker import NullLocator
+
+    with styled():
+        lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
+        lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
+        # A name takes 0.19 inches.
+        tall = max(3.05, 0.19 * len(lines))
+        figure, axes = canvas(7.4, tall + 0.65)
+        place(axes, 0.55, 0.5, 4.75, tall)
+        axes.set_xscale("log")
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        for number, (name, rows) in enumerate(lines):
+            _curve(axes, name, rows, number, 1 - (0.095 + 0.19 * number) / tall)
+        ticks = sorted(set(curves["train_groups"]))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0, 103)
+        axes.set_xlabel("groups learned from", fontsize=8)
+        axes.set_ylabel("accuracy in percent, 95 % interval over test groups", fontsize=8)
+        return Svg.of(figure, "Accuracy of each attempt over the number of training groups.")
+
+
+_DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
+
+
+def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float) -> None:
+    """Draw a line, whose name stands at a share of the height; within a family, dashes tell them apart."""
+    colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
+    dashes = _DASHES[number % len(_DASHES)]
+    steps, share = rows["train_groups"], 100 * rows["accuracy"]
+    axes.fill_between(steps, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.1)
+    axes.plot(steps, share, color=colour, linestyle=dashes, linewidth=1.6, marker="o", markersize=3.5)
+    across = axes.transAxes
+    axes.plot(
+        [1.03, 1.1],
+        [height] * 2,
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.6,
+        transform=across,
+        clip_on=False,
+    )
+    axes.text(1.12, height, short_name(name, 22), transform=across, va="center", fontsize=7.5)
+
+
+def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_difference: float) -> Svg:
+    """Draw mean ranks over several data sets, and which attempts cannot be told apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `places.rank_table`.
+    cliques : list of list of str
+        From `places.cliques`: one bar each, with a dot beside every member.
+    critical_difference : float
+        How far apart mean ranks must be, shown as a bar of that length.
+
+    Returns
+    -------
+    Svg
+        The best from top to bottom.
+
+    Notes
+    -----
+    After Demšar, JMLR 7, 2006, turned so that names of any length have room and bars need not join neighbours.
+    """
+    names = [short_name(str(name)) for name in table.index]
+    label, height = name_width(names), 0.27 * len(table) + 0.1
+    with styled():
+        figure, axes = canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
+        place(axes, label, 0.45, 3.1, height)
+        bare(axes)
+        axes.plot(table["mean_rank"], range(len(table)), "o", color=INK, markersize=5.5, clip_on=False)
+        axes.plot([1, 1 + critical_difference], [-0.85, -0.85], color=INK, linewidth=2, clip_on=False)
+        axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
+        for number, clique in enumerate(cliques):
+            _bar(axes, 1.03 + 0.05 * number, [list(table.index).index(name) for name in clique])
+        axes.set_yticks(range(len(table)), names)
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.set_xlim(1, len(table))
+        axes.set_xlabel("mean rank, 1 is best; bars join what cannot be told apart", fontsize=8)
+        return Svg.of(figure, "Mean ranks of attempts, with bars beside those that cannot be told apart.")
+
+
+def _bar(axes: Axes, where: float, rows: list[int]) -> None:
+    """Draw an upright bar at a share of the width, with a dot at each of its rows."""
+    across = axes.get_yaxis_transform()
+    ends = [min(rows), max(rows)]
+    axes.plot([where, where], ends, color=INK, linewidth=1.2, transform=across, clip_on=False)
+    axes.plot([where] * len(rows), rows, "o", color=INK, markersize=4, transform=across, clip_on=False)
+
+
+def _guessing(axes: Axes, n_classes: int) -> None:
+    axes.axvline(100 / n_classes, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
+    axes.text(100 / n_classes, -0.68, "guessing", ha="center", va="bottom", fontsize=7, alpha=0.8)
+
+
+def _intervals(axes: Axes, rows: pd.DataFrame) -> None:
+    known = rows["accuracy"].notna().to_numpy()
+    row_places, scored = np.arange(len(rows)), rows[known]
+    colours = [FAMILIES.get(family, OTHER_FAMILY) for family in scored["family"]]
+    low, share, high = (
+        100 * scored[column].to_numpy(float) for column in ("accuracy_low", "accuracy", "accuracy_high")
+    )
+    axes.hlines(row_places[known], low, high, colours, linewidth=5, alpha=0.45)
+    axes.scatter(share, row_places[known], 30, colours, zorder=3, clip_on=False)
+    for row_place in row_places[~known]:
+        axes.text(1, row_place, "no score", va="center", fontsize=8, style="italic", alpha=0.7)

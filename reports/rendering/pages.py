@@ -1,0 +1,167 @@
+"""The page of a report: one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..analysis.results import Reader, Result, unfinished
+from .parts import Comparison
+from .sections import Allowance, conditions, markup, section
+from .together import verdict_over
+from .verdict import verdict
+
+METHOD = (
+    "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
+    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, corrected "
+    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. All "
+    "pairs of attempts are tested as one family: signs are flipped over groups, in all pairs at once, and step-down "
+    "maxima (Westfall and Young) keep the chance of any false difference at 5 %. Ranks, bars and the verdict follow "
+    "from these tests. F1 is the mean over classes, of each seed, then over seeds."
+)
+WITHOUT_COSTS = (
+    " Times, memory, machines, paths and dates are left out: the same predictions give the same bytes, whoever made "
+    "them."
+)
+# Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
+_PICTURES = 1_500_000
+
+
+def page(store: Reader, comparison: Comparison) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    store : Reader
+        For what the results do not hold: runs, and what attempts say of themselves.
+    comparison : Comparison
+        Of the results in it.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "page"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (folder / "script.js").read_text(encoding="utf-8")
+    parts = comparison.parts
+    # Whatever number of groups they learned from.
+    n_attempts = len({result.base for part in parts for result in part.results})
+    allowance = Allowance(_PICTURES)
+    return environment.get_template("index.html.j2").render(
+        title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
+        verdicts=[verdict(part.results, part.pairs) for part in parts],
+        warnings=unfinished(store),
+        together=_together(comparison),
+        across=_across(comparison),
+        sections=[section(store, part, comparison.crossings, allowance) for part in parts],
+        failures=[row for part in parts for row in _failures(part.results, traces=comparison.costs)],
+        runs=_runs(store) if comparison.costs else [],
+        method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
+        script=markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _together(comparison: Comparison) -> dict[str, Any] | None:
+    """Return what is said of all data sets together, where they are enough."""
+    if comparison.ranks is None:
+        return None
+    matrix = comparison.matrix
+    names = list(matrix.index.unique("attempt"))
+    known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
+    return {
+        "words": verdict_over(comparison.scores, comparison.left),
+        "figure": markup(comparison.ranks.inline("Mean ranks over all data sets")),
+        "matrix": {
+            "caption": "Each attempt (row) against each other one: mean difference in points; data sets won, tied and "
+            "lost; p of Wilcoxon's test by itself",
+            "corner": "attempt",
+            "heads": names,
+            "rows": [(name, "", [_fares(known.get((name, other))) for other in names]) for name in names],
+        },
+    }
+
+
+def _fares(row: Any) -> tuple[str, str, str]:
+    """Return shade and texts of how one attempt fares against another."""
+    if row is None:
+        return "", "", ""
+    shade = min(10, math.ceil(20 * abs(row.difference)))
+    kind = "r" if row.difference > 0 else "w"
+    told = f"{row.wins:g}–{row.ties:g}–{row.losses:g}, p {row.p_value:.2g}"
+    return f"{kind}{shade}" if shade else "", f"{100 * row.difference:+.1f}", told
+
+
+def _across(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return heat maps of options in which data sets of one name differ."""
+    options = comparison.options.groupby(["dataset", "split"], sort=False)
+    return [conditions(own) | {"head": name[0]} for name, own in options]
+
+
+def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]]:
+    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these.
+
+    Trace-backs and logs name the paths of a machine, and are left out where they are not asked for.
+    """
+    for result in results:
+        if result.count("done") == result.n_cells:
+            continue
+        cells = result.cells[(result.cells["status"] != "done").to_numpy()]
+        columns = ["status", "kind", "error", "message"]
+        known = cells[columns].fillna("").astype(str)
+        counts = Counter(known.itertuples(index=False, name=None))
+        first = cells[~known.duplicated().to_numpy()]
+        for row, cell in zip(counts, first.to_dict("records"), strict=True):
+            yield {
+                "where": f"{result.dataset}, {result.split}",
+                "attempt": result.attempt,
+                "cells": f"{counts[row]} of {result.n_cells}",
+                "what": ", ".join(filter(None, row[:3])),
+                "message": row[3],
+                "first": f"seed {cell['seed']}, fold {cell['fold_name']}",
+                "trace": "\n".join(
+                    _end(cell[column]) for column in ("traceback", "log") if traces and cell[column]
+                ),
+            }
+
+
+def _end(text: str) -> str:
+    """Return the end of a trace-back or log, which says most."""
+    return text if len(text) <= 3000 else "…" + text[-3000:]
+
+
+def _runs(store: Reader) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": run["id"],
+            "name": run["name"],
+            "started": run["started"],
+            "finished": run["finished"] if isinstance(run["finished"], str) else "",
+            "provenance": list(_flat(run["provenance"])),
+            "matrix": _text(run["matrix"]),
+        }
+        for run in store.runs().to_dict("records")
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}: ")
+        else:
+            yield f"{before}{key}", value if isinstance(value, str) else json.dumps(value)

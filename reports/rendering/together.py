@@ -1,0 +1,65 @@
+"""All data sets of a store together: which attempts rank better over all of them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..analysis import tables
+from ..analysis.pairs import ranked
+from ..analysis.results import Result
+from ..statistics.intervals import accuracy
+from .words import several_words, some
+
+
+def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
+    """Return the accuracy of attempts on each data set, and what was left out.
+
+    Parameters
+    ----------
+    results : list of Result
+        Of all data sets.
+
+    Returns
+    -------
+    scores : DataFrame, shape (n_datasets, n_attempts)
+        Without holes; empty for fewer than three data sets or two attempts. Of several splits of a data set the one
+        with the fewest warnings counts, and of data sets that differ only in options, as in a nuisance, the first:
+        they have their people in common.
+    left : list of str
+        Sentences on attempts that are not compared (`pairs.ranked`) on every data set, and on data sets on which none
+        is.
+    """
+    found: dict[str, dict[str, list[Result]]] = {}
+    for result in results:
+        found.setdefault(result.dataset, {}).setdefault(result.split, []).append(result)
+    scores: dict[str, dict[str, float]] = {}
+    sources = set()
+    for dataset, splits in found.items():
+        entry = next(iter(splits.values()))[0].entry
+        source = tuple(str(entry.get(key)) for key in ("name", "root", "seed")) if entry else dataset
+        if source in sources:
+            continue
+        sources.add(source)
+        chosen = min(splits, key=lambda split: (len(tables.dataset_warnings(splits[split][0])), split))
+        scores[dataset] = {
+            result.attempt: accuracy(result.correct, result.weights) for result in ranked(splits[chosen])
+        }
+    table = pd.DataFrame.from_dict({name: own for name, own in scores.items() if own}, orient="index")
+    whole = table.dropna(axis=1)
+    passed = {
+        "not finished on every data set": sorted(table.columns.difference(whole.columns)),
+        "no attempt has finished there": [name for name, own in scores.items() if not own],
+    }
+    left = [f"Left out because {why}: {some(names)}." for why, names in passed.items() if names]
+    return (whole, left) if len(whole) > 2 and whole.shape[1] > 1 else (pd.DataFrame(), left)
+
+
+def verdict_over(scores: pd.DataFrame, left: list[str]) -> str:
+    """Say in words what the attempts' ranks on all data sets together show, by `words.several_words`.
+
+    Parameters
+    ----------
+    scores, left
+        From `common_scores`, not empty.
+    """
+    return " ".join([several_words(scores), *left])

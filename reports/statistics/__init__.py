@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: intervals, paired tests, ranks, corrections for many comparisons."""

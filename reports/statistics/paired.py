@@ -1,0 +1,300 @@
+"""Two attempts on one data set: how much better one is, by how much at least, and how sure that is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import ActionbenchError
+from .hierarchical import random_effects_interval
+from .intervals import finite, group_sums, paired_interval, ratio_interval, sign_flip_test
+
+Floats = NDArray[np.float64]
+
+
+def paired_test(
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: ArrayLike,
+    *,
+    margin: float = 0.0,
+    level: float = 0.95,
+    n_resamples: int = 99_999,
+    random_state: int = 0,
+) -> pd.Series:
+    """Compare two attempts on the same clips, which come in groups.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (n_clips,)
+        Whether each clip is right, or the share of seeds under which it is.
+    groups : array_like, shape (n_clips,)
+        Group of each clip.
+    margin : float
+        Differences up to this size do not matter; the p-value is then of a difference beyond it.
+    level : float
+        Coverage of the interval.
+    n_resamples, random_state : int
+        See `intervals.sign_flip_test`.
+
+    Returns
+    -------
+    Series
+        ``difference`` of second minus first with its interval ``low`` to ``high``, as fractions; ``p_value``,
+        two-sided; ``least_p``, the least that so many groups with a difference could have given; ``n_clips``,
+        ``n_groups``.
+
+    Raises
+    ------
+    ActionbenchError
+        If the arrays differ in length, are empty or hold what is no finite number, or the margin is negative.
+
+    Notes
+    -----
+    `intervals.sign_flip_test` on the sums of the groups; the interval is that of `difference_interval`.
+
+    Examples
+    --------
+    >>> found = paired_test([0] * 8, [1] * 8, list("aabbccdd"))
+    >>> found.difference.item(), found.p_value.item(), int(found.n_groups)
+    (1.0, 0.125, 4)
+    """
+    one, other = _pair(first, second)
+    if len(np.asarray(groups)) != len(one):
+        raise ActionbenchError(
+            f"each clip needs a group; got {len(np.asarray(groups))} groups for {len(one)} clips"
+        )
+    if margin < 0:
+        raise ActionbenchError(f"a margin must not be negative; got {margin}")
+    change = other - one
+    changes, clips = group_sums(groups, change, np.ones(len(change)))
+    low, high = difference_interval(one, other, groups, level)
+    # Rounding must not make a difference of what is none.
+    beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
+    return pd.Series(
+        {
+            "difference": change.mean(),
+            "low": low,
+            "high": high,
+            "p_value": sign_flip_test(beyond, n_resamples, random_state),
+            "least_p": least_p(int(np.count_nonzero(beyond))),
+            "n_clips": len(change),
+            "n_groups": len(clips),
+        }
+    )
+
+
+def difference_interval(
+    first: ArrayLike, second: ArrayLike, groups: ArrayLike, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of second minus first on the same clips, which come in groups.
+
+    Parameters
+    ----------
+    first, second, groups, level
+        See `paired_test`.
+
+    Notes
+    -----
+    `intervals.ratio_interval` over groups, never narrower than that of a model of groups that scatter,
+    `hierarchical.random_effects_interval`, nor than `intervals.paired_interval` of as many independent clips; with a
+    single group it says nothing.
+    """
+    one, other = _pair(first, second)
+    change = other - one
+    changes, squares, clips = group_sums(groups, change, change**2, np.ones(len(one)))
+    low, high = zip(
+        paired_interval(one, other, level),
+        random_effects_interval(changes, squares, clips, level),
+        ratio_interval(changes, clips, level=level) or (-1.0, 1.0),
+        strict=True,
+    )
+    return min(low), max(high)
+
+
+def least_p(n_groups: int) -> float:
+    """Return the least two-sided p-value that a sign-flip test over so many groups with a difference can give."""
+    return min(1.0, 2.0 * 0.5**n_groups)
+
+
+def mcnemar(
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    exact: bool = True,
+    correction: bool = True,
+) -> pd.Series:
+    """Compare two attempts on the same independent clips.
+
+    Clips of one person or source video are not independent: they fail together, and the test then finds differences
+    that are none (docs/statistics.md shows how often). Use `paired_test` for them.
+
+    Parameters
+    ----------
+    first, second : array_like of bool, shape (n_clips,)
+        Whether each clip is right.
+    groups : array_like, shape (n_clips,), optional
+        Group of each clip; given, each must be a group of its own.
+    exact : bool
+        By the binomial distribution; else by chi-squared.
+    correction : bool
+        Correct chi-squared for continuity.
+
+    Returns
+    -------
+    Series
+        ``only_first``, ``only_second``: clips that only the one has right; ``difference`` of second minus first, as a
+        fraction, with its 95 % interval ``low`` to ``high``; ``statistic``, the smaller of the counts or
+        chi-squared; ``p_value``, two-sided.
+
+    Raises
+    ------
+    ActionbenchError
+        If the arrays differ in length or are no answers of yes and no, or a group has several clips.
+
+    Notes
+    -----
+    McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
+    Psychometrika 12, 1947; correction: Edwards, Psychometrika 13, 1948. The interval is
+    `intervals.paired_interval`'s.
+
+    Examples
+    --------
+    >>> mcnemar([1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]).p_value.item()
+    0.125
+    """
+    from scipy import stats
+
+    one, other = _pair(first, second)
+    if not (np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all()):
+        raise ActionbenchError(
+            "McNemar's test counts clips that are right or wrong; average no seeds, or use paired_test"
+        )
+    if groups is not None:
+        names, counts = np.unique(np.asarray(groups), return_counts=True)
+        if (counts > 1).any():
+            raise ActionbenchError(
+                f"group {names[counts.argmax()]!s} has {counts.max()} clips, which are not independent; use "
+                "paired_test instead of McNemar's"
+            )
+    only_first, only_second = int(((one == 1) & (other == 0)).sum()), int(((one == 0) & (other == 1)).sum())
+    apart = only_first + only_second
+    if exact or not apart:
+        statistic = float(min(only_first, only_second))
+        p_value = float(stats.binomtest(only_first, apart).pvalue) if apart else 1.0
+    else:
+        statistic = max(0, abs(only_first - only_second) - correction) ** 2 / apart
+        p_value = float(stats.chi2.sf(statistic, 1))
+    low, high = paired_interval(one, other)
+    return pd.Series(
+        {
+            "only_first": only_first,
+            "only_second": only_second,
+            "difference": (other - one).mean(),
+            "low": low,
+            "high": high,
+            "statistic": statistic,
+            "p_value": p_value,
+        }
+    )
+
+
+def corrected_t(
+    first: ArrayLike, second: ArrayLike, *, n_runs: int = 1, rope: float = 0.0, level: float = 0.95
+) -> pd.Series:
+    """Compare two attempts by their scores on the folds of one data set, whose training clips overlap.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (n_runs * n_folds,)
+        Score on each fold, of all runs; both on the same folds.
+    n_runs : int
+        How often all folds were drawn anew.
+    rope : float
+        Differences up to this size do not matter, in the scores' unit.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Series
+        ``difference`` of second minus first with its interval ``low`` to ``high``; ``variance`` of the mean
+        difference times the number of folds' correction, ``df``, ``statistic``, ``p_value`` (two-sided); and as
+        probabilities, with a flat prior, that the first is better, ``p_first``, both are alike, ``p_rope``, the second
+        is better, ``p_second``.
+
+    Raises
+    ------
+    ActionbenchError
+        If the arrays differ in length, do not fall into runs of at least two folds, or ``rope`` is negative.
+
+    Notes
+    -----
+    Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003: a mean over overlapping
+    training sets varies more than one over independent ones, by the ratio of test to training clips, which in
+    k-fold cross-validation is 1 / (k - 1). Bouckaert and Frank, PAKDD 2004, for repeated folds. The probabilities:
+    Corani and Benavoli, "A Bayesian approach for comparing cross-validated algorithms on multiple data sets",
+    Machine Learning 100, 2015.
+
+    Examples
+    --------
+    >>> found = corrected_t([4, 2, 6], [5, 7, 3])
+    >>> found.difference.item(), round(found.variance.item(), 4), int(found.df)
+    (1.0, 13.3333, 2)
+    """
+    from scipy import stats
+
+    one, other = _pair(first, second)
+    n_folds = len(one) // n_runs if n_runs > 0 else 0
+    if n_runs < 1 or n_folds * n_runs != len(one) or n_folds < 2:
+        raise ActionbenchError(
+            f"{len(one)} scores do not fall into {n_runs} runs of at least 2 folds each; give one for each fold"
+        )
+    if rope < 0:
+        raise ActionbenchError(f"a region of practical equivalence must not be negative; got {rope}")
+    gains, df = other - one, len(one) - 1
+    mean, variance = gains.mean(), gains.var(ddof=1) * (1 / len(gains) + 1 / (n_folds - 1))
+    scale = np.sqrt(variance) if variance >= 1e-24 else 0.0
+    p_first, p_second = _sides(mean, scale, df, rope)
+    # Where all folds agree, any difference is sure.
+    statistic = mean / scale if scale else np.copysign(np.inf, mean) if mean else 0.0
+    half = stats.t.ppf((1 + level) / 2, df) * scale
+    p_value = 2 * stats.t.sf(abs(statistic), df)
+    return pd.Series(
+        {
+            "difference": mean,
+            "low": mean - half,
+            "high": mean + half,
+            "variance": variance,
+            "df": df,
+            "statistic": statistic,
+            "p_value": p_value,
+            "p_first": p_first,
+            "p_rope": max(0.0, 1 - p_first - p_second),
+            "p_second": p_second,
+        }
+    )
+
+
+def _sides(mean: float, scale: float, df: int, rope: float) -> tuple[float, float]:
+    """Return the probabilities that a difference lies below and above a region, of Student's distribution about a mean.
+
+    Without a scale the difference is the mean; one of 0 and no region share it.
+    """
+    from scipy import stats
+
+    if scale:
+        return float(stats.t.cdf((-rope - mean) / scale, df)), float(stats.t.sf((rope - mean) / scale, df))
+    tied = 0.5 * (mean == rope == 0)
+    return float(mean < -rope) + tied, float(mean > rope) + tied
+
+
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    one, other = finite("answers or scores", first), finite("answers or scores", second)
+    if one.ndim != 1 or one.shape != other.shape or not len(one):
+        raise ActionbenchError(
+            f"two attempts are compared on the same clips or folds; got shapes {one.shape} and {other.shape}"
+        )
+    return one, other

@@ -1,0 +1,296 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from actionbench.experiments.evaluation.cell import Outcome
+from actionbench.experiments.isolation.pool import Ceilings, Task, nursery, run_isolated
+
+# The functions live in a module of their own, so that the other process can import them.
+CALLS = """
+import contextlib, os, signal, subprocess, sys, time
+import numpy as np
+import psutil
+from actionbench.experiments.evaluation.cell import Outcome
+
+def outcome(value=0.0):
+    return Outcome(np.full((1, 2), value), 0, 0, 0, 0, 0)
+
+def give(value):
+    return outcome(value)
+
+def wait(seconds):
+    time.sleep(seconds)
+    return outcome()
+
+def wait_for(path):
+    while not (os.path.exists(path) and os.path.getsize(path)):
+        time.sleep(0.01)
+    return outcome()
+
+def fail(word):
+    print("printed", word)
+    sys.stderr.write("complained")
+    raise ValueError(word)
+
+def leave(code):
+    os._exit(code)
+
+def die(number):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getpid(), number)
+
+def stop():
+    sys.exit(3)
+
+def grow(mebibytes):
+    block = np.ones(mebibytes * 2**17)
+    time.sleep(600)
+
+def leave_child(path):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open(path, "w") as file:
+        file.write(str(child.pid))
+    time.sleep(600)
+
+def share(mebibytes, children):
+    block = np.ones(mebibytes * 2**17)
+    forked = [os.fork() for _ in range(children)]
+    if 0 in forked:
+        block.sum()
+        time.sleep(600)
+    time.sleep(1)
+    for pid in forked:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return outcome(block[0])
+
+def keep_features():
+    from actionbench.features.cache import computed, kept
+    from actionbench.features.clip import Clip
+    class Large:
+        def extract(self, clip):
+            return {"value": np.ones(2**22, np.uint8)}
+    with kept():
+        computed(Large(), Clip(np.zeros((2, 3, 4), np.uint8), 25.0))
+        time.sleep(0.5)
+    return outcome()
+
+def stop_others(which, times):
+    nursery = psutil.Process().parent()
+    other = nursery if which == "nursery" else nursery.parent()
+    for _ in range(times):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            other.suspend()
+        time.sleep(0.01)
+    return outcome()
+
+def threads(api):
+    import sklearn.cluster  # brings OpenMP
+    from threadpoolctl import threadpool_info
+    return outcome(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == api))
+"""
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    (tmp_path / "isolation_calls.py").write_text(CALLS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("isolation_calls", None)
+    import isolation_calls
+
+    return isolation_calls
+
+
+def run(*tasks, **options):
+    workers = options.pop("workers", 1)
+    return {
+        task.key: ending
+        for task, ending in run_isolated(tasks, workers=workers, ceilings=Ceilings(**options))
+    }
+
+
+def test_outcomes_come_back_from_other_processes(calls):
+    endings = run(*(Task(str(n), calls.give, (n,)) for n in range(5)), workers=2)
+    assert {key: ending.outcome.probabilities[0, 0] for key, ending in endings.items()} == {
+        str(n): n for n in range(5)
+    }
+    assert all(isinstance(ending.outcome, Outcome) for ending in endings.values())
+
+
+def test_each_failure_is_known_by_its_kind_and_the_others_go_on(calls):
+    endings = run(
+        Task("raise", calls.fail, ("ouch",)),
+        Task("exit", calls.leave, (7,)),
+        Task("segfault", calls.die, (int(signal.SIGSEGV),)),
+        Task("sys.exit", calls.stop, ()),
+        Task("good", calls.give, (1,)),
+    )
+    assert endings["good"].outcome is not None
+    failed = endings["raise"]
+    assert (failed.kind, failed.error, failed.message) == ("error", "ValueError", "ouch")
+    assert "raise ValueError(word)" in failed.traceback
+    assert "printed ouch" in failed.log
+    assert "complained" in failed.log
+    assert (endings["exit"].kind, endings["exit"].message) == ("crash", "the process ended with exit code 7")
+    assert (endings["segfault"].kind, endings["segfault"].message) == (
+        "crash",
+        "the process was killed by SIGSEGV",
+    )
+    assert (endings["sys.exit"].kind, endings["sys.exit"].error) == ("error", "SystemExit")
+
+
+def test_limits_hold(calls):
+    late = run(Task("late", calls.wait, (600,)), seconds=0.5)["late"]
+    assert (late.kind, late.message) == ("timeout", "took longer than the limit of 0.5 s")
+    large = run(Task("large", calls.grow, (1500,)), memory_bytes=2**30)["large"]
+    assert (large.kind, large.message) == ("memory", "used more than the limit of 1024 MiB of memory")
+    assert large.tree_memory_bytes > 2**30
+
+
+def test_memory_that_processes_share_counts_once(calls):
+    block = 400 << 20
+    found = run(Task("share", calls.share, (400, 3)), memory_bytes=3 * block)["share"]
+    assert found.outcome is not None, found.message
+    assert block < found.tree_memory_bytes < 2 * block
+
+
+def test_features_that_the_package_keeps_are_not_the_output_of_a_task(calls):
+    found = run(Task("keep", calls.keep_features, ()), output_bytes=2**21)["keep"]
+    assert found.outcome is not None, found.message
+
+
+def becomes(true, seconds=300.0):
+    """Say whether something becomes true; how long that takes is the machine's affair."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_written(path):
+    return path.is_file() and bool(path.read_text())
+
+
+def gone(pid):
+    def is_gone():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return True
+
+    return becomes(is_gone)
+
+
+def test_children_of_a_task_end_with_it(calls, tmp_path):
+    # On a busy machine the child may not be there yet when the time is over.
+    for seconds in (1, 10, 100, 1000):
+        ending = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=seconds)["parent"]
+        assert ending.kind == "timeout"
+        if is_written(tmp_path / "pid"):
+            break
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_stopping_early_ends_what_runs(calls, tmp_path):
+    path = str(tmp_path / "pid")
+    tasks = [Task("parent", calls.leave_child, (path,)), Task("quick", calls.wait_for, (path,))]
+    endings = run_isolated(tasks, workers=2)
+    assert next(endings)[0].key == "quick"
+    endings.close()
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["nursery", "guard"])
+def test_a_process_above_that_a_task_stops_goes_on(calls, which):
+    endings = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
+    assert [ending.kind for ending in endings.values()] == [None, None]
+    # It still ends when nobody needs it any more.
+    with contextlib.closing(nursery.Nursery()) as own:
+        task = Task("last", calls.stop_others, (which, 1))
+        assert [ending.kind for _, ending in run_isolated([task], nursery=own)] == [None]
+
+
+@pytest.mark.slow
+def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
+    monkeypatch.setattr(nursery, "_STOP_TICK", 0.2)
+    endings = run(
+        Task("stops", calls.stop_others, ("nursery", 60_000)),
+        Task("beside", calls.wait, (1,)),
+        Task("good", calls.give, (1,)),
+        workers=2,
+    )
+    assert {key: ending.kind for key, ending in endings.items()} == {
+        "stops": "crash",
+        "beside": None,
+        "good": None,
+    }
+
+
+def test_threads_are_limited(calls):
+    for threads in (1, 2):
+        endings = run(*(Task(api, calls.threads, (api,)) for api in ("openmp", "blas")), threads=threads)
+        found = {api: ending.outcome.probabilities[0, 0] for api, ending in endings.items()}
+        assert found == {"openmp": threads, "blas": 1}
+
+
+def test_tasks_are_taken_only_as_processes_become_free(calls):
+    taken = []
+
+    def tasks():
+        for number in range(4):
+            taken.append(number)
+            yield Task(str(number), calls.give, (number,))
+
+    endings = run_isolated(tasks(), workers=2)
+    next(endings)
+    assert len(taken) == 2
+    assert len(list(endings)) == 3
+
+
+def environment(folder):
+    """Return the environment of a program that finds the modules of a folder."""
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def test_tasks_end_when_the_program_is_killed(calls, tmp_path):
+    """A program without a main guard runs a task that never ends and is killed without warning."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from actionbench.experiments.isolation.pool import Task, run_isolated\n"
+        "import isolation_calls\n"
+        f"print(list(run_isolated([Task('x', isolation_calls.leave_child, ({str(tmp_path / 'pid')!r},))])))\n"
+    )
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    program = subprocess.Popen([sys.executable, script], env={**environment(tmp_path), "TMPDIR": str(folder)})
+    pid = tmp_path / "pid"
+    assert becomes(lambda: is_written(pid))
+    assert [path.name.startswith("actionbench-") for path in folder.iterdir()] == [True]
+    program.kill()
+    program.wait()
+    assert gone(int(pid.read_text()))
+    assert becomes(lambda: not list(folder.iterdir()))
+
+
+@pytest.mark.slow
+def test_a_program_needs_no_main_guard(calls, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from actionbench.experiments.isolation.pool import Task, run_isolated\n"
+        "import isolation_calls\n"
+        "for _, ending in run_isolated([Task('x', isolation_calls.give, (0.25,))]):\n"
+        "    print(ending.outcome.probabilities[0, 0])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, script], env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (0, "0.25\n")
