@@ -17,8 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from actionbench.cli import main
-from actionbench.experiments.isolation.pool import nursery
-from actionbench.experiments.isolation.pool import pool as isolation
+from actionbench.experiments.isolation import nursery, pool
 
 # Machines are noisy: no deadlines, and examples may take long to draw. The same examples each time where a red light
 # must mean a defect.
@@ -87,7 +86,7 @@ class Kept:
     """A nursery that goes on where a command closes it: to start one takes longer than most commands."""
 
     def __init__(self, preload=()):
-        self._kept = isolation._own_nursery()
+        self._kept = pool._own_nursery()
 
     def __getattr__(self, name):
         return getattr(self._kept, name)

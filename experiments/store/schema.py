@@ -107,9 +107,10 @@ def _columns() -> Iterator[Column]:
     yield Column("finished", "TEXT NOT NULL", object)
     for one in fields(CellRecord):
         if one.metadata != _ELSEWHERE:
-            sql, dtype = _TYPES[one.type]
+            annotation = str(one.type)
+            sql, dtype = _TYPES[annotation]
             sql += _CONSTRAINTS.get(one.name, "")
-            yield Column(one.name, sql, dtype, is_json=one.type.startswith("dict"))
+            yield Column(one.name, sql, dtype, is_json=annotation.startswith("dict"))
 
 
 #: The columns of the table of cells.

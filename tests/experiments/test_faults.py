@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from actionbench.errors import ActionbenchError, StoreError
+from actionbench.experiments.isolation import pool
 from actionbench.experiments.isolation.nursery import Nursery
 from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
-from actionbench.experiments.isolation.pool import pool as isolation
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
@@ -184,8 +184,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def nursery(token, monkeypatch):
-    monkeypatch.setattr(isolation, "_GRACE", 0.3)
-    nursery = Nursery([isolation.WARM])
+    monkeypatch.setattr(pool, "_GRACE", 0.3)
+    nursery = Nursery([pool.WARM])
     yield nursery
     nursery.close()
     assert left_behind(token) == []
@@ -265,7 +265,7 @@ def test_what_is_said_of_a_fault(path, faulty, nursery):
 @pytest.mark.parametrize("word", [{"error": "X"}, 5, (), (1, 2), ["x"]])
 def test_a_message_that_is_none_is_no_result(word):
     with pytest.raises(ValueError, match="neither an outcome nor a failure"):
-        isolation._checked(word)
+        pool._checked(word)
 
 
 @pytest.mark.slow

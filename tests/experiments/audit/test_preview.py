@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from actionbench.errors import DataError
-from actionbench.experiments.audit.leaks import preview
+from actionbench.experiments.audit import preview
 from actionbench.experiments.audit.preview import contact_sheet, describe
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN, Dataset
 from actionbench.experiments.datasets.figures import Figures

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from actionbench.errors import ActionbenchError
-from actionbench.experiments.isolation.pool import Ceilings, Task, cluster
+from actionbench.experiments.isolation import cluster
+from actionbench.experiments.isolation.pool import Ceilings, Task
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from actionbench.experiments.evaluation.cell import Outcome
-from actionbench.experiments.isolation.pool import Ceilings, Task, nursery, run_isolated
+from actionbench.experiments.isolation import nursery
+from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
 
 # The functions live in a module of their own, so that the other process can import them.
 CALLS = """

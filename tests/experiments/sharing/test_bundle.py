@@ -17,7 +17,7 @@ from actionbench.experiments.sharing import bundle as bundle_module
 from actionbench.experiments.sharing.bundle import Bundle, pack_predictions, write_bundle
 from actionbench.experiments.sharing.reading import open_results
 from actionbench.experiments.sharing.reproduction import differences, reproduce
-from actionbench.experiments.store import TABLES, Store
+from actionbench.experiments.store import BUNDLED, Store
 
 FIGURES = {"name": "figures", "subjects": 2, "clips_per_subject": 1}
 
@@ -118,7 +118,7 @@ def test_what_a_bundle_holds(made):
         assert "plugins/0/toy_plugin.py" in names
         assert sum(name.startswith("predictions/") for name in names) == 2
         assert f"numpy=={np.__version__}\n" in archive.read("requirements.txt").decode()
-        tables = {name: rows(archive, name) for name in TABLES}
+        tables = {name: rows(archive, name) for name in BUNDLED}
     assert [row["label"] for row in tables["clips"]] == ["dark"] * 4 + ["light"] * 4
     assert {cell["code"] for cell in tables["cells"]} == {row["code"] for row in tables["codes"]}
     assert min(cell["fit_seconds"] for cell in tables["cells"]) > 0
@@ -398,7 +398,7 @@ def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
     with Store.open(old) as opened:
         opened.add_strips(1, {3: b"RIFF"})
     before = tables_of(old)
-    assert set(before) == {*TABLES, "predictions", "audits"}
+    assert set(before) == {*BUNDLED, "predictions", "audits"}
     assert all(before.values())
     written = packed(old, tmp_path / "b.zip")
     assert written.n_strips == 1

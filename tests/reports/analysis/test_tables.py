@@ -416,7 +416,7 @@ def test_an_empty_store_gives_an_empty_table_in_every_format(bench):
 
 def test_the_table_needs_no_drawing_no_terminal_and_no_distributions():
     code = (
-        "import sys; from actionbench.reports import tables, comparison; "
+        "import sys; from actionbench.reports.analysis import tables, comparison; "
         "heavy = {'matplotlib', 'rich', 'jinja2', 'cv2', 'sklearn', 'scipy.stats'} & set(sys.modules); "
         "assert not heavy, heavy"
     )

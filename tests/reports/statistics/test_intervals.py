@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from statsmodels.stats.multitest import multipletests
 
 from actionbench.errors import ActionbenchError
+from actionbench.reports.statistics import intervals
 from actionbench.reports.statistics.corrections import holm, hommel, shaffer
 from actionbench.reports.statistics.intervals import (
     accuracy,
@@ -26,7 +27,6 @@ from actionbench.reports.statistics.intervals import (
     sign_flip_test,
     wilson_interval,
 )
-from actionbench.reports.statistics.intervals import intervals as statistics
 
 predictions = st.integers(1, 60).flatmap(
     lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n) for _ in range(2)])
@@ -39,7 +39,7 @@ def test_scores_are_those_of_scikit_learn(pair):
     assert accuracy(truth == predicted) == pytest.approx(accuracy_score(truth, predicted))
     assert macro_f1(truth, predicted) == pytest.approx(f1_score(truth, predicted, average="macro"))
     np.testing.assert_array_equal(
-        statistics.confusion_matrix(truth, predicted, 5), confusion_matrix(truth, predicted, labels=range(5))
+        intervals.confusion_matrix(truth, predicted, 5), confusion_matrix(truth, predicted, labels=range(5))
     )
 
 
@@ -255,7 +255,7 @@ def test_an_interval_is_the_same_whatever_was_asked_before(monkeypatch):
     found = [bootstrap_interval(*one) for one in asked]
     assert [bootstrap_interval(*one) for one in reversed(asked)] == found[::-1]
     # Draws that are too many to be kept.
-    monkeypatch.setattr(statistics, "_CHUNK", 1000)
+    monkeypatch.setattr(intervals, "_CHUNK", 1000)
     assert [bootstrap_interval(*one) for one in asked] == found
 
 
@@ -263,7 +263,7 @@ def test_many_single_clips_need_little_memory(monkeypatch):
     correct = np.random.default_rng(0).random(20_000) < 0.9
     found = bootstrap_interval(correct, np.arange(20_000))
     np.testing.assert_allclose(found, wilson_interval(correct.sum(), 20_000), atol=1e-3)
-    monkeypatch.setattr(statistics, "_CHUNK", 10)
+    monkeypatch.setattr(intervals, "_CHUNK", 10)
     np.testing.assert_allclose(
         bootstrap_interval(correct, np.arange(20_000), n_resamples=500), found, atol=2e-3
     )
