@@ -31,7 +31,7 @@ from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, quantities
 from actionbench.features.volume import VolumeReader
-from actionbench.models import looking, nn
+from actionbench.models import nn, visualize
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import layout
 from actionbench.reports.rendering.figures import accuracy_figure
@@ -402,7 +402,7 @@ known_and_strangers(volume_net)
 print(volume_net.net().tree())
 
 # %%
-looking.first_layer(volume_net.net())
+visualize.first_layer(volume_net.net())
 
 # %% [markdown]
 # The filters of the first layer, of 3 x 3 pixels; three frames to the right. A filter whose three pictures are alike
@@ -411,7 +411,7 @@ looking.first_layer(volume_net.net())
 # %%
 reader = VolumeReader(size=small["size"], margin=small["margin"])
 volume = reader.views(reader.small.extract(example("handwaving")), 1)
-looking.activations(volume_net.net(), volume, "3")
+visualize.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]
 # What the first stage gives for a clip of waving hands: eight channels, eight steps of time to the right. Some mark the

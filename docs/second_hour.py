@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.models import looking, nn, optim, zoo
+from actionbench.models import nn, optim, visualize, zoo
 
 rng = np.random.default_rng(0)
 
@@ -165,7 +165,7 @@ residual = nn.Sequential(nn.ConcatTable(nn.Identity(), nn.Linear(4, 4)), nn.CAdd
 print(residual.tree(x))
 
 # %%
-looking.tree(residual)
+visualize.tree(residual)
 
 # %% [markdown]
 # The same tree as a picture, each module below the one that it is part of; numbers of parameters to the right.
@@ -295,7 +295,7 @@ _ = figure.colorbar(image, ax=panels[2], label="state")
 # `zoo.frames_lstm` is the same for video.
 
 # %%
-looking.tree(zoo.frames_lstm(6))
+visualize.tree(zoo.frames_lstm(6))
 
 # %% [markdown]
 # Its modules from above. The windows of the convolutions are one frame long: a ConvNet looks at each frame, the mean

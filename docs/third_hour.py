@@ -17,7 +17,7 @@ from onnx.reference import ReferenceEvaluator
 
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.volume import CHANNELS, VolumeReader
-from actionbench.models import load, looking, save, to_onnx, zoo
+from actionbench.models import load, save, to_onnx, visualize, zoo
 from actionbench.models.training import Held, Interrupted, Lazy, Training, predict_proba
 from actionbench.reports.rendering.heatmaps import confusion_figure
 from actionbench.reports.statistics.intervals import bootstrap_interval, confusion_matrix
@@ -113,7 +113,7 @@ for axes in panels:
 net = zoo.tiny3d(len(names), rng=0)
 example = reader.views(clips[0], 1)
 print(f"{net.count_operations(example):,} operations for a volume")
-looking.tree(net)
+visualize.tree(net)
 
 # %% [markdown]
 # The net, from the input at the top to the scores at the bottom; parameters of each layer to the right.
@@ -161,7 +161,7 @@ log = fit(net, checkpoint=checkpoint)
 print(log.iloc[[0, 18, 19, -1]].to_string(index=False))
 
 # %%
-looking.loss_curve(log)
+visualize.loss_curve(log)
 
 # %% [markdown]
 # The loss of the training people, as they are drawn in each epoch, and of the two people held out. Losses have no unit;
@@ -194,13 +194,13 @@ confusion_figure(confusion_matrix(targets[test], probabilities.argmax(axis=1), l
 # ## Look
 
 # %%
-looking.first_layer(net)
+visualize.first_layer(net)
 
 # %% [markdown]
 # The filters of the first layer: three pictures each, one for a frame. Where they differ, the filter answers to change.
 
 # %%
-looking.activations(net, reader.views(test_clips[0], 1), most=8)
+visualize.activations(net, reader.views(test_clips[0], 1), most=8)
 
 # %% [markdown]
 # What each layer gives for a clip, from above: pictures get smaller and channels more, until a mean over places and

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from actionbench.cli import main
-from actionbench.experiments.isolation import nursery, pool
+from actionbench.experiments.isolation import fork_server, pool
 
 # Machines are noisy: no deadlines, and examples may take long to draw. The same examples each time where a red light
 # must mean a defect.
@@ -98,7 +98,7 @@ class Kept:
 @pytest.fixture
 def call(monkeypatch, capfd):
     """Call the command line as a shell would and return exit code, output and messages."""
-    monkeypatch.setattr(nursery, "Nursery", Kept)
+    monkeypatch.setattr(fork_server, "Nursery", Kept)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["actionbench", *words])

@@ -137,7 +137,7 @@ def test_the_guide_knows_every_split_and_data_set():
 
 
 def test_the_guide_knows_every_code_of_a_warning():
-    from actionbench.experiments.audit.cautions import CODES
+    from actionbench.experiments.audit.warnings import CODES
 
     text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
     assert set(

@@ -80,11 +80,11 @@ class SparseMlp(MlpFlow):
         return Explanation(text, explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
-        from ...models import looking
+        from ...models import visualize
 
         return {
             **super()._pictures(net),
-            "connectivity": looking.connectivity(self._first_mask(net), self._reader().shape),
+            "connectivity": visualize.connectivity(self._first_mask(net), self._reader().shape),
         }
 
 

@@ -59,6 +59,6 @@ class MlpPruned(SparseMlp):
         }
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
-        from ...models import looking
+        from ...models import visualize
 
-        return {**super()._pictures(net), "locality": looking.locality_curve(self.curve_, self.criterion)}
+        return {**super()._pictures(net), "locality": visualize.locality_curve(self.curve_, self.criterion)}

@@ -185,7 +185,7 @@ class NetAttempt(Attempt):
 
     def explain(self) -> Explanation:
         """Return the net's tree and how its training went, with the loss and the first layer's weights as figures."""
-        from ...models import looking
+        from ...models import visualize
 
         loss, accuracy = self.curve_["loss"], self.curve_["accuracy"]
         net = self.net()
@@ -195,13 +195,13 @@ class NetAttempt(Attempt):
             f"Loss {loss[0]:.3f} in the first epoch, {loss[-1]:.3f} in the last of {len(loss)}; "
             f"{accuracy[-1]:.1%} of the augmented training inputs right at the end."
         )
-        return Explanation(text, {"loss": looking.loss_curve(self.curve_), **self._pictures(net)})
+        return Explanation(text, {"loss": visualize.loss_curve(self.curve_), **self._pictures(net)})
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
         """Picture what the net has learned."""
-        from ...models import looking
+        from ...models import visualize
 
-        return {"first-layer": looking.first_layer(net, self._reader().shape, most=16)}
+        return {"first-layer": visualize.first_layer(net, self._reader().shape, most=16)}
 
 
 def _read(reader: Reader, clips: Clips) -> Lazy:

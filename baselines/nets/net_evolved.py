@@ -194,14 +194,14 @@ class NetEvolved(VideoNet):
         return Explanation(f"{explanation}\nGenome: {self.genome_}. {said}", explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
-        from ...models import looking, nn
+        from ...models import nn, visualize
 
         # A fully connected layer behind a pooling has no picture.
         layers = [module for _, module in net.named_modules() if isinstance(module, nn.Conv3d)]
         pictures = super()._pictures(net) if layers else {}
-        pictures["graph"] = looking.graph(net, np.zeros((1, *self._reader().shape), np.float32))
+        pictures["graph"] = visualize.graph(net, np.zeros((1, *self._reader().shape), np.float32))
         if self.trials_["fitness"]:
-            pictures["search"] = looking.search_curve(self.trials_["fitness"], self.trials_["parent"])
+            pictures["search"] = visualize.search_curve(self.trials_["fitness"], self.trials_["parent"])
         return pictures
 
 

@@ -12,8 +12,8 @@ from ...errors import DataError, Faults
 from ...features.clip import Clip
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
 from ..datasets.splits import Fold, Split
-from .alike import Pairs, Signature, identical_pairs, near_pairs
-from .cautions import Caution
+from .near_duplicates import Pairs, Signature, identical_pairs, near_pairs
+from .warnings import Caution
 
 # Counts the changes of what an audit says, so that older ones are made again.
 _VERSION = 1

@@ -12,9 +12,9 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
-from .alike import Signature
-from .cautions import said
 from .leaks import dataset_cautions, group_cautions, pair_cautions, read_clips
+from .near_duplicates import Signature
+from .warnings import said
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

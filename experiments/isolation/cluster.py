@@ -32,7 +32,7 @@ def run_on(
     preload: Iterable[str] = (),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[Task, Ending], None, None]:
-    """Run tasks on the workers of a cluster, as `isolation.run_isolated` does on this machine.
+    """Run tasks on the workers of a cluster, as `pool.run_isolated` does on this machine.
 
     A task whose worker dies is begun once more, on another; its ending says how often it was begun and on which
     machine it ran. (A scheduler that was there before has its own rule for how often:
@@ -48,7 +48,7 @@ def run_on(
     workers : int
         How many processes or jobs are started, where any are.
     ceilings, preload, stopping
-        As for `isolation.run_isolated`.
+        As for `pool.run_isolated`.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from typing import Any
 
 from ...errors import ActionbenchError
 from ...features.cache import SPILL
-from .nursery import CLEAN, Nursery, NurseryDied
+from .fork_server import CLEAN, Nursery, NurseryDied
 from .worker import HEAD, MARK, STARTED, TRACE, framed
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of

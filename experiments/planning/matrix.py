@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ...errors import Faults, MatrixError, did_you_mean
-from ..audit.cautions import CODES
+from ..audit.warnings import CODES
 from ..datasets.splits import SPLITS, AnySplit
 
 T = TypeVar("T", bound=Hashable)

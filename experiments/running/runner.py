@@ -19,13 +19,13 @@ from typing import Any, TypeAlias
 from ...baselines.registry import attempt_registry, naming
 from ...errors import ActionbenchError, DataError, Faults, did_you_mean
 from ...features.cache import FeatureCache, using
-from ..audit.cautions import Caution, said
 from ..audit.leaks import audit_key, audits, protocol_cautions
+from ..audit.warnings import Caution, said
 from ..datasets.registry import dataset_registry, make_dataset
 from ..datasets.splits import Fold
 from ..evaluation.cell import Outcome, run_cell
 from ..evaluation.tuning import Budget, tune
-from ..isolation.nursery import Nursery
+from ..isolation.fork_server import Nursery
 from ..isolation.pool import Ceilings, Ending, Task, run_isolated
 from ..planning.cells import PlannedCell, PlannedDataset, make_attempt, table_fingerprint
 from ..planning.estimate import Estimate

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..statistics.corrections import holm
 from ..statistics.intervals import joint_sign_flips
 from ..statistics.paired import difference_interval
-from ..statistics.places import rank_intervals, tie_groups
+from ..statistics.rank_intervals import rank_intervals, tie_groups
 from .results import Result
 
 LEVEL = 0.05
@@ -102,7 +102,7 @@ def rank_attempts(
     -------
     DataFrame
         One row for each ranked attempt, the most accurate first: ``rank_low``, ``rank_high``, ``tied`` (see
-        `places.rank_intervals`) and ``group`` (`places.tie_groups`), from the adjusted p-values of `pairs`.
+        `rank_intervals.rank_intervals`) and ``group`` (`rank_intervals.tie_groups`), from the adjusted p-values of `pairs`.
     """
     names = [result.attempt for result in ranked(results)]
     if len(names) < 2:

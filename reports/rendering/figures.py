@@ -21,7 +21,7 @@ from .canvas import (
     short_name,
     styled,
 )
-from .words import listed
+from .prose import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     n_classes : int
         Number of classes; guessing is right once in so many times.
     cliques : list of list of str, optional
-        From `places.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
+        From `rank_intervals.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
         cannot be told apart.
 
     Returns
@@ -269,9 +269,9 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
     Parameters
     ----------
     table : DataFrame
-        From `places.rank_table`.
+        From `rank_intervals.rank_table`.
     cliques : list of list of str
-        From `places.cliques`: one bar each, with a dot beside every member.
+        From `rank_intervals.cliques`: one bar each, with a dot beside every member.
     critical_difference : float
         How far apart mean ranks must be, shown as a bar of that length.
 

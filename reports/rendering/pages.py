@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.results import Reader, Result, unfinished
+from .across_datasets import verdict_over
 from .parts import Comparison
 from .sections import Allowance, conditions, markup, section
-from .together import verdict_over
 from .verdict import verdict
 
 METHOD = (

@@ -11,16 +11,16 @@ import pandas as pd
 
 from ..analysis import tables
 from ..analysis.breakdown import by_class, by_group
+from ..analysis.conditions import clip_conditions, option_conditions
 from ..analysis.hard_clips import hard_clips
 from ..analysis.learning import crossings, learning_curves
-from ..analysis.nuisance import clip_conditions, option_conditions
 from ..analysis.pairs import LEVEL, pairs
 from ..analysis.results import MIXED, Result, by_data
-from ..statistics.places import cliques, rank_table, square
+from ..statistics.rank_intervals import cliques, rank_table, square
 from ..statistics.ranks import comparison_matrix, critical_difference, nemenyi
+from .across_datasets import common_scores
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
-from .together import common_scores
 
 # The interval of a difference takes a millisecond; of more attempts the pairs have none.
 _MOST_INTERVALS = 40
@@ -37,7 +37,7 @@ class Part:
     rows : DataFrame
         Theirs in `tables.comparison_table`.
     nuisances : DataFrame
-        Theirs in `nuisance.clip_conditions`.
+        Theirs in `conditions.clip_conditions`.
     curves : DataFrame
         Theirs in `learning.learning_curves`.
     pairs : DataFrame
@@ -85,11 +85,11 @@ class Comparison:
     parts : list of Part
         One for each data set under each split.
     options : DataFrame
-        From `nuisance.option_conditions`.
+        From `conditions.option_conditions`.
     curves, crossings : DataFrame
         From `learning.learning_curves` and `learning.crossings`; empty for one number of training groups.
     scores, left : DataFrame and list of str
-        From `together.common_scores`.
+        From `across_datasets.common_scores`.
     matrix : DataFrame
         From `ranks.comparison_matrix` of the scores.
     ranks : Svg or None

@@ -17,8 +17,8 @@ from ..statistics.intervals import confusion_matrix
 from .figures import COSTS
 from .heatmaps import row_shares
 from .parts import Part
+from .prose import listed
 from .verdict import settling
-from .words import listed
 
 #: Columns that can be chosen beside those of `tables.SHOWN`.
 _MORE = {
@@ -208,7 +208,7 @@ def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, 
     Parameters
     ----------
     rows : DataFrame
-        From `nuisance.clip_conditions` or `option_conditions`, of one data set and split.
+        From `conditions.clip_conditions` or `option_conditions`, of one data set and split.
     order : list of str, optional
         Attempts from top to bottom; by default as the rows have them.
     """

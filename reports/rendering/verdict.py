@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import tables
-from ..analysis.enough import least_lead, settle
 from ..analysis.pairs import LEVEL, pairs, ranked, shares_right
+from ..analysis.power import least_lead, settle
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy, bootstrap_interval, group_sums
 from ..statistics.paired import least_p
-from .words import some
+from .prose import some
 
 # To simulate studies of more attempts that tie with the best takes longer than a page may.
 _SIMULATED = 12

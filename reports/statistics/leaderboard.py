@@ -1,6 +1,6 @@
 """Figures that leaderboards show of errors on several data sets: one row for each data set, one column each attempt.
 
-None of them says how sure it is; `places.rank_table` does.
+None of them says how sure it is; `rank_intervals.rank_table` does.
 """
 
 from __future__ import annotations

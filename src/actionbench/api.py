@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .experiments.datasets.base import Dataset
     from .experiments.deployment.model import Model
-    from .experiments.isolation.nursery import Nursery
+    from .experiments.isolation.fork_server import Nursery
     from .experiments.planning.cells import PlannedCell
     from .experiments.planning.matrix import Matrix
     from .experiments.running.runner import RunSummary
@@ -133,7 +133,7 @@ def film(
     nursery: Nursery | None = None,
 ) -> None:
     """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
-    from .experiments.running.strips import keep_strips
+    from .experiments.running.thumbnails import keep_strips
     from .reports.analysis.hard_clips import hard_clips
     from .reports.analysis.results import gather
 
@@ -180,7 +180,7 @@ def answer(
         ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
         (sentences on runs).
     """
-    from .experiments.running.remembered import witnesses
+    from .experiments.running.warm_cache import witnesses
     from .reports.analysis.results import gather, unfinished
     from .reports.analysis.tables import layout, score
 
@@ -329,7 +329,7 @@ def why(
     """
     from .experiments.planning.cells import plan_cells
     from .experiments.planning.matrix import read_matrix
-    from .experiments.planning.reasons import reasons
+    from .experiments.planning.staleness import reasons
     from .experiments.store import Store
 
     conditions = [*only, cell] if "=" in cell else only

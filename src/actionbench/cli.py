@@ -116,9 +116,9 @@ def run(
     """
     refuse_both({"-q": quiet, "-v": verbose})
     refuse_both({"--fresh": fresh, "--retry": retry})
-    from .experiments.running import remembered
+    from .experiments.running import warm_cache
 
-    asked = remembered.question(matrix, changes, only, plugins)
+    asked = warm_cache.question(matrix, changes, only, plugins)
     known = None if fresh or retry or as_json else _known(store, asked)
     if known is None:
         known = _run(
@@ -155,14 +155,14 @@ def run(
 
 def _known(store: str, asked: str) -> dict[str, Any] | None:
     """Return the answer of the last run, if it was the same question and nothing has changed."""
-    from .experiments.running import remembered
+    from .experiments.running import warm_cache
     from .experiments.store import Store
 
     if not os.path.isfile(store):
         return None
     with Store.open(store) as opened:
         question, witnesses, answer = opened.last_run()
-    if question != asked or not witnesses or not answer or not remembered.unchanged(witnesses):
+    if question != asked or not witnesses or not answer or not warm_cache.unchanged(witnesses):
         return None
     return json.loads(answer)
 
@@ -183,7 +183,7 @@ def _run(
     **options: Any,
 ) -> dict[str, Any]:
     """Run a matrix and return what is to be said, which the store keeps for the next time."""
-    from .experiments.isolation.nursery import Nursery
+    from .experiments.isolation.fork_server import Nursery
     from .experiments.isolation.pool import WARM
 
     _collect_rarely()

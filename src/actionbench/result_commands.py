@@ -89,7 +89,7 @@ def _format(form: str | None, output: str | None, predictions: bool) -> str:
 
 def _show_known(where: str) -> bool:
     """Print the table where it is known since the last run; say whether it is."""
-    from .experiments.running import remembered
+    from .experiments.running import warm_cache
     from .experiments.sharing.reading import is_bundle
     from .experiments.store import Store
 
@@ -97,7 +97,7 @@ def _show_known(where: str) -> bool:
         return False
     with Store.open(where, must_exist=True) as opened:
         _, witnesses, answer = opened.last_run()
-    if not (witnesses and answer and remembered.unchanged(witnesses, data=False)):
+    if not (witnesses and answer and warm_cache.unchanged(witnesses, data=False)):
         return False
     known = json.loads(answer)
     print_layout(known["show"])

@@ -15,7 +15,7 @@ import pytest
 
 from actionbench.errors import ActionbenchError, StoreError
 from actionbench.experiments.isolation import pool
-from actionbench.experiments.isolation.nursery import Nursery
+from actionbench.experiments.isolation.fork_server import Nursery
 from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from actionbench.experiments.evaluation.cell import Outcome
-from actionbench.experiments.isolation import nursery
+from actionbench.experiments.isolation import fork_server
 from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
 
 # The functions live in a module of their own, so that the other process can import them.
@@ -84,7 +84,7 @@ def keep_features():
 
 def stop_others(which, times):
     nursery = psutil.Process().parent()
-    other = nursery if which == "nursery" else nursery.parent()
+    other = nursery if which == "nursery" else fork_server.parent()
     for _ in range(times):
         with contextlib.suppress(psutil.NoSuchProcess):
             other.suspend()
@@ -214,14 +214,14 @@ def test_a_process_above_that_a_task_stops_goes_on(calls, which):
     endings = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
     assert [ending.kind for ending in endings.values()] == [None, None]
     # It still ends when nobody needs it any more.
-    with contextlib.closing(nursery.Nursery()) as own:
+    with contextlib.closing(fork_server.Nursery()) as own:
         task = Task("last", calls.stop_others, (which, 1))
         assert [ending.kind for _, ending in run_isolated([task], nursery=own)] == [None]
 
 
 @pytest.mark.slow
 def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
-    monkeypatch.setattr(nursery, "_STOP_TICK", 0.2)
+    monkeypatch.setattr(fork_server, "_STOP_TICK", 0.2)
     endings = run(
         Task("stops", calls.stop_others, ("nursery", 60_000)),
         Task("beside", calls.wait, (1,)),

@@ -10,7 +10,7 @@ from actionbench.reports.analysis.comparison import paired_difference
 from actionbench.reports.analysis.pairs import COLUMNS, pairs, rank_attempts, ranked
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.statistics.corrections import holm
-from actionbench.reports.statistics.places import cliques, rank_intervals, square
+from actionbench.reports.statistics.rank_intervals import cliques, rank_intervals, square
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.splits import LeakyRandom
-from actionbench.reports.analysis.nuisance import nuisance_table
+from actionbench.reports.analysis.conditions import nuisance_table
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import FORMATS, comparison_table, render
 from actionbench.reports.rendering.pages import page as page_of

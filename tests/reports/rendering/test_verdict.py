@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.experiments.datasets.splits import LeakyRandom
-from actionbench.reports.analysis.enough import group_changes, groups_needed, least_difference
 from actionbench.reports.analysis.pairs import pairs, rank_attempts
+from actionbench.reports.analysis.power import group_changes, groups_needed, least_difference
 from actionbench.reports.analysis.results import Result, gather
 from actionbench.reports.analysis.tables import comparison_table
 from actionbench.reports.rendering.verdict import settling, verdict

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports.statistics.places import cliques, rank_table, square
+from actionbench.reports.statistics.rank_intervals import cliques, rank_table, square
 from actionbench.reports.statistics.ranks import (
     comparison_matrix,
     critical_difference,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionbench.reports.rendering.words import disagreements, p_text, pair_words, several_words
+from actionbench.reports.rendering.prose import disagreements, p_text, pair_words, several_words
 from actionbench.reports.statistics.paired import paired_test
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published.json").read_text())

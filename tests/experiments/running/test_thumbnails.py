@@ -11,9 +11,9 @@ import actionbench
 from actionbench import Clip, api
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
-from actionbench.experiments.running import strips
+from actionbench.experiments.running import thumbnails
 from actionbench.experiments.running.runner import RunSummary, run_cells
-from actionbench.experiments.running.strips import film_strip, keep_strips
+from actionbench.experiments.running.thumbnails import film_strip, keep_strips
 from actionbench.experiments.store import Store
 
 
@@ -297,8 +297,8 @@ def test_all_data_sets_take_one_process_and_nothing_takes_none(stored, levels, m
         asked.append(len(tasks))
         return run_isolated(tasks, **options)
 
-    run_isolated = strips.run_isolated
-    monkeypatch.setattr(strips, "run_isolated", counted)
+    run_isolated = thumbnails.run_isolated
+    monkeypatch.setattr(thumbnails, "run_isolated", counted)
     levels.with_name("log").unlink()
     both = [(number, data, [0, 1]), (other, data, [1, 2])]
     keep_strips(store, both, plugins=[levels])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.reports.analysis.nuisance import _levels, nuisance_table
+from actionbench.reports.analysis.conditions import _levels, nuisance_table
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.statistics.intervals import bootstrap_interval
 

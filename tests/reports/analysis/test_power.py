@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports.analysis.enough import (
+from actionbench.reports.analysis.power import (
     group_changes,
     groups_needed,
     least_difference,

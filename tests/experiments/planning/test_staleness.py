@@ -2,7 +2,7 @@ import pytest
 
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
-from actionbench.experiments.planning.reasons import reasons
+from actionbench.experiments.planning.staleness import reasons
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store, provenance
 

@@ -1,4 +1,4 @@
-from actionbench.experiments.audit.cautions import CODES, Caution, said
+from actionbench.experiments.audit.warnings import CODES, Caution, said
 
 
 def test_a_caution_as_text_ends_in_its_code():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from actionbench import Clip
-from actionbench.experiments.audit.alike import Signature, identical_pairs, near_pairs
+from actionbench.experiments.audit.near_duplicates import Signature, identical_pairs, near_pairs
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.weizmann import Weizmann
 from actionbench.features.video import read_video

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from actionbench.experiments.running.remembered import question, unchanged, witnesses
+from actionbench.experiments.running.warm_cache import question, unchanged, witnesses
 
 
 @pytest.fixture

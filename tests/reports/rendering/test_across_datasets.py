@@ -5,7 +5,7 @@ import pytest
 
 from actionbench.experiments.datasets.splits import LeakyRandom
 from actionbench.reports.analysis.results import gather
-from actionbench.reports.rendering.together import common_scores, verdict_over
+from actionbench.reports.rendering.across_datasets import common_scores, verdict_over
 
 TRUTH = np.array([0, 1] * 48)
 GROUPS = np.repeat(list("abcdefgh"), 12)

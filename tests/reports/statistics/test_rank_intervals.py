@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports.statistics.places import cliques, rank_intervals, rank_table, tie_groups
+from actionbench.reports.statistics.rank_intervals import cliques, rank_intervals, rank_table, tie_groups
 from actionbench.reports.statistics.ranks import nemenyi, ranks
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published.json").read_text())

@@ -13,7 +13,7 @@ import numpy as np
 from ...features.clip import Clip
 from ..audit.preview import spread
 from ..datasets.registry import dataset_registry, make_dataset
-from ..isolation.nursery import Nursery
+from ..isolation.fork_server import Nursery
 from ..isolation.pool import Task, run_isolated
 from ..planning.cells import PlannedDataset, table_fingerprint
 from ..store import Store

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..statistics.places import cliques, rank_table
+from ..statistics.rank_intervals import cliques, rank_table
 from ..statistics.ranks import critical_difference, friedman, nemenyi, wilcoxon_pairs, without_holes
 
 # Attempts, sets of them, and pairs that a paragraph names; the first of many.
@@ -70,7 +70,7 @@ def pair_words(
     level : float
         Above it, nothing was found.
     least_difference, groups_needed : float, optional
-        From `enough.least_difference` and `enough.groups_needed`, said where nothing was found.
+        From `power.least_difference` and `power.groups_needed`, said where nothing was found.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from ..analysis import tables
 from ..analysis.pairs import ranked
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy
-from .words import several_words, some
+from .prose import several_words, some
 
 
 def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
@@ -55,7 +55,7 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
 
 
 def verdict_over(scores: pd.DataFrame, left: list[str]) -> str:
-    """Say in words what the attempts' ranks on all data sets together show, by `words.several_words`.
+    """Say in words what the attempts' ranks on all data sets together show, by `prose.several_words`.
 
     Parameters
     ----------
