@@ -102,7 +102,8 @@ def rank_attempts(
     -------
     DataFrame
         One row for each ranked attempt, the most accurate first: ``rank_low``, ``rank_high``, ``tied`` (see
-        `rank_intervals.rank_intervals`) and ``group`` (`rank_intervals.tie_groups`), from the adjusted p-values of `pairs`.
+        `rank_intervals.rank_intervals`) and ``group`` (`rank_intervals.tie_groups`), from the adjusted p-values of
+        `pairs`.
     """
     names = [result.attempt for result in ranked(results)]
     if len(names) < 2:

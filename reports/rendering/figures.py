@@ -46,8 +46,8 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     n_classes : int
         Number of classes; guessing is right once in so many times.
     cliques : list of list of str, optional
-        From `rank_intervals.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those that
-        cannot be told apart.
+        From `rank_intervals.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those
+        that cannot be told apart.
 
     Returns
     -------
