@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test coverage slow lint types check sanitize docs bench bench-features bench-harness bench-costs bench-kernels bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-kernels bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -39,6 +39,10 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test slow
+
+# What editors need: the tools, and the rooms under their import name.
+dev: $(VENV)/.dev
+	$(BIN)/python tests/link_package.py
 
 # The kernels under GCC's sanitizers of addresses and of undefined behaviour: wrong shapes, random nets, and whatever
 # else in these tests calls them; not what measures memory or emulates processors. It takes a while.

@@ -1,6 +1,7 @@
 """The examples of the documents, run as a reader would."""
 
 import json
+import pkgutil
 import re
 import shlex
 import shutil
@@ -282,6 +283,21 @@ def test_the_tables_of_performance():
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert table.count("\n|") > 15
     assert table in text
+
+
+def test_the_walks_stop_at_what_there_is():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walks = [re.findall(r"^\d\. .*", part, re.M) for part in text.split("**A")[1:]]
+    assert [len(stops) for stops in walks] == [8, 6, 5]
+    rooms = ("baselines", "experiments", "features", "models", "reports")
+    names = re.findall(
+        rf"`((?:{'|'.join(rooms)})\.[\w.]+)`", "\n".join(stop for stops in walks for stop in stops)
+    )
+    assert len(names) > 18
+    for name in names:
+        assert pkgutil.resolve_name(f"actionbench.{name}"), name
+    for path in re.findall(r"`(_ext/\w+\.pyx)`", text):
+        assert (ROOT / path).is_file()
 
 
 def test_the_table_of_descriptors():
