@@ -83,10 +83,10 @@ def class_folders(tmp_path: Path, write_video: WriteVideo) -> Path:
 
 
 class Kept:
-    """A nursery that goes on where a command closes it: to start one takes longer than most commands."""
+    """A fork server that goes on where a command closes it: to start one takes longer than most commands."""
 
     def __init__(self, preload=()):
-        self._kept = pool._own_nursery()
+        self._kept = pool._own_fork_server()
 
     def __getattr__(self, name):
         return getattr(self._kept, name)
@@ -98,7 +98,7 @@ class Kept:
 @pytest.fixture
 def call(monkeypatch, capfd):
     """Call the command line as a shell would and return exit code, output and messages."""
-    monkeypatch.setattr(fork_server, "Nursery", Kept)
+    monkeypatch.setattr(fork_server, "ForkServer", Kept)
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["actionbench", *words])

@@ -33,7 +33,7 @@ class ContractError(Exception):
 
 
 @dataclass
-class Outcome:
+class CellResult:
     """What a finished cell gives; the names are those of `CellRecord`.
 
     Each feature counts once in a fit and once in a prediction, with what it cost when it was computed: in CPU seconds,
@@ -62,7 +62,7 @@ class Outcome:
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
-def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> Outcome:
+def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> CellResult:
     """Fit an attempt and predict, with the costs of both.
 
     The first prediction, of a training clip, is a warm-up and counts apart. The test clips are then predicted all
@@ -81,7 +81,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
 
     Returns
     -------
-    Outcome
+    CellResult
         Probabilities of shape (n_test, n_classes), in the order of ``dataset.classes``; 0 for a class that the
         fold does not teach.
 
@@ -102,7 +102,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
     latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
     counts = _counts(attempt)
-    return Outcome(
+    return CellResult(
         probabilities=spread(probabilities, attempt.classes_, dataset.classes),
         fit_seconds=fit.seconds,
         fit_cpu_seconds=fit.cpu_seconds,

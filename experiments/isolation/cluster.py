@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ActionbenchError
 from ..store import provenance
-from .pool import Ceilings, Ending, Task, run_isolated
+from .pool import ResourceLimits, Task, TaskResult, run_isolated
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,10 +28,10 @@ def run_on(
     tasks: Iterable[Task],
     *,
     workers: int,
-    ceilings: Ceilings,
+    resource_limits: ResourceLimits,
     preload: Iterable[str] = (),
     stopping: Callable[[], bool] = lambda: False,
-) -> Generator[tuple[Task, Ending], None, None]:
+) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks on the workers of a cluster, as `pool.run_isolated` does on this machine.
 
     A task whose worker dies is begun once more, on another; its ending says how often it was begun and on which
@@ -47,7 +47,7 @@ def run_on(
         Taken one by one, as workers become free.
     workers : int
         How many processes or jobs are started, where any are.
-    ceilings, preload, stopping
+    resource_limits, preload, stopping
         As for `pool.run_isolated`.
 
     Raises
@@ -62,9 +62,9 @@ def run_on(
             f'--on {where} needs dask.distributed; install it with: pip install "actionbench[dask]"'
         ) from error
     with ExitStack() as stack:
-        client = stack.enter_context(_client(where, workers, ceilings))
+        client = stack.enter_context(_client(where, workers, resource_limits))
         try:
-            yield from _run(client, iter(tasks), ceilings, list(preload), stopping)
+            yield from _run(client, iter(tasks), resource_limits, list(preload), stopping)
         except OSError as error:
             raise ActionbenchError(f"--on {where}: the scheduler was lost ({error})") from error
 
@@ -72,10 +72,10 @@ def run_on(
 def _run(
     client: Client,
     tasks: Iterator[Task],
-    ceilings: Ceilings,
+    resource_limits: ResourceLimits,
     preload: list[str],
     stopping: Callable[[], bool],
-) -> Iterator[tuple[Task, Ending]]:
+) -> Iterator[tuple[Task, TaskResult]]:
     from distributed import as_completed
 
     running: dict[str, Task] = {}
@@ -85,16 +85,16 @@ def _run(
         while len(running) < places and not stopping() and (task := next(tasks, None)) is not None:
             # A name of its own: what ran before under this key is not the result.
             name = f"actionbench-{task.key}-{time.time_ns()}"
-            future = client.submit(_on_worker, task, ceilings, preload, key=name, pure=False)
+            future = client.submit(_on_worker, task, resource_limits, preload, key=name, pure=False)
             running[name] = task
             completed.add(future)
         if not running:
             return
         future = next(completed)
-        yield running.pop(str(future.key)), _ending(client, future)
+        yield running.pop(str(future.key)), _result(client, future)
 
 
-def _ending(client: Client, future: Any) -> Ending:
+def _result(client: Client, future: Any) -> TaskResult:
     begun = [event["worker"] for _, event in client.get_events(_BEGUN.format(future.key))]
     starts = max(1, len(begun))
     if future.status == "finished":
@@ -103,29 +103,31 @@ def _ending(client: Client, future: Any) -> Ending:
     from distributed.scheduler import KilledWorker
 
     if isinstance(error, KilledWorker):
-        return Ending(
+        return TaskResult(
             kind="crash",
             message=f"the workers that ran it died: {', '.join(begun) or error.last_worker}",
             n_starts=starts,
         )
     if error is None:
         raise ConnectionError("a task was cancelled")
-    return Ending(kind="error", error=type(error).__name__, message=str(error), n_starts=starts)
+    return TaskResult(kind="error", error=type(error).__name__, message=str(error), n_starts=starts)
 
 
-def _on_worker(task: Task, ceilings: Ceilings, preload: list[str]) -> Ending:
+def _on_worker(task: Task, resource_limits: ResourceLimits, preload: list[str]) -> TaskResult:
     """Run a task in a process of its own; called in a worker."""
     from distributed import get_worker
 
     worker = get_worker()
     with suppress(ValueError):
         worker.log_event(_BEGUN.format(worker.get_current_task()), {"worker": worker.address})
-    ((_, ending),) = run_isolated([task], ceilings=ceilings, preload=preload)
-    return replace(ending, machine=provenance.machine(threads=ceilings.threads, workers="of a cluster"))
+    ((_, result),) = run_isolated([task], resource_limits=resource_limits, preload=preload)
+    return replace(
+        result, machine=provenance.machine(threads=resource_limits.threads, workers="of a cluster")
+    )
 
 
 @contextmanager
-def _client(where: str, workers: int, ceilings: Ceilings) -> Iterator[Client]:
+def _client(where: str, workers: int, resource_limits: ResourceLimits) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -148,7 +150,7 @@ def _client(where: str, workers: int, ceilings: Ceilings) -> Iterator[Client]:
                 n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
             )
         else:
-            cluster = _slurm(ceilings)
+            cluster = _slurm(resource_limits)
             cluster.scale(jobs=workers)
         stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster, set_as_default=False))
@@ -161,7 +163,7 @@ def _client(where: str, workers: int, ceilings: Ceilings) -> Iterator[Client]:
         yield client
 
 
-def _slurm(ceilings: Ceilings) -> Any:
+def _slurm(resource_limits: ResourceLimits) -> Any:
     import dask
 
     try:
@@ -170,9 +172,9 @@ def _slurm(ceilings: Ceilings) -> Any:
         raise ActionbenchError(
             '--on slurm needs dask-jobqueue; install it with: pip install "actionbench[dask]"'
         ) from error
-    asked: dict[str, Any] = {"processes": 1, "cores": ceilings.threads}
-    if ceilings.memory_bytes is not None:
-        asked["memory"] = f"{ceilings.memory_bytes} B"
+    asked: dict[str, Any] = {"processes": 1, "cores": resource_limits.threads}
+    if resource_limits.memory_bytes is not None:
+        asked["memory"] = f"{resource_limits.memory_bytes} B"
     elif dask.config.get("jobqueue.slurm.memory", None) is None:
         raise ActionbenchError(
             "--on slurm: the memory of a job is not known; set limits.memory in the matrix, or jobqueue.slurm.memory "

@@ -1,7 +1,7 @@
 """A process that has loaded what cells need, and forks one process for each of them.
 
 It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone. Above
-it stands a guard, which does the rest where a cell has killed the nursery.
+it stands a supervisor, which does the rest where a cell has killed the fork server.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .worker import THREAD_VARIABLES, run_task
 # How long what a killed process has left behind may take to be gone, in seconds.
 _PATIENCE = 5.0
 
-# How often to look whether something has stopped the nursery, in seconds, and how often in a row it may go on.
+# How often to look whether something has stopped the fork server, in seconds, and how often in a row it may go on.
 _STOP_TICK = 1.0
 _MOST_STOPS = 3
 
 # The exit code of a cell that has run to its end and has no children left, so that nobody needs to look for any.
-CLEAN = 86
+EXIT_NO_CHILDREN = 86
 
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -46,12 +46,12 @@ _SERVE = (
 )
 
 
-class NurseryDied(Exception):
-    """The nursery has ended by itself, and every process of it with it."""
+class ForkServerDied(Exception):
+    """The fork server has ended by itself, and every process of it with it."""
 
 
-class Nursery:
-    """The nursery, seen from the program that starts it.
+class ForkServer:
+    """The fork server, seen from the program that starts it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Nursery:
     Attributes
     ----------
     prefix : str
-        What the names of temporary folders of the program begin with that the guard removes if the program is killed.
+        What the names of temporary folders of the program begin with; the supervisor removes them if it is killed.
 
     Notes
     -----
@@ -90,7 +90,7 @@ class Nursery:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        # The guard, and the nursery as soon as it says its number.
+        # The supervisor, and the fork server as soon as it says its number.
         self._pids = [self._process.pid]
 
     def revive(self, preload: Iterable[str] = ()) -> None:
@@ -119,7 +119,7 @@ class Nursery:
         try:
             socket.send_fds(self._control, [b"fork\n"], [channel.fileno(), output])
         except OSError as error:
-            raise NurseryDied from error
+            raise ForkServerDied from error
         while True:
             word, *numbers = self._line()
             if word == "forked":
@@ -144,12 +144,12 @@ class Nursery:
         """Return what to wait for: it can be read when a process has ended."""
         return self._control.fileno()
 
-    def wake(self) -> None:
-        """Let the nursery go on where a cell has stopped it; to be called often.
+    def resume_if_stopped(self) -> None:
+        """Let the fork server go on where a cell has stopped it; to be called often.
 
         Raises
         ------
-        NurseryDied
+        ForkServerDied
             If it has been stopped again and again, and was therefore ended.
         """
         if time.monotonic() - self._looked < _STOP_TICK:
@@ -162,18 +162,18 @@ class Nursery:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if enough else signal.SIGCONT)
         if enough:
-            raise NurseryDied
+            raise ForkServerDied
 
     def close(self) -> None:
-        """End the nursery and all processes of it."""
+        """End the fork server and all processes of it."""
         self._control.close()
         while True:
             try:
                 self._process.wait(_STOP_TICK)
                 return
             except subprocess.TimeoutExpired:
-                with suppress(NurseryDied):
-                    self.wake()
+                with suppress(ForkServerDied):
+                    self.resume_if_stopped()
 
     def _has_words(self, seconds: float = 0) -> bool:
         if b"\n" in self._words:
@@ -183,15 +183,15 @@ class Nursery:
             return bool(selector.select(seconds))
 
     def _line(self) -> list[str]:
-        """Return the words of what the nursery says next, and remember what has ended."""
+        """Return the words of what the fork server says next, and remember what has ended."""
         while not self._has_words(_STOP_TICK):
-            self.wake()
+            self.resume_if_stopped()
         while b"\n" not in self._words:
             more = b""
             with suppress(OSError):
                 more = self._control.recv(4096)
             if not more:
-                raise NurseryDied
+                raise ForkServerDied
             self._words += more
         line, _, self._words = self._words.partition(b"\n")
         word, *numbers = line.decode().split()
@@ -211,13 +211,13 @@ def serve(control_fd: int, program: int, prefix: str) -> NoReturn:
     """Fork processes as they are asked for, until nobody can ask any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    guard = os.getpid()
-    if nursery := os.fork():
+    supervisor = os.getpid()
+    if fork_server := os.fork():
         os.close(control_fd)
-        _guard(nursery, program, prefix)
+        _supervise(fork_server, program, prefix)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != guard:
+    if os.getppid() != supervisor:
         os._exit(1)
     wake, woken = os.pipe()
     for end in (wake, woken):
@@ -230,16 +230,16 @@ def serve(control_fd: int, program: int, prefix: str) -> NoReturn:
     os._exit(0)
 
 
-def _guard(nursery: int, program: int, prefix: str) -> NoReturn:
-    """Wait until the nursery is gone, which a cell may have killed, and do what then nobody else does."""
-    while os.wait()[0] != nursery:
+def _supervise(fork_server: int, program: int, prefix: str) -> NoReturn:
+    """Wait until the fork server is gone, which a cell may have killed, and do what then nobody else does."""
+    while os.wait()[0] != fork_server:
         pass
     with suppress(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         _end_all(set())
     with suppress(OSError):
         if folders := list(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
-            # A program that is being killed lets go of the nursery a little before it is gone.
+            # A program that is being killed lets go of the fork server a little before it is gone.
             time.sleep(0.05)
             if os.getppid() != program:
                 for folder in folders:
@@ -294,7 +294,7 @@ def _serve(control: socket.socket, wake: int, woken: int) -> None:
         for pid, code in _reap():
             if pid in cells:
                 cells.discard(pid)
-                if code != CLEAN:
+                if code != EXIT_NO_CHILDREN:
                     _end_all(cells)
                 control.sendall(f"ended {pid} {code}\n".encode())
 
@@ -303,11 +303,11 @@ def _become(inside: Callable[[socket.socket], None], channel: int, output: int) 
     """Make the forked process one of its own and run it."""
     code = 1
     try:
-        nursery = os.getppid()
+        fork_server = os.getppid()
         os.setsid()
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != nursery:
+        if os.getppid() != fork_server:
             os._exit(code)
         for number in (signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -319,7 +319,7 @@ def _become(inside: Callable[[socket.socket], None], channel: int, output: int) 
             inside(talk)
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        code = CLEAN
+        code = EXIT_NO_CHILDREN
     finally:
         # Threads that a cell has left running, and what libraries do at exit, could keep the process for ever.
         os._exit(code)

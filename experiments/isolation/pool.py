@@ -22,7 +22,7 @@ from typing import Any
 
 from ...errors import ActionbenchError
 from ...features.cache import SPILL
-from .fork_server import CLEAN, Nursery, NurseryDied
+from .fork_server import EXIT_NO_CHILDREN, ForkServer, ForkServerDied
 from .worker import HEAD, MARK, STARTED, TRACE, framed
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
@@ -32,7 +32,7 @@ _GRACE = 2.0
 _LOG_TAIL = 8192
 _PIECE = 1 << 18
 
-#: How often a nursery may die one after the other while no task runs.
+#: How often a fork server may die one after the other while no task runs.
 _MOST_DEATHS = 3
 
 #: The module that every process finds imported.
@@ -59,7 +59,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Ceilings:
+class ResourceLimits:
     """What one task may use; None where there is no limit.
 
     Parameters
@@ -81,7 +81,7 @@ class Ceilings:
 
 
 @dataclass(frozen=True)
-class Ending:
+class TaskResult:
     """How a task ended: with an outcome, or with a kind of failure and what is known of it."""
 
     outcome: Any = None
@@ -100,11 +100,11 @@ def run_isolated(
     tasks: Iterable[Task],
     *,
     workers: int = 1,
-    ceilings: Ceilings = Ceilings(),
+    resource_limits: ResourceLimits = ResourceLimits(),
     preload: Iterable[str] = (),
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
     stopping: Callable[[], bool] = lambda: False,
-) -> Generator[tuple[Task, Ending], None, None]:
+) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks, each in a process of its own, and yield them as they end.
 
     Parameters
@@ -113,70 +113,72 @@ def run_isolated(
         Taken one by one, as a process becomes free.
     workers : int
         How many run at a time.
-    ceilings : Ceilings
+    resource_limits : ResourceLimits
         What each may use.
     preload : iterable of str
         Modules worth importing once, before the processes are forked.
-    nursery : Nursery, optional
+    fork_server : ForkServer, optional
         What forks the processes; by default one that each thread starts once and keeps.
     stopping : callable
         Asked before each task is taken: once it says yes, those that run are the last.
 
     Yields
     ------
-    (Task, Ending)
+    (Task, TaskResult)
         In the order in which they end. The kind of a failure is ``"error"``, ``"crash"``, ``"timeout"``,
         ``"memory"`` or ``"output"``.
     """
-    nursery = nursery or _own_nursery()
+    fork_server = fork_server or _own_fork_server()
     try:
-        folder = tempfile.mkdtemp(prefix=nursery.prefix)
+        folder = tempfile.mkdtemp(prefix=fork_server.prefix)
     except OSError as error:
         raise ActionbenchError(
             f"there is no folder for temporary files that can be written: {error}"
         ) from error
-    runner = _Runner(iter(tasks), workers, ceilings, [WARM, *preload], nursery, Path(folder), stopping)
+    runner = _Runner(
+        iter(tasks), workers, resource_limits, [WARM, *preload], fork_server, Path(folder), stopping
+    )
     try:
-        yield from runner.endings()
+        yield from runner.results()
     finally:
         runner.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Runner:
-    """Keeps processes running, and starts a new nursery where one has died."""
+    """Keeps processes running, and starts a new fork server where one has died."""
 
     def __init__(
         self,
         tasks: Iterator[Task],
         workers: int,
-        ceilings: Ceilings,
+        resource_limits: ResourceLimits,
         preload: list[str],
-        nursery: Nursery,
+        fork_server: ForkServer,
         folder: Path,
         stopping: Callable[[], bool],
     ) -> None:
-        self._tasks, self._workers, self._ceilings = tasks, workers, ceilings
+        self._tasks, self._workers, self._resource_limits = tasks, workers, resource_limits
         self._preload, self._folder, self._stopping = preload, folder, stopping
-        self._nursery = nursery
-        self._nursery.preload(preload)
+        self._fork_server = fork_server
+        self._fork_server.preload(preload)
         self._running: dict[int, _Process] = {}
-        #: Tasks that ran when a nursery died, one of which may have killed it: they run again, one at a time.
+        #: Tasks that ran when a fork server died, one of which may have killed it: they run again, one at a time.
         self._suspects: deque[Task] = deque()
         self._suspect: int | None = None
         self._kernel_kills = _kernel_kills()
         self._n_deaths = 0
 
-    def endings(self) -> Iterator[tuple[Task, Ending]]:
+    def results(self) -> Iterator[tuple[Task, TaskResult]]:
         while True:
             try:
                 self._fill()
                 if not self._running:
                     return
                 self._look()
-                self._nursery.wake()
-                ended = self._nursery.ended()
-            except NurseryDied:
+                self._fork_server.resume_if_stopped()
+                ended = self._fork_server.ended()
+            except ForkServerDied:
                 yield from self._recover()
                 continue
             for pid, code in ended:
@@ -191,8 +193,8 @@ class _Runner:
             if task is None:
                 return
             try:
-                process = _Process(self._nursery, task, self._ceilings, self._folder)
-            except NurseryDied:
+                process = _Process(self._fork_server, task, self._resource_limits, self._folder)
+            except ForkServerDied:
                 self._suspects.append(task)
                 raise
             except OSError as error:
@@ -209,7 +211,7 @@ class _Runner:
     def _look(self) -> None:
         """Wait for something to happen, and hear what processes say."""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._nursery, selectors.EVENT_READ)
+            selector.register(self._fork_server, selectors.EVENT_READ)
             for process in self._running.values():
                 for stream in process.open_streams():
                     selector.register(stream, selectors.EVENT_READ, process)
@@ -219,8 +221,8 @@ class _Runner:
         for process in self._running.values():
             process.watch()
 
-    def _recover(self) -> Iterator[tuple[Task, Ending]]:
-        """Begin again after the nursery has died, with all that ran in it."""
+    def _recover(self) -> Iterator[tuple[Task, TaskResult]]:
+        """Begin again after the fork server has died, with all that ran in it."""
         processes, self._running = list(self._running.values()), {}
         self._n_deaths += not processes
         if self._n_deaths == _MOST_DEATHS:
@@ -228,7 +230,7 @@ class _Runner:
                 "no process can be started for a cell: the process that starts them ends each time; "
                 "there must be memory and processes left"
             )
-        self._nursery.revive(self._preload)
+        self._fork_server.revive(self._preload)
         if len(processes) == 1:
             yield (
                 processes[0].task,
@@ -244,24 +246,26 @@ class _Runner:
             process.abandon()
         if self._running:
             # Whatever has just begun to end is gone before anything else begins.
-            self._nursery.revive()
+            self._fork_server.revive()
 
 
 _OWN = threading.local()
 
 
-def _own_nursery() -> Nursery:
-    if not hasattr(_OWN, "nursery"):
-        _OWN.nursery = Nursery()
-        atexit.register(_OWN.nursery.close)
-    return _OWN.nursery
+def _own_fork_server() -> ForkServer:
+    if not hasattr(_OWN, "fork_server"):
+        _OWN.fork_server = ForkServer()
+        atexit.register(_OWN.fork_server.close)
+    return _OWN.fork_server
 
 
 class _Process:
     """A running task, seen from outside."""
 
-    def __init__(self, nursery: Nursery, task: Task, ceilings: Ceilings, folder: Path) -> None:
-        self.task, self._nursery, self._ceilings = task, nursery, ceilings
+    def __init__(
+        self, fork_server: ForkServer, task: Task, resource_limits: ResourceLimits, folder: Path
+    ) -> None:
+        self.task, self._fork_server, self._resource_limits = task, fork_server, resource_limits
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         # Made here, where a full disk is no failure of the task.
         (self._folder / TRACE).touch()
@@ -269,8 +273,8 @@ class _Process:
         self._output: int | None
         self._output, output = os.pipe()
         try:
-            self.pid = nursery.fork(theirs, output)
-        except NurseryDied:
+            self.pid = fork_server.fork(theirs, output)
+        except ForkServerDied:
             self.abandon()
             raise
         finally:
@@ -278,8 +282,8 @@ class _Process:
             os.close(output)
         self._talk.setblocking(False)
         os.set_blocking(self._output, False)
-        # The nursery may have been started elsewhere and before. The path comes first: the call is found on it.
-        place = (sys.path, os.getcwd(), dict(os.environ), ceilings, str(self._folder))
+        # The fork server may have been started elsewhere and before. The path comes first: the call is found on it.
+        place = (sys.path, os.getcwd(), dict(os.environ), resource_limits, str(self._folder))
         call = bytes(ForkingPickler.dumps((task.call, task.arguments)))
         self._unsent = memoryview(framed(bytes(ForkingPickler.dumps(place))) + framed(call))
         self._heard, self._listening = bytearray(), True
@@ -304,7 +308,7 @@ class _Process:
             self._hear_output()
 
     def _hear_words(self) -> None:
-        limit = self._ceilings.output_bytes
+        limit = self._resource_limits.output_bytes
         try:
             more = self._talk.recv(_PIECE)
         except BlockingIOError:
@@ -357,13 +361,13 @@ class _Process:
         now = time.monotonic()
         if self._verdict is not None:
             if self._verdict[0] == "timeout" and now - self._asked > _GRACE:
-                self._nursery.kill(self.pid)
+                self._fork_server.kill(self.pid)
             return
-        limit = self._ceilings.seconds
+        limit = self._resource_limits.seconds
         if limit is not None and self._started is not None and now - self._started > limit:
             self._verdict = "timeout", f"took longer than the limit of {limit:g} s"
             self._asked = now
-            self._nursery.terminate(self.pid)
+            self._fork_server.terminate(self.pid)
             return
         if now - self._looked >= _TICK:
             self._looked = now
@@ -372,19 +376,19 @@ class _Process:
 
     def _compare_memory(self, now: int) -> None:
         self._peak = max(self._peak, now)
-        limit = self._ceilings.memory_bytes
+        limit = self._resource_limits.memory_bytes
         if limit is not None and now > limit:
             self._end_as("memory", f"used more than the limit of {limit / 2**20:.0f} MiB of memory")
 
     def _compare_output(self, size: int, what: str) -> None:
-        limit = self._ceilings.output_bytes
+        limit = self._resource_limits.output_bytes
         if limit is not None and size > limit:
             self._end_as("output", f"{what} more than the limit of {_mib(limit)} MiB")
 
     def _end_as(self, kind: str, message: str) -> None:
         if self._verdict is None:
             self._verdict = kind, message
-            self._nursery.kill(self.pid)
+            self._fork_server.kill(self.pid)
 
     def _send(self) -> None:
         while self._unsent:
@@ -395,14 +399,14 @@ class _Process:
             except OSError:
                 self._unsent = memoryview(b"")
 
-    def end(self, code: int | None, *, by_kernel: bool = False, why: str | None = None) -> Ending:
+    def end(self, code: int | None, *, by_kernel: bool = False, why: str | None = None) -> TaskResult:
         """Return how the task has ended, the process being gone."""
         while self._listening and self._wait_for(self._talk):
             self._hear_words()
         while self._output is not None and self._wait_for(self._output):
             self._hear_output()
         try:
-            return self._ending(code, by_kernel, why)
+            return self._result(code, by_kernel, why)
         finally:
             self.abandon()
 
@@ -411,14 +415,14 @@ class _Process:
             selector.register(stream, selectors.EVENT_READ)
             return bool(selector.select(0))
 
-    def _ending(self, code: int | None, by_kernel: bool, why: str | None) -> Ending:
+    def _result(self, code: int | None, by_kernel: bool, why: str | None) -> TaskResult:
         if self._verdict is not None:
             return self._failure(*self._verdict)
         if isinstance(self._outcome, dict):
             kind = "memory" if self._outcome["error"] == "MemoryError" else "error"
             return self._failure(kind, **self._outcome)
         if self._outcome is not None:
-            return Ending(outcome=self._outcome[0], tree_memory_bytes=self._peak or None)
+            return TaskResult(outcome=self._outcome[0], tree_memory_bytes=self._peak or None)
         if code == -signal.SIGKILL and by_kernel:
             return self._failure("memory", "was killed by the kernel, which had no memory left")
         if why is None:
@@ -426,15 +430,15 @@ class _Process:
                 f"the process was killed by {signal.Signals(-code).name}"
                 if code is not None and code < 0
                 else "the process ended without a result"
-                if code == CLEAN
+                if code == EXIT_NO_CHILDREN
                 else f"the process ended with exit code {code}"
             )
         return self._failure("crash", why)
 
-    def _failure(self, kind: str, message: str, **more: Any) -> Ending:
+    def _failure(self, kind: str, message: str, **more: Any) -> TaskResult:
         known: dict[str, Any] = {"traceback": _read(self._folder / TRACE), **more}
         known = {name: text and _writable(text) for name, text in known.items()}
-        return Ending(
+        return TaskResult(
             kind=kind,
             message=_writable(message),
             log=self._log.decode(errors="replace"),

@@ -32,7 +32,7 @@ TRACE = ".trace"
 def run_task(talk: socket.socket) -> None:
     """Hear of a task, do it and say what comes of it; runs in the process of the task."""
     with talk.makefile("rb") as file:
-        sys.path[:], here, environment, ceilings, folder = ForkingPickler.loads(unframed(file))
+        sys.path[:], here, environment, resource_limits, folder = ForkingPickler.loads(unframed(file))
         os.chdir(here)
         os.environ.clear()
         os.environ.update(environment)
@@ -47,7 +47,7 @@ def run_task(talk: socket.socket) -> None:
         talk.sendall(framed(STARTED))
         try:
             call, arguments = ForkingPickler.loads(word)
-            with _threads(ceilings.threads):
+            with _threads(resource_limits.threads):
                 message = bytes(ForkingPickler.dumps((call(*arguments),)))
         except BaseException as error:  # whatever it is, it belongs into the row of the cell
             failure = {

@@ -23,7 +23,7 @@ from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginEr
 from ..datasets.base import Dataset
 from ..datasets.registry import dataset_registry, make_dataset, option_names
 from ..datasets.splits import Fold, with_fewer_groups
-from ..evaluation.cell import Outcome
+from ..evaluation.cell import CellResult
 from ..evaluation.tuning import tune
 from ..store import provenance
 from ..store.schema import CellRecord
@@ -256,7 +256,7 @@ def _point(
     """Make an attempt once, and ask it what its results depend on."""
     attempt = make_attempt(cls, entry.name, params, matrix.seeds[0])
     used = ask(attempt.uses, entry.name)
-    deciding = (cls, *used, type(data.dataset), Outcome, *([tune] if entry.tune else []))
+    deciding = (cls, *used, type(data.dataset), CellResult, *([tune] if entry.tune else []))
     code = provenance.code_fingerprint(*deciding)
     files = tuple(map(Path, ask(attempt.files, entry.name)))
     variables = tuple(ask(attempt.environment, entry.name))

@@ -23,10 +23,10 @@ from ..audit.leaks import audit_key, audits, protocol_cautions
 from ..audit.warnings import Caution, said
 from ..datasets.registry import dataset_registry, make_dataset
 from ..datasets.splits import Fold
-from ..evaluation.cell import Outcome, run_cell
+from ..evaluation.cell import CellResult, run_cell
 from ..evaluation.tuning import Budget, tune
-from ..isolation.fork_server import Nursery
-from ..isolation.pool import Ceilings, Ending, Task, run_isolated
+from ..isolation.fork_server import ForkServer
+from ..isolation.pool import ResourceLimits, Task, TaskResult, run_isolated
 from ..planning.cells import PlannedCell, PlannedDataset, make_attempt, table_fingerprint
 from ..planning.estimate import Estimate
 from ..planning.matrix import Limits, Matrix
@@ -126,7 +126,7 @@ def run_cells(
     fresh: bool = False,
     on: str | None = None,
     cache: str | Path | None = None,
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
     about: Mapping[str, Any] = MappingProxyType({}),
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> RunSummary:
@@ -156,7 +156,7 @@ def run_cells(
     cache : path, optional
         Folder of features that are computed once for all cells; by default ``ACTIONBENCH_CACHE``, else `user_cache`.
         ``"none"`` keeps none.
-    nursery : Nursery, optional
+    fork_server : ForkServer, optional
         Where processes are forked; by default one is started.
     about : mapping
         What else should be known of the run, such as which bundle it reproduces.
@@ -178,7 +178,7 @@ def run_cells(
     workers = workers or default_workers(limits.threads)
     stored = store.status_of()
     waiting = _not_stored(cells, stored, retried | {"cancelled"}, fresh)
-    dataset_ids = _add_datasets(store, cells, files, workers, nursery, matrix.silence, progress)
+    dataset_ids = _add_datasets(store, cells, files, workers, fork_server, matrix.silence, progress)
     run_id = _begin(matrix, cells, store, files, workers, about)
     here = provenance.machine(threads=limits.threads, workers=workers)
     estimate = Estimate(store, waiting.values(), workers)
@@ -191,10 +191,10 @@ def run_cells(
     tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
     options = {
         "workers": workers,
-        "ceilings": ceilings_of(limits),
+        "limits": resource_limits_of(limits),
         "preload": _modules(waiting.values()),
     }
-    stopped = _write_each(waiting, writer, partial(_endings, on, tasks, nursery, **options))
+    stopped = _write_each(waiting, writer, partial(_results, on, tasks, fork_server, **options))
     if not stopped:
         store.end_run(run_id)
     after = store.status_of() if waiting else stored
@@ -234,17 +234,17 @@ def _begin(
 def _write_each(
     waiting: Mapping[str, PlannedCell],
     writer: _Writer,
-    start: Callable[..., Generator[tuple[Task, Ending], None, None]],
+    start: Callable[..., Generator[tuple[Task, TaskResult], None, None]],
 ) -> bool:
     """Write each cell as it ends, and say whether an interrupt kept others from beginning."""
     with _Interrupts() as interrupts:
-        endings = start(stopping=lambda: interrupts.asked)
-        with contextlib.closing(endings):
+        results = start(stopping=lambda: interrupts.asked)
+        with contextlib.closing(results):
             try:
-                for task, ending in endings:
-                    writer.end(waiting[task.key], ending)
+                for task, result in results:
+                    writer.end(waiting[task.key], result)
             except KeyboardInterrupt:
-                endings.close()
+                results.close()
                 writer.cancel()
                 raise
     return interrupts.asked
@@ -256,12 +256,12 @@ def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
-def _endings(
-    on: str | None, tasks: Iterator[Task], nursery: Nursery | None, **options: Any
-) -> Generator[tuple[Task, Ending], None, None]:
+def _results(
+    on: str | None, tasks: Iterator[Task], fork_server: ForkServer | None, **options: Any
+) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks here or on other machines."""
     if on is None:
-        return run_isolated(tasks, nursery=nursery, **options)
+        return run_isolated(tasks, fork_server=fork_server, **options)
     from ..isolation.cluster import run_on
 
     return run_on(on, tasks, **options)
@@ -272,13 +272,13 @@ def _add_datasets(
     cells: Iterable[PlannedCell],
     plugins: list[str],
     workers: int,
-    nursery: Nursery | None,
+    fork_server: ForkServer | None,
     silence: list[str],
     progress: Callable[[Progress], None],
 ) -> dict[int, int]:
     """Record the data sets of cells with what is to be said of them; return their numbers by their identity."""
     data = list({id(cell.data): cell.data for cell in cells}.values())
-    found = _audits(store, data, plugins, workers, nursery, progress)
+    found = _audits(store, data, plugins, workers, fork_server, progress)
     return {
         id(planned): _add_dataset(store, planned, cautions, silence)
         for planned, cautions in zip(data, found, strict=True)
@@ -306,9 +306,9 @@ class _Interrupts:
             signal.signal(signal.SIGINT, self._before)
 
 
-def ceilings_of(limits: Limits) -> Ceilings:
+def resource_limits_of(limits: Limits) -> ResourceLimits:
     """Return what each cell may use."""
-    return Ceilings(limits.time, limits.memory, int(limits.output), limits.threads)
+    return ResourceLimits(limits.time, limits.memory, int(limits.output), limits.threads)
 
 
 def _not_stored(
@@ -354,7 +354,7 @@ def _audits(
     data: Iterable[PlannedDataset],
     plugins: list[str],
     workers: int,
-    nursery: Nursery | None,
+    fork_server: ForkServer | None,
     progress: Callable[[Progress], None],
 ) -> list[list[Caution]]:
     """Return what audits find, each made once for a store, in a process of its own."""
@@ -373,16 +373,16 @@ def _audits(
             yield Task(fingerprint, _audit, (plugins, first.entry.name, first.entry.options, splits))
 
     faults = Faults()
-    for task, ending in run_isolated(tasks(), workers=workers, nursery=nursery):
+    for task, result in run_isolated(tasks(), workers=workers, fork_server=fork_server):
         same = waiting[task.key]
         progress(Looking(same[0], ended=True))
-        found = ending.outcome
+        found = result.outcome
         if isinstance(found, DataError):
             with faults:
                 raise DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args))
             continue
         if found is None:
-            text = f"The data set could not be audited: {ending.error or ending.kind}: {ending.message}"
+            text = f"The data set could not be audited: {result.error or result.kind}: {result.message}"
             found = [[Caution("not-audited", " ".join(text.split()))]] * len(same)
         for planned, cautions in zip(same, found, strict=True):
             pairs = kept[_audit_key(planned)] = [(one.code, one.text) for one in cautions]
@@ -450,19 +450,19 @@ class _Writer:
             self._say(cell, "running", None)
             yield task
 
-    def end(self, cell: PlannedCell, ending: Ending) -> None:
+    def end(self, cell: PlannedCell, result: TaskResult) -> None:
         """Write a cell that ran; where it failed, what another process has finished meanwhile stays."""
-        if ending.outcome is None and self.was_done(cell):
+        if result.outcome is None and self.was_done(cell):
             return
-        known: dict[str, Any] = {"n_starts": ending.n_starts}
-        if ending.machine is not None:
-            known["machine_id"] = self.store.add_machine(ending.machine)
-        peak = ending.tree_memory_bytes
-        if ending.outcome is None:
-            said = {name: getattr(ending, name) for name in ("kind", "error", "message", "traceback", "log")}
+        known: dict[str, Any] = {"n_starts": result.n_starts}
+        if result.machine is not None:
+            known["machine_id"] = self.store.add_machine(result.machine)
+        peak = result.tree_memory_bytes
+        if result.outcome is None:
+            said = {name: getattr(result, name) for name in ("kind", "error", "message", "traceback", "log")}
             self.write(cell, status="failed", peak_memory_bytes=peak, **said, **known)
             return
-        found = vars(ending.outcome)
+        found = vars(result.outcome)
         # The process knows its own peak, who watches it that of the tree.
         found["peak_memory_bytes"] = max(found["peak_memory_bytes"], peak or 0)
         self.write(cell, status="done", positions=cell.sides.test, **found, **known)
@@ -545,7 +545,7 @@ def call_cell(
     explain: bool,
     cache: str,
     cache_bytes: int,
-) -> Outcome:
+) -> CellResult:
     """Make data set and attempt and run the cell; called in a process of its own."""
     dataset = make_dataset(dataset_registry(plugins).get(dataset_name), dataset_name, options)
     if table_fingerprint(dataset) != data_fingerprint:

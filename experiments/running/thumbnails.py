@@ -13,7 +13,7 @@ import numpy as np
 from ...features.clip import Clip
 from ..audit.preview import spread
 from ..datasets.registry import dataset_registry, make_dataset
-from ..isolation.fork_server import Nursery
+from ..isolation.fork_server import ForkServer
 from ..isolation.pool import Task, run_isolated
 from ..planning.cells import PlannedDataset, table_fingerprint
 from ..store import Store
@@ -57,7 +57,7 @@ def keep_strips(
     wanted: Iterable[tuple[int, PlannedDataset, list[int]]],
     *,
     plugins: Iterable[str | Path] = (),
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
 ) -> None:
     """Make the film strips that a store lacks, and take away those of its data sets that are not wanted.
 
@@ -71,7 +71,7 @@ def keep_strips(
         Number of a data set in the store, the data set, and positions of clips.
     plugins : iterable of path
         As for `plan_cells`.
-    nursery : Nursery, optional
+    fork_server : ForkServer, optional
         As for `run_isolated`.
     """
     lacking: dict[_Place, PlannedDataset] = {}
@@ -83,19 +83,19 @@ def keep_strips(
         lacking.update(dict.fromkeys(places, data))
         gaps.append((number, places))
     if lacking:
-        made = _made(lacking, [str(Path(path).resolve()) for path in plugins], nursery)
+        made = _made(lacking, [str(Path(path).resolve()) for path in plugins], fork_server)
         for number, places in gaps:
             store.add_strips(number, {place[1]: made[place] for place in places if place in made})
 
 
 def _made(
-    lacking: Mapping[_Place, PlannedDataset], plugins: list[str], nursery: Nursery | None
+    lacking: Mapping[_Place, PlannedDataset], plugins: list[str], fork_server: ForkServer | None
 ) -> dict[_Place, bytes]:
     """Return strips of the clips that can be decoded: all by one process, or where that dies each by its own."""
     made: dict[_Place, bytes] = {}
     for attempt in ([list(lacking)], [[place] for place in lacking]):
         tasks = (Task("strips", _draw, (plugins, _asked(lacking, places))) for places in attempt)
-        outcomes = [ending.outcome for _, ending in run_isolated(tasks, nursery=nursery)]
+        outcomes = [result.outcome for _, result in run_isolated(tasks, fork_server=fork_server)]
         for outcome in outcomes:
             made.update(outcome or {})
         if None not in outcomes:

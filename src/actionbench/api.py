@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .experiments.datasets.base import Dataset
     from .experiments.deployment.model import Model
-    from .experiments.isolation.fork_server import Nursery
+    from .experiments.isolation.fork_server import ForkServer
     from .experiments.planning.cells import PlannedCell
     from .experiments.planning.matrix import Matrix
     from .experiments.running.runner import RunSummary
@@ -130,7 +130,7 @@ def film(
     cells: Iterable[PlannedCell],
     plugins: Iterable[str | Path],
     results: list[Result] | None = None,
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
 ) -> None:
     """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
     from .experiments.running.thumbnails import keep_strips
@@ -149,7 +149,7 @@ def film(
         name = data.title, data.entry.split.label()
         if (*name, data.fingerprint) in known:
             wanted.append((known[(*name, data.fingerprint)], data, positions.get(name, [])))
-    keep_strips(store, wanted, plugins=plugins, nursery=nursery)
+    keep_strips(store, wanted, plugins=plugins, fork_server=fork_server)
 
 
 def answer(
@@ -160,7 +160,7 @@ def answer(
     question: str,
     plugins: Iterable[str | Path],
     begun: int,
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
 ) -> dict[str, Any]:
     """Return what is to be said after a run, and keep it in the store for as long as nothing changes.
 
@@ -170,7 +170,7 @@ def answer(
     ----------
     begun : int
         When planning began, in nanoseconds since the epoch: files that changed later are not vouched for.
-    nursery : Nursery, optional
+    fork_server : ForkServer, optional
         As for `run_cells`.
 
     Returns
@@ -186,7 +186,7 @@ def answer(
 
     version, results = store.data_version(), gather(store)
     if not summary.stopped:
-        film(store, matrix, cells, plugins, results, nursery)
+        film(store, matrix, cells, plugins, results, fork_server)
     whole, rows = score(results), _rows_asked(cells)
     own, shown = rows_of(whole, rows), layout(whole)
     said = {

@@ -183,12 +183,12 @@ def _run(
     **options: Any,
 ) -> dict[str, Any]:
     """Run a matrix and return what is to be said, which the store keeps for the next time."""
-    from .experiments.isolation.fork_server import Nursery
+    from .experiments.isolation.fork_server import ForkServer
     from .experiments.isolation.pool import WARM
 
     _collect_rarely()
     # It imports what cells need while the same is imported here to plan them.
-    nursery = Nursery([WARM])
+    fork_server = ForkServer([WARM])
     try:
         from . import api
         from .experiments.planning.cells import plan_cells
@@ -206,13 +206,13 @@ def _run(
                     cells,
                     opened,
                     plugins=plugins,
-                    nursery=nursery,
+                    fork_server=fork_server,
                     progress=progress,
                     **options,
                 )
-            return api.answer(opened, checked, cells, summary, asked, plugins, begun, nursery)
+            return api.answer(opened, checked, cells, summary, asked, plugins, begun, fork_server)
     finally:
-        nursery.close()
+        fork_server.close()
 
 
 @cli.command()

@@ -15,8 +15,8 @@ import pytest
 
 from actionbench.errors import ActionbenchError, StoreError
 from actionbench.experiments.isolation import pool
-from actionbench.experiments.isolation.fork_server import Nursery
-from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
+from actionbench.experiments.isolation.fork_server import ForkServer
+from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
@@ -183,11 +183,11 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def nursery(token, monkeypatch):
+def fork_server(token, monkeypatch):
     monkeypatch.setattr(pool, "_GRACE", 0.3)
-    nursery = Nursery([pool.WARM])
-    yield nursery
-    nursery.close()
+    fork_server = ForkServer([pool.WARM])
+    yield fork_server
+    fork_server.close()
     assert left_behind(token) == []
 
 
@@ -229,20 +229,20 @@ def check(path):
 
 
 @pytest.mark.slow
-def test_every_fault_has_its_kind_and_harms_nothing_beside_it(path, faulty, nursery):
+def test_every_fault_has_its_kind_and_harms_nothing_beside_it(path, faulty, fork_server):
     asked = {}
     for modes, limits in (([*KINDS.keys() - set(ENDLESS)], LIMITS), (ENDLESS, SHORT)):
         points = [{"mode": mode} for mode in modes]
-        asked |= run(points, path, faulty, limits, workers=2, nursery=nursery)
+        asked |= run(points, path, faulty, limits, workers=2, fork_server=fork_server)
     found = check(path)
     assert {mode: found[key][0] for key, mode in asked.items()} == KINDS
     assert all((predictions is None) == (kind is not None) for kind, predictions in found.values())
 
 
 @pytest.mark.slow
-def test_what_a_killed_nursery_leaves_is_ended(path, faulty, token, nursery):
+def test_what_a_killed_nursery_leaves_is_ended(path, faulty, token, fork_server):
     points = [{"mode": "orphans"}, {"mode": "leaves", "delay": 0.3}, {"mode": "good", "delay": 0.3}]
-    asked = run(points, path, faulty, workers=2, nursery=nursery)
+    asked = run(points, path, faulty, workers=2, fork_server=fork_server)
     found = check(path)
     assert {mode: found[key][0] for key, mode in asked.items()} == {
         "orphans": "crash",
@@ -252,8 +252,10 @@ def test_what_a_killed_nursery_leaves_is_ended(path, faulty, token, nursery):
     assert left_behind(token, "sleep(600)") == []
 
 
-def test_what_is_said_of_a_fault(path, faulty, nursery):
-    run([{"mode": mode} for mode in ("raises", "babbles", "countless")], path, faulty, nursery=nursery)
+def test_what_is_said_of_a_fault(path, faulty, fork_server):
+    run(
+        [{"mode": mode} for mode in ("raises", "babbles", "countless")], path, faulty, fork_server=fork_server
+    )
     with Store.open(path) as store:
         rows = store.cells()
     said = {row["params"]["mode"]: row["message"] for row in rows.to_dict("records")}
@@ -269,7 +271,7 @@ def test_a_message_that_is_none_is_no_result(word):
 
 
 @pytest.mark.slow
-def test_30_rounds_of_faults_at_random_instants(path, faulty, nursery):
+def test_30_rounds_of_faults_at_random_instants(path, faulty, fork_server):
     rng = random.Random(0)
     before = {}
     for turn in range(30):
@@ -281,7 +283,7 @@ def test_30_rounds_of_faults_at_random_instants(path, faulty, nursery):
             {"mode": mode, "delay": rng.choice([0.0, rng.uniform(0, 0.2)]), "turn": turn} for mode in modes
         ]
         limits = SHORT if modes[0] in ENDLESS else LIMITS
-        asked = run(points, path, faulty, limits, workers=2, nursery=nursery)
+        asked = run(points, path, faulty, limits, workers=2, fork_server=fork_server)
         found = check(path)
         assert {mode: found[key][0] for key, mode in asked.items()} == {mode: KINDS[mode] for mode in modes}
         assert before.items() <= found.items()
@@ -432,7 +434,7 @@ def test_one_interrupt_lets_cells_finish_and_a_second_one_cancels_them(path, fau
     assert {check(path)[key][0] for key in cancelled} == {"timeout"}
 
 
-def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, nursery, monkeypatch):
+def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, fork_server, monkeypatch):
     """The interrupt comes between the commit of a cell and all else."""
     checked = matrix([{"mode": "good"}])
     cells = plan_cells(checked, plugins=[faulty])
@@ -444,7 +446,7 @@ def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, nu
 
     monkeypatch.setattr(Store, "add_cell", interrupted)
     with Store.open(path) as store, pytest.raises(KeyboardInterrupt):
-        run_cells(checked, cells, store, plugins=[faulty], cache="none", nursery=nursery, workers=1)
+        run_cells(checked, cells, store, plugins=[faulty], cache="none", fork_server=fork_server, workers=1)
     assert [kind for kind, _ in check(path).values()] == [None]
 
 
@@ -457,17 +459,19 @@ class Full(Store):
 
 
 @pytest.mark.parametrize("room", [0, pytest.param(4, marks=pytest.mark.slow)])
-def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, nursery, room):
+def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, fork_server, room):
     points = [{"mode": "good", "turn": turn} for turn in range(12)]
     checked = matrix(points)
     cells = plan_cells(checked, plugins=[faulty])
     with Full.open(path) as store:
         store.fill(room)
         with pytest.raises(StoreError, match=r"s\.sqlite: cannot be written \(database or disk is full\)"):
-            run_cells(checked, cells, store, plugins=[faulty], cache="none", nursery=nursery, workers=2)
+            run_cells(
+                checked, cells, store, plugins=[faulty], cache="none", fork_server=fork_server, workers=2
+            )
     before = check(path)
     assert len(before) < len(cells)
-    run(points, path, faulty, workers=2, nursery=nursery)
+    run(points, path, faulty, workers=2, fork_server=fork_server)
     assert before.items() <= check(path).items()
 
 
@@ -512,7 +516,7 @@ def test_a_full_disk_ends_the_command_with_a_sentence(small_disk, faulty, token)
     assert left_behind(token) == []
 
 
-def test_no_room_for_temporary_files_is_said(small_disk, faulty, path, monkeypatch, nursery):
+def test_no_room_for_temporary_files_is_said(small_disk, faulty, path, monkeypatch, fork_server):
     monkeypatch.setattr("tempfile.tempdir", str(small_disk))
     points = [{"mode": "good", "turn": turn} for turn in range(3)]
     # Room for the folder of the run, and for that of no cell.
@@ -520,16 +524,16 @@ def test_no_room_for_temporary_files_is_said(small_disk, faulty, path, monkeypat
     for number in range(room - 1):
         (small_disk / str(number)).touch()
     with pytest.raises(ActionbenchError, match="no process can be started for a cell: .*No space left"):
-        run(points, path, faulty, nursery=nursery)
+        run(points, path, faulty, fork_server=fork_server)
     assert check(path) == {}
     for number in range(room - 1):
         (small_disk / str(number)).unlink()
-    run(points, path, faulty, nursery=nursery)
+    run(points, path, faulty, fork_server=fork_server)
     assert {kind for kind, _ in check(path).values()} == {None}
 
 
 def test_where_no_process_can_be_started_it_is_said(token):
-    class Dead(Nursery):
+    class Dead(ForkServer):
         def fork(self, channel, output):
             self._process.kill()
             return super().fork(channel, output)
@@ -537,6 +541,6 @@ def test_where_no_process_can_be_started_it_is_said(token):
     dead = Dead()
     try:
         with pytest.raises(ActionbenchError, match="no process can be started for a cell: .* ends each time"):
-            list(run_isolated([Task("x", len, ((),))], nursery=dead, ceilings=Ceilings()))
+            list(run_isolated([Task("x", len, ((),))], fork_server=dead, resource_limits=ResourceLimits()))
     finally:
         dead.close()

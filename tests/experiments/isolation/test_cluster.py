@@ -10,7 +10,7 @@ import pytest
 
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.isolation import cluster
-from actionbench.experiments.isolation.pool import Ceilings, Task
+from actionbench.experiments.isolation.pool import ResourceLimits, Task
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
@@ -85,21 +85,21 @@ def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
             time.sleep(0.05)
         cell = psutil.Process(int(path.read_text().split()[0]))
         # Above the cell is what forks cells, above that the worker.
-        worker = next(one for one in cell.parents() if "nursery" not in " ".join(one.cmdline()))
+        worker = next(one for one in cell.parents() if "fork_server" not in " ".join(one.cmdline()))
         killed.append(cell.pid)
         os.kill(worker.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_the_first)
     killer.start()
     tasks = [Task("one", cluster_calls.stay, (str(path), 4))]
-    ((_, ending),) = cluster.run_on("dask", tasks, workers=2, ceilings=Ceilings(seconds=3600))
+    ((_, result),) = cluster.run_on("dask", tasks, workers=2, resource_limits=ResourceLimits(seconds=3600))
     killer.join()
-    assert (ending.outcome, ending.n_starts) == ("stayed", 2), ending
+    assert (result.outcome, result.n_starts) == ("stayed", 2), result
     pids = [int(line) for line in path.read_text().split()]
     assert len(pids) == 2
     while psutil.pid_exists(killed[0]):
         time.sleep(0.05)
-    assert ending.machine["machine"]
+    assert result.machine["machine"]
 
 
 @pytest.mark.slow
@@ -137,10 +137,10 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
 def test_what_cannot_be_reached_is_said(where, says, monkeypatch):
     monkeypatch.setattr(cluster, "_PATIENCE", 1)
     with pytest.raises(ActionbenchError, match=says):
-        list(cluster.run_on(where, [], workers=1, ceilings=Ceilings()))
+        list(cluster.run_on(where, [], workers=1, resource_limits=ResourceLimits()))
 
 
 def test_a_missing_extra_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ActionbenchError, match=r'install it with: pip install "actionbench\[dask\]"'):
-        list(cluster.run_on("dask", [], workers=1, ceilings=Ceilings()))
+        list(cluster.run_on("dask", [], workers=1, resource_limits=ResourceLimits()))

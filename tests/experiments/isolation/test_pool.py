@@ -8,19 +8,19 @@ import time
 import psutil
 import pytest
 
-from actionbench.experiments.evaluation.cell import Outcome
+from actionbench.experiments.evaluation.cell import CellResult
 from actionbench.experiments.isolation import fork_server
-from actionbench.experiments.isolation.pool import Ceilings, Task, run_isolated
+from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
 
 # The functions live in a module of their own, so that the other process can import them.
 CALLS = """
 import contextlib, os, signal, subprocess, sys, time
 import numpy as np
 import psutil
-from actionbench.experiments.evaluation.cell import Outcome
+from actionbench.experiments.evaluation.cell import CellResult
 
 def outcome(value=0.0):
-    return Outcome(np.full((1, 2), value), 0, 0, 0, 0, 0)
+    return CellResult(np.full((1, 2), value), 0, 0, 0, 0, 0)
 
 def give(value):
     return outcome(value)
@@ -83,8 +83,8 @@ def keep_features():
     return outcome()
 
 def stop_others(which, times):
-    nursery = psutil.Process().parent()
-    other = nursery if which == "nursery" else fork_server.parent()
+    fork_server = psutil.Process().parent()
+    other = fork_server if which == "fork server" else fork_server.parent()
     for _ in range(times):
         with contextlib.suppress(psutil.NoSuchProcess):
             other.suspend()
@@ -111,39 +111,39 @@ def calls(tmp_path, monkeypatch):
 def run(*tasks, **options):
     workers = options.pop("workers", 1)
     return {
-        task.key: ending
-        for task, ending in run_isolated(tasks, workers=workers, ceilings=Ceilings(**options))
+        task.key: result
+        for task, result in run_isolated(tasks, workers=workers, resource_limits=ResourceLimits(**options))
     }
 
 
 def test_outcomes_come_back_from_other_processes(calls):
-    endings = run(*(Task(str(n), calls.give, (n,)) for n in range(5)), workers=2)
-    assert {key: ending.outcome.probabilities[0, 0] for key, ending in endings.items()} == {
+    results = run(*(Task(str(n), calls.give, (n,)) for n in range(5)), workers=2)
+    assert {key: result.outcome.probabilities[0, 0] for key, result in results.items()} == {
         str(n): n for n in range(5)
     }
-    assert all(isinstance(ending.outcome, Outcome) for ending in endings.values())
+    assert all(isinstance(result.outcome, CellResult) for result in results.values())
 
 
 def test_each_failure_is_known_by_its_kind_and_the_others_go_on(calls):
-    endings = run(
+    results = run(
         Task("raise", calls.fail, ("ouch",)),
         Task("exit", calls.leave, (7,)),
         Task("segfault", calls.die, (int(signal.SIGSEGV),)),
         Task("sys.exit", calls.stop, ()),
         Task("good", calls.give, (1,)),
     )
-    assert endings["good"].outcome is not None
-    failed = endings["raise"]
+    assert results["good"].outcome is not None
+    failed = results["raise"]
     assert (failed.kind, failed.error, failed.message) == ("error", "ValueError", "ouch")
     assert "raise ValueError(word)" in failed.traceback
     assert "printed ouch" in failed.log
     assert "complained" in failed.log
-    assert (endings["exit"].kind, endings["exit"].message) == ("crash", "the process ended with exit code 7")
-    assert (endings["segfault"].kind, endings["segfault"].message) == (
+    assert (results["exit"].kind, results["exit"].message) == ("crash", "the process ended with exit code 7")
+    assert (results["segfault"].kind, results["segfault"].message) == (
         "crash",
         "the process was killed by SIGSEGV",
     )
-    assert (endings["sys.exit"].kind, endings["sys.exit"].error) == ("error", "SystemExit")
+    assert (results["sys.exit"].kind, results["sys.exit"].error) == ("error", "SystemExit")
 
 
 def test_limits_hold(calls):
@@ -192,8 +192,8 @@ def gone(pid):
 def test_children_of_a_task_end_with_it(calls, tmp_path):
     # On a busy machine the child may not be there yet when the time is over.
     for seconds in (1, 10, 100, 1000):
-        ending = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=seconds)["parent"]
-        assert ending.kind == "timeout"
+        result = run(Task("parent", calls.leave_child, (str(tmp_path / "pid"),)), seconds=seconds)["parent"]
+        assert result.kind == "timeout"
         if is_written(tmp_path / "pid"):
             break
     assert gone(int((tmp_path / "pid").read_text()))
@@ -202,33 +202,33 @@ def test_children_of_a_task_end_with_it(calls, tmp_path):
 def test_stopping_early_ends_what_runs(calls, tmp_path):
     path = str(tmp_path / "pid")
     tasks = [Task("parent", calls.leave_child, (path,)), Task("quick", calls.wait_for, (path,))]
-    endings = run_isolated(tasks, workers=2)
-    assert next(endings)[0].key == "quick"
-    endings.close()
+    results = run_isolated(tasks, workers=2)
+    assert next(results)[0].key == "quick"
+    results.close()
     assert gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["nursery", "guard"])
+@pytest.mark.parametrize("which", ["fork server", "supervisor"])
 def test_a_process_above_that_a_task_stops_goes_on(calls, which):
-    endings = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
-    assert [ending.kind for ending in endings.values()] == [None, None]
+    results = run(*(Task(str(n), calls.stop_others, (which, 1)) for n in range(2)))
+    assert [result.kind for result in results.values()] == [None, None]
     # It still ends when nobody needs it any more.
-    with contextlib.closing(fork_server.Nursery()) as own:
+    with contextlib.closing(fork_server.ForkServer()) as own:
         task = Task("last", calls.stop_others, (which, 1))
-        assert [ending.kind for _, ending in run_isolated([task], nursery=own)] == [None]
+        assert [result.kind for _, result in run_isolated([task], fork_server=own)] == [None]
 
 
 @pytest.mark.slow
 def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
     monkeypatch.setattr(fork_server, "_STOP_TICK", 0.2)
-    endings = run(
-        Task("stops", calls.stop_others, ("nursery", 60_000)),
+    results = run(
+        Task("stops", calls.stop_others, ("fork server", 60_000)),
         Task("beside", calls.wait, (1,)),
         Task("good", calls.give, (1,)),
         workers=2,
     )
-    assert {key: ending.kind for key, ending in endings.items()} == {
+    assert {key: result.kind for key, result in results.items()} == {
         "stops": "crash",
         "beside": None,
         "good": None,
@@ -237,8 +237,8 @@ def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go
 
 def test_threads_are_limited(calls):
     for threads in (1, 2):
-        endings = run(*(Task(api, calls.threads, (api,)) for api in ("openmp", "blas")), threads=threads)
-        found = {api: ending.outcome.probabilities[0, 0] for api, ending in endings.items()}
+        results = run(*(Task(api, calls.threads, (api,)) for api in ("openmp", "blas")), threads=threads)
+        found = {api: result.outcome.probabilities[0, 0] for api, result in results.items()}
         assert found == {"openmp": threads, "blas": 1}
 
 
@@ -250,10 +250,10 @@ def test_tasks_are_taken_only_as_processes_become_free(calls):
             taken.append(number)
             yield Task(str(number), calls.give, (number,))
 
-    endings = run_isolated(tasks(), workers=2)
-    next(endings)
+    results = run_isolated(tasks(), workers=2)
+    next(results)
     assert len(taken) == 2
-    assert len(list(endings)) == 3
+    assert len(list(results)) == 3
 
 
 def environment(folder):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import StoreError
-from actionbench.experiments.evaluation.cell import Outcome
+from actionbench.experiments.evaluation.cell import CellResult
 from actionbench.experiments.store import Store
 from actionbench.experiments.store.schema import CellRecord
 
@@ -224,7 +224,7 @@ def test_every_field_of_a_cell_is_a_column_or_kept_elsewhere(store):
     elsewhere = {"positions", "probabilities", "artifacts"}
     own = [one.name for one in fields(CellRecord) if one.name not in elsewhere]
     assert columns == ["run_id", "last_run_id", "finished", *own]
-    assert {one.name for one in fields(Outcome)} <= {one.name for one in fields(CellRecord)}
+    assert {one.name for one in fields(CellResult)} <= {one.name for one in fields(CellRecord)}
 
 
 @pytest.mark.parametrize("version", [0, 2, 7])
