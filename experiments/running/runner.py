@@ -191,7 +191,7 @@ def run_cells(
     tasks = writer.begun(waiting, _tasks(to_run, files, matrix.seeds[0], cache, int(limits.cache)))
     options = {
         "workers": workers,
-        "limits": resource_limits_of(limits),
+        "resource_limits": resource_limits_of(limits),
         "preload": _modules(waiting.values()),
     }
     stopped = _write_each(waiting, writer, partial(_results, on, tasks, fork_server, **options))
