@@ -407,13 +407,10 @@ def test_shaffer_against_its_definition(k):
     assert (shaffer(p_values) <= holm(p_values) + 1e-12).all()
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(holm, "holm"), (hommel, "hommel")])
-@given(
-    p_values=st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=9)
-)
-def test_adjusted_as_by_statsmodels(ours, theirs, p_values):
-    wanted = multipletests(p_values, method=theirs)[1]
-    np.testing.assert_allclose(ours(p_values), wanted, rtol=1e-12, atol=1e-300)
+@given(st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=9))
+def test_hommel_as_by_statsmodels(p_values):
+    wanted = multipletests(p_values, method="hommel")[1]
+    np.testing.assert_allclose(hommel(p_values), wanted, rtol=1e-12, atol=1e-300)
 
 
 def test_no_comparisons_need_no_adjustment():
