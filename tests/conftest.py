@@ -23,7 +23,7 @@ from actionbench.experiments.isolation import fork_server, pool
 # must mean a defect.
 usual = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ)
 settings.register_profile("quick", usual, max_examples=25)
-settings.register_profile("thorough", usual, max_examples=150)
+settings.register_profile("thorough", usual, max_examples=100)
 settings.load_profile("quick")
 
 

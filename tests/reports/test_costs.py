@@ -13,6 +13,7 @@ FIGURES = {
         {
             "name": "figures",
             "subjects": 3,
+            "frames": 20,
             "clips_per_subject": 1,
             "split": {"name": "group-k-fold", "folds": 3},
         }
