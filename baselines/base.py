@@ -163,7 +163,7 @@ class Attempt(ABC):
         return {}
 
     def explain(self) -> Explanation:
-        """Say how the fitted attempt decides.
+        """Describe how the fitted attempt decides.
 
         An attempt that can also say why it decides as it does for one clip takes it as a parameter ``clip``, which is
         optional, and says that after the rest.

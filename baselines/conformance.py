@@ -715,7 +715,7 @@ def _check_no_pickle(name: str, file: Path) -> None:
 
 
 def _is_pickle(content: bytes) -> bool:
-    """Say whether bytes are a pickle to their end, or NumPy's file of one."""
+    """Return whether bytes are a pickle to their end, or NumPy's file of one."""
     if content.startswith(b"\x93NUMPY"):
         return b"'descr': '|O'" in content[:128]
     # Only the opcodes are read; nothing is built or run from them.

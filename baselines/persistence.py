@@ -149,7 +149,7 @@ def _untrusted(cls: type[Attempt], content: bytes) -> list[str]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two fitted states are of the same types and hold the same numbers; NaN is the same as NaN."""
+    """Return whether two fitted states are of the same types and hold the same numbers; NaN is the same as NaN."""
     return _same(one, other, {})
 
 

@@ -252,7 +252,7 @@ def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    """Say whether undoing a shift brings at least half of the frame's parts closer by a tenth."""
+    """Return whether undoing a shift brings at least half of the frame's parts closer by a tenth."""
     size = (8, 8)
     before = cv2.resize(np.abs(second - first), size, interpolation=cv2.INTER_AREA)
     after = cv2.resize(np.abs(shift_back(second, shift) - first), size, interpolation=cv2.INTER_AREA)

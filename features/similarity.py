@@ -30,7 +30,7 @@ _NEARLY = 0.8
 
 
 def likeness(rows: NDArray[np.floating], most: int) -> Series:
-    """Say how alike frames are that are some lag apart (McLeod and Wyvill, ICMC 2005, for vectors).
+    """Describe how alike frames are that are some lag apart (McLeod and Wyvill, ICMC 2005, for vectors).
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def returns(likenesses: Series, least: float = 0.0) -> tuple[float, float]:
 
 
 def repeats(motion: Motion) -> tuple[float, float]:
-    """Say how often the mover moves as before: flow about it, less its way through the picture, against itself.
+    """Describe how often the mover moves as before: flow about it, less its way through the picture, against itself.
 
     Left and right do not matter, nor that the mover turns round on its way.
 

@@ -323,7 +323,7 @@ def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
 
 
 def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
-    """Say which trajectories are neither still nor wild, and move against the ground.
+    """Return which trajectories are neither still nor wild, and move against the ground.
 
     The reference program looks for what is still or wild in the frame, so that it loses whom a camera follows.
 

@@ -139,7 +139,7 @@ class Space:
         return Gene(str(operation), int(width), int(rng.integers(1000)))
 
     def fits(self, genome: Genome) -> bool:
-        """Say whether the net of a genome computes no more than it may."""
+        """Return whether the net of a genome computes no more than it may."""
         volume = np.zeros((1, *self.shape), np.float32)
         return self.build(genome).count_operations(volume) <= self.most_operations
 

@@ -97,7 +97,7 @@ def _describe(module: nn.Module, seen: list[nn.Module]) -> dict[str, Any]:
 
 
 def _is_option(name: str, value: Any) -> bool:
-    """Say whether an attribute is a number or a word; with those of a constructor they make a module what it is."""
+    """Return whether an attribute is a number or a word; with those of a constructor they make a module what it is."""
     return name[0] != "_" and name != "is_training" and isinstance(value, bool | int | float | str)
 
 

@@ -414,7 +414,7 @@ class _Boxes:
         return [self.place(self._label(row), sources)] if row else sources
 
     def _label(self, row: Sequence[Module]) -> str:
-        """Say what modules do one behind the other, and what comes out."""
+        """Describe what modules do one behind the other, and what comes out."""
         inside = [
             part
             for module in row
@@ -465,7 +465,7 @@ def _pictures(values: Images) -> Images:
 
 
 def _reading(values: Images) -> str:
-    """Say what goes where in one picture."""
+    """Describe what goes where in one picture."""
     channels, n_taps = values.shape[-1], values.ndim - 2
     if n_taps == 1:
         return "position to the right" + (", channels down" if channels > 1 else "")

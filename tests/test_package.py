@@ -110,7 +110,7 @@ def modules(path):
 
 
 def lacking(name):
-    """Say whether a module holds kernels for an instruction set that this processor has not."""
+    """Return whether a module holds kernels for an instruction set that this processor has not."""
     kernel = re.fullmatch(r"actionbench\._ext\.[a-z]+_(\w+)_float(32|64)", name)
     return bool(kernel) and kernel[1] not in kernels.usable()
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from actionbench.experiments.running.runner import Looking
+from actionbench.experiments.running.runner import AuditProgress
 from actionbench.terminal import _View, show_progress
 
 
@@ -30,7 +30,7 @@ def told(key, status, done, failed=0, left=None):
 
 
 def looking(title, n_clips, ended=False):
-    return Looking(SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), ended)
+    return AuditProgress(SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), ended)
 
 
 def test_the_live_view_says_which_data_are_looked_at():

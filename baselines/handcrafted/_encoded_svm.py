@@ -167,7 +167,7 @@ class EncodedSvm(VectorSvm):
         return {"parameters": super().count()["parameters"] + encoded}
 
     def explain(self) -> Explanation:
-        """Say how clips are encoded, and what the machine relies on."""
+        """Describe how clips are encoded, and what the machine relies on."""
         return Explanation(f"{self.encoding}: {super().explain()}")
 
     def fitted_state(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class GridSvm(VectorSvm):
         }
 
     def explain(self) -> Explanation:
-        """Say which channels and cells the weights rely on, and picture the cells of each class."""
+        """Describe which channels and cells the weights rely on, and picture the cells of each class."""
         check_is_fitted(self)
         lines = [
             f"{self.cells} x {self.cells} cells of the {'mover' if self.grid == 'person' else 'frame'} x "

@@ -66,7 +66,7 @@ class VectorSvm(Attempt):
         """Return the parts of a vector by name, and their lengths."""
 
     def _is_linear(self) -> bool:
-        """Say whether the machine is linear; else each part of a vector is a histogram, see `_train_chi2`."""
+        """Return whether the machine is linear; else each part of a vector is a histogram, see `_train_chi2`."""
         return True
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
@@ -119,7 +119,7 @@ class VectorSvm(Attempt):
         return {"parameters": sum(array.size for array in self.machine_.values()) + 1}
 
     def explain(self) -> Explanation:
-        """Say what a vector consists of, and what the machine relies on."""
+        """Describe what a vector consists of, and what the machine relies on."""
         check_is_fitted(self)
         sizes = self._sizes()
         lines = [", ".join(f"{name} {size} values" for name, size in sizes.items())]
@@ -242,7 +242,7 @@ def _decide(vectors: Array, machine: Machine) -> Array:
 
 
 def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
-    """Say of each class how much of its squared weights lies on each channel."""
+    """Return for each class how much of its squared weights lies on each channel."""
     power = np.add.reduceat(weights**2, np.cumsum([0, *sizes.values()])[:-1], axis=1)
     parts = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
     return [
@@ -273,7 +273,7 @@ def class_maps(maps: Array, classes: np.ndarray) -> Figure:
 
 
 def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:
-    """Say whether mirror images cost more clips than chance explains: two deviations of McNemar's test."""
+    """Return whether mirror images cost more clips than chance explains: two deviations of McNemar's test."""
     right = [np.argmax(values, axis=1) == truth for values, truth in (mirrored, plain)]
     lost, won = np.sum(right[1] & ~right[0]), np.sum(right[0] & ~right[1])
     return bool(lost - won > 2 * np.sqrt(lost + won))

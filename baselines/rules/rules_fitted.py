@@ -89,7 +89,7 @@ def _moved(
 
 
 def _decided(bodies: list[Body], table: Table, codes: Codes) -> NDArray[np.bool_]:
-    """Say which clips a list decides rightly."""
+    """Return which clips a list decides rightly."""
     given = np.array([label for _, label in bodies])
     return given[fired([Rule(*body, counts=()) for body in bodies], table)] == codes
 

@@ -56,7 +56,7 @@ def action_of(label: str) -> str | None:
 
 
 def why_not(labels: Iterable[str]) -> str | None:
-    """Say why the list cannot tell some labels apart, None where it can."""
+    """Explain why the list cannot tell some labels apart, None where it can."""
     seen: dict[str, str] = {}
     for label in map(str, labels):
         action = action_of(label)

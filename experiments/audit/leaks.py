@@ -188,7 +188,7 @@ def _listed(named: list[str]) -> str:
 def metadata_cautions(
     dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
 ) -> list[Caution]:
-    """Say where a decision tree on length, size and frame rate is right far more often than chance.
+    """Warn where a decision tree on length, size and frame rate is right far more often than chance.
 
     Far means that the 95 % interval of its accuracy, by Student's t with the groups as units, lies above one and a
     half times the share of the commonest class among the clips that were tested.

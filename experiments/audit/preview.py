@@ -14,7 +14,7 @@ from ...features.clip import Clip
 from ..datasets.base import Dataset
 from .leaks import dataset_cautions, group_cautions, pair_cautions, read_clips
 from .near_duplicates import Signature
-from .warnings import said
+from .warnings import format_warnings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,7 +164,9 @@ def _range(values: Sequence[float]) -> dict[str, float]:
 
 
 def _warnings(dataset: Dataset, signatures: Sequence[Signature]) -> list[str]:
-    found = said([*dataset_cautions(dataset), *group_cautions(dataset), *pair_cautions(dataset, signatures)])
+    found = format_warnings(
+        [*dataset_cautions(dataset), *group_cautions(dataset), *pair_cautions(dataset, signatures)]
+    )
     counts = dataset.table["label"].value_counts()
     if counts.max() >= 3 * counts.min():
         found.append(

@@ -34,12 +34,12 @@ class Caution:
         return f"{self.text} [{self.code}]"
 
 
-def said(cautions: Iterable[Caution], silence: Collection[str] = ()) -> list[str]:
+def format_warnings(cautions: Iterable[Caution], silence: Collection[str] = ()) -> list[str]:
     """Return cautions as texts, without those whose code is silenced; a last one names these codes.
 
     Examples
     --------
-    >>> said([Caution("data-set", "Seven clips end early."), Caution("not-audited", "No.")], ["not-audited"])
+    >>> format_warnings([Caution("data-set", "Seven clips end early."), Caution("not-audited", "No.")], ["not-audited"])
     ['Seven clips end early. [data-set]', 'Silenced by the matrix: not-audited.']
     """
     cautions = list(cautions)

@@ -18,7 +18,7 @@ from ...errors import DataError
 from .files import VideoFiles, video_files
 
 # How long the names of all files may be matched, in seconds: some expressions take for ever.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 class Folder(VideoFiles):
@@ -88,7 +88,7 @@ def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
         )
     groups = []
     try:
-        with _no_longer_than(_PATIENCE):
+        with _no_longer_than(_TIMEOUT):
             for clip in table["clip"]:
                 match = expression.search(clip.rsplit("/", 1)[-1])
                 if match is None or not match["group"]:
@@ -96,7 +96,7 @@ def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
                 groups.append(match["group"])
     except TimeoutError as error:
         raise DataError(
-            f"groups: {pattern!r} takes longer than {_PATIENCE:g} s to match the file names, at {clip!r}; "
+            f"groups: {pattern!r} takes longer than {_TIMEOUT:g} s to match the file names, at {clip!r}; "
             "no repetition may stand within another one, as in (a+)+"
         ) from error
     return groups

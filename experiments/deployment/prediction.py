@@ -96,7 +96,7 @@ class Windows:
 
 
 def can_explain(model: Model) -> bool:
-    """Say whether a model tells why it decides as it does for a clip."""
+    """Return whether a model tells why it decides as it does for a clip."""
     return "clip" in inspect.signature(model.attempt.explain).parameters
 
 

@@ -21,7 +21,7 @@ from ..datasets.splits import Fold
 # Test clips that are predicted one at a time, at most, and for how many seconds at least; probabilities that differ
 # by no more are the same, since a product of matrices may sum in another order.
 _MOST_LATENCIES = 32
-_LEAST_PATIENCE = 1.0
+_MIN_TIMEOUT = 1.0
 _SAME = 1e-3
 
 # What SQLite can hold no more.
@@ -99,8 +99,8 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         predicted = attempt.predict_proba(clips[fold.test])
     peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
     probabilities = check_probabilities(attempt, predicted, len(fold.test))
-    patience = max(_LEAST_PATIENCE, (fit.seconds + predict.seconds) / 2)
-    latencies, alone = _one_by_one(attempt, clips[fold.test], patience)
+    timeout = max(_MIN_TIMEOUT, (fit.seconds + predict.seconds) / 2)
+    latencies, alone = _one_by_one(attempt, clips[fold.test], timeout)
     counts = _counts(attempt)
     return CellResult(
         probabilities=spread(probabilities, attempt.classes_, dataset.classes),
@@ -171,7 +171,7 @@ class Charged(Stopwatch):
 
 
 def _one_by_one(
-    attempt: Attempt, clips: Clips, patience: float
+    attempt: Attempt, clips: Clips, timeout: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
     milliseconds, rows, start = [], [], time.perf_counter()
@@ -180,7 +180,7 @@ def _one_by_one(
             row = attempt.predict_proba(clips[index : index + 1])
         milliseconds.append(1000 * one.charged_seconds)
         rows.append(check_probabilities(attempt, row, 1)[0])
-        if time.perf_counter() - start > patience:
+        if time.perf_counter() - start > timeout:
             break
     return np.array(milliseconds, np.float32), np.array(rows)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _BEGUN = "actionbench-begun-{}"
 
 # How long a scheduler may take to answer, and workers to come, in seconds.
-_PATIENCE = 10
-_PATIENCE_FOR_WORKERS = 600
+_TIMEOUT = 10
+_WORKER_TIMEOUT = 600
 
 
 def run_on(
@@ -133,7 +133,7 @@ def _client(where: str, workers: int, resource_limits: ResourceLimits) -> Iterat
 
     if where.startswith(("tcp://", "tls://")):
         try:
-            client = Client(where, timeout=_PATIENCE, set_as_default=False)
+            client = Client(where, timeout=_TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ActionbenchError(f"--on {where}: no scheduler answers there ({error})") from error
         with client:
@@ -155,11 +155,9 @@ def _client(where: str, workers: int, resource_limits: ResourceLimits) -> Iterat
         stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE_FOR_WORKERS)
+            client.wait_for_workers(1, timeout=_WORKER_TIMEOUT)
         except TimeoutError as error:
-            raise ActionbenchError(
-                f"--on {where}: no worker has come within {_PATIENCE_FOR_WORKERS} s"
-            ) from error
+            raise ActionbenchError(f"--on {where}: no worker has come within {_WORKER_TIMEOUT} s") from error
         yield client
 
 

@@ -28,7 +28,7 @@ from typing import NoReturn
 from .worker import THREAD_VARIABLES, run_task
 
 # How long what a killed process has left behind may take to be gone, in seconds.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 
 # How often to look whether something has stopped the fork server, in seconds, and how often in a row it may go on.
 _STOP_TICK = 1.0
@@ -355,14 +355,14 @@ def _kill_tree(pid: int) -> None:
 
 def _end_all(spared: set[int]) -> None:
     """End all children but some: what ended cells have left behind."""
-    patience = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while orphans := _children(os.getpid()) - spared:
         for pid in orphans:
             _kill_tree(pid)
         for pid in orphans:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        if time.monotonic() > patience:
+        if time.monotonic() > deadline:
             return
         time.sleep(0.001)
 

@@ -406,7 +406,7 @@ def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
 
 
 def is_named(names: Iterable[str], words: list[str]) -> bool:
-    """Say whether one of the words of a condition means one of the names of a thing."""
+    """Return whether one of the words of a condition means one of the names of a thing."""
     return any(name == word or fnmatch.fnmatchcase(name, word) for name in names for word in words)
 
 

@@ -10,7 +10,7 @@ from .cells import PlannedCell
 
 
 def reasons(cell: PlannedCell, store: Store) -> list[str]:
-    """Say what has changed since a cell of the same place in the matrix was stored.
+    """Describe what has changed since a cell of the same place in the matrix was stored.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def reasons(cell: PlannedCell, store: Store) -> list[str]:
         "seed": cell.seed,
         "fold": cell.fold,
     }
-    alike = store.likenesses(**where)
+    alike = store.previous_cells(**where)
     stored = next((found for found in alike if found["key"] == cell.key), None)
     if stored is not None and stored["kind"] == "cancelled":
         return [f"It was ended by an interrupt, {stored['finished']}, and runs again."]
@@ -51,7 +51,7 @@ def reasons(cell: PlannedCell, store: Store) -> list[str]:
 
 def _twins(cell: PlannedCell, store: Store) -> list[str]:
     """Say for which other row of the table the same work is stored, as after a change of a title."""
-    found = store.likenesses(
+    found = store.previous_cells(
         code=cell.code, fingerprint=cell.data.fingerprint, sides=cell.sides.fingerprint(), seed=cell.seed
     )
     same = next((one for one in found if one["params"] == cell.params), None)

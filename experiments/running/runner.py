@@ -20,7 +20,7 @@ from ...baselines.registry import attempt_registry, naming
 from ...errors import ActionbenchError, DataError, Faults, did_you_mean
 from ...features.cache import FeatureCache, using
 from ..audit.leaks import audit_key, audits, protocol_cautions
-from ..audit.warnings import Caution, said
+from ..audit.warnings import Caution, format_warnings
 from ..datasets.registry import dataset_registry, make_dataset
 from ..datasets.splits import Fold
 from ..evaluation.cell import CellResult, run_cell
@@ -40,7 +40,7 @@ _RETRIED = ("failed", "error", "crash", "timeout", "memory", "output", "cancelle
 
 
 @dataclass(frozen=True)
-class Looking:
+class AuditProgress:
     """A data set whose clips are looked at before any cell runs; told when that begins and when it has ended."""
 
     data: PlannedDataset
@@ -71,7 +71,7 @@ class CellProgress:
 
 
 #: What a run tells of itself.
-Progress: TypeAlias = CellProgress | Looking
+Progress: TypeAlias = CellProgress | AuditProgress
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def run_cells(
     about : mapping
         What else should be known of the run, such as which bundle it reproduces.
     progress : callable
-        Called with a `Looking` as the audit of each data set begins and ends, and then with a `CellProgress` as each
-        cell does.
+        Called with an `AuditProgress` as the audit of each data set begins and ends, and then with a `CellProgress` as
+        each cell does.
 
     Raises
     ------
@@ -368,14 +368,14 @@ def _audits(
 
     def tasks() -> Iterator[Task]:
         for fingerprint, (first, *others) in waiting.items():
-            progress(Looking(first))
+            progress(AuditProgress(first))
             splits = [first.folds, *(one.folds for one in others)]
             yield Task(fingerprint, _audit, (plugins, first.entry.name, first.entry.options, splits))
 
     faults = Faults()
     for task, result in run_isolated(tasks(), workers=workers, fork_server=fork_server):
         same = waiting[task.key]
-        progress(Looking(same[0], ended=True))
+        progress(AuditProgress(same[0], ended=True))
         found = result.outcome
         if isinstance(found, DataError):
             with faults:
@@ -413,7 +413,7 @@ def _add_dataset(store: Store, data: PlannedDataset, found: list[Caution], silen
         fingerprint=data.fingerprint,
         groups_known=data.dataset.groups_known,
         classes=data.dataset.classes,
-        warnings=said([*protocol_cautions(data.dataset, data.entry.split), *found], silence),
+        warnings=format_warnings([*protocol_cautions(data.dataset, data.entry.split), *found], silence),
         table=data.dataset.table,
     )
 
@@ -468,7 +468,7 @@ class _Writer:
         self.write(cell, status="done", positions=cell.sides.test, **found, **known)
 
     def was_done(self, cell: PlannedCell) -> bool:
-        """Say whether another process has finished a cell meanwhile, and count it."""
+        """Return whether another process has finished a cell meanwhile, and count it."""
         if self._fresh or not self.store.is_done(cell.key):
             return False
         self.store.touch(self.run_id, [cell.key])

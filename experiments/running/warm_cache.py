@@ -77,7 +77,7 @@ def witnesses(files: Iterable[Path]) -> str:
 
 
 def unchanged(states: str, *, data: bool = True) -> bool:
-    """Say whether files are as they were, from `witnesses`, and no file of actionbench is new.
+    """Return whether files are as they were, from `witnesses`, and no file of actionbench is new.
 
     Without ``data`` only those of actionbench count: they decide how results are shown.
     """

@@ -487,7 +487,7 @@ def _check_size(path: Path, name: str, n_bytes: int) -> None:
 
 
 def _leaves(name: str) -> bool:
-    """Say whether a name leads out of the folder that it is unpacked into."""
+    """Return whether a name leads out of the folder that it is unpacked into."""
     parts = PurePosixPath(name).parts
     return name.startswith("/") or ".." in parts or "\\" in name or ":" in name
 

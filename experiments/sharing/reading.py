@@ -36,7 +36,7 @@ def open_results(path: str | Path) -> Iterator[Store]:
 
 
 def is_bundle(path: str | Path) -> bool:
-    """Say whether a file is a zip file."""
+    """Return whether a file is a zip file."""
     # A name that no file can have is a ValueError.
     with suppress(OSError, ValueError), open(path, "rb") as file:
         return file.read(4) == b"PK\3\4"

@@ -59,7 +59,7 @@ def place_of(path: Path) -> tuple[Path, str]:
 
 
 def is_own(path: Path) -> bool:
-    """Say whether a file is one of actionbench."""
+    """Return whether a file is one of actionbench."""
     return path.is_relative_to(_PACKAGE)
 
 
@@ -222,7 +222,7 @@ def _sources(top: str) -> list[Path]:
 
 @cache
 def _is_editable(distribution: str) -> bool:
-    """Say whether a distribution is installed as a link to its sources, whose version says nothing of a change."""
+    """Return whether a distribution is installed as a link to its sources, whose version says nothing of a change."""
     with suppress(PackageNotFoundError):
         facts = json.loads(Distribution.from_name(distribution).read_text("direct_url.json") or "{}")
         return bool(facts.get("dir_info", {}).get("editable"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # How long to wait for another process, in seconds.
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 #: The rows of each table that a report of some cells needs. A new table stands here, or in no bundle.
 _OF_CHOSEN = {
@@ -106,7 +106,7 @@ class Store:
         if not os.path.isdir(path.parent):
             raise StoreError(f"{path}: the folder {path.parent} does not exist")
         try:
-            connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)
             store = cls(connection, path)
             try:
                 store._prepare()
@@ -178,12 +178,12 @@ class Store:
 
     def _use_wal(self) -> None:
         """Switch to the write-ahead log; SQLite does not wait by itself for others that switch."""
-        patience = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
@@ -428,7 +428,7 @@ class Store:
         return [(code, text) for code, text in json.loads(rows[0][0])] if rows else None
 
     def is_done(self, key: str) -> bool:
-        """Say whether a cell has finished, in this process or another."""
+        """Return whether a cell has finished, in this process or another."""
         return bool(self._read("SELECT 1 FROM cells WHERE key = ? AND status = 'done'", key))
 
     def last_run(self) -> tuple[str | None, str | None, str | None]:
@@ -476,7 +476,7 @@ class Store:
         """Return machines with their set-ups, by number."""
         return {number: json.loads(facts) for number, facts in self._read("SELECT id, facts FROM machines")}
 
-    def likenesses(self, **columns: Any) -> list[dict[str, Any]]:
+    def previous_cells(self, **columns: Any) -> list[dict[str, Any]]:
         """Return the cells that agree in some columns, of data of any age, the latest first.
 
         Returns

@@ -216,7 +216,7 @@ class Sequential(Container):
 
 
 def _is_playable(module: Module) -> bool:
-    """Say whether a module is in evaluation and does what its class does, which may be played."""
+    """Return whether a module is in evaluation and does what its class does, which may be played."""
     plays = vars(type(module)).get("playable", False)
     return plays and not module.is_training and not has_own_methods(module)
 

@@ -73,7 +73,7 @@ class Block:
         return self.length
 
     def fits(self) -> bool:
-        """Say whether the normalisation has the channels and the type of the convolution."""
+        """Return whether the normalisation has the channels and the type of the convolution."""
         if self.norm is None:
             return True
         mean, weight = self.norm.running_mean, self.conv.weight.value

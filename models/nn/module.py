@@ -52,7 +52,7 @@ _passing = _Pass()
 
 
 def keeps() -> bool:
-    """Say whether the forward that this thread runs keeps what a backward needs."""
+    """Return whether the forward that this thread runs keeps what a backward needs."""
     return _passing.keeps
 
 
@@ -412,7 +412,7 @@ class Module(_Watched, metaclass=_Kind):
         return y
 
     def _remembers(self) -> bool:
-        """Say whether anything here is in training mode, and so may do otherwise in a second forward."""
+        """Return whether anything here is in training mode, and so may do otherwise in a second forward."""
         return self.is_training or self._found("remembers", self._any_training)
 
     def _any_training(self) -> bool:
@@ -525,7 +525,7 @@ class Module(_Watched, metaclass=_Kind):
         return own | {name: getattr(self, name) for name in self.buffer_names}
 
     def is_learnt(self) -> bool:
-        """Say whether there is any parameter here or inside."""
+        """Return whether there is any parameter here or inside."""
         return bool(self.parameters())
 
     def parameters(self) -> dict[str, Parameter]:
@@ -576,7 +576,7 @@ class Module(_Watched, metaclass=_Kind):
         return self
 
     def is_loaded(self) -> bool:
-        """Say whether anything here has values that `load_state_dict` wrote and `reset` has not drawn anew since."""
+        """Return whether anything here has values that `load_state_dict` wrote and `reset` has not drawn anew since."""
         return any(module._is_loaded for _, module in self.named_modules())
 
     def get_parameters(self) -> tuple[Array, Array]:
@@ -811,7 +811,7 @@ class Module(_Watched, metaclass=_Kind):
 
 
 def has_own_methods(module: Module) -> bool:
-    """Say whether a method was set on a module itself, which its class then says nothing of."""
+    """Return whether a method was set on a module itself, which its class then says nothing of."""
     return any(callable(getattr(type(module), name, None)) for name in vars(module))
 
 

@@ -135,7 +135,7 @@ class _Record:
                 array.flags.writeable = flag
 
     def makes(self, output: Any) -> bool:
-        """Say whether the calls write all numbers of an array."""
+        """Return whether the calls write all numbers of an array."""
         traced = self._is_traced and type(output) is np.ndarray and output.size > 0
         return traced and not self._is_source(output) and self._knows(output)
 

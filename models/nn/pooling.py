@@ -67,7 +67,7 @@ class _MaxPool(_Windows):
         self.ceil_mode = ceil_mode
 
     def tiles(self, size: tuple[int, ...]) -> bool:
-        """Say whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
+        """Return whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
         kernel, stride, padding, dilation = self._sizes()
         plain = stride == kernel and padding == (0, 0, 0) and dilation == (1, 1, 1)
         return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, kernel, strict=True))

@@ -59,7 +59,7 @@ class Mean(Sum):
         return y.reshape(len(x), *(1,) * (x.ndim - 2 if self.keepdim else 0), x.shape[-1]), x.shape
 
     def _is_global(self, shape: tuple[int, ...], dtype: np.dtype) -> bool:
-        """Say whether the axes are all between batch and channels."""
+        """Return whether the axes are all between batch and channels."""
         axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
         middle = len(shape) > 2 and 0 not in shape and dtype in (np.float32, np.float64)
         return middle and sorted(axis % len(shape) for axis in axes) == list(range(1, len(shape) - 1))

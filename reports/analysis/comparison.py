@@ -88,7 +88,7 @@ def _by_clip(result: Result) -> pd.DataFrame:
 
 
 def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.DataFrame:
-    """Say of each attempt whether it became better or worse from one store to another.
+    """Return for each attempt whether it became better or worse from one store to another.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def _judge(
 
 
 def _same_predictions(old: Result, new: Result) -> bool:
-    """Say whether each clip has the same predictions under the same seeds."""
+    """Return whether each clip has the same predictions under the same seeds."""
     rows = (np.stack([result.predicted, result.seeds, result.positions]) for result in (old, new))
     first, second = (own[:, np.lexsort(own)] for own in rows)
     return np.array_equal(first, second)

@@ -336,7 +336,7 @@ def _least(enough: Callable[[float], bool], precision: float = 0.001) -> float:
 def settle(
     first: Result, second: Result, *, target: float = 0.8, at_most: int = 2000, **how: Any
 ) -> pd.Series:
-    """Say what it would take to settle a comparison of two stored results.
+    """Describe what it would take to settle a comparison of two stored results.
 
     Parameters
     ----------

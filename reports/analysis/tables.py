@@ -395,7 +395,7 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Say of each list of rules among the attempts how large it is, and how many epochs nets were trained for."""
+    """Return how large each list of rules among the attempts is, and how many epochs nets were trained for."""
     lists = rows[rows["n_rules"].notna()]
     nets = rows[rows["n_epochs"].notna()]
     said = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
@@ -405,7 +405,7 @@ def sizes(rows: pd.DataFrame) -> list[str]:
 
 
 def _size(row: Any) -> str:
-    """Say how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
+    """Describe how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
     counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
     plurals = {"quantity": "quantities"}
     return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
@@ -495,7 +495,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def extent(rows: pd.DataFrame) -> str:
-    """Say on how many clips, groups and folds the most complete of the rows was tested."""
+    """Describe on how many clips, groups and folds the most complete of the rows was tested."""
     most = rows[["n_clips", "n_groups", "n_folds"]].max()
     words = zip(most, ("clip", "group", "fold"), strict=True)
     return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)

@@ -55,7 +55,7 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
 
 
 def verdict_over(scores: pd.DataFrame, left: list[str]) -> str:
-    """Say in words what the attempts' ranks on all data sets together show, by `prose.several_words`.
+    """Describe in words what the attempts' ranks on all data sets together show, by `prose.several_words`.
 
     Parameters
     ----------

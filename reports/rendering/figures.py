@@ -199,7 +199,7 @@ def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
 
 
 def _families(axes: Axes, rows: pd.DataFrame) -> None:
-    """Say which colour is which family, beside the axes."""
+    """Draw which colour is which family, beside the axes."""
     for number, family in enumerate(dict.fromkeys(rows["family"])):
         colour = FAMILIES.get(family, OTHER_FAMILY)
         height = 0.97 - 0.075 * number

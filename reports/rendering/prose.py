@@ -55,7 +55,7 @@ def pair_words(
     least_difference: float | None = None,
     groups_needed: float | None = None,
 ) -> str:
-    """Say what a comparison of two attempts on one data set found.
+    """Describe what a comparison of two attempts on one data set found.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def disagreements(
 def several_words(
     scores: pd.DataFrame, *, higher_is_better: bool = True, level: float = 0.05, holes: str = "refuse"
 ) -> str:
-    """Say what a comparison of attempts over several data sets found.
+    """Describe what a comparison of attempts over several data sets found.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class Allowance:
         self._left = n_bytes
 
     def take(self, content: bytes) -> bool:
-        """Say whether there is room for a picture, and take it."""
+        """Return whether there is room for a picture, and take it."""
         fits = len(content) <= self._left
         self._left -= len(content) * fits
         return fits

@@ -22,7 +22,7 @@ _SETTLED, _MOST_GROUPS, _N_STUDIES = 3, 500, 400
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
-    """Say in words which attempt is right most often, and which cannot be told apart from it.
+    """Describe in words which attempt is right most often, and which cannot be told apart from it.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _rivals(compared: list[Result], found: pd.DataFrame | None) -> str:
 
 
 def _seen(tied: list[Result], n_groups: int) -> str:
-    """Say which true lead of the first over the others, which tie with it, would have been seen."""
+    """Return which true lead of the first over the others, which tie with it, would have been seen."""
     if least_p(n_groups) > LEVEL:
         return " So few groups could not have shown any difference."
     if len(tied) > _SIMULATED:
@@ -94,7 +94,7 @@ def _seen(tied: list[Result], n_groups: int) -> str:
 
 
 def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
-    """Say how many groups it would take to tell the nearest rivals apart from the most accurate attempt.
+    """Describe how many groups it would take to tell the nearest rivals apart from the most accurate attempt.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ def run(
         if summary.stopped:
             raise KeyboardInterrupt
         results = gather(opened)
-        film(opened, checked, cells, plugins, results)
+        save_thumbnails(opened, checked, cells, plugins, results)
         return rows_of(score(results), _rows_asked(cells))
 
 
@@ -124,7 +124,7 @@ def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
     return whole[wanted].reset_index(drop=True)
 
 
-def film(
+def save_thumbnails(
     store: Store,
     matrix: Matrix,
     cells: Iterable[PlannedCell],
@@ -186,7 +186,7 @@ def answer(
 
     version, results = store.data_version(), gather(store)
     if not summary.stopped:
-        film(store, matrix, cells, plugins, results, fork_server)
+        save_thumbnails(store, matrix, cells, plugins, results, fork_server)
     whole, rows = score(results), _rows_asked(cells)
     own, shown = rows_of(whole, rows), layout(whole)
     said = {
@@ -315,7 +315,7 @@ def why(
     only: Iterable[str] = (),
     plugins: Iterable[str | Path] = (),
 ) -> dict[str, list[str]]:
-    """Say why cells of a matrix are or are not in the store.
+    """Explain why cells of a matrix are or are not in the store.
 
     Parameters
     ----------
@@ -468,7 +468,7 @@ def reproduce(
             workers=workers,
             tolerance=tolerance,
             tell=notes.append,
-            ended=film,
+            ended=save_thumbnails,
         )
     if found.stopped:
         raise KeyboardInterrupt
@@ -577,7 +577,7 @@ def predict(
     explain: bool = False,
     plugins: Iterable[str | Path] = (),
 ) -> pd.DataFrame:
-    """Say what is done in video files.
+    """Describe what is done in video files.
 
     Parameters
     ----------

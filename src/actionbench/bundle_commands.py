@@ -85,7 +85,7 @@ def reproduce(
     BUNDLE's own plug-ins run, which is code of who made it. Exit code 0: all agree, exactly or within the tolerance;
     1: some differ, failed or are missing.
     """
-    from .api import film, reproduction_store
+    from .api import reproduction_store, save_thumbnails
     from .experiments.sharing.bundle import Bundle
     from .experiments.sharing.reproduction import AGREE, reproduce
 
@@ -102,7 +102,7 @@ def reproduce(
             tolerance=tolerance,
             tell=say,
             showing=lambda total: show_progress(total, quiet),
-            ended=film,
+            ended=save_thumbnails,
         )
     if as_json:
         click.echo(found.cells.to_json(orient="records", indent=1, double_precision=15))

@@ -227,7 +227,7 @@ def _run(
 @click.option(
     "--why",
     metavar="CELL",
-    help="Say why a cell is to run, what has changed since its like was stored: a key, or KEY=VALUE,... as for "
+    help="Explain why a cell is to run, what has changed since its like was stored: a key, or KEY=VALUE,... as for "
     "--only.",
 )
 @json_option
@@ -430,7 +430,7 @@ def rules(
 @cli.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what actionbench runs on: versions, processor, threads, data folders."""
+    """Describe what actionbench runs on: versions, processor, threads, data folders."""
     from . import listing
 
     facts = listing.diagnosis()

@@ -89,7 +89,7 @@ class Faults:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Say which names exist and which was probably meant, for the end of an error sentence."""
+    """Describe which names exist and which was probably meant, for the end of an error sentence."""
     known = sorted(known)
     close = get_close_matches(word, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

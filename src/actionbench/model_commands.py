@@ -118,7 +118,9 @@ def _summary(model: Model) -> dict[str, Any]:
     help="Whether a video that breaks is an error or is cut there; by default as for the training clips.",
 )
 @click.option(
-    "--explain", is_flag=True, help="Say why, where the attempt can: which rule fired, with which values."
+    "--explain",
+    is_flag=True,
+    help="Explain predictions, where the attempt can: which rule fired, with which values.",
 )
 @plugin_option
 @json_option
@@ -133,7 +135,7 @@ def predict(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Say what is done in each CLIP, by a MODEL that actionbench fit wrote.
+    """Describe what is done in each CLIP, by a MODEL that actionbench fit wrote.
 
     Clips are decoded as the training clips were. Times are those of each clip by itself, after a first call that does
     not count; no features are kept. Exit code 1: some clips could not be decoded.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from .experiments.planning.cells import PlannedCell
-    from .experiments.running.runner import Looking, Progress
+    from .experiments.running.runner import AuditProgress, Progress
 
 
 EXIT_FAILED = 1
@@ -186,12 +186,12 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
         ):
             yield view.hear
     else:
-        from .experiments.running.runner import Looking
+        from .experiments.running.runner import AuditProgress
 
         width = len(str(total))
 
         def tell(now: Progress) -> None:
-            if isinstance(now, Looking):
+            if isinstance(now, AuditProgress):
                 if not now.ended:
                     say(_looking(now))
             elif now.status != "running":
@@ -211,9 +211,9 @@ class _View:
         self._heard = time.monotonic()
 
     def hear(self, now: Progress) -> None:
-        from .experiments.running.runner import Looking
+        from .experiments.running.runner import AuditProgress
 
-        if isinstance(now, Looking):
+        if isinstance(now, AuditProgress):
             self._looking.pop(now.data.fingerprint, None)
             if not now.ended:
                 self._looking[now.data.fingerprint] = _looking(now), time.monotonic()
@@ -244,7 +244,7 @@ class _View:
         return Group(head, bar, *lines)
 
 
-def _looking(now: Looking) -> str:
+def _looking(now: AuditProgress) -> str:
     count = len(now.data.dataset)
     return f"looking at {now.data.title}: {count} clip{'s' * (count != 1)}"
 

@@ -16,7 +16,7 @@ def burn(seconds):
 
 
 def between(before, inside, after, found):
-    """Say whether something was measured that the clocks of Python allow, read outside and inside of it."""
+    """Return whether something was measured that the clocks of Python allow, read outside and inside of it."""
     return inside[1] - inside[0] <= found <= after - before
 
 

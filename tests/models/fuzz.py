@@ -789,7 +789,7 @@ class Case:
         self.frozen = {name for name in self.net.parameters() if draw.is_true(0.15)}
 
     def is_smooth(self):
-        """Say whether a line search goes one way: rounding decides none of its turns, and looking changes nothing."""
+        """Return whether a line search goes one way: neither rounding nor looking changes it."""
         inside = [module for _, module in self.net.named_modules()]
         # A minimum may lie in the kink of the last.
         jumps = any(isinstance(module, nn.Threshold | nn.Hardshrink | nn.PReLU) for module in inside)
@@ -883,7 +883,7 @@ class Case:
         return float((y * (flow - y / 2 if self.is_curved else flow)).sum()) * self.scale
 
     def moves(self):
-        """Say whether the optimiser has anything to do."""
+        """Return whether the optimiser has anything to do."""
         return len(self.net.parameters()) > len(self.frozen)
 
     def theirs(self, noise=None):
@@ -940,7 +940,7 @@ class Case:
         return found
 
     def searches_further(self):
-        """Say whether PyTorch's line search took a second point although the first was lower, and ours went on.
+        """Return whether PyTorch's line search took a second point although the first was lower, and ours went on.
 
         Nocedal and Wright 2006, algorithm 3.5, compare from the second point on; Torch and PyTorch from the third.
         """
@@ -1021,7 +1021,7 @@ def grad_of(leaf):
 
 
 def is_rounded(named):
-    """Say whether a gradient has numbers that are nothing but rounding."""
+    """Return whether a gradient has numbers that are nothing but rounding."""
     name, values = named
     if not name.startswith("gradient of") or values is None:
         return False

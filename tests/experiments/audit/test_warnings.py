@@ -1,4 +1,4 @@
-from actionbench.experiments.audit.warnings import CODES, Caution, said
+from actionbench.experiments.audit.warnings import CODES, Caution, format_warnings
 
 
 def test_a_caution_as_text_ends_in_its_code():
@@ -7,11 +7,11 @@ def test_a_caution_as_text_ends_in_its_code():
 
 def test_what_is_silenced_leaves_its_code_once_and_nothing_that_was_not_there():
     cautions = [Caution("data-set", "One."), Caution("data-set", "Two."), Caution("metadata-tells", "Three.")]
-    assert said(cautions, ["data-set", "labels-disagree"]) == [
+    assert format_warnings(cautions, ["data-set", "labels-disagree"]) == [
         "Three. [metadata-tells]",
         "Silenced by the matrix: data-set.",
     ]
-    assert said(cautions, ["labels-disagree"]) == [str(one) for one in cautions]
+    assert format_warnings(cautions, ["labels-disagree"]) == [str(one) for one in cautions]
 
 
 def test_codes_are_short_words():

@@ -135,7 +135,7 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
     ],
 )
 def test_what_cannot_be_reached_is_said(where, says, monkeypatch):
-    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    monkeypatch.setattr(cluster, "_TIMEOUT", 1)
     with pytest.raises(ActionbenchError, match=says):
         list(cluster.run_on(where, [], workers=1, resource_limits=ResourceLimits()))
 

@@ -167,7 +167,7 @@ def test_features_that_the_package_keeps_are_not_the_output_of_a_task(calls):
 
 
 def becomes(true, seconds=300.0):
-    """Say whether something becomes true; how long that takes is the machine's affair."""
+    """Return whether something becomes true; how long that takes is the machine's affair."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:

@@ -652,11 +652,11 @@ def test_a_run_says_which_data_it_looks_at(path, plugin):
     run(matrix(), path, plugin, progress=told.append)
     begun, ended, *cells = told
     assert (begun.data.title, begun.ended) == ("toy-data", False)
-    assert ended == runner.Looking(begun.data, ended=True)
-    assert not any(isinstance(one, runner.Looking) for one in cells)
+    assert ended == runner.AuditProgress(begun.data, ended=True)
+    assert not any(isinstance(one, runner.AuditProgress) for one in cells)
     told.clear()
     run(matrix({"name": "chance"}), path, plugin, progress=told.append)
-    assert not any(isinstance(one, runner.Looking) for one in told)
+    assert not any(isinstance(one, runner.AuditProgress) for one in told)
 
 
 def test_what_could_not_be_audited_is_said_and_tried_again(path, plugin):
@@ -778,7 +778,7 @@ def test_what_another_run_has_finished_stays_and_is_asked_for(path, plugin, when
         told = []
 
         def tell(progress):
-            if isinstance(progress, runner.Looking):
+            if isinstance(progress, runner.AuditProgress):
                 return
             told.append(progress.status)
             if progress.status == "running":

@@ -425,7 +425,7 @@ def test_arrays_that_do_not_go_together_are_refused(name):
 
 
 def right_after_all(name, shapes):
-    """Say whether arrays go together although one was exchanged: another number of samples, or of free channels."""
+    """Return whether arrays go together although one was exchanged: another number of samples, or of free channels."""
     if name == "conv3d":
         return shapes[0][4] == shapes[1][3] and shapes[1][4:] == shapes[2]
     if name == "conv3d_input_gradient":
