@@ -3,13 +3,14 @@
 import inspect
 from functools import cache
 
+import kernel_references as reference
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actionbench.models import kernels
-from actionbench.models.nn import functional, reference
+from actionbench.models.nn import functional
 
 
 @pytest.fixture(scope="module", params=kernels.usable(), autouse=True)

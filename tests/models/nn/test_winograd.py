@@ -1,12 +1,13 @@
 """Winograd's filtering: right for every shape, and how far from it rounding may lead."""
 
+import kernel_references as reference
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actionbench.models import kernels
-from actionbench.models.nn import functional, reference
+from actionbench.models.nn import functional
 
 ONE = (1, 1, 1)
 #: What the rounding of one convolution may be, in units of ε times the same sums of absolute values over a tile.

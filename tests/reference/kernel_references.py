@@ -1,4 +1,4 @@
-"""The functions of `functional` in plain NumPy: slow, short, and what the kernels are tested against."""
+"""What `actionbench.models.nn.functional` computes in plain NumPy: slow, short, and what kernels are tested against."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from .functional import Normal, Pooled, Scan, Triple, conv_size, pool_size, spans
+from actionbench.models.nn.functional import Normal, Pooled, Scan, Triple, conv_size, pool_size, spans
 
 Array = NDArray[np.floating]
 
