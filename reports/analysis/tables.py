@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,60 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ActionbenchError, did_you_mean
 from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
+from .columns import MEASURED, MEDIANS, NAMES, PLACES, SHOWN, Column
 from .pairs import rank_attempts
 from .results import Reader, Result, by_data, gather
 
-COLUMNS = [
-    "dataset",
-    "split",
-    "attempt",
-    "family",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "macro_f1",
-    "n_clips",
-    "n_groups",
-    "n_folds",
-    "n_cells",
-    "n_failed",
-    "fit_seconds",
-    "predict_ms_per_clip",
-    "peak_memory_mib",
-    "n_parameters",
-    "n_skipped",
-    "operations",
-    "fit_paid_seconds",
-    "predict_paid_ms_per_clip",
-    "n_rules",
-    "n_conditions",
-    "n_quantities",
-    "n_epochs",
-    "fit_cpu_seconds",
-    "predict_cpu_ms_per_clip",
-    "warm_up_seconds",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "latency_p99_ms",
-    "clips_per_second",
-    "size_mib",
-    "fit_joules",
-    "predict_joules_per_clip",
-    "n_trials",
-    "tune_seconds",
-    "rank_low",
-    "rank_high",
-    "tied",
-    "warnings",
-]
-PLACES = ["rank_low", "rank_high", "tied"]
-MEDIANS = ("n_parameters", "operations", "n_rules", "n_conditions", "n_quantities", "n_epochs")
-#: Columns that another machine would measure differently, told by their units.
-MEASURED = [
-    column
-    for column in COLUMNS
-    if any(unit in column for unit in ("seconds", "_ms", "per_second", "memory_mib", "joules"))
-]
 ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
 
 
@@ -81,7 +30,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
+        Columns `columns.NAMES`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
         ``accuracy_high`` is the 95 % interval of `intervals.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
         computed, as all costs are, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
@@ -108,7 +57,7 @@ def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] |
     families : dict, optional
         `pairs.pairs` of those on each data set and split, where they are at hand.
     """
-    table = pd.DataFrame([_row(result) for result in results], columns=COLUMNS)
+    table = pd.DataFrame([_row(result) for result in results], columns=NAMES)
     table[PLACES] = _places(results, families or {})
     # Rounding must not put one before its equal.
     return table.sort_values(
@@ -147,7 +96,7 @@ def _row(result: Result) -> dict[str, Any]:
         "n_failed": result.count("failed"),
         "fit_seconds": _mean(_charged(result, "fit")),
         "predict_ms_per_clip": _per_clip(result, _charged(result, "predict")),
-        "peak_memory_mib": _most(result.column("peak_memory_bytes")) / 2**20,
+        "peak_memory_mib": _max(result.column("peak_memory_bytes")) / 2**20,
         "n_parameters": _median(result.column("n_parameters")),
         "n_skipped": result.count("skipped"),
         "operations": _median(result.column("operations")),
@@ -194,7 +143,7 @@ def _median(values: ArrayLike) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def _most(values: ArrayLike) -> float:
+def _max(values: ArrayLike) -> float:
     known = _known(values)
     return float(known.max()) if len(known) else float("nan")
 
@@ -309,73 +258,14 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**fitting)
 
 
-class Shown(NamedTuple):
-    """A column of the tables for people."""
-
-    head: str
-    #: What it is made and sorted by.
-    column: str
-    number: bool
-    show: Callable[[Any], str]
-
-
-SHOWN = [
-    Shown("attempt", "attempt", False, lambda row: row.attempt),
-    Shown("rank", "rank_low", True, lambda row: places(row)),
-    Shown("family", "family", False, lambda row: row.family),
-    Shown("accuracy", "accuracy", True, lambda row: interval(row)),
-    Shown("F1", "macro_f1", True, lambda row: percent(row.macro_f1)),
-    Shown("clips", "n_clips", True, lambda row: str(row.n_clips)),
-    Shown("groups", "n_groups", True, lambda row: str(row.n_groups)),
-    Shown("folds", "n_folds", True, lambda row: str(row.n_folds)),
-    Shown("failed", "n_failed", True, lambda row: f"{row.n_failed}/{row.n_cells}" if row.n_failed else "0"),
-    Shown("fit s", "fit_seconds", True, lambda row: short(row.fit_seconds)),
-    Shown("ms/clip", "predict_ms_per_clip", True, lambda row: short(row.predict_ms_per_clip)),
-    Shown("MiB", "peak_memory_mib", True, lambda row: short(row.peak_memory_mib)),
-    Shown("params", "n_parameters", True, lambda row: short(row.n_parameters)),
-]
-
-
-def shown(table: pd.DataFrame) -> list[Shown]:
+def shown(table: pd.DataFrame) -> list[Column]:
     """Return the columns for people that a table has; `without_costs` leaves fewer."""
-    return [column for column in SHOWN if column.column in table]
+    return [column for column in SHOWN if column.name in table]
 
 
 def without_costs(table: pd.DataFrame) -> pd.DataFrame:
     """Return a comparison table without what another machine would measure differently."""
     return table.drop(columns=MEASURED)
-
-
-def percent(value: float) -> str:
-    """Write a fraction as a percentage with one decimal, a dash where it is unknown."""
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
-
-
-def places(row: Any) -> str:
-    """Write the places that the attempt of a row may hold, as ``1`` or ``1–3``, a dash where it has none."""
-    if pd.isna(row.rank_low):
-        return "–"
-    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
-
-
-def interval(row: Any) -> str:
-    """Write the accuracy of a row with its interval in percent, as ``92.2 [85.6, 97.8]``."""
-    if math.isnan(row.accuracy):
-        return "–"
-    return f"{percent(row.accuracy)} [{percent(row.accuracy_low)}, {percent(row.accuracy_high)}]"
-
-
-def short(value: float) -> str:
-    """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else f"{value:g}"
-    if 0 < abs(value) < 0.001:
-        return "<0.001"
-    for unit, size in (("", 1), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
-        if abs(value) < 999.5 * size or unit == "G":
-            digits = f"{value / size:.2g}" if abs(value) < 9.95 * size else f"{value / size:.0f}"
-            return ("0" if float(digits) == 0 else digits) + unit
-    raise AssertionError
 
 
 def sections(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -411,13 +301,13 @@ def _size(row: Any) -> str:
     return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
 
 
-def _heads(columns: list[Shown], accuracy: str) -> list[str]:
-    return [accuracy if column.head == "accuracy" else column.head for column in columns]
+def _heads(columns: list[Column], accuracy: str) -> list[str]:
+    return [accuracy if column.name == "accuracy" else column.heading for column in columns]
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
     columns = shown(rows)
-    return [[column.show(row) for column in columns] for row in rows.itertuples()]
+    return [[column.text(row) for column in columns] for row in rows.itertuples()]
 
 
 def _md(table: pd.DataFrame) -> str:
@@ -426,7 +316,7 @@ def _md(table: pd.DataFrame) -> str:
         columns = shown(rows)
         lines = [
             _heads(columns, "accuracy [95 %]"),
-            ["--:" if column.number else ":--" for column in columns],
+            ["--:" if column.is_number else ":--" for column in columns],
         ]
         lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -463,7 +353,7 @@ def _tex_text(text: str) -> str:
 def _tex(table: pd.DataFrame) -> str:
     parts = []
     columns = shown(table)
-    align = "".join("r" if column.number else "l" for column in columns)
+    align = "".join("r" if column.is_number else "l" for column in columns)
     heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
     for dataset, split, rows in sections(table):
         body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
@@ -485,7 +375,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
             "split": split,
             "extent": extent(rows),
             "heads": _heads(shown(rows), "accuracy % [95 %]"),
-            "numbers": [column.number for column in shown(rows)],
+            "numbers": [column.is_number for column in shown(rows)],
             "rows": _cells(rows),
             "sizes": sizes(rows),
             "notes": notes(rows),

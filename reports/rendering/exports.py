@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ActionbenchError
+from ..analysis.columns import MEDIANS
 from ..analysis.results import Reader
-from ..analysis.tables import MEDIANS
 
 COLUMNS = [
     "dataset",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..analysis.tables import short
+from ..analysis.columns import short
 from .canvas import (
     FAMILIES,
     INK,

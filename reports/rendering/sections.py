@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import tables
+from ..analysis.columns import COLUMNS, Column
 from ..analysis.hard_clips import MISSED, SOLVED
 from ..analysis.results import Reader, Result
 from ..statistics.intervals import confusion_matrix
@@ -20,30 +21,6 @@ from .parts import Part
 from .prose import listed
 from .verdict import settling
 
-#: Columns that can be chosen beside those of `tables.SHOWN`.
-_MORE = {
-    "p50 ms": "latency_p50_ms",
-    "p95 ms": "latency_p95_ms",
-    "p99 ms": "latency_p99_ms",
-    "clips/s": "clips_per_second",
-    "fit CPU s": "fit_cpu_seconds",
-    "CPU ms/clip": "predict_cpu_ms_per_clip",
-    "fit s, features cached": "fit_paid_seconds",
-    "ms/clip, features cached": "predict_paid_ms_per_clip",
-    "warm-up s": "warm_up_seconds",
-    "net operations": "operations",
-    "model MiB": "size_mib",
-    "fit J": "fit_joules",
-    "J/clip": "predict_joules_per_clip",
-    "trials": "n_trials",
-    "tuning s": "tune_seconds",
-    "rules": "n_rules",
-    "conditions": "n_conditions",
-    "quantities": "n_quantities",
-    "epochs": "n_epochs",
-}
-#: Columns of which more is better, so that the first press on their head shows the most.
-_MORE_IS_BETTER = {"accuracy", "macro_f1", "n_clips", "n_groups", "n_folds", "clips_per_second"}
 # With more classes than these, a list of confusions says more than a matrix.
 _MOST_CLASSES = 20
 # Columns of a heat map; a table of more is for a file.
@@ -114,26 +91,24 @@ def _inline(part: Part, picture: str) -> Any:
     return markup(part.pictures[picture].inline(f"{what.capitalize()} on {part.name}"))
 
 
-def _columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _columns(rows: pd.DataFrame) -> list[Column]:
     """Return the columns of the table, those that can be chosen last; what nobody knows is left out."""
-    shown = [column._asdict() | {"shown": True} for column in tables.shown(rows)]
     more = [
-        {"head": head, "number": True, "column": column, "show": _shortly(column), "shown": False}
-        for head, column in _MORE.items()
-        if column in rows and rows[column].notna().any()
+        column
+        for column in COLUMNS
+        if column.heading
+        and not column.is_default
+        and column.name in rows
+        and rows[column.name].notna().any()
     ]
-    return [column | {"first_down": column["column"] in _MORE_IS_BETTER} for column in shown + more]
+    return tables.shown(rows) + more
 
 
-def _shortly(column: str) -> Any:
-    return lambda row: tables.short(float(getattr(row, column)))
-
-
-def _row(row: Any, number: int, columns: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(row: Any, number: int, columns: list[Column]) -> dict[str, Any]:
     cells = [
         {
-            "text": column["show"](row),
-            "value": _sorted_by(getattr(row, column["column"])) if column["number"] else "",
+            "text": column.text(row),
+            "value": _sorted_by(getattr(row, column.name)) if column.is_number else "",
         }
         for column in columns
     ]

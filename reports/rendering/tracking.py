@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pandas as pd
 
 from ...errors import ActionbenchError
+from ..analysis.columns import PLACES
 from ..analysis.results import Reader, Result, gather
-from ..analysis.tables import PLACES, render, score, sections
+from ..analysis.tables import render, score, sections
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import tables
+from ..analysis.columns import percent
 from ..analysis.pairs import LEVEL, pairs, ranked, shares_right
 from ..analysis.power import least_lead, settle
 from ..analysis.results import Result
@@ -39,14 +40,14 @@ def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
         return f"{where} no attempt has finished a fold."
     best = compared[0] if compared else max(begun, key=lambda one: accuracy(one.correct, one.weights))
     share = accuracy(best.correct, best.weights)
-    low, high = map(tables.percent, bootstrap_interval(best.correct, best.groups, best.weights))
+    low, high = map(percent, bootstrap_interval(best.correct, best.groups, best.weights))
     alike = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in begun)
     first = (
         f"{best.attempt} is right most often"
         if alike == 1
         else f"none is right more often than {best.attempt}"
     )
-    words = f"{where}, {first}: {tables.percent(share)} % of {best.n_clips} clips [{low}, {high}]"
+    words = f"{where}, {first}: {percent(share)} % of {best.n_clips} clips [{low}, {high}]"
     left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
     passed = (
         f" Passed over because not all of their cells finished: {some(left)}." if left and compared else ""

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LeakyRandom
-from actionbench.reports.analysis import tables
+from actionbench.reports.analysis import columns, tables
 from actionbench.reports.analysis.pairs import rank_attempts, ranked
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import comparison_table, layout, render
@@ -119,7 +119,7 @@ def test_best_first_within_each_data_set_and_places_are_shared(bench):
     # Two groups tell nobody apart, and who failed has no place.
     expected = [[1, 2, 1], [1, 2, 1], [pd.NA] * 3] * 2
     pd.testing.assert_frame_equal(
-        table[tables.PLACES], pd.DataFrame(expected, columns=tables.PLACES, dtype="Int64")
+        table[columns.PLACES], pd.DataFrame(expected, columns=columns.PLACES, dtype="Int64")
     )
 
 
@@ -128,9 +128,9 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     table = comparison_table(usual.end())
     ranked = rank_attempts(gather(usual.store))
     rows = table.set_index("attempt")
-    assert rows.loc["late", tables.PLACES].isna().all()
+    assert rows.loc["late", columns.PLACES].isna().all()
     for name, row in ranked.iterrows():
-        assert rows.loc[name, tables.PLACES].tolist() == row[tables.PLACES].tolist()
+        assert rows.loc[name, columns.PLACES].tolist() == row[columns.PLACES].tolist()
     assert ranked.loc["chance", ["rank_low", "rank_high"]].tolist() == [4, 4]
     assert ranked.loc["hog-svm", ["rank_low", "rank_high"]].tolist() == [1, 3]
     md, tex, terminal = render(table, "md"), render(table, "tex"), shown(table)
@@ -140,8 +140,8 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     assert "hog-svm & 1--3 & features" in tex
     assert re.search(r"^hog-svm +1–3 +features", terminal, re.MULTILINE)
     records = {row["attempt"]: row for row in json.loads(render(table, "json"))}
-    assert [records["late"][name] for name in tables.PLACES] == [None] * 3
-    assert [records["hog-svm"][name] for name in tables.PLACES] == [1, 3, 2]
+    assert [records["late"][name] for name in columns.PLACES] == [None] * 3
+    assert [records["hog-svm"][name] for name in columns.PLACES] == [1, 3, 2]
     assert pd.read_csv(io.StringIO(render(table, "csv")))["rank_low"].tolist()[-1] == 4
 
 
@@ -176,7 +176,7 @@ def flat(text):
 def test_csv_begins_with_the_columns_that_were_promised(usual):
     text = render(comparison_table(usual.store), "csv")
     assert text.startswith(FIRST + ",")
-    assert ",".join(tables.COLUMNS).startswith(FIRST)
+    assert ",".join(columns.NAMES).startswith(FIRST)
     back = pd.read_csv(io.StringIO(text), keep_default_na=True)
     np.testing.assert_array_equal(back["accuracy"], comparison_table(usual.store)["accuracy"])
 
@@ -184,7 +184,7 @@ def test_csv_begins_with_the_columns_that_were_promised(usual):
 def test_json_is_records_with_null(toy):
     toy.attempt("one", [0] * 6, fail=[0, 1])
     (row,) = json.loads(render(comparison_table(toy.store), "json"), parse_constant=pytest.fail)
-    assert list(row) == tables.COLUMNS
+    assert list(row) == columns.NAMES
     assert row["accuracy"] is None
     assert row["n_cells"] == 2
 
@@ -245,7 +245,7 @@ def test_latex_has_booktabs_and_escapes_all_that_is_special(toy):
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert rule in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    assert body.count(" & ") == len(tables.SHOWN) - 1
+    assert body.count(" & ") == len(columns.SHOWN) - 1
 
 
 def test_the_terminal_holds_it_in_100_columns(usual):
@@ -309,10 +309,10 @@ def test_a_narrow_terminal_loses_columns_and_breaks_none(usual, width):
 @pytest.mark.parametrize("seed", range(5))
 def test_what_fits_is_laid_out_as_rich_does(seed):
     rng = np.random.default_rng(seed)
-    heads = [column.head for column in tables.SHOWN]
+    heads = [column.heading for column in columns.SHOWN]
     words = ["a", "hog-svm", "動き", "émotion", "[bold]", "12.3 [4.5, 67.8]", "–", "a b"]
     rows = [[str(rng.choice(words)) for _ in heads] for _ in range(4)]
-    part = {"heads": heads, "numbers": [column.number for column in tables.SHOWN], "rows": rows}
+    part = {"heads": heads, "numbers": [column.is_number for column in columns.SHOWN], "rows": rows}
     part |= {"dataset": "toy", "split": "s", "extent": "4 clips", "sizes": [], "notes": []}
     console = Console(width=200, file=io.StringIO(), force_terminal=False)
     console.print(Tables([part]))
@@ -399,7 +399,7 @@ def test_markup_in_a_name_is_only_text(toy):
     ],
 )
 def test_short_numbers(value, text):
-    assert tables.short(value) == text
+    assert columns.short(value) == text
 
 
 def test_an_unknown_format_is_named(toy):
@@ -409,7 +409,7 @@ def test_an_unknown_format_is_named(toy):
 
 def test_an_empty_store_gives_an_empty_table_in_every_format(bench):
     table = comparison_table(bench().store)
-    assert list(table.columns) == tables.COLUMNS
+    assert list(table.columns) == columns.NAMES
     assert [render(table, format).count("nan") for format in tables.FORMATS] == [0] * 4
     assert shown(table).strip() == ""
 
