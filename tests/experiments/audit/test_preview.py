@@ -54,6 +54,23 @@ def test_every_clip_is_read_once_and_dropped():
     assert data.loaded == list(range(7))
 
 
+def test_clips_that_cannot_be_read_are_all_named(monkeypatch):
+    load = Uneven.load
+
+    def broken(self, index):
+        if index in (2, 5):
+            raise OSError(f"sector {index} is gone")
+        return load(self, index)
+
+    monkeypatch.setattr(Uneven, "load", broken)
+    with pytest.raises(DataError) as caught:
+        describe(Uneven())
+    assert caught.value.args == (
+        "clip 'clip 2' cannot be read: sector 2 is gone",
+        "clip 'clip 5' cannot be read: sector 5 is gone",
+    )
+
+
 def test_warnings_are_sentences():
     known, unknown = describe(Uneven())["warnings"], describe(Uneven(groups_known=False))["warnings"]
     assert any("'jump' come from one group" in warning for warning in known)
