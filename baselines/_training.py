@@ -66,7 +66,7 @@ def pick(
     n_clips: int,
     groups: ArrayLike | None,
 ) -> T:
-    """Return the choice that is right most often on held-out groups of the training clips.
+    """Return the choice that is correct most often on held-out groups of the training clips.
 
     Parameters
     ----------

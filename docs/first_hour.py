@@ -355,7 +355,7 @@ def known_and_strangers(attempt):
     print(f"{type(attempt).__name__} of {n:,} parameters, learned from {len(train)} clips")
     for rows, whose in ((train, "people it learned from"), (test, "strangers")):
         right = np.mean(attempt.predict(data.clips[rows]) == data.labels[rows])
-        print(f"{100 * right:.0f} % of the clips of {whose} are named rightly")
+        print(f"{100 * right:.0f} % of the clips of {whose} are classified correctly")
 
 
 known_and_strangers(pixels)

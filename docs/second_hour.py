@@ -271,7 +271,7 @@ for step in range(600):
     if step % 20 == 19:
         with reader.evaluating():
             right.append(np.mean(reader.forward(fresh).argmax(axis=1) == answers))
-print(f"{100 * right[-1]:.0f} % of {len(answers)} new sequences are answered rightly")
+print(f"{100 * right[-1]:.0f} % of {len(answers)} new sequences are answered correctly")
 
 # %%
 whole = nn.LSTM(1, 8)

@@ -176,7 +176,7 @@ visualize.loss_curve(log)
 probabilities = predict_proba(net, test_clips, views(5))
 right = probabilities.argmax(axis=1) == targets[test]
 low, high = bootstrap_interval(right, data.groups[test])
-print(f"{right.sum()} of {len(test)} clips of people never seen are named rightly")
+print(f"{right.sum()} of {len(test)} clips of people never seen are classified correctly")
 print(f"by chance it would be {len(test) / len(names):.0f}")
 print(f"accuracy {right.mean():.1%}, 95 % interval over people {low:.1%} to {high:.1%}")
 for person in people[-4:]:

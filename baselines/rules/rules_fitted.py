@@ -30,7 +30,7 @@ class RulesFitted(RuleAttempt):
     """Decide KTH's six actions by the rules of ``rules-hand``, with thresholds fitted to the training clips.
 
     One rule after the other takes those thresholds, all of a rule at once, with which most of the clips that reach
-    it are decided rightly; once as if the rules below could tell all that is left, then given these rules, until
+    it are decided correctly; once as if the rules below could tell all that is left, then given these rules, until
     none moves. The same search begins at the list written by hand, and the better of both is kept. Among equals
     the thresholds nearest to those written by hand win; in training the list is right at least as often as that one.
     """
@@ -54,7 +54,7 @@ class RulesFitted(RuleAttempt):
 
 
 def _fitted(hand: list[Body], table: Table, codes: Codes) -> list[Body]:
-    """Return a list with the thresholds moved to where most clips are decided rightly."""
+    """Return a list with the thresholds moved to where most clips are decided correctly."""
     starts = [hand, _moved(hand, hand, table, codes, perfect=True)]
     found = [_settled(start, hand, table, codes) for start in starts]
     return max(found, key=lambda bodies: _decided(bodies, table, codes).sum())
@@ -74,7 +74,7 @@ def _moved(
 ) -> list[Body]:
     """Move the thresholds of each rule once, given the rules below it, or as if these were always right if they can.
 
-    A rule that fires wins the clips of its class and loses those that the rules below it decide rightly.
+    A rule that fires wins the clips of its class and loses those that the rules below it decide correctly.
     """
     bodies, left = list(bodies), np.ones(len(codes), bool)
     for place, (conditions, label) in enumerate(bodies[:-1]):
@@ -89,7 +89,7 @@ def _moved(
 
 
 def _decided(bodies: list[Body], table: Table, codes: Codes) -> NDArray[np.bool_]:
-    """Return which clips a list decides rightly."""
+    """Return which clips a list decides correctly."""
     given = np.array([label for _, label in bodies])
     return given[fired([Rule(*body, counts=()) for body in bodies], table)] == codes
 

@@ -198,9 +198,9 @@ def metadata_cautions(
     if accuracy <= _FAR * share or accuracy - _half_interval(right, groups) <= _FAR * share:
         return []
     text = (
-        f"A decision tree that knows nothing of a clip but its length, size and frame rate names "
-        f"{100 * accuracy:.0f} % of the clips rightly, where the commonest class is {100 * share:.0f} % of them: "
-        f"not all that a method scores need be due to the action."
+        f"A decision tree that uses only a clip's length, size and frame rate classifies {100 * accuracy:.0f} % of the "
+        f"clips correctly, where the most frequent class has {100 * share:.0f} %: not all that a method scores need be "
+        f"due to the action."
     )
     return [Caution("metadata-tells", text)]
 
@@ -208,7 +208,7 @@ def metadata_cautions(
 def _try_metadata(
     dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
 ) -> tuple[NDArray[np.bool_], NDArray[np.str_], float]:
-    """Return which tested clips the tree names rightly, their groups, and the share of the commonest label."""
+    """Return which tested clips the tree classifies correctly, their groups, and the share of the commonest label."""
     known = np.array([[one.n_frames, one.height, one.width, one.fps] for one in signatures], float)
     if (known == known[0]).all():
         return np.zeros(0, bool), np.zeros(0, str), 1.0

@@ -23,7 +23,7 @@ _SETTLED, _MOST_GROUPS, _N_STUDIES = 3, 500, 400
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
-    """Describe in words which attempt is right most often, and which cannot be told apart from it.
+    """Describe in words which attempt is the most accurate, and which cannot be told apart from it.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
     low, high = map(percent, bootstrap_interval(best.correct, best.groups, best.weights))
     alike = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in begun)
     first = (
-        f"{best.attempt} is right most often"
+        f"{best.attempt} has the highest accuracy"
         if alike == 1
-        else f"none is right more often than {best.attempt}"
+        else f"no attempt is more accurate than {best.attempt}"
     )
     words = f"{where}, {first}: {percent(share)} % of {best.n_clips} clips [{low}, {high}]"
     left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
     passed = (
         f" Passed over because not all of their cells finished: {some(left)}." if left and compared else ""
     )
-    mind = " Mind the warning on how it was tested." if tables.dataset_warnings(best) else ""
+    mind = " The warnings of this data set limit what that shows." if tables.dataset_warnings(best) else ""
     return f"{words}{_rivals(compared, found)}{passed}{mind}"
 
 
@@ -69,7 +69,7 @@ def _rivals(compared: list[Result], found: pd.DataFrame | None) -> str:
     ties = against.loc[~against["apart"], "first"].tolist()
     if not ties:
         which = f"{against['first'].iloc[0]} is" if len(against) == 1 else "all others are"
-        return f"; {which} worse ({test})."
+        return f"; {which} less accurate ({test})."
     which = "no other attempt can" if len(ties) == len(against) else f"{some(ties)} cannot"
     tied = [result for result in compared if result.attempt in ties]
     return f"; {which} be told apart from it ({test}).{_seen([compared[0], *tied], n_groups)}"

@@ -119,8 +119,8 @@ def by_length(tell, what="frames"):
 @pytest.mark.parametrize("what", ["frames", "size", "fps"])
 def test_metadata_that_tell_the_class_are_said(what):
     (text,) = found(by_length(True, what)).values()
-    assert "its length, size and frame rate names 100 % of the clips rightly" in text
-    assert "the commonest class is 50 % of them" in text
+    assert "length, size and frame rate classifies 100 % of the clips correctly" in text
+    assert "the most frequent class has 50 %" in text
     assert found(by_length(False, what)) == {}
 
 

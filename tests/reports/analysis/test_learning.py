@@ -117,8 +117,8 @@ def test_a_report_holds_curves_and_crossings(grown, tmp_path):
 def test_the_verdict_compares_what_learned_from_all_groups(grown):
     results = sorted(gather(grown), key=lambda result: -result.correct.mean())
     words = verdict(results)
-    assert "other is right most often" in words
-    assert "; all others are worse" in words
+    assert "other has the highest accuracy" in words
+    assert "; all others are less accurate" in words
     assert "train_groups" not in words
     limited = [result for result in results if result.attempt != result.base]
     assert "train_groups" in verdict(limited)

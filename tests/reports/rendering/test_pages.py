@@ -114,7 +114,7 @@ def test_names_of_files_are_safe_whatever_a_data_set_is_called(bench, tmp_path):
 def test_the_page_says_all_there_is_to_say(usual):
     usual.attempt("mlp", usual.labels, 0, "dense", fail=[2], message="out of luck")
     page = Page(read(usual.store))
-    assert page.text.index("is right most often") < page.text.index("family")
+    assert page.text.index("has the highest accuracy") < page.text.index("family")
     for words in (
         "hog-svm",
         '{"attempt": "rules"}',

@@ -36,8 +36,10 @@ def said(made):
 
 def test_a_clear_winner_is_named(toy):
     text = said(toy.attempt("good", spoiled(1)).attempt("bad", spoiled(5)).attempt("worse", spoiled(7)))
-    assert text.startswith("On toy (leave-one-group-out), good is right most often: 91.7 % of 96 clips [")
-    assert text.endswith("; all others are worse (joint sign flips over 8 groups at 5 %).")
+    assert text.startswith(
+        "On toy (leave-one-group-out), good has the highest accuracy: 91.7 % of 96 clips ["
+    )
+    assert text.endswith("; all others are less accurate (joint sign flips over 8 groups at 5 %).")
 
 
 def test_ties_are_named(toy):
@@ -48,20 +50,22 @@ def test_ties_are_named(toy):
 
 def test_equals_are_not_put_one_before_the_other(toy):
     text = said(toy.attempt("good", spoiled(1)).attempt("also", spoiled(1)).attempt("bad", spoiled(6)))
-    assert "none is right more often than also: 91.7 % of 96 clips [" in text
+    assert "no attempt is more accurate than also: 91.7 % of 96 clips [" in text
     assert "most often" not in text
     assert "; good cannot be told apart from it" in text
 
 
 def test_who_failed_is_passed_over(toy):
     text = said(toy.attempt("good", spoiled(1)).attempt("lucky", TRUTH, fail=range(6)))
-    assert "good is right most often" in text
+    assert "good has the highest accuracy" in text
     assert "Passed over because not all of their cells finished: lucky." in text
 
 
 def test_a_leaky_split_is_no_verdict_without_a_warning(bench):
     made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"), warnings=[LeakyRandom.warning])
-    assert said(made.attempt("good", [0, 1] * 4)).endswith("Mind the warning on how it was tested.")
+    assert said(made.attempt("good", [0, 1] * 4)).endswith(
+        "The warnings of this data set limit what that shows."
+    )
 
 
 def test_few_groups_are_said_to_be_few(bench):
@@ -93,7 +97,7 @@ def test_where_none_has_finished_none_is_compared(bench):
     made = bench().dataset(["a", "b"] * 8, np.repeat(list("stuvwxyz"), 2))
     made.attempt("one", made.labels, fail=(0, 1, 2, 3)).attempt("other", 1 - made.labels, fail=(4, 5, 6, 7))
     text = said(made)
-    assert "one is right most often: 100.0 % of 8 clips" in text
+    assert "one has the highest accuracy: 100.0 % of 8 clips" in text
     assert text.endswith("; no attempt has finished all of its cells, so that none is compared with it.")
 
 
@@ -140,7 +144,9 @@ def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
     best, *others = places.index
     right = sorted(one.correct.sum() for one in results)
     first = (
-        f"{best} is right most often" if right[-1] > right[-2] else f"none is right more often than {best}"
+        f"{best} has the highest accuracy"
+        if right[-1] > right[-2]
+        else f"no attempt is more accurate than {best}"
     )
     assert f", {first}: " in text
     if "no other attempt can" in text:
@@ -148,7 +154,7 @@ def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
     else:
         named = re.search(r"; ([^;]*) cannot be told apart", text)
         tied = set(re.findall(r"attempt-\d", named[1])) if named else set()
-    assert (text.count("worse") == 1) == (places.loc[best, "rank_high"] == 1) == (not tied)
+    assert (text.count("less accurate") == 1) == (places.loc[best, "rank_high"] == 1) == (not tied)
     assert len(tied) == places.loc[best, "tied"]
     for other in others:
         assert other in tied or places.loc[other, "rank_low"] > 1
