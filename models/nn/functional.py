@@ -138,13 +138,13 @@ def concatenate(arrays: list[Array], axis: int) -> Array:
 
 
 def contiguous(a: Array) -> Array:
-    """Return an array with all its numbers side by side."""
-    return a if a.flags.c_contiguous else apply(np.positive, a)
+    """Return an array with all its numbers side by side, at addresses that fit their type."""
+    return a if a.flags.c_contiguous and a.flags.aligned else apply(np.positive, a)
 
 
 def _near(x: Array) -> Array:
-    """Return an array whose last axis has its numbers side by side."""
-    return x if x.strides[-1] == x.itemsize else contiguous(x)
+    """Return an array whose last axis has its numbers side by side, at addresses that fit their type."""
+    return x if x.strides[-1] == x.itemsize and x.flags.aligned else contiguous(x)
 
 
 def _fixed(table: NDArray[Any]) -> NDArray[Any]:

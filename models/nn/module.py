@@ -107,7 +107,7 @@ class Parameter(_Watched):
     """
 
     def __init__(self, value: Array) -> None:
-        self.value = value
+        self.value = np.require(value, requirements="A")
         self._grad: Array | None = None
 
     @property
@@ -188,6 +188,8 @@ def _check_shape(what: str, array: Any, like: Array) -> None:
     if not isinstance(array, np.ndarray) or array.shape != like.shape:
         got = array.shape if isinstance(array, np.ndarray) else type(array).__name__
         raise ValueError(f"the {what} must be an array of shape {like.shape}, got {got}")
+    if not array.flags.aligned:
+        raise ValueError(f"the {what} must lie at an address that fits its type, as a copy of it does")
 
 
 class Step(NamedTuple):
@@ -208,10 +210,15 @@ class _Call(NamedTuple):
 def floating(value: Value) -> Value:
     """Return an array of integers, truth values or half precision in the type that holds them and single precision.
 
-    Others stay as they are, but for the order of their bytes, which becomes the machine's; of a list, each entry is
-    converted.
+    Others stay as they are, but for the order of their bytes, which becomes the machine's, and their addresses, which
+    become multiples of their size; of a list, each entry is converted.
     """
-    if type(value) is np.ndarray and value.dtype.char in _REAL and value.dtype.isnative:
+    if (
+        type(value) is np.ndarray
+        and value.dtype.char in _REAL
+        and value.dtype.isnative
+        and value.flags.aligned
+    ):
         return value
     if isinstance(value, list | tuple):
         return [floating(entry) for entry in value]
@@ -261,6 +268,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
         and gradient.shape == shape
         and gradient.dtype == dtype
         and dtype.char in _REAL
+        and gradient.flags.aligned
     ):
         return gradient
     array = np.asarray(gradient)
@@ -272,7 +280,7 @@ def fitting(module: Module, form: Any, gradient: Value) -> Value:
         raise TypeError(
             f"{type(module).__name__}.backward needs a gradient of real numbers, got {array.dtype}"
         )
-    return array.astype(dtype, copy=False) if dtype.char in _REAL else floating(array)
+    return np.require(array, dtype, "A") if dtype.char in _REAL else floating(array)
 
 
 class Fixed:

@@ -76,6 +76,8 @@ def method(*remembered: str) -> Callable[[Callable[..., Result]], Method]:
         def call(opfunc: OpFunc, x: Array, state: State) -> Result:
             if not (isinstance(x, np.ndarray) and x.ndim == 1 and x.size and x.dtype in _KINDS):
                 raise ValueError(f"x must be a flat array of float32 or float64, got {_kind(x)}")
+            if not x.flags.aligned:
+                raise ValueError("x must lie at an address that fits its type, as a copy of it does")
             for key in sorted(state.keys() - known):
                 raise ValueError(f"{function.__name__} has no option {key!r}; {did_you_mean(key, options)}")
             for key, other in torchs.items():
@@ -145,7 +147,7 @@ def evaluate(
         If the gradient has another shape than ``x``.
     """
     loss, gradient = loss_at(opfunc, x, state)
-    gradient = np.asarray(gradient, x.dtype)
+    gradient = np.require(gradient, x.dtype, "A")
     if gradient.shape != x.shape:
         raise ValueError(f"opfunc must return a gradient of the shape of x, {x.shape}, got {gradient.shape}")
     if np.any(weight_decay):

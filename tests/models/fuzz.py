@@ -751,6 +751,7 @@ LAYOUTS = {
     "every second": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "reversed": lambda a: np.ascontiguousarray(a[::-1])[::-1],
     "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "unaligned": lambda a: np.frombuffer(b"." + a.tobytes(), a.dtype, offset=1).reshape(a.shape),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from actionbench.models import nn, optim
 from actionbench.models.nn import functional
+from actionbench.models.nn.module import fitting, floating
 
 WORDS, IMAGES = (3, 6, 4), (3, 6, 5, 4)
 SEQUENCES, VOLUMES = (3, 6, 4), (3, 4, 6, 5, 4)
@@ -221,6 +222,21 @@ def test_numbers_may_lie_in_memory_as_they_like(name, mode, way):
     np.testing.assert_allclose(flat(y), flat(wanted), rtol=1e-6, atol=1e-7)
     got = ours.backward(moved, way(wanted))
     np.testing.assert_allclose(flat(got), flat(theirs.backward(x, wanted)), rtol=1e-6, atol=1e-7)
+
+
+def test_what_reaches_a_kernel_lies_at_addresses_that_fit_its_type():
+    x = draw((3, 4))
+    assert not unaligned(x).flags.aligned
+    assert floating(unaligned(x)).flags.aligned
+    module = nn.Linear(4, 2)
+    assert fitting(module, ((3, 4), x.dtype), unaligned(x)).flags.aligned
+    assert nn.Parameter(unaligned(x)).value.flags.aligned
+    with pytest.raises(
+        ValueError, match="the value of a Parameter must lie at an address that fits its type"
+    ):
+        module.weight.value = unaligned(module.weight.value)
+    with pytest.raises(ValueError, match="the grad of a Parameter must lie at an address that fits its type"):
+        module.weight.grad = unaligned(module.weight.grad)
 
 
 def test_sums_inside_of_graphs_do_not_overflow():

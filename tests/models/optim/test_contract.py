@@ -265,3 +265,17 @@ def test_weight_decay_is_added_to_the_gradient(name):
         getattr(optim, name)(bowl, x, state)
         getattr(optim, name)(decayed, y, plain)
     np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "lbfgs"])
+def test_vectors_that_lie_askew_are_refused_and_such_gradients_copied(name):
+    def askew(a):
+        return np.frombuffer(bytearray(b"." + a.tobytes()), a.dtype, offset=1)
+
+    method = getattr(optim, name)
+    with pytest.raises(ValueError, match="x must lie at an address that fits its type"):
+        method(lambda x: (0.0, x), askew(np.ones(3)), {})
+    one, other = np.ones(3), np.ones(3)
+    method(lambda x: (float(x @ x), askew(2 * x)), one, {})
+    method(lambda x: (float(x @ x), 2 * x), other, {})
+    np.testing.assert_array_equal(one, other)
