@@ -90,11 +90,11 @@ def orientation_histograms(
         If the arrays do not fit each other, a vector is infinite or none (NaN), a cell lies outside the frames, or
         ``bins`` is less than 1.
     """
-    dx, dy = (np.require(vectors, np.float32, "CA") for vectors in (dx, dy))
+    dx, dy = (np.require(vectors, np.float32, ["C", "A"]) for vectors in (dx, dy))
     weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
-    weights = np.require(weights, np.float32, "CA")
+    weights = np.require(weights, np.float32, ["C", "A"])
     _check(dx, dy, grid, weights, bins)
-    rows, columns = (np.require(edges, np.intc, "CA") for edges in grid)
+    rows, columns = (np.require(edges, np.intc, ["C", "A"]) for edges in grid)
     out = np.zeros((len(dx), rows.shape[1] - 1, columns.shape[1] - 1, bins + zero_bin))
     cell_histograms(dx, dy, weights, rows, columns, threshold, zero_bin, out)
     return out
