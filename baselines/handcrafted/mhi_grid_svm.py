@@ -50,7 +50,7 @@ class MhiGridSvm(VectorSvm):
         return pictures[..., ::-1].reshape(vectors.shape)
 
     def explain(self) -> Explanation:
-        """Return whether the weights rely on history or energy, and picture where."""
+        """Describe whether the weights rely on history or energy, and picture where."""
         text = super().explain()
         pictures = self.machine_["weights"].reshape(len(self.classes_), 2, self.side, self.side)
         return Explanation(text, {"pixels": class_maps((pictures**2).sum(axis=1), self.classes_)})

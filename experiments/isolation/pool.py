@@ -36,7 +36,7 @@ _PIECE = 1 << 18
 _MOST_DEATHS = 3
 
 #: The module that every process finds imported.
-WARM = __package__.replace("isolation", "running.warm")
+WARM = f"{__package__.rpartition('.')[0]}.running.warm"
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,7 @@ def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key, expand in (("datasets", _expand_dataset), ("attempts", _expand_attempt)):
         if isinstance(content.get(key), list):
             expanded[key] = [
-                expand(_values(entry, folder), folder) if isinstance(entry, dict) else entry
+                expand(_resolved(entry, folder), folder) if isinstance(entry, dict) else entry
                 for entry in content[key]
             ]
     return expanded
@@ -306,26 +306,27 @@ def _expand_attempt(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _make_absolute(content: dict[str, Any], key: str, folder: Path) -> None:
-    """Make what is always a path absolute, or each path of a list."""
+    """Make what is always a path absolute."""
     if key in content:
-        value = content[key]
-        paths = [_absolute(item, folder) for item in (value if isinstance(value, list) else [value])]
-        content[key] = paths if isinstance(value, list) else paths[0]
+        content[key] = _absolute(content[key], folder)
 
 
 def _absolute(path: Any, folder: Path) -> Any:
+    """Return a path as an absolute one, or a list of such; anything else stays, to be refused later."""
+    if isinstance(path, list):
+        return [_absolute(item, folder) for item in path]
     return str(folder.absolute() / path) if isinstance(path, str) else path
 
 
-def _values(value: Any, folder: Path) -> Any:
+def _resolved(value: Any, folder: Path) -> Any:
     """Return a copy with environment variables put in, where what begins with ``./`` or ``../`` is absolute."""
     if isinstance(value, str):
         value = re.sub(r"\$\{(\w+)\}", _variable, value)
         return _absolute(value, folder) if value.startswith(("./", "../")) else value
     if isinstance(value, list):
-        return [_values(item, folder) for item in value]
+        return [_resolved(item, folder) for item in value]
     if isinstance(value, dict):
-        return {key: _values(item, folder) for key, item in value.items()}
+        return {key: _resolved(item, folder) for key, item in value.items()}
     return value
 
 
@@ -402,14 +403,13 @@ def _check_unique(matrix: Matrix) -> None:
     attempts = [(entry.label(point),) for entry in matrix.attempts for point in entry.points()]
     for kind, names in (("datasets", datasets), ("attempts", attempts)):
         for name in _repeated(names):
-            with faults:
-                raise MatrixError(
-                    f"{kind}: {' under '.join(name)!r} stands there twice; give one of them a title of its own"
-                )
+            shown = " under ".join(name)
+            faults.add(
+                MatrixError(f"{kind}: {shown!r} stands there twice; give one of them a title of its own")
+            )
     for key, values in (("seeds", matrix.seeds), ("train_groups", matrix.train_groups)):
         for value in _repeated(values):
-            with faults:
-                raise MatrixError(f"{key}: {value} stands there twice")
+            faults.add(MatrixError(f"{key}: {value} stands there twice"))
     faults.check()
 
 

@@ -378,8 +378,7 @@ def _audits(
         progress(AuditProgress(same[0], ended=True))
         found = result.outcome
         if isinstance(found, DataError):
-            with faults:
-                raise DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args))
+            faults.add(DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args)))
             continue
         if found is None:
             text = f"The data set could not be audited: {result.error or result.kind}: {result.message}"

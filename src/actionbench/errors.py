@@ -75,9 +75,13 @@ class Faults:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if isinstance(error, ActionbenchError):
-            self._errors.append(error)
+            self.add(error)
             return True
         return False
+
+    def add(self, error: ActionbenchError) -> None:
+        """Collect an error that nobody has raised."""
+        self._errors.append(error)
 
     def check(self) -> None:
         """Raise what was collected as one error of the first kind, each sentence once."""
