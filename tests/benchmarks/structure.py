@@ -331,7 +331,7 @@ def markdown(content: dict[str, Any]) -> str:
             f"| {written([row.accuracy for row in several], 100, 1)} | {written([row.space for row in several])} "
             f"| {written([row.shared for row in several])} | {fmean(row.units for row in several):.0f} | {told} |"
         )
-    for section, title in (("flow", "Flow about the mover"), ("pixels", "Grey frames")):
+    for section, title in (("flow", "Flow around the person"), ("pixels", "Grey frames")):
         lines += ["", f"### {title}, {n_seeds[section]} seeds", "", *video_table(rows[section])]
     lines += ["", f"### Search, {n_seeds['search']} seeds", ""]
     lines += ["| method | accuracy % | parameters | what was found |", "|---|---|---|---|"]
