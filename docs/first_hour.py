@@ -1,12 +1,12 @@
 # %% [markdown]
-# # The first hour: telling actions apart
+# # The first hour: recognising actions
 #
-# A clip shows somebody who does something. Which of six things is it? This lecture makes four attempts: rules that a
-# person can read, features with a machine that learns weights, fully connected nets, and nets of convolutions. Each
-# is looked into, and each is measured in the same way: on people it has never seen.
+# A clip shows a person who performs one of six actions. Which one? This lecture makes four attempts: rules that a
+# person can read, features with a support vector machine, fully connected nets, and convolutional nets. Each is
+# explained, and each is measured in the same way: on people whose clips it was not trained on.
 #
 # Run it as a script, `python docs/first_hour.py`, or as a notebook with its pictures (`make docs` makes the pages). It
-# takes about three minutes and keeps its results in the folder `first-hour`; a second time they are there already.
+# takes about three minutes and stores its results in the folder `first-hour`, so that a second run is fast.
 
 # %%
 # %matplotlib inline
@@ -47,8 +47,8 @@ rich.reconfigure(width=100)
 # %% [markdown]
 # ## The task
 #
-# The data set is built in. Twelve people are drawn, each does six actions, the six of the KTH data set. No nuisance
-# (scene, camera, light, direction) tells the action: each person does all six under the same ones.
+# The data set is built in. Twelve procedural people each perform the six actions of the KTH data set. Nuisances (scene,
+# camera, light, direction) are independent of the action: each person performs all six under the same ones.
 
 # %%
 data = Figures(subjects=12, clips_per_subject=1, frames=32)
@@ -57,18 +57,18 @@ print(f"{len(data)} clips of {len(people)} people: {', '.join(classes)}")
 contact_sheet(data, frames=7)
 
 # %% [markdown]
-# One clip of each action, time to the right, in seconds. One picture hardly tells who jogs and who runs, or whose hands
-# clap and whose wave: it is in the motion.
+# One clip of each action, time to the right, in seconds. A single frame hardly distinguishes jogging from running, or
+# clapping from waving; the motion does.
 
 # %% [markdown]
 # ### How an attempt is measured
 #
-# Clips of one person resemble each other in ways that have nothing to do with the action. An attempt that knows the
-# person may know the answer. So whole people are left out: there are three folds, and in each an attempt learns from
-# eight people and is asked about the other four. Every clip is a test clip once.
+# Clips of one person resemble each other in ways that have nothing to do with the action. An attempt that recognises
+# the person may guess the action. So whole people are left out: there are three folds, in each of which an attempt is
+# trained on eight people and tested on the other four. Every clip is a test clip once.
 #
-# This is a *matrix*, what is to be compared and how. An attempt's settings stand here, before anything was measured.
-# They are those that the attempts come with; only the ConvNets get smaller volumes and fewer epochs, to save time.
+# A *matrix* defines what is compared and how. The settings of the attempts are fixed here, before anything is measured.
+# They are the defaults; only the ConvNets get smaller volumes and fewer epochs, to save time.
 
 # %%
 small = {"size": 32, "margin": 4, "epochs": 40}
@@ -120,17 +120,18 @@ def confusion(name):
 
 
 # %% [markdown]
-# What is good? Two attempts that look at nothing are the floor: one guesses, one always gives the most frequent label.
+# What is a good accuracy? Two trivial baselines use no clip: one guesses, the other always predicts the most frequent
+# label.
 
 # %%
 rich.print(Tables(layout(measure("chance", "majority"))))
 
 # %% [markdown]
-# Behind an accuracy stands its 95 % interval. It comes from drawing *people* again, not clips, since it shall hold for
-# other people.
+# Each accuracy has a 95 % interval. It comes from resampling *people*, not clips, since it is to be valid for other
+# people.
 #
-# To look into an attempt we also fit it by hand, on the first eight people; the last four stay strangers. The looking
-# decides nothing: what is reported are the folds of the matrix.
+# To inspect an attempt we also fit it by hand, on the first eight people; the last four are test people. Nothing is
+# chosen by this inspection: the reported results are those of the folds.
 
 # %%
 train, test = (np.flatnonzero(np.isin(data.groups, some)) for some in (people[:8], people[8:]))
@@ -145,13 +146,13 @@ def example(label):
 # %% [markdown]
 # ### Where something moves
 #
-# Before a clip is described, the motion of the camera is taken out, and the mover is found: a box that goes with what
+# Before features are computed, the motion of the camera is removed and the person is found: a box that follows what
 # moves most.
 
 
 # %%
 def draw_motion(axes, clip, step=4):
-    """Draw the frame in which most moves, the mover's box, and the flow of what moves to the next frame."""
+    """Draw the frame in which most moves, the person's box, and the flow of what moves to the next frame."""
     seen = observe(clip)
     moves = seen.track.mask[:-1]
     frame = int((np.abs(seen.flow).sum(axis=-1) * moves).sum(axis=(1, 2)).argmax())
@@ -176,14 +177,13 @@ for axes, label in zip(panels.ravel(), classes, strict=True):
     axes.set_title(label, fontsize=10, loc="left")
 
 # %% [markdown]
-# A clip of each action at the time when most moves. Orange is the mover's box, blue the flow of what moves, without the
-# camera's. Speeds are in body heights per second, so that it does not matter how far away somebody is.
+# A clip of each action at the time of most motion. Orange is the box of the person, blue the optical flow without the
+# camera's motion. Speeds are in body heights per second, so that they do not depend on the distance of the person.
 
 # %% [markdown]
 # ## First attempt: rules
 #
-# A *quantity* is a number of a clip that has a name and a unit. Here are six of those that there are, for the people we
-# know.
+# A *quantity* is a measurement of a clip with a name and a unit. Here are six of them, for the training people.
 
 # %%
 names = [
@@ -208,19 +208,20 @@ for axes, name in zip(panels.ravel(), names, strict=True):
 panels[0, 0].invert_yaxis()
 
 # %% [markdown]
-# A point is a clip. The speed at which somebody passes parts those who go somewhere from those who stay. Among those
-# who go, the speeds overlap, and they do so by design: a fast walker outpaces a slow jogger.
+# A point is a clip. The passing speed separates people who move through the scene from those who stay. Among the former
+# the speeds overlap, by design: a fast walker outpaces a slow jogger.
 #
 # The first list of rules is written by hand. Its thresholds come from physiology, none from a clip. A list is read from
-# above, and the first rule that holds decides. This is how it decides a clip of somebody who runs:
+# top to bottom, and the first rule that applies gives the label. This is its explanation for a clip of a person who
+# runs:
 
 # %%
 hand = RulesHand().fit(*known)
 print(hand.explain(example("running")))
 
 # %% [markdown]
-# The second list is a small decision tree, grown on the clips that we know and written as rules. How large it may get
-# is chosen on people held out of those we know.
+# The second list is a small decision tree, grown on the training clips and written as rules. Its size is chosen on
+# held-out training people.
 
 # %%
 tree = RulesTree().fit(*known)
@@ -233,19 +234,20 @@ rich.print(Tables(layout(measure("rules-*"))))
 confusion("rules-tree")
 
 # %% [markdown]
-# Rows are what people did, columns what it was taken for, in percent. Rules cost nothing to read, and when they fail,
-# one can say why: look whether the mistakes stay within two families, those who go and those who stand.
+# Rows are true classes, columns predictions, in percent. Rules are easy to read, and their failures can be explained:
+# see whether the errors stay within the two kinds of action, with and without locomotion.
 
 # %% [markdown]
 # ## Second attempt: features and a support vector machine
 #
-# A handful of numbers is little. The next attempt measures many and lets a machine weigh them. The mover's box is
-# divided into 4 x 4 cells, the time into three parts. Each cell counts directions, in eight bins:
+# A few quantities describe little. The next attempt measures thousands of values and learns weights for them. The
+# person's box is divided into 4 x 4 cells, the time into three parts. Each cell is a histogram of directions, in eight
+# bins:
 #
 # - **HOG**, of the brightness gradients: shape;
 # - **HOF**, of the flow: motion;
-# - **MBH**, of the gradients of the flow: where motion changes from place to place. A camera that pans moves all
-#   places alike, and leaves no mark.
+# - **MBH**, of the gradients of the flow: where motion changes from place to place. A panning camera moves all places
+#   alike and has no effect.
 
 
 # %%
@@ -285,11 +287,11 @@ for row, label in zip(panels, shown, strict=True):
         axes.set(xlabel="column of cells", ylabel="row of cells")
 
 # %% [markdown]
-# The middle third of two clips, left a frame with box and flow, then the cells. A spoke starts at the dot in the middle
-# of its cell, shows a direction, and is as long as this is frequent; the longest of a panel reaches the edge. Hands
-# that wave mark the upper corners; somebody who runs moves to one side in all rows.
+# The middle third of two clips: on the left a frame with box and flow, then the cells. A spoke starts at the centre of
+# its cell and shows a direction; its length is the frequency of the direction, relative to the largest of the panel.
+# Waving hands appear in the upper corners; a running person moves to one side in all rows.
 #
-# All cells of all channels are one vector. A linear support vector machine learns a weight for each number and class.
+# All cells of all channels form one vector. A linear support vector machine learns a weight for each element and class.
 
 # %%
 machine = HogHofMbhSvm().fit(*known)
@@ -298,8 +300,8 @@ print(explanation)
 explanation.figures["cells"]
 
 # %% [markdown]
-# How much the machine looks at each cell, for each class: squared weights, summed over channels and times. The text
-# above says how they divide among the channels.
+# The weight of each cell for each class: squared weights, summed over channels and times. The text above gives their
+# shares by channel.
 
 # %%
 rich.print(Tables(layout(measure("hog-svm", "hof-svm", "hog-hof-mbh-svm"))))
@@ -308,14 +310,14 @@ rich.print(Tables(layout(measure("hog-svm", "hof-svm", "hog-hof-mbh-svm"))))
 confusion("hog-hof-mbh-svm")
 
 # %% [markdown]
-# What all three together take for what. Shape, motion, both: the table says what each gives alone. What is left is
-# mostly a matter of degree, one gait taken for the next.
+# The confusions of all three descriptors together. The table compares shape, motion and both. Most remaining errors are
+# between neighbouring gaits.
 
 # %% [markdown]
 # ## Third attempt: fully connected nets
 #
-# So far people chose the numbers. A net is to find them by itself. The simplest takes every pixel of every frame as a
-# number, 8 frames of 16 x 16 pixels, through one hidden layer of 128 units.
+# So far the features were designed by people. A net is to learn them. The simplest net takes all pixels of 8 frames of
+# 16 x 16 pixels as its input and has one hidden layer of 128 units.
 
 # %%
 pixels = MlpPixels().fit(*known)
@@ -324,9 +326,9 @@ print(said)
 said.figures["first-layer"]
 
 # %% [markdown]
-# Weights of 16 units as patches in space and time: a row of eight frames each, dark is negative, bright positive. They
-# are spotty. Each weight stands for one place at one time, and learns from the few clips in which something happened
-# just there; what its neighbour learns is no help. How alike are neighbours?
+# Weights of 16 units as patches in space and time: each a row of eight frames, dark is negative, bright positive. They
+# look like noise. Each weight belongs to one position at one time and is trained by the few clips in which something
+# happens there; what its neighbour learns does not help. How strongly do neighbours correlate?
 
 
 # %%
@@ -344,8 +346,8 @@ neighbours(pixels, frames=8, channels=1)
 said.figures["loss"]
 
 # %% [markdown]
-# The loss falls on the clips that the net learns from, shifted and mirrored anew in each epoch. That says little of
-# strangers:
+# The loss falls on the training clips, which are shifted and mirrored at random in each epoch. This says little about
+# other people:
 
 
 # %%
@@ -361,8 +363,8 @@ def known_and_strangers(attempt):
 known_and_strangers(pixels)
 
 # %% [markdown]
-# Many more parameters than clips: a net can learn its clips by heart. What may help is an input in which the same thing
-# looks the same: the flow instead of brightness, about the mover instead of in the frame.
+# With many more parameters than clips, a net can memorise its training clips. An input in which the same action looks
+# the same may help: optical flow instead of brightness, around the person instead of the whole frame.
 
 # %%
 flow = MlpFlow().fit(*known)
@@ -371,8 +373,9 @@ neighbours(flow, frames=12, channels=2)
 flow.explain().figures["first-layer"]
 
 # %% [markdown]
-# The same net on flow about the mover, twelve frames to the right; the upper channel is motion to the right, the lower
-# one motion down. Compare how alike neighbours are now: flow is smooth, so a unit can watch a region, not a spot.
+# The same net on flow around the person, twelve frames to the right; the upper channel is motion to the right, the
+# lower one motion down. Neighbours correlate more strongly now: flow is smooth, so that a unit responds to a region
+# instead of a pixel.
 
 # %%
 rich.print(Tables(layout(measure("mlp-*"))))
@@ -381,13 +384,13 @@ rich.print(Tables(layout(measure("mlp-*"))))
 confusion("mlp-flow")
 
 # %% [markdown]
-# What the net on flow takes for what. What it gains over the one on pixels it owes to the input that people chose.
+# The confusions of the net on flow. Its gain over the net on pixels comes from the input that people designed.
 
 # %% [markdown]
 # ## Fourth attempt: ConvNets
 #
-# A convolution has small filters which it uses at every place, and in volumes at every time. What is learned here is
-# known there. The first is the control: a net that sees one frame at a time, so that it knows shape, not motion.
+# A convolution applies small filters at every position, and in volumes at every time. What is learned at one position
+# is known at all. The first ConvNet is a control: it sees single frames, so that it can use shape but not motion.
 
 # %%
 frame_net = ConvNetFrame(**small).fit(*known)
@@ -405,8 +408,8 @@ print(volume_net.net().tree())
 visualize.first_layer(volume_net.net())
 
 # %% [markdown]
-# The filters of the first layer, of 3 x 3 pixels; three frames to the right. A filter whose three pictures are alike
-# sees shape, one whose pictures change sees motion.
+# The filters of the first layer, of 3 x 3 pixels; three frames to the right. A filter that is equal in the three frames
+# responds to shape, one that changes responds to motion.
 
 # %%
 reader = VolumeReader(size=small["size"], margin=small["margin"])
@@ -414,8 +417,8 @@ volume = reader.views(reader.small.extract(example("handwaving")), 1)
 visualize.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]
-# What the first stage gives for a clip of waving hands: eight channels, eight steps of time to the right. Some mark the
-# body at all times, others the arms at some. The third hour shows all stages of such a net.
+# The output of the first stage for a clip of waving hands: eight channels, eight time steps to the right. Some respond
+# to the body at all times, others to the arms at some. The third hour shows all stages of such a net.
 
 # %%
 volume_net.explain().figures["loss"]
@@ -425,7 +428,7 @@ volume_net.explain().figures["loss"]
 #
 # ### Does it use motion?
 #
-# That a net sees 16 frames does not say that it needs them. Three controls are trained and tested just like it:
+# A net that sees 16 frames need not use their motion. Three controls are trained and tested in the same way:
 #
 # - *shuffled*: the frames in any order;
 # - *still*: one frame, repeated;
@@ -438,20 +441,20 @@ found = results()
 print(verdict([found[name] for name in table["attempt"]]))
 
 # %% [markdown]
-# If the shuffled control is as good as the net itself, the net does not use the order of the frames. If the still one
-# is, it uses shape only. If the random one is, its filters have learned nothing that random ones do not have. The
-# sentences above say what can be told apart, and nothing beyond them should be read into the table.
+# If the shuffled control is as accurate as the net itself, the net does not use the order of the frames. If the still
+# one is, it uses shape only. If the random one is, its filters are no better than random ones. The sentences above
+# state which differences are significant; the table shows no more than that.
 
 # %%
 confusion("convnet-3d")
 
 # %% [markdown]
-# What the net takes for what. Compare with the features: the same people, the same folds.
+# The confusions of the net. Compare them with those of the features: the same people, the same folds.
 
 # %% [markdown]
 # ## All attempts in one table
 #
-# Nothing is computed here: all folds are in the store.
+# Nothing is computed here: all results are in the store.
 
 # %%
 table = measure("*")
@@ -462,22 +465,23 @@ accuracy_figure(table, len(classes))
 
 # %% [markdown]
 # Accuracy with its interval over people; colours are families. With twelve people the intervals are wide, and many
-# overlap. An overlap does not say that two are alike, it says that this data cannot tell. The test that can, since it
-# compares the same people in pairs, says:
+# overlap. Overlapping intervals do not show that two attempts are equal. The paired test over the same people is more
+# sensitive. Its verdict:
 
 # %%
 found = results()
 print(verdict([found[name] for name in table["attempt"]]))
 
 # %% [markdown]
-# **What follows.** Only what the sentences above say: on drawn people, for these settings, with one seed.
+# **What follows.** Only what the sentences above state: for procedural people, these settings and one seed.
 #
-# **What does not follow.** That features beat nets, or the other way: eight people are few to learn from, and nets gain
-# most from more. That an attempt which is right more often here is so on video: the figures have no clothes that
-# flutter and no shadows. That a net which is right looks at motion: for that there are the controls.
+# **What does not follow.** That features outperform nets, or the reverse: eight people are few for training, and nets
+# gain most from more. That an attempt which is more accurate here is so on real video: the figures have no moving
+# clothes and no shadows. That an accurate net uses motion: this is what the controls are for.
 #
 # **Go on.**
-# - `{"train_groups": [2, 4, 8]}` in the matrix makes the number of people an axis: from how many on does a net win?
-# - `"subjects": 25` and `"clutter": 3` make more people and a worse scene.
+# - `{"train_groups": [2, 4, 8]}` in the matrix makes the number of people an axis: from how many on is a net more
+#   accurate?
+# - `"subjects": 25` and `"clutter": 3` make more people and a cluttered scene.
 # - `actionbench report first-hour/results.sqlite -o out/` makes a page of all that was measured.
-# - The second hour takes the nets apart; the third builds a recogniser to take home.
+# - The second hour explains nets, modules and optimisers; the third builds a recogniser from data to deployment.

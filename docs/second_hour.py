@@ -1,9 +1,9 @@
 # %% [markdown]
 # # The second hour: tensors, nets and optimisation
 #
-# What a Torch course did in its second hour, on arrays and a CPU. The first hour used nets as they are; here they
-# are taken apart. Run it as a script, `python docs/second_hour.py`, or as a notebook with its pictures
-# (`make docs` makes the pages). It takes less than a minute.
+# The topics of the second hour of a Torch course, with arrays and on a CPU. The first hour used nets as a whole; here
+# are their parts. Run it as a script, `python docs/second_hour.py`, or as a notebook with its pictures (`make docs`
+# makes the pages). It takes less than a minute.
 
 # %%
 # %matplotlib inline
@@ -20,7 +20,8 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Tensors are arrays
 #
-# A tensor is a storage (one row of numbers) with an offset, sizes and strides. NumPy's arrays are just that.
+# A tensor is a storage (a contiguous sequence of values) with an offset, sizes and strides. NumPy's arrays are the
+# same.
 
 # %%
 storage = np.arange(12, dtype=np.float32)
@@ -96,11 +97,11 @@ for axes, module in zip(panels, (nn.Tanh(), nn.Sigmoid(), nn.ReLU(), nn.ELU()), 
 _ = panels[0].legend(frameon=False, fontsize=8)
 
 # %% [markdown]
-# Four transfer functions and their gradients; numbers without a unit. Where the gradient is near 0 nothing is learned:
-# on both sides of `Tanh` and `Sigmoid`, on the left of `ReLU`.
+# Four transfer functions and their gradients, without units. Where the gradient is near 0 nothing is learned: on both
+# sides of `Tanh` and `Sigmoid`, on the left of `ReLU`.
 #
-# Is a gradient right? Change each parameter a little and look what the loss does; `checkgrad` does so and returns the
-# relative deviation. In double precision it is small.
+# Is a gradient correct? `checkgrad` compares it with finite differences of the loss and returns the relative deviation.
+# In double precision it is small.
 
 # %%
 checked = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 3))
@@ -122,8 +123,8 @@ print(f"relative deviation {deviation:.1e}")
 assert deviation < 1e-6
 
 # %% [markdown]
-# A convolution looks at each place with the same few weights. Here nothing is learned, the weights are written by hand:
-# two filters for edges, one for the change from a frame to the next. Filters are (frames, rows, columns, in, out).
+# A convolution uses the same few weights at each position. Here nothing is learned, the weights are set by hand: two
+# filters for edges, one for the change from a frame to the next. Filters are (frames, rows, columns, in, out).
 
 # %%
 data = Figures(subjects=2, clips_per_subject=1, frames=16)
@@ -149,8 +150,8 @@ for number, (axes, title) in enumerate(zip(panels, titles, strict=True)):
 _ = figure.colorbar(image, ax=panels, label="output, grey levels", fraction=0.02)
 
 # %% [markdown]
-# Somebody walks. The filters of edges mark the scene too; the filter of change marks nearly only who moves. A ConvNet
-# learns such filters by itself.
+# A person walks. The edge filters also respond to the scene; the filter of change responds almost only to the person. A
+# ConvNet learns such filters by itself.
 #
 # ## Containers
 #
@@ -168,13 +169,13 @@ print(residual.tree(x))
 visualize.tree(residual)
 
 # %% [markdown]
-# The same tree as a picture, each module below the one that it is part of; numbers of parameters to the right.
+# The same tree as a figure, each module below its parent; numbers of parameters to the right.
 #
 # ## The nets of those years
 #
 # OverFeat, AlexNet and Inception are a call each, with the layers and sizes of the files that Torch users built them
-# from. They look at photographs and tell a thousand classes. Their weights here are as drawn at first: what can be
-# seen is how they are made.
+# from. They classify photographs into a thousand classes. Their weights here are the initial ones: this shows their
+# architecture only.
 
 
 # %%
@@ -225,8 +226,8 @@ _ = panels[1].legend(frameon=False)
 # Where the parameters are, and where the work is. In AlexNet and OverFeat nearly all parameters lie in the fully
 # connected layers, nearly all work in the convolutions. Inception has a mean instead of large fully connected layers.
 #
-# It is built of blocks. Each looks at the same input with windows of 1, 3 and 5 pixels and a pooling, and joins what
-# they return; 1 x 1 convolutions before the large windows make the work small. This is the first of nine:
+# It consists of blocks. Each applies windows of 1, 3 and 5 pixels and a pooling to the same input and joins the
+# outputs; 1 x 1 convolutions before the large windows reduce the work. This is the first of nine:
 
 # %%
 inception = zoo.inception(rng=0)
@@ -235,8 +236,8 @@ print(inception.find_modules(nn.Concat)[0])
 # %% [markdown]
 # ## Memory: LSTM
 #
-# A recurrent net reads a sequence step by step and carries a state along. The task: in noise there are two pulses, one
-# up, one down; which came first? Values alone do not tell, only their order does.
+# A recurrent net reads a sequence step by step and keeps a state. The task: a noisy sequence contains two pulses, one
+# up, one down; which came first? Only the order of the values contains the answer.
 
 
 # %%
@@ -289,8 +290,8 @@ panels[2].set(xlabel="place in the sequence", ylabel="channel of the state")
 _ = figure.colorbar(image, ax=panels[2], label="state")
 
 # %% [markdown]
-# Left: it learns. Middle: a sequence. Right: what the LSTM carries along while it reads that sequence, eight channels.
-# Each pulse moves them; in between they stay about as they are. The last column is all that the last layer sees.
+# Left: the training loss. Middle: a sequence. Right: the state of the LSTM while it reads that sequence, eight
+# channels. Each pulse changes them; in between they stay nearly constant. The last layer sees the last column only.
 #
 # `zoo.frames_lstm` is the same for video.
 
@@ -298,8 +299,8 @@ _ = figure.colorbar(image, ax=panels[2], label="state")
 visualize.tree(zoo.frames_lstm(6))
 
 # %% [markdown]
-# Its modules from above. The windows of the convolutions are one frame long: a ConvNet looks at each frame, the mean
-# makes a vector of it, an LSTM reads the vectors. Numbers of parameters to the right.
+# Its modules from top to bottom. The windows of the convolutions are one frame long: a ConvNet looks at each frame, the
+# mean makes a vector of it, an LSTM reads the vectors. Numbers of parameters to the right.
 
 # %% [markdown]
 # ## Optimisation
@@ -346,8 +347,8 @@ published = [0.78251060908545, 0.39556533940410, 0.21891183735928, 0.08594362786
 assert np.allclose(losses[1:6], published, rtol=1e-12)
 
 # %% [markdown]
-# How do methods go through the valley? Each starts at the same place and may look 60 times at value and slope. Some
-# methods make a step at each call, others run to an end of their own.
+# How do the methods move through the valley? Each starts at the same point and may evaluate the function and its
+# gradient 60 times. Some methods make one step per call, others run until they converge.
 
 # %%
 methods = {
@@ -386,9 +387,9 @@ for axes, (name, how) in zip(panels, methods.items(), strict=True):
 _ = figure.colorbar(contours, ax=panels, label="value, power of ten", fraction=0.02)
 
 # %% [markdown]
-# The star is the minimum, the number above the last value. Plain descent falls into the valley and creeps along its
-# floor; momentum gets further; the steps of Adam are of one size whatever the slope, so that it swings from side to
-# side; the conjugate gradients follow the bend.
+# The star is the minimum, the number above each panel the last value. Gradient descent enters the valley and then moves
+# slowly along it; momentum gets further; the steps of Adam have about the same size whatever the slope, so that it
+# oscillates; the conjugate gradients follow the bend.
 #
 # With a net it is the same, with more parameters. Two spirals, one for each class; all points in each step.
 
@@ -444,8 +445,8 @@ right.set(xlabel="first input", ylabel="second input")
 _ = figure.colorbar(image, ax=right, label="probability of the blue class")
 
 # %% [markdown]
-# Left: loss against what a method was allowed to see, each method at a rate that is usual for it. Right: what the net
-# says everywhere, trained by `lbfgs`, and the points; inputs have no unit. `lbfgs` stops by itself when it is down.
+# Left: loss against the number of evaluations, each method with a usual learning rate. Right: the prediction of the net
+# trained by `lbfgs` at each position, and the points; inputs have no unit. `lbfgs` stops when it has converged.
 #
-# All points in each step is what few points allow. Nets on video see mini-batches, which methods with a line search do
-# not like: the third hour uses AdamW.
+# With few points each step can use all of them. Nets on video are trained on mini-batches, for which methods with a
+# line search are unsuitable: the third hour uses AdamW.

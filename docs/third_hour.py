@@ -1,10 +1,10 @@
 # %% [markdown]
 # # The third hour: an action recognition system
 #
-# From clips to a net on disk that names what somebody does: load and normalise, create, train, test, take home. The
-# parts are those of the attempts with nets. Run it as a script, `python docs/third_hour.py`, or as a notebook with its
-# pictures (`make docs` makes the pages). It takes about a minute; the export needs the package onnx
-# (`pip install "actionbench[onnx]"`).
+# From clips to a net on disk that recognises actions: load, normalise, create, train, test and deploy. The parts are
+# those of the attempts with nets. Run it as a script, `python docs/third_hour.py`, or as a notebook with its pictures
+# (`make docs` makes the pages). It takes about a minute; the export needs the package onnx (`pip install
+# "actionbench[onnx]"`).
 
 # %%
 # %matplotlib inline
@@ -29,7 +29,7 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Load
 #
-# Twelve drawn people do six actions, twice each. The last four are for the test: nobody is on both sides.
+# Twelve procedural people perform six actions, twice each. The last four are the test people: nobody is in both sets.
 
 # %%
 data = Figures(subjects=12, clips_per_subject=2)
@@ -42,9 +42,9 @@ print(f"{len(train)} clips to train on, {len(test)} to test, classes {', '.join(
 # %% [markdown]
 # ## Normalise
 #
-# Clips are of any size, length and frame rate. A reader makes volumes of one shape out of them: 16 frames at 12.5 per
-# second, small, of mean 0 and variance 1. What a volume shows is chosen by name, and so is whether the whole frame is
-# seen or what is about the person.
+# Clips have any size, length and frame rate. A reader makes volumes of one shape out of them: 16 frames at 12.5 per
+# second, small, with mean 0 and variance 1. Its options choose the kind of input and whether the volume shows the whole
+# frame or a region around the person.
 
 
 # %%
@@ -73,12 +73,12 @@ for axes, frame in zip(panels[-1], times, strict=True):
     axes.set_xlabel(f"{frame / 12.5:.2f} s", fontsize=8)
 
 # %% [markdown]
-# Somebody walks, as four readers see it, from left to right in time. Brightness is in standard deviations of the
-# volume, flow in body heights per second. In the view about the person, somebody who passes stays in the middle, and
-# the scene goes by. The gradients are those to the right; the flow to the left is dark.
+# A walking person in the volumes of four readers, time to the right. Brightness is in standard deviations of the
+# volume, flow in body heights per second. In the view around the person, the person stays in the centre and the scene
+# moves. The gradients are horizontal ones; flow to the left is dark.
 #
-# We take grey frames as they are, the simplest. A clip is decoded when it is asked for. `Held` keeps small frames in
-# memory, here up to 64 MiB, so that later epochs need not read them again.
+# We use grey frames, the simplest input. A clip is decoded when it is asked for. `Held` keeps small frames in memory,
+# here up to 64 MiB, so that later epochs need not read them again.
 
 # %%
 reader = VolumeReader(size=48, margin=6)
@@ -88,8 +88,8 @@ volume = reader.draw(clips[0], rng)
 print("a volume:", volume.shape)
 
 # %% [markdown]
-# In training a volume is cut at a random time and place, made a little brighter or darker, and mirrored half of the
-# time. It is never played backwards: backwards is another action.
+# In training a volume is cropped at a random time and position, made slightly brighter or darker, and mirrored with
+# probability one half. It is never reversed in time, which would be another action.
 
 # %%
 figure, panels = plt.subplots(1, 6, figsize=(9, 1.9), layout="constrained")
@@ -101,7 +101,7 @@ for axes in panels:
     axes.tick_params(labelsize=6)
 
 # %% [markdown]
-# The middle frame of six volumes drawn from one clip. The net sees another one in each epoch.
+# The middle frame of six random volumes of one clip. The net sees another one in each epoch.
 
 # %% [markdown]
 # ## Create
@@ -121,8 +121,9 @@ visualize.tree(net)
 # %% [markdown]
 # ## Train
 #
-# Two of the eight people are held out: they choose the epoch that is kept. The test people choose nothing. The training
-# writes a checkpoint after each epoch, so that it may be stopped. Here somebody stops it in the twentieth.
+# Two of the eight training people are held out for choosing the best epoch. The test people are not used for any
+# choice. The training writes a checkpoint after each epoch, so that it can be interrupted. Here it is interrupted in
+# the twentieth.
 
 # %%
 checkpoint = FOLDER / "training.checkpoint"
@@ -153,8 +154,8 @@ except Interrupted as interrupt:
     print(interrupt)
 
 # %% [markdown]
-# The same call goes on from there, in another process or on another day. It ends with the same bits as a training that
-# nobody stopped, whatever the number of threads.
+# The same call resumes it, in another process or on another day. The result is bit for bit that of an uninterrupted
+# training, for any number of threads.
 
 # %%
 log = fit(net, checkpoint=checkpoint)
@@ -164,13 +165,13 @@ print(log.iloc[[0, 18, 19, -1]].to_string(index=False))
 visualize.loss_curve(log)
 
 # %% [markdown]
-# The loss of the training people, as they are drawn in each epoch, and of the two people held out. Losses have no unit;
+# The loss on the training people, with random crops in each epoch, and on the two held-out people. Losses have no unit;
 # guessing gives the logarithm of six. The circle is the epoch whose weights are kept.
 
 # %% [markdown]
 # ## Test
 #
-# Five volumes of each clip of the four strangers; their probabilities are averaged.
+# Five volumes of each clip of the four test people; their probabilities are averaged.
 
 # %%
 probabilities = predict_proba(net, test_clips, views(5))
@@ -187,29 +188,29 @@ for person in people[-4:]:
 confusion_figure(confusion_matrix(targets[test], probabilities.argmax(axis=1), len(names)), list(names))
 
 # %% [markdown]
-# Rows are what people did, columns what it was taken for, in percent. Four people are few: the interval says how few.
-# For a figure to report, leave out each person in turn, as `actionbench run` does.
+# Rows are true classes, columns predictions, in percent. Four people are few, as the width of the interval shows. For a
+# figure to report, leave out each person in turn, as `actionbench run` does.
 
 # %% [markdown]
-# ## Look
+# ## Inspect
 
 # %%
 visualize.first_layer(net)
 
 # %% [markdown]
-# The filters of the first layer: three pictures each, one for a frame. Where they differ, the filter answers to change.
+# The filters of the first layer: three images each, one per frame. Where they differ, the filter responds to change.
 
 # %%
 visualize.activations(net, reader.views(test_clips[0], 1), most=8)
 
 # %% [markdown]
-# What each layer gives for a clip, from above: pictures get smaller and channels more, until a mean over places and
-# times is left, and six scores.
+# The output of each layer for a clip, from top to bottom: images get smaller and channels more, up to the mean over
+# positions and times and the six scores.
 
 # %% [markdown]
 # ## Predict a clip
 #
-# What the system says of one clip, and how long it takes from the clip to the answer.
+# The prediction for one clip, and the time that it takes.
 
 
 # %%
@@ -234,12 +235,12 @@ panels[-1].tick_params(labelsize=7)
 panels[-1].invert_yaxis()
 
 # %% [markdown]
-# Four frames of the clip, and what the net makes of it.
+# Four frames of the clip, and the predicted probabilities.
 
 # %% [markdown]
-# ## Take home
+# ## Deploy
 #
-# A net on disk is two files, weights and a description. There is no code in them, and reading them runs none.
+# A saved net consists of two files, weights and a description. They contain no code, and reading them executes none.
 
 # %%
 save(net, FOLDER / "net")
@@ -261,5 +262,5 @@ print(f"largest deviation of a score: {deviation:.1e}")
 assert deviation < 1e-3
 
 # %% [markdown]
-# This was done by hand to see each part. `actionbench fit` and `actionbench predict` do it for any attempt, features
-# and rules too, from the command line.
+# This lecture shows each step by hand. `actionbench fit` and `actionbench predict` do the same for any attempt,
+# including features and rules, from the command line.
