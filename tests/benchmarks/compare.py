@@ -9,9 +9,7 @@ products can so pass the peak.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -23,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import peers
+import results
 from peers import LAYERS, NETS, Action
 
-from actionbench.experiments.store.provenance import collect
 from actionbench.models import kernels
 
 SMALL, BIG = [net for net in NETS if not net.big], [net for net in NETS if net.big]
@@ -208,7 +206,7 @@ def summary(rows: list[Row]) -> dict[str, dict[str, float]]:
 
 def markdown(content: dict[str, Any]) -> str:
     """Return the tables of a result, as `main` writes it, for a document."""
-    lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}."]
+    lines = [f"{results.in_words(content['machine'])}."]
     for section, title in SECTIONS.items():
         rows = [Row(**{key: entry[key] for key in entry if key != "ratio"}) for entry in content["rows"]]
         rows = [entry for entry in rows if entry.section == section]
@@ -238,37 +236,23 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", help=f"which of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--threads", type=int, default=kernels.default_threads())
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
-    parser.add_argument("--json", type=Path, help="file to write as well")
-    parser.add_argument(
-        "--markdown", type=Path, help="file of --json whose tables are printed; nothing is timed"
-    )
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = results.parse(parser, markdown)
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    if options.markdown:
-        print(markdown(json.loads(options.markdown.read_text())), end="")
-        return
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     if options.memory_of:
         print(memory_of(*options.memory_of, options.threads))
         return
     torch, sections = load_torch(options.threads), options.sections or list(SECTIONS)
     peak = measured_peak(options.threads)
-    facts = collect()
-    machine = {
-        "processor": facts["processor"],
-        "cores": os.cpu_count(),
-        "instruction set": kernels.INSTRUCTION_SET,
-        "threads": options.threads,
-        "peak GFLOP/s": round(peak, 1),
-        "actionbench": facts["actionbench"],
-        "git": facts["git"] and facts["git"]["commit"],
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    machine = results.machine(
+        cores=os.cpu_count(),
+        threads=options.threads,
+        torch=torch.__version__,
+        **{"instruction set": kernels.INSTRUCTION_SET, "peak GFLOP/s": round(peak, 1)},
+    )
+    print(results.in_words(machine))
     rows: list[Row] = []
     for section in sections:
         print(f"\n{SECTIONS[section]}: ratio, ours and PyTorch's median [quartiles]", flush=True)
@@ -282,14 +266,13 @@ def main() -> None:
         )():
             rows.append(entry)
             show(entry)
-    result = summary(rows)
+    means = summary(rows)
     print()
-    for section, values in result.items():
+    for section, values in means.items():
         print(section, ", ".join(f"{key} {value:.2f}" for key, value in values.items()))
-    if options.json:
-        content = {"machine": machine, "summary": result, "rows": [asdict(entry) for entry in rows]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    results.write(
+        options.json, {"machine": machine, "summary": means, "rows": [asdict(entry) for entry in rows]}
+    )
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ them and is charged what they cost when they were computed, without one it compu
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import results
 
 import actionbench
 from actionbench.experiments.planning.matrix import read_matrix
@@ -93,16 +93,13 @@ def main() -> None:
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], help="change a key of the matrix"
     )
-    parser.add_argument("--json", help="file for the numbers")
-    given = parser.parse_args()
+    given = results.parse(parser)
     table = costs(given.matrix, given.attempts, given.changes)
     print(markdown(table))
-    if given.json:
-        rows = {
-            name: {" ".join(key): value for key, value in row.items()}
-            for name, row in table.to_dict("index").items()
-        }
-        Path(given.json).write_text(json.dumps(rows, indent=1) + "\n")
+    rows = table.to_dict("index").items()
+    results.write(
+        given.json, {name: {" ".join(key): value for key, value in row.items()} for name, row in rows}
+    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ of ours runs in a process of its own. Times are of whole commands; cold ones are
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -19,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import results
 
 PLUGIN = '''
 import numpy as np
@@ -231,11 +231,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--benchopt", type=Path, required=True)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = results.parse(parser)
     place = Path(tempfile.mkdtemp(prefix="actionbench-harness-"))
     try:
-        found = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+        found = {"machine": results.machine(cores=os.cpu_count())}
         found["actionbench"] = ours(place / "ours")
         found["benchopt"] = theirs(place / "theirs", options.benchopt.absolute())
         found["100,000 cells"] = large(place / "large")
@@ -248,8 +247,7 @@ def main() -> None:
     print("\n100,000 cells")
     for name, own in found["100,000 cells"].items():
         print(f"{name:<12}{own:>12.2f} s")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    results.write(options.json, found)
 
 
 if __name__ == "__main__":

@@ -16,17 +16,15 @@ much, under several seeds.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations, product
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import results
 
-from actionbench.experiments.store.provenance import collect
 from actionbench.reports.statistics.corrections import holm
 from actionbench.reports.statistics.intervals import (
     bootstrap_interval,
@@ -305,7 +303,6 @@ def margin(share: float, n_studies: int) -> float:
 
 def markdown(content: dict[str, Any]) -> str:
     """Return the tables of a result, as `main` writes it, for a document."""
-    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
     pair_kinds = {"groups": "n_groups", "attempts": "n_attempts", "clips of a group": "clips"}
     design_kinds = {"clips of groups": "design", "accuracy": "accuracy", "scatter": "spread"}
     widths = {"width": "width", "width of Wilson's": "wilson_width"}
@@ -319,7 +316,7 @@ def markdown(content: dict[str, Any]) -> str:
         unsure = f"± {100 * margin(0.05, n_studies):.1f} for a share of 5 or 95 %"
         lines += [f"Percent of {n_studies:,} studies of each kind, {unsure}.", ""]
         lines += [*_table(kinds, shares, content[what]), ""]
-    return "\n".join([*lines, f"Drawn with {machine}."]) + "\n"
+    return "\n".join([*lines, f"Drawn with {results.in_words(content['machine'])}."]) + "\n"
 
 
 def _table(kinds: dict[str, str], shares: dict[str, str], rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -335,21 +332,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=4000, help="studies of each kind")
     parser.add_argument("--only", choices=PARTS, help="draw only these, keep the others of --json")
-    parser.add_argument("--json", type=Path, help="file to write as well")
-    parser.add_argument(
-        "--markdown", type=Path, help="file of --json whose tables are printed; nothing is drawn"
-    )
-    options = parser.parse_args()
-    if options.markdown:
-        print(markdown(json.loads(options.markdown.read_text())), end="")
-        return
-    content = json.loads(options.json.read_text()) if options.only and options.json else {}
-    content["machine"] = {"actionbench": collect()["actionbench"], "numpy": np.__version__}
+    options = results.parse(parser, markdown)
+    content = results.read(options.json) if options.only else {}
+    content["machine"] = {name: results.machine()[name] for name in ("actionbench", "numpy")}
     for part in (options.only,) if options.only else PARTS:
         content[part] = list(_drawn(part, options.studies))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    results.write(options.json, content)
 
 
 def _drawn(part: str, n_studies: int) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+import results
 from harness import large_store
 
 from actionbench.experiments.store import Store
@@ -150,9 +150,7 @@ def measured(store: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = results.parse(argparse.ArgumentParser(description=__doc__))
     place = Path(tempfile.mkdtemp(prefix="actionbench-report-"))
     try:
         usual_store(place / "usual.sqlite")
@@ -162,8 +160,7 @@ def main() -> None:
         shutil.rmtree(place)
     for name, own in found.items():
         print(name, *(f"{what} {value:.2f}" for what, value in own.items()), sep="\n  ")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    results.write(options.json, found)
 
 
 if __name__ == "__main__":

@@ -7,24 +7,21 @@ faster. Frames are 160 x 120, grey.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import cv2
 import numpy as np
+import results
 import skimage
 from compare import alternate
 from skimage.feature import hog as skimage_hog
 
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.store.provenance import collect
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.encodings import Fisher, Vlad, Words
 from actionbench.features.flow import camera_shift, optical_flow, working_frames
@@ -120,7 +117,7 @@ def stages(rounds: int) -> Iterator[Stage]:
 
 def markdown(content: dict[str, Any]) -> str:
     """Return the table of a result, as `main` writes it, for a document."""
-    lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}.", ""]
+    lines = [f"{results.in_words(content['machine'])}.", ""]
     lines += ["| stage | frames/s | peer | frames/s | ratio |", "|---|---|---|---|---|"]
     for row in content["rows"]:
         stage = Stage(**row)
@@ -132,36 +129,17 @@ def markdown(content: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
-    parser.add_argument("--json", type=Path, help="file to write as well")
-    parser.add_argument(
-        "--markdown", type=Path, help="file of --json whose table is printed; nothing is timed"
-    )
-    options = parser.parse_args()
-    if options.markdown:
-        print(markdown(json.loads(options.markdown.read_text())), end="")
-        return
+    options = results.parse(parser, markdown)
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
-    facts = collect()
-    machine = {
-        "processor": facts["processor"],
-        "threads": 1,
-        "actionbench": facts["actionbench"],
-        "git": facts["git"] and facts["git"]["commit"],
-        "opencv": cv2.__version__,
-        "scikit-image": skimage.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
+    peers = {"opencv": cv2.__version__, "scikit-image": skimage.__version__}
+    machine = results.machine(threads=1, **peers)
     rows = []
     for stage in stages(options.rounds):
         rows.append(stage)
         beside = f"{stage.peer} {stage.theirs:,.0f}, ratio {stage.ratio:.2f}" if stage.theirs else ""
         print(f"{stage.name:40s} {stage.ours:10,.0f} frames/s   {beside}", flush=True)
-    if options.json:
-        content = {"machine": machine, "rows": [asdict(stage) for stage in rows]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+    results.write(options.json, {"machine": machine, "rows": [asdict(stage) for stage in rows]})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ were set on training images and training groups; docs/structure.md says which.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import results
 from scipy import stats
 from sklearn.datasets import load_digits
 
@@ -28,7 +28,6 @@ from actionbench.baselines.nets.mlp_sparse import MlpSparse
 from actionbench.baselines.nets.net_evolved import NetEvolved
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.splits import GroupKFold
-from actionbench.experiments.store.provenance import collect
 from actionbench.features.cache import FeatureCache, compute, using
 from actionbench.models import nn, optim, structure, zoo
 from actionbench.models.training import Training, predict_proba
@@ -313,7 +312,7 @@ def markdown(content: dict[str, Any]) -> str:
     every = [Row(**row) for row in content["rows"]]
     rows = {section: [row for row in every if row.section == section] for section in SECTIONS}
     n_seeds = {section: len({row.seed for row in rows[section]}) for section in SECTIONS}
-    lines = [f"{', '.join(f'{key} {value}' for key, value in content['machine'].items())}.", ""]
+    lines = [f"{results.in_words(content['machine'])}.", ""]
     lines += [f"### Digits, {n_seeds['digits']} seeds", ""]
     lines += [
         "| method | density of the first layer | accuracy % | locality | of it shared | units "
@@ -385,16 +384,7 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, help="repetitions of each; 3 of digits and search, 5 of the others"
     )
-    parser.add_argument(
-        "--json", type=Path, help="file to write as well; sections that are not run stay in it"
-    )
-    parser.add_argument(
-        "--markdown", type=Path, help="file of --json whose tables are printed; nothing is trained"
-    )
-    options = parser.parse_args()
-    if options.markdown:
-        print(markdown(json.loads(options.markdown.read_text())), end="")
-        return
+    options = results.parse(parser, markdown)
     chosen = options.sections or list(SECTIONS)
     if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
@@ -407,18 +397,9 @@ def main() -> None:
                     rows.append(asdict(row))
                     print(*(rows[-1][field.name] for field in fields(Row)), flush=True)
                 print(f"{section}, seed {seed}: {perf_counter() - begun:.0f} s", flush=True)
-    if options.json:
-        before = json.loads(options.json.read_text())["rows"] if options.json.exists() else []
-        facts = collect()
-        machine = {
-            "processor": facts["processor"],
-            "actionbench": facts["actionbench"],
-            "git": facts["git"] and facts["git"]["commit"],
-            "numpy": np.__version__,
-        }
-        rows = [row for row in before if row["section"] not in chosen] + rows
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    # Sections that are not run stay in the file.
+    others = [row for row in results.read(options.json).get("rows", ()) if row["section"] not in chosen]
+    results.write(options.json, {"machine": results.machine(), "rows": others + rows})
 
 
 if __name__ == "__main__":

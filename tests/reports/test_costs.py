@@ -1,12 +1,8 @@
 """What is charged does not depend on the cache of features; the whole table is `make bench-costs`."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import costs
 import pytest
 
-PATH = Path(__file__).parents[1] / "benchmarks/costs.py"
 FIGURES = {
     "name": "costs",
     "datasets": [
@@ -24,15 +20,11 @@ FIGURES = {
 
 @pytest.mark.slow
 def test_what_is_charged_is_what_is_paid_without_a_cache(tmp_path):
-    spec = importlib.util.spec_from_file_location("costs", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["costs"] = module
-    spec.loader.exec_module(module)
-    table = module.costs(FIGURES, folder=tmp_path)
+    table = costs.costs(FIGURES, folder=tmp_path)
     assert table.index.tolist() == ["hog-hof-mbh-svm", "dense-trajectories"]
     # Seconds of the clock depend on what else the machine does; an error would be a factor of three or more.
     for cost, factor in (("fit_cpu_seconds", 2), ("predict_cpu_seconds", 2), ("peak_memory_bytes", 1.3)):
         ratios = table[[(cost, cache) for cache in ("full", "none")]].div(table[(cost, "empty")], axis=0)
         assert (ratios < factor).all(axis=None), ratios
         assert (ratios > 1 / factor).all(axis=None), ratios
-    assert "| dense-trajectories |" in module.markdown(table)
+    assert "| dense-trajectories |" in costs.markdown(table)

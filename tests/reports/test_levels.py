@@ -1,24 +1,8 @@
 """Whether tests keep their level and intervals cover, where the truth is known; the whole table is `make levels`."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import levels
 import numpy as np
 import pytest
-
-PATH = Path(__file__).parents[1] / "benchmarks/levels.py"
-
-
-@pytest.fixture(scope="module")
-def levels():
-    spec = importlib.util.spec_from_file_location("levels", PATH)
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules["levels"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["levels"]
 
 
 def check(row):
@@ -35,7 +19,7 @@ def check(row):
 
 @pytest.mark.parametrize("n_groups", [9, 25])
 @pytest.mark.parametrize("clips", ["independent", "clustered"])
-def test_levels(levels, n_groups, clips):
+def test_levels(n_groups, clips):
     check(levels.simulated(clips, n_groups, 1400 // n_groups, n_flips=499))
 
 
@@ -44,7 +28,7 @@ def test_levels(levels, n_groups, clips):
 @pytest.mark.parametrize(
     "clips", ["independent", "clustered", "strongly clustered", "strongly clustered, skewed"]
 )
-def test_levels_of_many_studies(levels, n_groups, clips):
+def test_levels_of_many_studies(n_groups, clips):
     check(levels.simulated(clips, n_groups, 250, n_flips=999))
 
 
@@ -59,7 +43,7 @@ def check_design(row):
         assert row.width < 1.6 * row.wilson_width
 
 
-def test_intervals_of_few_unequal_groups(levels):
+def test_intervals_of_few_unequal_groups():
     row = levels.design_simulated("4, 10, 60", 0.7, 0.2, 60)
     check_design(row)
     assert row.drawn_covered < 0.9
@@ -68,7 +52,7 @@ def test_intervals_of_few_unequal_groups(levels):
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.0, 0.12, 0.2])
 @pytest.mark.parametrize("design", ["2 of 10", "3 of 10", "5 of 20", "9 of 2 to 60", "25 of 2 to 80"])
-def test_intervals_of_many_studies(levels, design, spread):
+def test_intervals_of_many_studies(design, spread):
     check_design(levels.design_simulated(design, 0.7, spread, 120))
 
 
@@ -80,7 +64,7 @@ def check_pairs(row):
 
 
 @pytest.mark.parametrize("n_groups", [9, 25])
-def test_levels_of_pairs(levels, n_groups):
+def test_levels_of_pairs(n_groups):
     row = levels.pairs_simulated("independent", n_groups, 8, 150, n_flips=499)
     check_pairs(row)
     assert row.joint_found > row.holm_found + 0.05
@@ -89,7 +73,7 @@ def test_levels_of_pairs(levels, n_groups):
 @pytest.mark.slow
 @pytest.mark.parametrize("clips", ["clustered", "strongly clustered", "skewed, the first constant"])
 @pytest.mark.parametrize(("n_groups", "n_attempts"), [(9, 8), (25, 4), (25, 8)])
-def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
+def test_levels_of_pairs_of_many_studies(n_groups, n_attempts, clips):
     row = levels.pairs_simulated(clips, n_groups, n_attempts, 250, n_flips=999)
     check_pairs(row)
     if (n_groups, n_attempts) == (25, 8):
@@ -97,7 +81,7 @@ def test_levels_of_pairs_of_many_studies(levels, n_groups, n_attempts, clips):
         assert row.best_equal > 0.07
 
 
-def test_what_is_found_in_one_study(levels):
+def test_what_is_found_in_one_study():
     """Attempt 2 is better in every group, and 0 beats 1 in every group though neither is better."""
     right = np.array([[3] * 9, [1] * 9, [9] * 9])
     false, true = levels.pairs_judged(right, np.array([False, False, True]), 999, 0)
@@ -111,7 +95,7 @@ def test_what_is_found_in_one_study(levels):
 @pytest.mark.parametrize(
     "clips", ["clustered", "strongly clustered", "strongly clustered, skewed", "skewed, the first constant"]
 )
-def test_all_attempts_are_equally_good(levels, clips):
+def test_all_attempts_are_equally_good(clips):
     drawn = levels.chances(clips, 40_000, np.random.default_rng(0))
     assert ((drawn >= 0) & (drawn <= 1)).all()
     np.testing.assert_allclose(drawn.mean(axis=1), levels.ACCURACY, atol=0.01)
