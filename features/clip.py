@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, overload
 
 import numpy as np
@@ -21,6 +21,8 @@ class Clip:
         Grey frames, or frames with C = 3 channels in the order red, green, blue. Kept as a read-only view.
     fps : float
         Frames per second.
+    warnings : mapping of str to str
+        What is odd about the file that it was decoded from, by a code; see `features.video.read_video`.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Clip:
 
     frames: NDArray[np.uint8]
     fps: float
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
 #: Frame rate assumed where neither the header nor the time stamps tell one (a single image, say).
 FALLBACK_FPS = 25.0
 
+# Flags of a stream (FFmpeg's AV_DISPOSITION_*).
+_DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
+# Pixel formats whose first plane is 8-bit luma, and colour spaces of BT.601 (FFmpeg's AVCOL_SPC_*; 2 is unspecified).
+_PLANAR = frozenset("gray nv12 nv21".split()) | {
+    f"yuv{j}{n}p" for j in ("", "j") for n in (411, 420, 422, 440, 444)
+}
+_BT601 = frozenset((2, 5, 6))
+
 #: What a data set gives for a video, in the words of a matrix.
 Color = Literal["grey", "rgb"]
 OnError = Literal["error", "truncate"]
@@ -37,11 +48,18 @@ def read_video(
     stride: int = 1,
     color: Color = "rgb",
     on_error: OnError = "error",
+    fps: float | None = None,
 ) -> Clip:
     """Decode a video file.
 
-    Frames are what the decoder yields, in order of presentation, turned upright by the file's rotation tag; the
-    count in the header is not believed. Limited-range luma is expanded to 0-255. An alpha channel is dropped.
+    Frames are what the decoder yields, in order of presentation, turned and mirrored by the file's display matrix as
+    FFmpeg does, and scaled to the size of the first if the size changes. Of several video streams the default one is
+    taken, else the largest; cover pictures are none. Limited-range luma is expanded to 0-255. An alpha channel is
+    dropped.
+
+    A file is damaged if a packet or its end is missing, not if the frame count of an AVI header is wrong: that, a
+    variable frame rate and a changing size are `Clip.warnings`, by the codes ``header-count``, ``variable-rate`` and
+    ``size-changes``.
 
     Parameters
     ----------
@@ -55,7 +73,10 @@ def read_video(
     color : {"rgb", "grey"}
         Frames of shape (T, H, W, 3) or (T, H, W).
     on_error : {"error", "truncate"}
-        What to do with a file that breaks half-way: refuse it, or keep what comes before the break.
+        What to do with a damaged file: refuse it, or keep the frames before the damage.
+    fps : float, optional
+        Frames per second before ``stride``; by default those of the header, or the mean by time stamps where the
+        header is inconsistent.
 
     Returns
     -------
@@ -64,12 +85,13 @@ def read_video(
     Raises
     ------
     DecodeError
-        If the file is missing, is no video, has no frame, or breaks (see ``on_error``). The message names it.
+        If the file is missing, is no video, has no frame, or is damaged (see ``on_error``). The message names it.
     """
-    how = {"width": width, "height": height, "stride": stride, "color": color, "on_error": on_error}
-    with open_video(path, **how) as video:  # type: ignore[arg-type]
+    with open_video(
+        path, width=width, height=height, stride=stride, color=color, on_error=on_error, fps=fps
+    ) as video:
         frames = list(video)
-        return Clip(np.stack(frames), fps=video.fps)
+        return Clip(np.stack(frames), video.fps, video.warnings)
 
 
 class Video:
@@ -84,49 +106,66 @@ class Video:
         stride: int,
         color: Color,
         on_error: OnError,
+        fps: float | None,
     ) -> None:
         self._path, self._container, self._stream = path, container, _video_stream(container, path)
         self._size, self._stride, self._color, self._on_error = (width, height), stride, color, on_error
-        self._rate = self._stream.average_rate or self._stream.guessed_rate
-        self._n_decoded, self._span = 0, (float("nan"), float("nan"))
+        self._rate = fps or _frame_rate(self._stream, path)
+        self._n_decoded, self._times = 0, list[float]()
+        self._sizes: set[tuple[int, int]] = set()
 
     @property
     def fps(self) -> float:
-        """Frames per second: by the header, else by the time stamps of what was decoded so far."""
-        if self._rate:
-            return float(self._rate) / self._stride
-        seconds = self._span[1] - self._span[0]
-        return ((self._n_decoded - 1) / seconds if seconds > 0 else FALLBACK_FPS) / self._stride
+        """Frames per second."""
+        return self._rate / self._stride
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What is odd about the frames that were decoded so far, by code; see `read_video`."""
+        found = {}
+        if self._container.format.name == "avi" and self._stream.frames not in (0, self._n_decoded):
+            found["header-count"] = (
+                f"the header promises {self._stream.frames} frames, there are {self._n_decoded}"
+            )
+        # Time goes back where streams were joined.
+        intervals = np.array([step * self._rate for step in np.diff(self._times) if step > 0])
+        if np.any(np.abs(intervals - 1) > 0.5):
+            found["variable-rate"] = (
+                f"the intervals between frames differ, up to {intervals.max():.3g} times the mean; the frames are "
+                f"used as evenly spaced, {self._rate:.4g} per second"
+            )
+        if len(self._sizes) > 1:
+            found["size-changes"] = (
+                f"frames have {len(self._sizes)} sizes; they are scaled to that of the first"
+            )
+        return found
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        shape: tuple[int, ...] | None = None
+        shape: tuple[int, ...] = ()
         for image in self._images():
-            if image.shape != (shape := shape or image.shape):
-                raise DecodeError(
-                    f"{self._path}: the frame size changes half-way; give width and height to bring them to one size"
-                )
-            yield image
-        if shape is None:
+            shape = shape or image.shape
+            yield image if image.shape == shape else _resize(image, shape[1], shape[0])
+        if not shape:
             raise DecodeError(f"{self._path}: not one frame can be decoded")
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         try:
-            for frame in _decode(self._container, self._stream):
-                time = float("nan") if frame.time is None else frame.time
-                self._span = (self._span[0] if self._n_decoded else time, time)
-                self._n_decoded += 1
-                if (self._n_decoded - 1) % self._stride == 0:
+            for frame in _decode(self._container, self._stream, self._path):
+                if self._n_decoded % self._stride == 0:
                     yield self._convert(frame)
-        except _Broken as broken:
+                self._n_decoded += 1
+                self._times.append(np.nan if frame.time is None else frame.time)
+                self._sizes.add((frame.width, frame.height))
+        except _DamagedError as damage:
             if self._on_error == "error" or not self._n_decoded:
                 raise DecodeError(
-                    f"{self._path}: the video breaks after {self._n_decoded} frames ({broken}); "
+                    f"{self._path}: the video breaks after {self._n_decoded} frames ({damage}); "
                     + (
                         'use on_error = "truncate" to keep those'
                         if self._n_decoded
                         else "no frame can be read"
                     )
-                ) from broken
+                ) from damage
 
     def _convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
         import av
@@ -136,8 +175,8 @@ class Video:
             return _to_array(frame, *self._size, self._color)
         except (av.error.FFmpegError, cv2.error, ValueError, MemoryError) as error:
             raise DecodeError(
-                f"{self._path}: a frame of {frame.width} x {frame.height} pixels cannot be brought to what was "
-                f"asked for ({' '.join(_reason(error).split())})"
+                f"{self._path}: a frame of {frame.width} x {frame.height} pixels cannot be converted to the requested "
+                f"size and colour ({' '.join(_reason(error).split())})"
             ) from error
 
 
@@ -150,11 +189,12 @@ def open_video(
     stride: int = 1,
     color: Color = "rgb",
     on_error: OnError = "error",
+    fps: float | None = None,
 ) -> Iterator[Video]:
     """Open a video file whose frames are decoded as they are asked for, once; else like `read_video`."""
     path = Path(path)
     with _open(path) as container:
-        yield Video(path, container, width, height, stride, color, on_error)
+        yield Video(path, container, width, height, stride, color, on_error, fps)
 
 
 def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
@@ -200,8 +240,8 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
         part.unlink(missing_ok=True)
 
 
-class _Broken(Exception):
-    """The stream ends before its end."""
+class _DamagedError(Exception):
+    """A part of the stream is missing."""
 
 
 def _open(path: Path) -> InputContainer:
@@ -221,38 +261,95 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if not container.streams.video:
-        raise DecodeError(f"{path}: there is no video stream in this file")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
+    """Return the default video stream, else the largest, as FFmpeg chooses."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE]
+    if not streams:
+        covers = ", only a cover picture" if container.streams.video else ""
+        raise DecodeError(f"{path}: there is no video stream in this file{covers}")
+    usable = [stream for stream in streams if stream.codec_context is not None]
+    if not usable:
         raise DecodeError(f"{path}: there is no decoder for the video stream in this file")
+    stream = max(usable, key=lambda one: (one.disposition & _DEFAULT, one.width * one.height))
     stream.codec_context.thread_count = 1
     return stream
 
 
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yield the frames; raise _Broken where the data do not reach the end that the file promises."""
+def _frame_rate(stream: VideoStream, path: Path) -> float:
+    """Return the rate of the header if its mean and its nominal rate agree, else the mean rate by time stamps."""
+    mean, nominal = stream.average_rate, stream.guessed_rate
+    if mean and mean == nominal:
+        return float(mean)
+    with _open(path) as container:
+        packets = container.demux(container.streams[stream.index])
+        times = sorted(
+            float(packet.pts * packet.time_base)
+            for packet in packets
+            if packet.pts is not None and packet.time_base is not None
+        )
+    if len(times) > 1 and times[-1] > times[0]:
+        return (len(times) - 1) / (times[-1] - times[0])
+    return float(mean or nominal or FALLBACK_FPS) if not times else FALLBACK_FPS
+
+
+def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
+    """Yield the frames; raise _DamagedError where the data do not reach the end of the stream."""
     import av
 
+    # Where transport streams are joined, a packet counts as corrupt though its frame is not.
+    joins = container.format.name == "mpegts"
     n_packets, end = 0, 0.0
     try:
         for packet in container.demux(stream):
-            if packet.is_corrupt:
-                raise _Broken("a packet is cut off")
+            if packet.is_corrupt and not joins:
+                raise _DamagedError("a packet is cut off")
             n_packets += packet.size > 0
             if packet.pts is not None and packet.time_base is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             for frame in packet.decode():
                 if frame.is_corrupt:
-                    raise _Broken("a frame is damaged")
+                    raise _DamagedError("a frame is damaged")
                 yield frame
     except (av.error.FFmpegError, ValueError) as error:
-        raise _Broken(_reason(error)) from error
-    if n_packets < stream.frames:
-        raise _Broken(f"the header promises {stream.frames}")
+        raise _DamagedError(_reason(error)) from error
+    is_whole = _is_whole(path)
+    if is_whole is False or (is_whole is None and n_packets < stream.frames):
+        raise _DamagedError(f"the file is cut off; its header promises {stream.frames or 'more'} frames")
     promised = _promised_seconds(container, stream)
-    if promised - end > max(1.0, 0.1 * promised):
-        raise _Broken(f"the header promises {promised:.1f} s, there are {end:.1f} s")
+    if is_whole is None and promised - end > max(1.0, 0.1 * promised):
+        raise _DamagedError(f"the header promises {promised:.1f} s, there are {end:.1f} s")
+
+
+def _is_whole(path: Path) -> bool | None:
+    """Return whether a file is as long as its outermost parts say; None where its format does not say so.
+
+    Sources: the RIFF lists of AVI with the OpenDML extension 1.02, and the elements of EBML (RFC 8794).
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"AVI ":
+            end = 0
+            while head[:4] == b"RIFF" and end < size:
+                end += 8 + int.from_bytes(head[4:8], "little")
+                end += end % 2
+                file.seek(end)
+                head = file.read(12)
+            return 12 < end <= size + 1
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            file.seek(4)
+            file.seek(_ebml_size(file), os.SEEK_CUR)
+            file.seek(4, os.SEEK_CUR)
+            length = _ebml_size(file)
+            return None if length is None else file.tell() + length <= size
+    return None
+
+
+def _ebml_size(file: BinaryIO) -> int | None:
+    """Read the size of an element; None where it is unknown, as in a stream that was recorded live."""
+    first = file.read(1)[0]
+    n_more = 8 - first.bit_length()
+    value = int.from_bytes(bytes([first]) + file.read(n_more), "big") & ((1 << 7 * (n_more + 1)) - 1)
+    return None if value == (1 << 7 * (n_more + 1)) - 1 else value
 
 
 def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -269,11 +366,87 @@ def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: Color) -> NDArray[np.uint8]:
-    image = np.asarray(frame.to_ndarray(format="gray" if color == "grey" else "rgb24"), np.uint8)
-    image = np.rot90(image, frame.rotation // 90)
+    matrix = _display_matrix(frame)
+    theta = _angle(matrix)
+    if theta not in (0, 1, 90, 180, 270):
+        frame = _rotated(frame, theta)
+    image = _luma(frame) if color == "grey" else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    image = _upright(image, theta, matrix)
     if width is None and height is None:
         return np.ascontiguousarray(image)
     return _resize(image, width, height)
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    return (1, 0, 0, 0, 1, 0, 0, 0, 1) if data is None else struct.unpack("=9i", bytes(data))
+
+
+def _angle(matrix: tuple[int, ...]) -> int:
+    """Return by how many degrees to turn a picture to the right, a whole number from 0 to 359."""
+    a, b, _, c, d = matrix[:5]
+    across, down = math.hypot(a, c), math.hypot(b, d)
+    if not across or not down:
+        return 0
+    return round(math.degrees(math.atan2(b / down, a / across))) % 360
+
+
+def _upright(image: NDArray[np.uint8], theta: int, matrix: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Turn and mirror a picture as FFmpeg's programs do by a display matrix of this angle."""
+    a, _, _, c, d = matrix[:5]
+    if theta == 90:
+        return image.swapaxes(0, 1) if c > 0 else np.rot90(image, -1)
+    if theta == 270:
+        return np.rot90(image, -1)[::-1] if c < 0 else np.rot90(image)
+    if theta == 180:
+        image = image[:, ::-1] if a < 0 else image
+        return image[::-1] if d < 0 else image
+    return image[::-1] if theta == 0 and d < 0 else image
+
+
+def _rotated(frame: VideoFrame, theta: int) -> VideoFrame:
+    """Return a frame turned by any angle, black outside of the picture."""
+    import av
+
+    graph = av.filter.Graph()
+    time_base = frame.time_base or Fraction(1, 25)
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+    )
+    turn, sink = graph.add("rotate", f"{theta}*PI/180"), graph.add("buffersink")
+    source.link_to(turn)
+    turn.link_to(sink)
+    graph.configure()
+    source.push(frame)
+    return sink.pull()
+
+
+def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return the luma of a frame with values from 0 to 255.
+
+    It is ``frame.to_ndarray(format="gray")``, which of BT.601 maps each value of the luma plane by itself.
+    """
+    if frame.format.name not in _PLANAR or frame.colorspace not in _BT601:
+        return np.asarray(frame.to_ndarray(format="gray"), np.uint8)
+    import cv2
+
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    table = _luma_table(frame.format.name, frame.color_range, frame.colorspace)
+    return np.asarray(cv2.LUT(np.ascontiguousarray(rows), table), np.uint8)
+
+
+@cache
+def _luma_table(pixels: str, color_range: int, colorspace: int) -> NDArray[np.uint8]:
+    """Return what FFmpeg converts each value of luma to, shape (256,)."""
+    import av
+
+    frame = av.VideoFrame(256, 16, pixels)
+    for number, plane in enumerate(frame.planes):
+        values = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        values[:, :256] = 128 if number else np.arange(256)[: values.shape[1]]
+    frame.color_range, frame.colorspace = color_range, colorspace
+    return np.array(frame.to_ndarray(format="gray")[0], np.uint8)
 
 
 def _resize(image: NDArray[np.uint8], width: int | None, height: int | None) -> NDArray[np.uint8]:

@@ -59,7 +59,8 @@ def write_video(tmp_path: Path) -> WriteVideo:
         with av.open(str(path), "w") as container:
             stream = container.add_stream(codec, rate=fps)
             stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = {"ffv1": "gray" if grey else "bgr0"}.get(codec, "yuv420p")
+            pixels = {"ffv1": "gray" if grey else "bgr0", "mjpeg": "yuvj420p"}
+            stream.pix_fmt = pixels.get(codec, "yuv420p")
             for image in frames:
                 frame = av.VideoFrame.from_ndarray(image, format="gray" if grey else "rgb24")
                 container.mux(stream.encode(frame))
