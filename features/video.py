@@ -108,9 +108,9 @@ class Video:
         on_error: OnError,
         fps: float | None,
     ) -> None:
-        self._path, self._container, self._stream = path, container, _video_stream(container, path)
+        self._path, self._container, self._stream = path, container, video_stream(container, path)
         self._size, self._stride, self._color, self._on_error = (width, height), stride, color, on_error
-        self._rate = fps or _frame_rate(self._stream, path)
+        self._rate = fps or frame_rate(self._stream, path)
         self._n_decoded, self._times = 0, list[float]()
         self._sizes: set[tuple[int, int]] = set()
 
@@ -150,13 +150,13 @@ class Video:
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         try:
-            for frame in _decode(self._container, self._stream, self._path):
+            for frame in decoded(self._container, self._stream, self._path):
                 if self._n_decoded % self._stride == 0:
-                    yield self._convert(frame)
+                    yield converted(frame, self._path, *self._size, self._color)
                 self._n_decoded += 1
                 self._times.append(np.nan if frame.time is None else frame.time)
                 self._sizes.add((frame.width, frame.height))
-        except _DamagedError as damage:
+        except DamagedError as damage:
             if self._on_error == "error" or not self._n_decoded:
                 raise DecodeError(
                     f"{self._path}: the video breaks after {self._n_decoded} frames ({damage}); "
@@ -166,18 +166,6 @@ class Video:
                         else "no frame can be read"
                     )
                 ) from damage
-
-    def _convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        import av
-        import cv2
-
-        try:
-            return _to_array(frame, *self._size, self._color)
-        except (av.error.FFmpegError, cv2.error, ValueError, MemoryError) as error:
-            raise DecodeError(
-                f"{self._path}: a frame of {frame.width} x {frame.height} pixels cannot be converted to the requested "
-                f"size and colour ({' '.join(_reason(error).split())})"
-            ) from error
 
 
 @contextmanager
@@ -193,7 +181,7 @@ def open_video(
 ) -> Iterator[Video]:
     """Open a video file whose frames are decoded as they are asked for, once; else like `read_video`."""
     path = Path(path)
-    with _open(path) as container:
+    with open_container(path) as container:
         yield Video(path, container, width, height, stride, color, on_error, fps)
 
 
@@ -223,7 +211,7 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
     first = next(remaining)
     rows, columns = first.shape[:2]
     try:
-        # Absolute, for the reason given in `_open`.
+        # Absolute, for the reason given in `open_container`.
         with av.open(str(part.absolute()), "w", format="mp4") as container:
             stream = container.add_stream("h264", rate=Fraction(fps).limit_denominator(1001))
             stream.height, stream.width = rows + rows % 2, columns + columns % 2
@@ -240,11 +228,12 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
         part.unlink(missing_ok=True)
 
 
-class _DamagedError(Exception):
+class DamagedError(Exception):
     """A part of the stream is missing."""
 
 
-def _open(path: Path) -> InputContainer:
+def open_container(path: Path) -> InputContainer:
+    """Open a file, or say what is wrong with it."""
     import av
 
     if not os.path.isfile(path):
@@ -260,7 +249,7 @@ def _open(path: Path) -> InputContainer:
         raise DecodeError(f"{path}: not a video that can be opened ({_reason(error)})") from error
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the default video stream, else the largest, as FFmpeg chooses."""
     streams = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE]
     if not streams:
@@ -274,12 +263,12 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _frame_rate(stream: VideoStream, path: Path) -> float:
+def frame_rate(stream: VideoStream, path: Path) -> float:
     """Return the rate of the header if its mean and its nominal rate agree, else the mean rate by time stamps."""
     mean, nominal = stream.average_rate, stream.guessed_rate
     if mean and mean == nominal:
         return float(mean)
-    with _open(path) as container:
+    with open_container(path) as container:
         packets = container.demux(container.streams[stream.index])
         times = sorted(
             float(packet.pts * packet.time_base)
@@ -291,8 +280,8 @@ def _frame_rate(stream: VideoStream, path: Path) -> float:
     return float(mean or nominal or FALLBACK_FPS) if not times else FALLBACK_FPS
 
 
-def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Yield the frames; raise _DamagedError where the data do not reach the end of the stream."""
+def decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
+    """Yield the frames; raise DamagedError where the data do not reach the end of the stream."""
     import av
 
     # Where transport streams are joined, a packet counts as corrupt though its frame is not.
@@ -301,22 +290,22 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt and not joins:
-                raise _DamagedError("a packet is cut off")
+                raise DamagedError("a packet is cut off")
             n_packets += packet.size > 0
             if packet.pts is not None and packet.time_base is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             for frame in packet.decode():
                 if frame.is_corrupt:
-                    raise _DamagedError("a frame is damaged")
+                    raise DamagedError("a frame is damaged")
                 yield frame
     except (av.error.FFmpegError, ValueError) as error:
-        raise _DamagedError(_reason(error)) from error
+        raise DamagedError(_reason(error)) from error
     is_whole = _is_whole(path)
     if is_whole is False or (is_whole is None and n_packets < stream.frames):
-        raise _DamagedError(f"the file is cut off; its header promises {stream.frames or 'more'} frames")
+        raise DamagedError(f"the file is cut off; its header promises {stream.frames or 'more'} frames")
     promised = _promised_seconds(container, stream)
     if is_whole is None and promised - end > max(1.0, 0.1 * promised):
-        raise _DamagedError(f"the header promises {promised:.1f} s, there are {end:.1f} s")
+        raise DamagedError(f"the header promises {promised:.1f} s, there are {end:.1f} s")
 
 
 def _is_whole(path: Path) -> bool | None:
@@ -363,6 +352,22 @@ def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
     if len(container.streams) == 1 and container.duration is not None:
         return container.duration / 1e6
     return 0.0
+
+
+def converted(
+    frame: VideoFrame, path: Path, width: int | None, height: int | None, color: Color
+) -> NDArray[np.uint8]:
+    """Return a frame as an array of the size and colour that are asked for."""
+    import av
+    import cv2
+
+    try:
+        return _to_array(frame, width, height, color)
+    except (av.error.FFmpegError, cv2.error, ValueError, MemoryError) as error:
+        raise DecodeError(
+            f"{path}: a frame of {frame.width} x {frame.height} pixels cannot be converted to the requested "
+            f"size and colour ({' '.join(_reason(error).split())})"
+        ) from error
 
 
 def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: Color) -> NDArray[np.uint8]:
