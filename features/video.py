@@ -144,7 +144,7 @@ class Video:
         shape: tuple[int, ...] = ()
         for image in self._images():
             shape = shape or image.shape
-            yield image if image.shape == shape else _resize(image, shape[1], shape[0])
+            yield image if image.shape == shape else resized(image, shape[1], shape[0])
         if not shape:
             raise DecodeError(f"{self._path}: not one frame can be decoded")
 
@@ -377,9 +377,7 @@ def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: C
         frame = _rotated(frame, theta)
     image = _luma(frame) if color == "grey" else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     image = _upright(image, theta, matrix)
-    if width is None and height is None:
-        return np.ascontiguousarray(image)
-    return _resize(image, width, height)
+    return resized(image, width, height)
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
@@ -454,7 +452,10 @@ def _luma_table(pixels: str, color_range: int, colorspace: int) -> NDArray[np.ui
     return np.array(frame.to_ndarray(format="gray")[0], np.uint8)
 
 
-def _resize(image: NDArray[np.uint8], width: int | None, height: int | None) -> NDArray[np.uint8]:
+def resized(image: NDArray[np.uint8], width: int | None, height: int | None) -> NDArray[np.uint8]:
+    """Return an image of another size, shape (H, W) or (H, W, 3); a side that is None follows the aspect ratio."""
+    if width is None and height is None:
+        return np.ascontiguousarray(image)
     import cv2
 
     rows, columns = image.shape[:2]

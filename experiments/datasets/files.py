@@ -32,7 +32,9 @@ class VideoFiles(Dataset):
     color : {"grey", "rgb"}
         What the frames hold.
     on_error : {"error", "truncate"}
-        Whether a file that breaks half-way is refused, or used up to the break.
+        Whether a damaged file is refused, or used up to the damage.
+    fps : float, optional
+        Frames per second of all files, before ``stride``; by default what each file says.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class VideoFiles(Dataset):
         stride: int = 1,
         color: Color = "grey",
         on_error: OnError = "error",
+        fps: float | None = None,
     ) -> None:
         if not isinstance(root, str | Path):
             raise DataError(f"root: must be the folder that holds the clips, got {root!r}")
@@ -55,6 +58,8 @@ class VideoFiles(Dataset):
             "color": check_choice("color", color, get_args(Color)),
             "on_error": check_choice("on_error", on_error, get_args(OnError)),
         }
+        # Not part of the decoding, which new videos share.
+        self.fps = check_rate("fps", fps)
         if not os.path.isdir(self.root):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
 
@@ -68,13 +73,13 @@ class VideoFiles(Dataset):
 
     def load(self, index: int) -> Clip:
         """Decode the file of row ``index``."""
-        return read_video(self.path(index), **self.decoding)
+        return read_video(self.path(index), fps=self.fps, **self.decoding)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content and of how it is decoded."""
         with self.path(index).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        digest.update(repr(sorted(self.decoding.items())).encode())
+        digest.update(repr((sorted(self.decoding.items()), self.fps)).encode())
         return digest.hexdigest()
 
 
@@ -94,6 +99,15 @@ def check_count(key: str, value: object, *, optional: bool = False, least: int =
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise DataError(f"{key}: must be a whole number of at least {least}, got {value!r}")
     return value
+
+
+def check_rate(key: str, value: object) -> float | None:
+    """Return a number of frames per second, or raise DataError that names the key."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 10_000:
+        raise DataError(f"{key}: must be a number of frames per second, above 0, got {value!r}")
+    return float(value)
 
 
 def check_choice(key: str, value: object, choices: tuple[str, ...]) -> str:

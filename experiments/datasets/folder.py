@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,11 @@ class Folder(VideoFiles):
             return list(table["clip"])
         if self.source.lower().endswith(".csv"):
             return _groups_from_csv(self.root / self.source, table)
-        return _groups_from_names(self.source, table)
+        return groups_from_names(self.source, table["clip"])
 
 
-def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
+def groups_from_names(pattern: str, clips: Iterable[str]) -> list[str]:
+    """Return what a regular expression finds as the group in the file names of clips."""
     try:
         expression = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
@@ -89,7 +90,7 @@ def _groups_from_names(pattern: str, table: pd.DataFrame) -> list[str]:
     groups = []
     try:
         with _no_longer_than(_TIMEOUT):
-            for clip in table["clip"]:
+            for clip in clips:
                 match = expression.search(clip.rsplit("/", 1)[-1])
                 if match is None or not match["group"]:
                     raise DataError(f"groups: {pattern!r} finds no group in the file name of {clip!r}")

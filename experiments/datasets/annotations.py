@@ -1,0 +1,342 @@
+"""Data sets that are described by a table: a row for each clip, which is a video file or a piece of one."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from ...errors import DataError
+from ...features.clip import Clip
+from ...features.images import image_files, read_array, read_images
+from ...features.segments import Unit, read_segment
+from ...features.video import read_video
+from .files import VIDEO_ENDINGS, VideoFiles, check_choice
+from .folder import groups_from_names
+
+# Columns that say where a clip is, and are no conditions.
+_PLACE = ("path", "start", "end", "split")
+# Faulty rows that a message names.
+_NAMED = 3
+
+
+class AnnotatedVideos(VideoFiles):
+    """Clips of an annotation file.
+
+    A data set of this kind is a class with `read_annotations`; all else is done here: files are found, rows without a
+    label are left out, groups are taken from a column or from names, pieces of long videos are decoded by seeking.
+
+    Parameters
+    ----------
+    path : path
+        The annotation file.
+    groups : str
+        A column of the annotations, a regular expression with ``(?P<group>...)`` that is searched in the name of the
+        video, or ``"none"``, which declares that groups are not known.
+    root : path, optional
+        The folder that paths in the annotations are relative to; by default that of the annotation file.
+    unit : {"seconds", "frames"}
+        What ``start`` and ``end`` are counted in, from the first frame, which is frame 0 at 0 seconds.
+    where : str, optional
+        ``"column = value"``: only the rows with that value.
+    classes : path, optional
+        A text file with two columns: a label of the annotations and the name of its class.
+    missing : {"error", "drop"}
+        Whether videos that do not exist are an error, or left out and counted.
+    **decoding
+        As in `VideoFiles`; folders of images and arrays need ``fps``.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        groups: str,
+        root: str | Path | None = None,
+        unit: Unit = "seconds",
+        where: str | None = None,
+        classes: str | Path | None = None,
+        missing: str = "error",
+        **decoding: Any,
+    ) -> None:
+        if not isinstance(path, str | Path) or not Path(path).is_file():
+            raise DataError(f"path: there is no file {path}; it must be the annotation file")
+        self.annotations = Path(path)
+        super().__init__(self.annotations.parent if root is None else root, **decoding)
+        if not isinstance(groups, str):
+            raise DataError(f'groups: must be a column, a regular expression or "none", got {groups!r}')
+        if where is not None and "=" not in str(where):
+            raise DataError(f'where: must be "column = value", got {where!r}')
+        self.unit: Unit = check_choice("unit", unit, get_args(Unit))  # type: ignore[assignment]
+        self.groups_known = groups != "none"
+        self._groups, self._where, self._classes = groups, where, classes
+        self._drops = check_choice("missing", missing, ("error", "drop")) == "drop"
+        self._left_out: list[str] = []
+
+    @abstractmethod
+    def read_annotations(self) -> pd.DataFrame:
+        """Return one row per clip.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``path`` and ``label``; ``start`` and ``end`` of pieces of videos, empty for whole ones; any others
+            are conditions, or hold the groups.
+        """
+
+    @property
+    def warnings(self) -> list[str]:
+        """What every table made from this data set must say, as sentences."""
+        _ = self._rows
+        return [*super().warnings, *self._left_out]
+
+    def files(self) -> list[Path]:
+        """Return the annotation file, that of the classes, and all videos."""
+        named = [Path(self._classes)] if self._classes else []
+        paths = list(dict.fromkeys(self._rows["path"]))
+        inside = [image for path in paths if path.is_dir() for image in image_files(path)]
+        return [self.annotations, *named, *paths, *inside]
+
+    def path(self, index: int) -> Path:
+        """Return the file or folder of row ``index``."""
+        return self._rows["path"].iloc[index]
+
+    def read_table(self) -> pd.DataFrame:
+        """Return one row per clip that has a label and a file."""
+        rows = self._rows
+        clips = [self._name(*row) for row in rows[["path", "start", "end"]].itertuples(index=False)]
+        kept = [name for name in rows if name not in (*_PLACE, "clip", "label", "group", self._groups)]
+        table = pd.DataFrame(
+            {"clip": clips, "label": rows["label"], "group": self._find_groups(rows)}, dtype=object
+        )
+        return table.join(rows[kept])
+
+    def load(self, index: int) -> Clip:
+        """Decode the clip of row ``index``."""
+        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
+        how = {**self.decoding, "fps": self.fps}
+        if path.is_dir() or path.suffix.lower() == ".npy":
+            return self._load_frames(path, start, end)
+        if math.isnan(start) and math.isnan(end):
+            return read_video(path, **how)
+        limits = (0.0 if math.isnan(start) else start, None if math.isnan(end) else end)
+        return read_segment(path, *limits, unit=self.unit, **how)
+
+    def _load_frames(self, path: Path, start: float, end: float) -> Clip:
+        if self.fps is None:
+            raise DataError(
+                f"{path}: images and arrays have no frame rate; fps must be given for the data set"
+            )
+        scale = self.fps if self.unit == "seconds" else 1
+        first = 0 if math.isnan(start) else math.ceil(start * scale - 1e-6)
+        last = None if math.isnan(end) else math.ceil(end * scale - 1e-6)
+        how = {key: value for key, value in self.decoding.items() if key != "on_error"}
+        read = read_images if path.is_dir() else read_array
+        return read(path, fps=self.fps, start=first, end=last, **how)
+
+    def fingerprint(self, index: int) -> str:
+        """Return a hash of the file's content, of the limits, and of how it is decoded."""
+        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
+        files = image_files(path) if path.is_dir() else [path]
+        parts = [[_digest(file) for file in files], start, end, self.unit]
+        return hashlib.sha256(repr([*parts, self.fps, sorted(self.decoding.items())]).encode()).hexdigest()
+
+    def _name(self, path: Path, start: float, end: float) -> str:
+        inside = path.is_relative_to(self.root)
+        name = (path.relative_to(self.root) if inside else path).as_posix()
+        if math.isnan(start) and math.isnan(end):
+            return name
+        limits = ("" if math.isnan(value) else f"{value:g}" for value in (start, end))
+        return f"{name}[{'-'.join(limits)}]"
+
+    def _find_groups(self, rows: pd.DataFrame) -> list[str]:
+        if not self.groups_known:
+            return [f"clip {number}" for number in range(len(rows))]
+        if self._groups not in rows:
+            if "(?P<group>" not in self._groups:
+                raise DataError(
+                    f"groups: {self.annotations} has no column {self._groups!r}; it has {_some(rows.columns)}; groups "
+                    'must be one of these, a regular expression with (?P<group>...), or "none"'
+                )
+            return groups_from_names(self._groups, [path.as_posix() for path in rows["path"]])
+        groups = [str(value).strip() for value in rows[self._groups].fillna("")]
+        if "" in groups:
+            clip = rows["path"].iloc[groups.index("")]
+            raise DataError(
+                f"{self.annotations}: {clip.name!r} has no {self._groups}, which gives the groups"
+            )
+        return groups
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """The annotations of clips that are used, with ``path`` as a path, ``start`` and ``end`` as numbers."""
+        rows = self._chosen(self.read_annotations()).reset_index(drop=True)
+        for column in ("path", "label"):
+            if column not in rows:
+                raise DataError(
+                    f"{self.annotations}: there is no column {column!r}; it has {_some(rows.columns)}"
+                )
+        several = [label for label in rows["label"] if isinstance(label, list | tuple | dict)]
+        if several:
+            raise DataError(f"{self.annotations}: a clip must have one label, one has {several[0]!r}")
+        rows = rows.assign(label=[str(label).strip() for label in rows["label"].fillna("")])
+        rows = self._kept(rows, rows["label"] != "", "without a label")
+        entries = cache(_entries)
+        paths = [find(self.root, str(path), entries) for path in rows["path"]]
+        paths = pd.Series(paths, rows.index, dtype=object)
+        if paths.isna().any() and not self._drops:
+            absent = rows["path"][paths.isna()]
+            raise DataError(
+                f"{self.annotations}: {len(absent)} of {len(rows)} videos are not in {self.root}: {_some(absent)}; "
+                'root must be the folder that their paths are relative to, or missing = "drop"'
+            )
+        rows = self._kept(rows.assign(path=paths), paths.notna(), "of videos that do not exist")
+        for column in ("start", "end"):
+            values = rows[column] if column in rows else [None] * len(rows)
+            rows[column] = np.array([self._limit(value) for value in values], float)
+        if (wrong := rows[rows["end"] <= rows["start"]]).size:
+            path, start, end = wrong[["path", "start", "end"]].iloc[0]
+            raise DataError(
+                f"{self.annotations}: {path.name!r} ends at {end:g}, before its start at {start:g}"
+            )
+        if self._classes:
+            rows["label"] = self._class_names(Path(self._classes), rows["label"])
+        return rows
+
+    def _chosen(self, rows: pd.DataFrame) -> pd.DataFrame:
+        if self._where is None:
+            return rows
+        column, value = (part.strip() for part in self._where.split("=", 1))
+        if column not in rows:
+            raise DataError(
+                f"where: {self.annotations} has no column {column!r}; it has {_some(rows.columns)}"
+            )
+        values = rows[column].astype(str).str.strip()
+        if value not in set(values):
+            raise DataError(
+                f"where: no {column} in {self.annotations} is {value!r}; there are {_some(set(values))}"
+            )
+        return rows[values == value]
+
+    def _kept(self, rows: pd.DataFrame, keep: pd.Series, what: str) -> pd.DataFrame:
+        if n_left := int((~keep).sum()):
+            self._left_out.append(
+                f"Left out of {self.annotations.name}: {n_left} of {len(rows)} rows {what}."
+            )
+        return rows[keep].reset_index(drop=True)
+
+    def _limit(self, value: Any) -> float:
+        try:
+            return seconds_of(value)
+        except ValueError as error:
+            raise DataError(
+                f"{self.annotations}: {value!r} is no time; it must be a number of {self.unit}, MM:SS or HH:MM:SS"
+            ) from error
+
+    def _class_names(self, path: Path, labels: Iterable[str]) -> list[str]:
+        names = read_classes(path)
+        if unknown := sorted(set(labels) - set(names)):
+            raise DataError(f"classes: {path} has no name for {_some(unknown)}")
+        return [names[label] for label in labels]
+
+
+def find(root: Path, name: str, entries: Callable[[Path], frozenset[str]]) -> Path | None:
+    """Return the file or folder that is meant by a path in annotations, if there is one.
+
+    Backslashes separate folders where no file has them in its name, letters may differ in case where only one file
+    fits, and the ending of a video may be left out. ``entries`` returns the names in a folder.
+    """
+    name = name.strip().strip('"')
+    for written in dict.fromkeys((name, name.replace("\\", "/"))):
+        if written and (path := _below(root, written, entries)) is not None:
+            return path
+    return None
+
+
+def _below(root: Path, name: str, entries: Callable[[Path], frozenset[str]]) -> Path | None:
+    path = root / name
+    if path.exists():
+        return path
+    folder = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        names = entries(folder)
+        fits = [part] if part in names else [entry for entry in names if entry.casefold() == part.casefold()]
+        if not fits and part == path.name:
+            fits = [
+                entry
+                for entry in names
+                if Path(entry).stem.casefold() == part.casefold()
+                and Path(entry).suffix.lower() in VIDEO_ENDINGS
+            ]
+        if len(fits) != 1:
+            return None
+        folder /= fits[0]
+    return folder
+
+
+def _entries(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _digest(path: Path) -> str:
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(path: Path, *stamps: int) -> str:
+    """Return a hash of a file's content, computed once for all pieces of the file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seconds_of(value: Any) -> float:
+    """Return a time as a number: ``12.5``, ``"01:03.14"`` and ``"05:01:03"`` are; NaN for nothing.
+
+    Examples
+    --------
+    >>> seconds_of("01:03.5"), seconds_of("1:00:00"), seconds_of(7)
+    (63.5, 3600.0, 7.0)
+    """
+    if value is None or str(value).strip() in ("", "nan", "None"):
+        return math.nan
+    total = 0.0
+    for part in str(value).strip().split(":"):
+        total = 60 * total + float(part)
+    if not math.isfinite(total) or total < 0:
+        raise ValueError(f"{value!r} is negative or not finite")
+    return total
+
+
+def read_classes(path: Path) -> Mapping[str, str]:
+    """Return the names of classes by the labels that stand for them, from a file with two columns."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"classes: {path} cannot be read ({error})") from error
+    names = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.replace(",", " ").replace(";", " ").split(None, 1)
+        if fields and len(fields) != 2:
+            raise DataError(f"{path}, line {number}: must be a label and a name, got {line!r}")
+        if fields:
+            names[fields[0]] = fields[1].strip()
+    return names
+
+
+def _some(names: Iterable[Any]) -> str:
+    """Return the first few of several names."""
+    shown = [str(name) for name in names]
+    return ", ".join(map(repr, shown[:_NAMED])) + (
+        f" and {len(shown) - _NAMED} others" if len(shown) > _NAMED else ""
+    )

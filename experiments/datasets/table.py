@@ -1,0 +1,180 @@
+"""Clips that are listed in a file: CSV, TSV, JSON, JSON lines, Parquet, or a path and a label per line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...errors import DataError
+from .annotations import AnnotatedVideos
+
+#: What columns are called by those who write them, in lower case; the first is our name.
+ALIASES = {
+    "path": ("path", "video", "video_path", "filepath", "file_path", "file_name", "filename", "file", "clip"),
+    "label": ("label", "class", "action", "category"),
+    "start": ("start", "start_time", "time_start", "begin"),
+    "end": ("end", "end_time", "time_end"),
+}
+
+
+class Table(AnnotatedVideos):
+    """Clips that are rows of a table, or lines of a path and a label.
+
+    Columns are ``path``, ``label``, and perhaps ``start`` and ``end`` and groups; usual other names of these, such as
+    ``video`` or ``file_name``, are known. Other columns are conditions. The format follows from the ending of the
+    file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.parquet``; any other is a list of lines ``path label``, as
+    mmaction2, PySlowFast and pytorchvideo write them.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    groups : str
+        As in `AnnotatedVideos`.
+    columns : mapping of str to str, optional
+        Names of the columns ``path``, ``label``, ``start`` and ``end`` in the file, where they have unusual ones.
+    **options
+        As in `AnnotatedVideos`.
+    """
+
+    def __init__(
+        self, path: str | Path, *, groups: str, columns: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        super().__init__(path, groups=groups, **options)
+        self._columns = dict(columns or {})
+        if unknown := sorted(set(self._columns) - set(ALIASES)):
+            raise DataError(f"columns: {unknown[0]!r} is none of {', '.join(ALIASES)}")
+
+    def read_annotations(self) -> pd.DataFrame:
+        """Return the rows of the file with our names of columns."""
+        read = _READERS.get(self.annotations.suffix.lower(), read_lines)
+        try:
+            rows = read(self.annotations)
+        except (OSError, ValueError, csv.Error, ImportError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"{self.annotations}: cannot be read as a table ({' '.join(str(error).split())})"
+            ) from error
+        if rows.empty:
+            raise DataError(f"{self.annotations}: there is not one row in it")
+        return rows.rename(columns=self._renaming(rows))
+
+    def _renaming(self, rows: pd.DataFrame) -> dict[str, str]:
+        known = {str(name).strip().lower(): name for name in reversed(rows.columns)}
+        renamed = {}
+        for ours, usual in ALIASES.items():
+            wanted = self._columns.get(ours)
+            if wanted is not None and wanted not in rows:
+                raise DataError(
+                    f"columns: {self.annotations} has no column {wanted!r}; it has {', '.join(map(str, rows.columns))}"
+                )
+            found = wanted or next((known[name] for name in usual if name in known), None)
+            if found is not None:
+                renamed[found] = ours
+        return renamed
+
+
+def read_delimited(path: Path) -> pd.DataFrame:
+    """Read a table whose first line has the names of its columns, divided by commas, semicolons or tabs."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        head = file.readline()
+        file.seek(0)
+        delimiter = max("\t;,", key=head.count)
+        rows = list(csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True))
+    header = [name.strip() for name in rows[0]] if rows else []
+    for number, row in enumerate(rows[1:], 2):
+        if row and len(row) != len(header):
+            raise DataError(f"{path}, line {number}: must have {len(header)} columns, got {len(row)}")
+    cells = [[cell.strip() for cell in row] for row in rows[1:] if row]
+    return _with_numbers(pd.DataFrame(cells, columns=header, dtype=object))
+
+
+def read_json(path: Path) -> pd.DataFrame:
+    """Read a list of objects, or of lists of such by name (Apple CreateML writes the first)."""
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, dict):
+        lists = [
+            value
+            for value in content.values()
+            if isinstance(value, list) and value and isinstance(value[0], dict)
+        ]
+        content = lists[0] if len(lists) == 1 else content
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise DataError(f"{path}: must be a list of objects, one for each clip")
+    return pd.DataFrame(content)
+
+
+def read_json_lines(path: Path) -> pd.DataFrame:
+    """Read a file with a JSON object in each line."""
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a Parquet file."""
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise DataError(f'{path}: Parquet needs pyarrow: pip install "actionbench[parquet]"') from error
+
+
+def read_lines(path: Path) -> pd.DataFrame:
+    """Read lines of a path and a label; a line without a label has none, and a path may have blanks."""
+    rows = []
+    for number, line in _lines(path):
+        parts = line.rsplit(None, 1)
+        if len(parts) == 2 and _is_label(parts, path.parent):
+            before = parts[0].rsplit(None, 1)
+            if (
+                len(before) == 2
+                and before[1].isdigit()
+                and parts[1].isdigit()
+                and not (path.parent / parts[0]).exists()
+            ):
+                if not (path.parent / before[0]).is_dir():
+                    raise DataError(
+                        f"{path}, line {number}: has the labels {before[1]} and {parts[1]}; a clip must have one"
+                    )
+                # A folder of images, their number, and the label.
+                parts = [before[0], parts[1]]
+            rows.append(parts)
+        else:
+            rows.append([line, ""])
+    return pd.DataFrame(rows, columns=["path", "label"], dtype=object)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _is_label(parts: list[str], folder: Path) -> bool:
+    """Return whether the last word of a line is a label, not the end of a path with blanks."""
+    return parts[1] != "-1" and not (folder / " ".join(parts)).exists()
+
+
+def _with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return columns of numbers as such; labels, paths and names such as 007 stay text."""
+    text = {name for ours in ("path", "label") for name in ALIASES[ours]}
+    for column in rows:
+        if str(column).lower() not in text and not rows[column].str.match(r"$|[+-]?0\d").any():
+            numbers = pd.to_numeric(rows[column], errors="coerce")
+            rows[column] = numbers if numbers.notna().all() else rows[column]
+    return rows
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".json": read_json,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".parquet": read_parquet,
+}
