@@ -141,7 +141,7 @@ class _Convolution(Module):
     def places(self, volumes: Array) -> Triple:
         """Return how many places the filters have along each axis."""
         how = (self.how[name] for name in ("stride", "padding", "dilation"))
-        return functional.conv_places(volumes.shape[1:4], self._filters().shape[:3], *how)
+        return functional.conv_output_size(volumes.shape[1:4], self._filters().shape[:3], *how)
 
     def convolved(
         self,

@@ -109,7 +109,7 @@ class _BatchNorm(Module):
         grads: tuple[Array | None, Array | None] = (None, None)
         if param_grad and self.weight is not None and self.bias is not None:
             grads = (self.weight.grad, self.bias.grad)
-        return functional.channel_pull(normal, value_of(self.weight), *sums, scale, *grads)
+        return functional.channel_normal_gradient(normal, value_of(self.weight), *sums, scale, *grads)
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool

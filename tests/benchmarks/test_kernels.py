@@ -231,7 +231,9 @@ def pull(shape):
     mean, inverse, total, along = np.ones((4, *shape))
     weight, grad_weight, grad_bias, scale, shift = np.ones((5, *shape), np.float32)
     normal = functional.Normal(mean, inverse, scale, shift, 9)
-    return lambda: functional.channel_pull(normal, weight, total, along, 1.0, grad_weight, grad_bias)
+    return lambda: functional.channel_normal_gradient(
+        normal, weight, total, along, 1.0, grad_weight, grad_bias
+    )
 
 
 @times("affine", *VOLUMES)

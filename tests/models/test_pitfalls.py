@@ -8,6 +8,7 @@ import pytest
 
 from actionbench.models import kernels, load, nn, optim, save, zoo
 from actionbench.models.nn import functional
+from actionbench.models.nn.functional import convolution
 
 
 def numbers(*shape, seed=0):
@@ -133,8 +134,8 @@ def test_06_volumes_have_a_kernel_of_their_own(channels, monkeypatch):
 def test_07_threads_change_nothing_and_one_sample_feeds_them_all(batch, monkeypatch):
     """torch7#691, #628, torch/nn#1178, PR #789, pytorch PR #52577, NNlib.jl#696."""
     used = []
-    real = functional._team
-    monkeypatch.setattr(functional, "_team", lambda *wanted: used.append(real(*wanted)) or used[-1])
+    real = convolution.team_size
+    monkeypatch.setattr(convolution, "team_size", lambda *wanted: used.append(real(*wanted)) or used[-1])
     results = []
     for threads in ("1", "4"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)

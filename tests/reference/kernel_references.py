@@ -329,7 +329,7 @@ def channel_normal(
     return Normal(mean, inverse, scale.astype(dtype), shift.astype(dtype), n)
 
 
-def channel_pull(
+def channel_normal_gradient(
     normal: Normal,
     weight: Array | None,
     total: NDArray[np.float64],

@@ -358,7 +358,9 @@ def test_normalisation_per_channel_and_its_gradient(channels, n, batch, learnt, 
         running, grads = rows[:2].copy(), rows[5:].copy()
         copied = moments and tuple(moment.copy() for moment in moments)
         normal = module.channel_normal(copied, n, *running, 0.1, weight, bias, before, 1e-5)
-        pulled = module.channel_pull(normal, weight, total, along, 1.5, *(grads if learnt else (None, None)))
+        pulled = module.channel_normal_gradient(
+            normal, weight, total, along, 1.5, *(grads if learnt else (None, None))
+        )
         results.append([*normal[:4], running, *pulled, grads])
     for got, wanted in zip(*results, strict=True):
         assert_close(got, wanted)
@@ -412,7 +414,9 @@ def test_gradient_of_normalised_channels_is_that_of_differences(batch):
     grad_weight, grad_bias = np.ones((2, 3))
     normal = loss(x, weight, bias)[1]
     sums = functional.channel_sums(g, x, around=normal.mean)
-    factor, slope, shift = functional.channel_pull(normal, weight, *sums, 2.0, grad_weight, grad_bias)
+    factor, slope, shift = functional.channel_normal_gradient(
+        normal, weight, *sums, 2.0, grad_weight, grad_bias
+    )
     np.testing.assert_allclose(g * factor + x * slope + shift, differences(x), atol=1e-7)
     np.testing.assert_allclose(grad_weight, 1 + 2 * differences(weight), atol=1e-7)
     np.testing.assert_allclose(grad_bias, 1 + 2 * differences(bias), atol=1e-7)

@@ -375,7 +375,7 @@ CALLS = {
     "avg_pool3d_gradient": (POOLED.output, (3, 4, 5), (1, 2, 2), (1, 2, 2)),
     "channel_sums": (X, X, X, MOMENTS[0]),
     "channel_normal": (MOMENTS, 4, ROW.copy(), ROW.copy(), 0.1, ROW, ROW, ROW, 1e-5),
-    "channel_pull": (NORMAL, ROW, *MOMENTS, 1.0, ROW.copy(), ROW.copy()),
+    "channel_normal_gradient": (NORMAL, ROW, *MOMENTS, 1.0, ROW.copy(), ROW.copy()),
     "channel_affine": (X, ROW, ROW, X, ROW, X),
     "rectifier_gradient": (X, X),
     "lstm": (GATES, WEIGHT, HOLES),
@@ -400,7 +400,7 @@ def test_every_function_that_calls_a_kernel_is_here():
     names = {
         name for name, own in functions if "threads" in inspect.signature(own).parameters and name[0] != "_"
     }
-    assert names | {"channel_normal", "channel_pull"} == CALLS.keys() | SINGLE
+    assert names | {"channel_normal", "channel_normal_gradient"} == CALLS.keys() | SINGLE
 
 
 def others(array):
@@ -459,7 +459,7 @@ def right_after_all(name, shapes):
     if name == "max_pool3d_gradient":
         # What is not asked for is not looked at.
         return shapes[0] == POOLED.output.shape
-    if name == "channel_pull":
+    if name == "channel_normal_gradient":
         return shapes[0].shift is not NORMAL.shift
     if name == "lstm":
         return shapes[0][2] == 8 and shapes[1] == (8, 2) and shapes[2] == (3, 2)
@@ -470,7 +470,7 @@ def test_what_is_given_in_part_is_refused():
     with pytest.raises(ValueError, match="needs scale_b"):
         functional.channel_affine(X, ROW, ROW, X)
     with pytest.raises(ValueError, match="must both be given"):
-        functional.channel_pull(NORMAL, ROW, *MOMENTS, 1.0, ROW.copy(), None)
+        functional.channel_normal_gradient(NORMAL, ROW, *MOMENTS, 1.0, ROW.copy(), None)
 
 
 def test_scaled_pooling_wants_its_input():
