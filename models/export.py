@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ..errors import ActionbenchError
 from . import nn
 from .nn.functional import pool_size, spans
-from .nn.module import Module, Step, Value, floating
+from .nn.module import Module, Step
 from .nn.tables import fold, leaves
+from .nn.values import Value, floating
 
 if TYPE_CHECKING:
     import onnx

@@ -172,7 +172,7 @@ def _share(net: nn.Module, shared: Mapping[str, str]) -> None:
         setattr(modules[path], name, modules[other].own_state()[its])
 
 
-def _convert(net: nn.Module, state: Mapping[str, nn.module.Array]) -> None:
+def _convert(net: nn.Module, state: Mapping[str, nn.values.Array]) -> None:
     """Give each parameter and buffer the type that it was saved with."""
     for path, module in net.named_modules():
         for name, value in module.own_state().items():
@@ -183,7 +183,7 @@ def _convert(net: nn.Module, state: Mapping[str, nn.module.Array]) -> None:
                 setattr(module, name, value.astype(saved.dtype))
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, nn.module.Array]]:
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, nn.values.Array]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from . import nn
-from .nn.module import Array
+from .nn.values import Array
 from .training import Progress, Sample, Samples, Training
 
 __all__ = [

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from ..errors import ActionbenchError, did_you_mean
 from . import checkpoint as files
 from . import nn, optim
-from .nn.module import Array
+from .nn.values import Array
 
 #: What `draw` and `views` make inputs from, such as the small frames of a clip.
 Sample = Any

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .nn import Conv1d, Conv2d, Conv3d, Graph, Linear, Module, Sequential
-from .nn.module import Value
+from .nn.values import Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,7 +22,7 @@ from .criteria import (
 )
 from .dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from .linear import CMul, Embedding, Linear
-from .module import Function, Module, Parameter, Step
+from .module import Function, Module, Step
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d, LocalResponseNorm
 from .padding import (
     ConstantPad1d,
@@ -38,6 +38,7 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parameter import Parameter
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,

@@ -8,22 +8,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .arguments import axis, whole
+from .changes import changes
+from .constructor import Fixed
 from .fusion import Block, find_block
-from .module import (
-    Array,
-    Fixed,
-    Module,
-    Parameter,
-    Value,
-    changes,
-    fitting,
-    floating,
-    form_of,
-    has_own_methods,
-    keeps,
-)
+from .module import Module, has_own_methods, keeps
+from .parameter import Parameter
 from .playback import Playback
 from .tables import add_values
+from .values import Array, Value, fitting, floating, form_of
 
 
 def _all_modules(name: str, modules: Any) -> tuple[Module, ...]:

@@ -12,8 +12,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import functional
 from .arguments import MOST_PIXELS, each, whole
+from .constructor import Fixed
 from .functional import Triple, conv_size
-from .module import Array, Fixed, Module, blank, uniform
+from .module import Module
+from .parameter import blank, uniform
+from .values import Array
 
 
 def lift(x: Array, axes: int) -> Array:

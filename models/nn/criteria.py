@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
 from .arguments import MOST, real, whole
-from .module import Array, Value, floating
 from .tables import add_values
+from .values import Array, Value, floating
 
 _TINY = float(np.finfo(float).tiny)
 

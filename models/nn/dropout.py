@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .arguments import real
-from .module import Array, Function
+from .module import Function
+from .values import Array
 
 
 def _probability(name: str, value: Any) -> float:

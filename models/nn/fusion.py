@@ -9,10 +9,12 @@ import numpy as np
 
 from . import functional
 from .convolution import Conv1d, Conv2d, Conv3d, lift, lower
-from .module import Array, Module, has_own_methods, value_of
+from .module import Module, has_own_methods
 from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .parameter import value_of
 from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .transfer import ReLU
+from .values import Array
 
 _CONVOLUTIONS: dict[type | None, int] = {Conv1d: 1, Conv2d: 2, Conv3d: 3}
 _NORMS: dict[type | None, int] = {BatchNorm1d: 1, BatchNorm2d: 2, BatchNorm3d: 3}

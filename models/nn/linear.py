@@ -9,7 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import functional
 from .arguments import whole
-from .module import Array, Fixed, Module, blank, uniform
+from .constructor import Fixed
+from .module import Module
+from .parameter import blank, uniform
+from .values import Array
 
 
 class Linear(Module):

@@ -10,7 +10,10 @@ from numpy.typing import DTypeLike
 
 from . import functional
 from .arguments import real, whole
-from .module import Array, Fixed, Function, Module, blank, value_of
+from .constructor import Fixed
+from .module import Function, Module
+from .parameter import blank, value_of
+from .values import Array
 
 
 class _BatchNorm(Module):

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ..memory import check_memory
 from .arguments import MOST_PIXELS, each, real
+from .constructor import Fixed
 from .convolution import expected
-from .module import Array, Fixed, Function
+from .module import Function
+from .values import Array
 
 Pairs = list[tuple[int, int]]
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from . import functional
 from .arguments import MOST_PIXELS, whole
 from .convolution import Options, PerAxis, expected, lift, lower
-from .module import Array, Function, keeps
+from .module import Function, keeps
+from .values import Array
 
 
 class _Stride(PerAxis):

@@ -11,9 +11,12 @@ from scipy.special import expit
 
 from . import functional
 from .arguments import real, whole
+from .constructor import Fixed
 from .dropout import Dropout
-from .module import Array, Fixed, Module, Parameter, Value, blank, uniform, value_of
+from .module import Module
+from .parameter import Parameter, blank, uniform, value_of
 from .tables import add_values
+from .values import Array, Value
 
 
 class _Weights(NamedTuple):

@@ -8,7 +8,8 @@ import numpy as np
 
 from . import functional
 from .arguments import axes, axis
-from .module import Array, Function
+from .module import Function
+from .values import Array
 
 
 class Sum(Function):

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .arguments import MOST, axis, each, whole
-from .module import Array, Function
+from .module import Function
+from .values import Array
 
 
 class Identity(Function):

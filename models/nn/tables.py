@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .arguments import MOST, axis, whole
-from .module import Array, Function, Value, floating
+from .module import Function
+from .values import Array, Value, floating
 
 
 def add_values(values: list[Value]) -> Value:

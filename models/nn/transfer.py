@@ -12,7 +12,10 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 
 from . import functional
 from .arguments import axis, real, whole
-from .module import Array, Fixed, Function, Module, blank
+from .constructor import Fixed
+from .module import Function, Module
+from .parameter import blank
+from .values import Array
 
 
 class _Transfer(Function):

@@ -7,7 +7,7 @@ import pytest
 
 from actionbench.models import nn, optim
 from actionbench.models.nn import functional
-from actionbench.models.nn.module import fitting, floating
+from actionbench.models.nn.values import fitting, floating
 
 WORDS, IMAGES = (3, 6, 4), (3, 6, 5, 4)
 SEQUENCES, VOLUMES = (3, 6, 4), (3, 4, 6, 5, 4)
