@@ -1,4 +1,4 @@
-"""The net library: ``nn`` (modules and criteria), ``optim``, ``zoo``, the training loop, nets on disk, pictures."""
+"""Nets: the library ``nn``, optimisers (``optim``), known architectures (``zoo``), training, files and pictures."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

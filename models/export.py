@@ -20,8 +20,7 @@ from ..errors import ActionbenchError
 from . import nn
 from .nn.functional import pool_size, spans
 from .nn.module import Module, Step
-from .nn.tables import fold, leaves
-from .nn.values import Value, floating
+from .nn.values import Value, floating, fold, leaves
 
 if TYPE_CHECKING:
     import onnx

@@ -14,8 +14,7 @@ from .fusion import Block, find_block
 from .module import Module, has_own_methods, keeps
 from .parameter import Parameter
 from .playback import Playback
-from .tables import add_values
-from .values import Array, Value, fitting, floating, form_of
+from .values import Array, Value, add_values, fitting, floating, form_of
 
 
 def _all_modules(name: str, modules: Any) -> tuple[Module, ...]:

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
 from .arguments import MOST, real, whole
-from .tables import add_values
-from .values import Array, Value, floating
+from .values import Array, Value, add_values, floating
 
 _TINY = float(np.finfo(float).tiny)
 

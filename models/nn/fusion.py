@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from . import functional
-from .convolution import Conv1d, Conv2d, Conv3d, lift, lower
+from .layers.activation import ReLU
+from .layers.convolution import Conv1d, Conv2d, Conv3d, lift, lower
+from .layers.normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from .module import Module, has_own_methods
-from .normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from .parameter import value_of
-from .pooling import MaxPool1d, MaxPool2d, MaxPool3d
-from .transfer import ReLU
 from .values import Array
 
 _CONVOLUTIONS: dict[type | None, int] = {Conv1d: 1, Conv2d: 2, Conv3d: 3}

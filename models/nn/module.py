@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from . import summary, words
+from . import summary, torch_names
 from .constructor import Constructed
 from .parameter import Parameter, check_replacement
 from .state import State
@@ -194,7 +194,7 @@ class Module(State, Constructed):
 
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(
-                words.answer(type(self).__name__, name, words.OF_MODULES), name=name, obj=self
+                torch_names.answer(type(self).__name__, name, torch_names.OF_MODULES), name=name, obj=self
             )
 
     def training(self) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -88,3 +90,24 @@ def fitting(owner: object, form: Any, gradient: Value) -> Value:
             f"{type(owner).__name__}.backward needs a gradient of real numbers, got {array.dtype}"
         )
     return np.require(array, dtype, "A") if dtype.char in _REAL else floating(array)
+
+
+def add_values(values: list[Value]) -> Value:
+    """Add arrays, as what `floating` makes of them, or lists of arrays entry by entry; one is returned as it is."""
+    if isinstance(values[0], list | tuple):
+        return [add_values(list(entries)) for entries in zip(*values, strict=True)]
+    return values[0] if len(values) == 1 else reduce(np.add, map(floating, values))
+
+
+def leaves(value: Value) -> list[Array]:
+    """Return the arrays of lists of lists, or the one that is no list."""
+    if isinstance(value, list | tuple):
+        return [leaf for entry in value for leaf in leaves(entry)]
+    return [value]
+
+
+def fold(like: Value, leaves: Iterator[Any]) -> Value:
+    """Put the leaves into lists of the shape of ``like``."""
+    if isinstance(like, list | tuple):
+        return [fold(entry, leaves) for entry in like]
+    return next(leaves)

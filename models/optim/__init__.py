@@ -13,7 +13,7 @@ A weight decay is added to the gradient, but for `adamw`. Methods of one step re
 
 from typing import TYPE_CHECKING
 
-from ..nn import words
+from ..nn import torch_names
 from .adaptive import adadelta, adagrad, adam, adamax, adamw, rmsprop, rprop
 from .check import checkgrad
 from .conjugate import cg
@@ -54,4 +54,4 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        raise AttributeError(words.answer("optim", name, words.OF_OPTIM))
+        raise AttributeError(torch_names.answer("optim", name, torch_names.OF_OPTIM))

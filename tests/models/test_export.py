@@ -52,7 +52,7 @@ def assert_equal(net, make, sizes=(1, 3), dtype="float32"):
             expected = net.forward(x)
         found = run(model, x)
         for a, b in zip(
-            found if isinstance(found, list) else [found], nn.tables.leaves(expected), strict=True
+            found if isinstance(found, list) else [found], nn.values.leaves(expected), strict=True
         ):
             assert a.dtype == b.dtype
             np.testing.assert_allclose(a, b, **TOLERANCE[dtype])

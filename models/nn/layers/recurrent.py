@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit
 
-from . import functional
-from .arguments import real, whole
-from .constructor import Fixed
+from .. import functional
+from ..arguments import real, whole
+from ..constructor import Fixed
+from ..module import Module
+from ..parameter import Parameter, blank, uniform, value_of
+from ..values import Array, Value, add_values
 from .dropout import Dropout
-from .module import Module
-from .parameter import Parameter, blank, uniform, value_of
-from .tables import add_values
-from .values import Array, Value
 
 
 class _Weights(NamedTuple):

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial, reduce
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import MOST, axis, whole
-from .module import Function
-from .values import Array, Value, floating
-
-
-def add_values(values: list[Value]) -> Value:
-    """Add arrays, as what `floating` makes of them, or lists of arrays entry by entry; one is returned as it is."""
-    if isinstance(values[0], list | tuple):
-        return [add_values(list(entries)) for entries in zip(*values, strict=True)]
-    return values[0] if len(values) == 1 else reduce(np.add, map(floating, values))
+from ..arguments import MOST, axis, whole
+from ..module import Function
+from ..values import Array, Value, add_values, floating, fold, leaves
 
 
 def _zeros_like(value: Value) -> Value:
@@ -112,20 +104,6 @@ class FlattenTable(Function):
 
     def _pull(self, context: Any, grad_output: list[Array]) -> Value:
         return fold(context, iter(grad_output))
-
-
-def leaves(value: Value) -> list[Array]:
-    """Return the arrays of lists of lists, or the one that is no list."""
-    if isinstance(value, list | tuple):
-        return [leaf for entry in value for leaf in leaves(entry)]
-    return [value]
-
-
-def fold(like: Value, leaves: Iterator[Any]) -> Value:
-    """Put the leaves into lists of the shape of ``like``."""
-    if isinstance(like, list | tuple):
-        return [fold(entry, leaves) for entry in like]
-    return next(leaves)
 
 
 class CAddTable(Function):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import functional
-from .arguments import whole
-from .constructor import Fixed
-from .module import Module
-from .parameter import blank, uniform
-from .values import Array
+from .. import functional
+from ..arguments import whole
+from ..constructor import Fixed
+from ..module import Module
+from ..parameter import blank, uniform
+from ..values import Array
 
 
 class Linear(Module):

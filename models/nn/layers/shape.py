@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import MOST, axis, each, whole
-from .module import Function
-from .values import Array
+from ..arguments import MOST, axis, each, whole
+from ..module import Function
+from ..values import Array
 
 
 class Identity(Function):

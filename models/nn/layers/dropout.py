@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import real
-from .module import Function
-from .values import Array
+from ..arguments import real
+from ..module import Function
+from ..values import Array
 
 
 def _probability(name: str, value: Any) -> float:

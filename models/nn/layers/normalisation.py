@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import functional
-from .arguments import real, whole
-from .constructor import Fixed
-from .module import Function, Module
-from .parameter import blank, value_of
-from .values import Array
+from .. import functional
+from ..arguments import real, whole
+from ..constructor import Fixed
+from ..module import Function, Module
+from ..parameter import blank, value_of
+from ..values import Array
 
 
 class _BatchNorm(Module):

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from . import functional
-from .arguments import axis, real, whole
-from .constructor import Fixed
-from .module import Function, Module
-from .parameter import blank
-from .values import Array
+from .. import functional
+from ..arguments import axis, real, whole
+from ..constructor import Fixed
+from ..module import Function, Module
+from ..parameter import blank
+from ..values import Array
 
 
 class _Transfer(Function):

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import functional
-from .arguments import MOST_PIXELS, each, whole
-from .constructor import Fixed
-from .functional import Triple, conv_size
-from .module import Module
-from .parameter import blank, uniform
-from .values import Array
+from .. import functional
+from ..arguments import MOST_PIXELS, each, whole
+from ..constructor import Fixed
+from ..functional import Triple, conv_size
+from ..module import Module
+from ..parameter import blank, uniform
+from ..values import Array
 
 
 def lift(x: Array, axes: int) -> Array:

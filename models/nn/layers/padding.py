@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..memory import check_memory
-from .arguments import MOST_PIXELS, each, real
-from .constructor import Fixed
+from ...memory import check_memory
+from ..arguments import MOST_PIXELS, each, real
+from ..constructor import Fixed
+from ..module import Function
+from ..values import Array
 from .convolution import expected
-from .module import Function
-from .values import Array
 
 Pairs = list[tuple[int, int]]
 

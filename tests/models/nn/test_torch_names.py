@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from actionbench.models import nn, optim
-from actionbench.models.nn import words
+from actionbench.models.nn import torch_names
 
 DOCS = Path(__file__).parents[3] / "docs" / "nets.md"
 OWNERS = {
-    "module": (nn.Sequential(nn.Linear(2, 2)), words.OF_MODULES),
-    "nn": (nn, words.OF_NN),
-    "optim": (optim, words.OF_OPTIM),
+    "module": (nn.Sequential(nn.Linear(2, 2)), torch_names.OF_MODULES),
+    "nn": (nn, torch_names.OF_NN),
+    "optim": (optim, torch_names.OF_OPTIM),
 }
 # Words of answers that are no names of ours.
 OTHERS = {"what", "len", "net", "nothing", "the", "training", "Training"}

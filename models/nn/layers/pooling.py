@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from . import functional
-from .arguments import MOST_PIXELS, whole
+from .. import functional
+from ..arguments import MOST_PIXELS, whole
+from ..module import Function, keeps
+from ..values import Array
 from .convolution import Options, PerAxis, expected, lift, lower
-from .module import Function, keeps
-from .values import Array
 
 
 class _Stride(PerAxis):

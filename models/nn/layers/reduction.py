@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import functional
-from .arguments import axes, axis
-from .module import Function
-from .values import Array
+from .. import functional
+from ..arguments import axes, axis
+from ..module import Function
+from ..values import Array
 
 
 class Sum(Function):

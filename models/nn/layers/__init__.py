@@ -1,0 +1,1 @@
+"""The layers: each computes in `functional` or in NumPy, and knows its gradient."""
