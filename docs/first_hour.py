@@ -413,7 +413,7 @@ visualize.first_layer(volume_net.net())
 
 # %%
 reader = VolumeReader(size=small["size"], margin=small["margin"])
-volume = reader.views(reader.small.extract(example("handwaving")), 1)
+volume = reader.test_views(reader.small.extract(example("handwaving")), 1)
 visualize.activations(volume_net.net(), volume, "3")
 
 # %% [markdown]

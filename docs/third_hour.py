@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.volume import CHANNELS, VolumeReader
 from actionbench.models import load, save, to_onnx, visualize, zoo
-from actionbench.models.training import Held, Interrupted, Lazy, Training, predict_proba
+from actionbench.models.training import CachedSamples, Interrupted, LazySamples, Training, predict_proba
 from actionbench.reports.rendering.heatmaps import confusion_figure
 from actionbench.reports.statistics.intervals import bootstrap_interval, confusion_matrix
 
@@ -52,7 +52,7 @@ def channel(input, view):
     """Return the channel to draw of a volume of the first clip that walks, and its name."""
     reader = VolumeReader(size=48, margin=6, input=input, view=view)
     clip = data.clips[int(np.flatnonzero(data.labels == "walking")[0])]
-    volume = reader.views(reader.small.extract(clip), 1)[0]
+    volume = reader.test_views(reader.small.extract(clip), 1)[0]
     shown = 1 if input == "gradients" else 0
     return volume[..., shown], f"{input}, {view}\nchannel {shown} of {CHANNELS[input]}"
 
@@ -77,14 +77,16 @@ for axes, frame in zip(panels[-1], times, strict=True):
 # volume, flow in body heights per second. In the view around the person, the person stays in the centre and the scene
 # moves. The gradients are horizontal ones; flow to the left is dark.
 #
-# We use grey frames, the simplest input. A clip is decoded when it is asked for. `Held` keeps small frames in memory,
+# We use grey frames, the simplest input. A clip is decoded when it is asked for. `CachedSamples` keeps small frames in memory,
 # here up to 64 MiB, so that later epochs need not read them again.
 
 # %%
 reader = VolumeReader(size=48, margin=6)
-clips = Held(Lazy(data.clips, reader.small.extract), lambda video: video["frames"].nbytes, 2**26)
-train_clips, test_clips = Lazy(train, clips.__getitem__), Lazy(test, clips.__getitem__)
-volume = reader.draw(clips[0], rng)
+clips = CachedSamples(
+    LazySamples(data.clips, reader.small.extract), lambda video: video["frames"].nbytes, 2**26
+)
+train_clips, test_clips = LazySamples(train, clips.__getitem__), LazySamples(test, clips.__getitem__)
+volume = reader.augment(clips[0], rng)
 print("a volume:", volume.shape)
 
 # %% [markdown]
@@ -97,7 +99,7 @@ figure.supxlabel("position to the right, pixels", fontsize=8)
 figure.supylabel("down, pixels", fontsize=8)
 walker = clips[int(np.flatnonzero(data.labels == "walking")[0])]
 for axes in panels:
-    axes.imshow(reader.draw(walker, rng)[8, ..., 0], cmap="gray", vmin=-3, vmax=3)
+    axes.imshow(reader.augment(walker, rng)[8, ..., 0], cmap="gray", vmin=-3, vmax=3)
     axes.tick_params(labelsize=6)
 
 # %% [markdown]
@@ -111,7 +113,7 @@ for axes in panels:
 
 # %%
 net = zoo.tiny3d(len(names), rng=0)
-example = reader.views(clips[0], 1)
+example = reader.test_views(clips[0], 1)
 print(f"{net.count_operations(example):,} operations for a volume")
 visualize.tree(net)
 
@@ -133,7 +135,7 @@ training = Training(epochs=40, learning_rate=5e-3, validation=0.25)
 
 def views(n):
     """Return what makes the volumes whose predictions are averaged."""
-    return lambda video: reader.views(video, n)
+    return lambda video: reader.test_views(video, n)
 
 
 def stop(progress):
@@ -145,7 +147,7 @@ def stop(progress):
 def fit(net, **how):
     """Train a net, going on where a checkpoint ends."""
     labels, groups = targets[train], data.groups[train]
-    return training.fit(net, train_clips, labels, reader.draw, views(3), groups, **how)
+    return training.fit(net, train_clips, labels, reader.augment, views(3), groups, **how)
 
 
 try:
@@ -201,7 +203,7 @@ visualize.first_layer(net)
 # The filters of the first layer: three images each, one per frame. Where they differ, the filter responds to change.
 
 # %%
-visualize.activations(net, reader.views(test_clips[0], 1), most=8)
+visualize.activations(net, reader.test_views(test_clips[0], 1), most=8)
 
 # %% [markdown]
 # The output of each layer for a clip, from top to bottom: images get smaller and channels more, up to the mean over
@@ -217,7 +219,7 @@ visualize.activations(net, reader.views(test_clips[0], 1), most=8)
 def predict(net, clip, reader, n_views=5):
     """Return the probability of each class."""
     small = reader.small.extract(clip)
-    return predict_proba(net, [small], lambda video: reader.views(video, n_views))[0]
+    return predict_proba(net, [small], lambda video: reader.test_views(video, n_views))[0]
 
 
 clip = data.clips[int(test[-1])]
@@ -255,7 +257,7 @@ assert np.array_equal(predict(again, clip, reader), answer)
 
 # %%
 model = to_onnx(net, example, FOLDER / "net.onnx", classes=list(names))
-volumes = reader.views(test_clips[0], 3)
+volumes = reader.test_views(test_clips[0], 3)
 (scores,) = ReferenceEvaluator(model).run(None, {"input": volumes})
 deviation = np.abs(scores - net.forward(volumes)).max()
 print(f"largest deviation of a score: {deviation:.1e}")

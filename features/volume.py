@@ -163,7 +163,7 @@ class VolumeReader:
             return self.size, self.size, self.frames * channels
         return self.frames, self.size, self.size, channels
 
-    def draw(self, video: Arrays, rng: np.random.Generator) -> Volume:
+    def augment(self, video: Arrays, rng: np.random.Generator) -> Volume:
         """Return a volume from a random time and place, mirrored half of the time, of `shape`."""
         start = int(rng.integers(self._last(video) + 1))
         top, left = (int(value) for value in rng.integers(self.margin + 1, size=2))
@@ -171,7 +171,7 @@ class VolumeReader:
         contrast, shift = rng.uniform(-self.brightness, self.brightness, 2)
         return self._volume(video, start, top, left, rng, mirrored, 1 + contrast, shift)
 
-    def views(self, video: Arrays, n: int) -> Volume:
+    def test_views(self, video: Arrays, n: int) -> Volume:
         """Return at most ``n`` volumes at evenly spaced times from the middle of what is seen, shape (n, *shape)."""
         last, middle = self._last(video), self.margin // 2
         starts = np.unique(np.linspace(0, last, n).round().astype(int)) if n > 1 else [last // 2]

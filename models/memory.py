@@ -1,4 +1,4 @@
-"""Arrays in memory that is used again: a fresh large array costs as much as a pass or two over it."""
+"""A pool of memory for large arrays: fresh memory costs as much as a pass or two over it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["Pool", "check_memory", "empty"]
 
-_SMALLEST = 2**18
-# How much larger than an array its memory may be, and how much more a pool may hold than its arrays ever had at once.
-# With less, each step of the larger nets in zoo needs fresh memory.
-_LOOSE, _ROOM = 2, 1.25
+_MIN_BYTES = 2**18
+# How many times as large as an array its memory may be, and a pool as all its arrays ever were at once. With less, each
+# step of the larger nets in zoo needs fresh memory.
+_MAX_SLACK, _MAX_SURPLUS = 2, 1.25
 
 
 @cache
@@ -29,29 +29,29 @@ def _installed() -> int:
 
 
 def check_memory(shape: Sequence[int], dtype: DTypeLike) -> None:
-    """Raise an error for an array that cannot be, before anything is made for it.
+    """Refuse an array that is larger than the memory.
 
     Raises
     ------
     ValueError
         If it would take more memory than this machine has.
     """
-    size, most = prod(shape) * np.dtype(dtype).itemsize, _installed() or 2**63 - 1
-    if size > most:
+    size, limit = prod(shape) * np.dtype(dtype).itemsize, _installed() or 2**63 - 1
+    if size > limit:
         raise ValueError(
-            f"an array of shape {tuple(shape)} takes {size / 2**30:.4g} GiB, and there are {most / 2**30:.4g}"
+            f"an array of shape {tuple(shape)} takes {size / 2**30:.4g} GiB, and there are {limit / 2**30:.4g}"
         )
 
 
 class Pool:
-    """Keeps the memory of arrays that are gone for new ones that are not much smaller.
+    """Memory that is leased to arrays, and kept after their end for others that are not much smaller.
 
-    All that it holds is at most a quarter more than its arrays ever had at once.
+    All of it is at most a quarter more than its arrays ever had at once.
 
     Attributes
     ----------
     live, kept : int
-        Bytes of arrays that exist, and of memory that waits.
+        Bytes leased, and bytes that are free.
 
     Examples
     --------
@@ -63,13 +63,13 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self.live = self.kept = self._most = 0
-        self._waiting: dict[int, NDArray[np.uint8]] = {}
-        # Of one thread more than once: a collection of garbage may end loans at any line.
+        self.live = self.kept = self._max_live = 0
+        self._free: dict[int, NDArray[np.uint8]] = {}
+        # Reentrant, as `__del__` of a lease can run at any line, during garbage collection.
         self._lock = RLock()
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array whose numbers are arbitrary, as `numpy.empty`.
+        """Return an array whose values are arbitrary, as `numpy.empty`.
 
         Raises
         ------
@@ -78,57 +78,57 @@ class Pool:
         """
         dtype = np.dtype(dtype)
         size = prod(shape) * dtype.itemsize
-        if size < _SMALLEST:
+        if size < _MIN_BYTES:
             return np.empty(shape, dtype)
         check_memory(shape, dtype)
-        loan = _Loan(self, self._take(size))
-        return np.asarray(loan)[:size].view(dtype).reshape(shape)
+        lease = _Lease(self, self._take(size))
+        return np.asarray(lease)[:size].view(dtype).reshape(shape)
 
     def _take(self, size: int) -> NDArray[np.uint8]:
         with self._lock:
-            fitting = [memory for memory in self._latest() if size <= memory.nbytes <= _LOOSE * size]
+            fitting = [memory for memory in self._latest() if size <= memory.nbytes <= _MAX_SLACK * size]
             memory = min(fitting, key=_size, default=None)
             self.live += size if memory is None else memory.nbytes
-            self._most = max(self._most, self.live)
+            self._max_live = max(self._max_live, self.live)
             if memory is not None:
                 return self._remove(memory)
             self._make_room(size)
         return np.empty(size, np.uint8)
 
     def _latest(self) -> list[NDArray[np.uint8]]:
-        """Return what waits, what was let go last first."""
-        return list(self._waiting.values())[::-1]
+        """Return what is free, the latest first."""
+        return list(self._free.values())[::-1]
 
     def _remove(self, memory: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self.kept -= memory.nbytes
-        return self._waiting.pop(id(memory))
+        return self._free.pop(id(memory))
 
     def _make_room(self, size: int) -> None:
-        """Let go of as much as fresh memory takes too much: first of what that can stand in for."""
-        waiting = sorted(self._latest(), key=_size)
-        larger = sum(memory.nbytes < size for memory in waiting)
-        for memory in waiting[:larger][::-1] + waiting[larger:]:
-            if self.live + self.kept <= _ROOM * self._most:
+        """Drop free memory until fresh memory fits in: first what is smaller, which the fresh memory can replace."""
+        free = sorted(self._latest(), key=_size)
+        larger = sum(memory.nbytes < size for memory in free)
+        for memory in free[:larger][::-1] + free[larger:]:
+            if self.live + self.kept <= _MAX_SURPLUS * self._max_live:
                 break
             self._remove(memory)
 
-    def give(self, memory: NDArray[np.uint8]) -> None:
+    def release(self, memory: NDArray[np.uint8]) -> None:
         """Take back what an array no longer needs."""
         with self._lock:
             self.live -= memory.nbytes
             self.kept += memory.nbytes
-            self._waiting[id(memory)] = memory
+            self._free[id(memory)] = memory
 
 
-class _Loan:
-    """What an array from a pool and all its views hold; it ends with the last of them."""
+class _Lease:
+    """The base of an array from a pool and of all its views; when the last of them ends, so does the lease."""
 
-    # No array itself: views of views would hold the memory then, and not the loan.
+    # Not an array itself: NumPy would make its memory the base of views of views, and the lease would end too early.
     def __init__(self, pool: Pool, memory: NDArray[np.uint8]) -> None:
         self.pool, self.memory, self.__array_interface__ = pool, memory, memory.__array_interface__
 
     def __del__(self) -> None:
-        self.pool.give(self.memory)
+        self.pool.release(self.memory)
 
 
 def _size(memory: NDArray[np.uint8]) -> int:

@@ -328,8 +328,8 @@ class Pruning(Training):
         net: nn.Module,
         samples: Samples,
         targets: NDArray[np.integer],
-        draw: Callable[[Sample, np.random.Generator], Array],
-        views: Callable[[Sample], Array],
+        augment: Callable[[Sample, np.random.Generator], Array],
+        test_views: Callable[[Sample], Array],
         groups: NDArray | None = None,
         *,
         checkpoint: str | Path | None = None,
@@ -356,14 +356,22 @@ class Pruning(Training):
             )
             path = None if checkpoint is None else f"{checkpoint}.{done}"
             log = how.fit(
-                net, samples, targets, draw, views, groups, checkpoint=path, progress=progress, initial=start
+                net,
+                samples,
+                targets,
+                augment,
+                test_views,
+                groups,
+                checkpoint=path,
+                progress=progress,
+                initial=start,
             )
             done += 1
             return log
 
         logs = [
             found.log.assign(density=found.density, **self.measure(net))
-            for found in self._rounds(train, net, samples, views)
+            for found in self._rounds(train, net, samples, test_views)
         ]
         log = pd.concat(logs, ignore_index=True)
         return log.assign(epoch=np.arange(1.0, len(log) + 1))
@@ -373,7 +381,7 @@ class Pruning(Training):
         train: Callable[[Masks | None], pd.DataFrame],
         net: nn.Module,
         samples: Samples,
-        views: Callable[[Sample], Array],
+        test_views: Callable[[Sample], Array],
     ) -> Iterator[Round]:
         if self.criterion == "random" and self.density < 1:
             # Not the numbers that the initial values are made from.
@@ -386,7 +394,7 @@ class Pruning(Training):
                 return magnitude(net)
             n = min(len(samples), _N_CURVED)
             places = np.linspace(0, len(samples) - 1, n).round().astype(int)
-            inputs = (views(samples[int(place)]) for place in places)
+            inputs = (test_views(samples[int(place)]) for place in places)
             return obd(net, np.stack([several[len(several) // 2] for several in inputs]))
 
         yield from prune(train, net, score, self.density, self.rounds if self.density < 1 else 0)

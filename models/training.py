@@ -23,31 +23,31 @@ from . import checkpoint as files
 from . import nn, optim
 from .nn.values import Array
 
-#: What `draw` and `views` make inputs from, such as the small frames of a clip.
+#: What `augment` and `test_views` make inputs from, such as the small frames of a clip.
 Sample = Any
 
 
 class Samples(Protocol):
-    """What can be asked for its length and for a sample by its number."""
+    """A sequence of samples: it has a length, and a sample at each index."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
-class Lazy:
+class LazySamples:
     """Samples that are made when they are asked for, and not kept.
 
     Parameters
     ----------
     sources : sequence
-        What they are made from, such as `Clips`, or numbers of clips.
+        What they are made from, such as `Clips`, or indices of clips.
     read : callable
         Makes one, such as ``reader.read``.
 
     Examples
     --------
-    >>> Lazy([3, 4], lambda number: number**2)[1]
+    >>> LazySamples([3, 4], lambda source: source**2)[1]
     16
     """
 
@@ -61,8 +61,8 @@ class Lazy:
         return self._read(self._sources[index])
 
 
-class Held:
-    """Lazy samples of which the first ones asked for stay in memory, up to a bound; the others are read each time.
+class CachedSamples:
+    """Samples of which the first ones asked for stay in memory, up to a limit; the others are read each time.
 
     Parameters
     ----------
@@ -71,40 +71,39 @@ class Held:
     size : callable
         Returns the bytes of a sample.
     limit : int
-        Most bytes that are held.
+        Bytes to keep, at most.
 
     Examples
     --------
-    >>> held = Held(["read", "when", "asked"], size=len, limit=8)
-    >>> held[2], held[1], len(held)
+    >>> cached = CachedSamples(["read", "when", "asked"], size=len, limit=8)
+    >>> cached[2], cached[1], len(cached)
     ('asked', 'when', 3)
     """
 
-    # As training asks for all samples in a new order each time, a cache that lets go would serve no better.
+    # As each epoch asks for all samples in a new order, evicting some for others would save nothing.
 
     def __init__(self, samples: Samples, size: Callable[[Sample], int], limit: int) -> None:
         self._samples, self._size, self._free = samples, size, limit
-        self._held: dict[int, Sample] = {}
+        self._cached: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Sample:
-        if index in self._held:
-            return self._held[index]
+        if index in self._cached:
+            return self._cached[index]
         sample = self._samples[index]
         size = self._size(sample)
         if size <= self._free:
-            self._held[index] = sample
+            self._cached[index] = sample
             self._free -= size
         return sample
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training was interrupted; its net stands in evaluation mode, with the best parameters until then.
+    """A training was interrupted; its net is in evaluation mode, with the best parameters until then.
 
-    It goes on upwards as any interrupt does, so that a half-trained net is taken for a trained one only by who
-    catches it.
+    It is raised as any interrupt is, so that nobody takes a half-trained net for a trained one without catching it.
 
     Attributes
     ----------
@@ -163,7 +162,7 @@ def progress_line() -> Iterator[Callable[[Progress], None]]:
     Examples
     --------
     >>> with progress_line() as progress:  # doctest: +SKIP
-    ...     Training().fit(net, samples, targets, draw, views, progress=progress)
+    ...     Training().fit(net, samples, targets, augment, test_views, progress=progress)
     """
     if not sys.stderr.isatty():
         yield lambda now: print(now, file=sys.stderr) if now.batch == now.n_batches else None
@@ -218,7 +217,7 @@ class Training:
     Raises
     ------
     ValueError
-        If a number makes no sense.
+        If a value makes no sense.
     """
 
     epochs: int = 30
@@ -237,9 +236,9 @@ class Training:
     trained: str = ""
 
     def __post_init__(self) -> None:
-        self._check_whole("epochs", 1)
-        self._check_whole("batch_size", 1)
-        self._check_whole("random_state", 0)
+        self._check_integer("epochs", 1)
+        self._check_integer("batch_size", 1)
+        self._check_integer("random_state", 0)
         if not isinstance(self.balanced, bool | np.bool_):
             raise ValueError(f"balanced must be True or False, got {self.balanced!r}")
         if not 0 <= self.validation < 1:
@@ -255,17 +254,17 @@ class Training:
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be above 0, or None, got {self.clip_norm}")
         if self.patience is not None:
-            self._check_whole("patience", 1)
+            self._check_integer("patience", 1)
         if self.patience is not None and not self.validation:
             raise ValueError(
                 f"patience must be 1 or more and needs validation, got {self.patience} and {self.validation}"
             )
         self._check_method()
 
-    def _check_whole(self, name: str, least: int) -> None:
+    def _check_integer(self, name: str, minimum: int) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be a whole number of {least} or more, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+            raise ValueError(f"{name} must be an integer of {minimum} or more, got {value!r}")
 
     def _check_method(self) -> None:
         method = self.method
@@ -308,8 +307,8 @@ class Training:
         net: nn.Module,
         samples: Samples,
         targets: NDArray[np.integer],
-        draw: Callable[[Sample, np.random.Generator], Array],
-        views: Callable[[Sample], Array],
+        augment: Callable[[Sample, np.random.Generator], Array],
+        test_views: Callable[[Sample], Array],
         groups: NDArray | None = None,
         *,
         checkpoint: str | Path | None = None,
@@ -318,27 +317,27 @@ class Training:
     ) -> pd.DataFrame:
         """Train ``net`` in place and leave it in evaluation mode.
 
-        The outcome is the same for any number of threads.
+        The result does not depend on the number of threads.
 
         Parameters
         ----------
         net : Module
             Gives scores (N, n_classes).
         samples : sequence
-            What `draw` and `views` take, such as the small frames of each clip. Each is asked for when it is
-            needed and not kept; see `Lazy` and `Held`.
+            What `augment` and `test_views` take, such as the small frames of each clip. Each is asked for when it is
+            needed and not kept; see `LazySamples` and `CachedSamples`.
         targets : ndarray of int, shape (n,)
-            Class numbers from 0.
-        draw : callable
+            Class indices from 0.
+        augment : callable
             Makes one input of the net from a sample, changed at random (augmentation).
-        views : callable
+        test_views : callable
             Makes the inputs (n_views, ...) of one sample whose predictions are averaged.
         groups : ndarray, shape (n,), optional
             Group of each sample; needed where ``validation`` holds groups out.
         checkpoint : path, optional
-            File in which the training stands after each epoch. If it exists, the training goes on from there, and
+            File with the state after each epoch. If it exists, the training goes on from there, and
             ends with the same bits as one that never stopped, also where that one was interrupted or killed. What
-            ``draw`` and ``views`` do is not in it: they must be the same.
+            ``augment`` and ``test_views`` do is not in it: they must be the same.
         progress : callable
             Told a `Progress` after each mini-batch; see `progress_line`.
         initial : Module, optional
@@ -370,7 +369,7 @@ class Training:
         held_out = self._hold_out(groups, rng)
         with threadpool_limits(1, user_api="blas"):
             _begin(net, initial, rng)
-            run = _Run(self, net, samples, targets, draw, views, rng, held_out, progress)
+            run = _Run(self, net, samples, targets, augment, test_views, rng, held_out, progress)
             run.tunes = initial is not None
             return run.train(path)
 
@@ -405,7 +404,7 @@ def _check(samples: Samples, targets: NDArray[np.integer], groups: NDArray | Non
         raise ValueError("there is no sample to train on")
     if targets.shape != (n,) or targets.dtype.kind not in "iu" or targets.min() < 0:
         raise ValueError(
-            f"targets must be a class number from 0 for each of the {n} samples, got {targets.dtype} of shape "
+            f"targets must be a class index from 0 for each of the {n} samples, got {targets.dtype} of shape "
             f"{targets.shape}"
         )
     if groups is not None and len(groups) != n:
@@ -428,14 +427,14 @@ class _Run:
         net: nn.Module,
         samples: Samples,
         targets: NDArray[np.integer],
-        draw: Callable[[Sample, np.random.Generator], Array],
-        views: Callable[[Sample], Array],
+        augment: Callable[[Sample, np.random.Generator], Array],
+        test_views: Callable[[Sample], Array],
         rng: np.random.Generator,
         held_out: NDArray[np.bool_] | None,
         progress: Callable[[Progress], None],
     ) -> None:
         self.how, self.net, self.samples, self.targets = how, net, samples, targets
-        self.draw, self.views, self.rng, self.progress = draw, views, rng, progress
+        self.augment, self.test_views, self.rng, self.progress = augment, test_views, rng, progress
         aside = np.zeros(len(samples), bool) if held_out is None else held_out
         self.train_on, self.validate_on = np.flatnonzero(~aside), np.flatnonzero(aside)
         self.x, self.gradient = net.get_parameters()
@@ -491,7 +490,7 @@ class _Run:
     def _epoch(self) -> dict[str, float]:
         self.net.training()
         if self.tunes and self.how.trained:
-            self._settle()
+            self._freeze()
         epoch, loss, right, seen = len(self.rows) + 1, 0.0, 0, 0
         # Batches of nearly one size: none is a lone sample that batch normalisation could not use.
         batches = np.array_split(self.rng.permutation(self.train_on), self.n_batches)
@@ -506,7 +505,7 @@ class _Run:
         return {"epoch": float(epoch), "learning_rate": rate, "loss": loss / seen, "accuracy": right / seen}
 
     def _step(self, batch: NDArray[np.intp], step: int) -> tuple[float, int]:
-        x = np.stack([self.draw(self.samples[int(index)], self.rng) for index in batch])
+        x = np.stack([self.augment(self.samples[int(index)], self.rng) for index in batch])
         self._check_input(x, batch, step)
         targets, right, looks = self.targets[batch], 0, 0
 
@@ -533,8 +532,8 @@ class _Run:
         self.net.clear_state()
         return losses[0], right
 
-    def _settle(self) -> None:
-        """Put all into evaluation that neither is nor holds nor lies in what is trained."""
+    def _freeze(self) -> None:
+        """Put all modules into evaluation but the trained one, those around it and those inside."""
         for path, module in self.net.named_modules():
             inside = f"{path}.".startswith(f"{self.how.trained}.")
             if path and not inside and not self.how.trained.startswith(f"{path}."):
@@ -551,8 +550,8 @@ class _Run:
         wrong = [int(index) for index, one in zip(batch, x, strict=True) if not np.isfinite(one).all()]
         if wrong:
             raise ActionbenchError(
-                f"{self._where(step)}: the input of sample {wrong[0]} holds numbers that are not finite; mend or leave "
-                f"out the sample, and look at what draw makes of it"
+                f"{self._where(step)}: the input of sample {wrong[0]} has values that are not finite; mend or leave "
+                f"out the sample, and look at what augment makes of it"
             )
 
     def _diverged(self, what: str, step: int) -> ActionbenchError:
@@ -581,7 +580,7 @@ class _Run:
     def _validate(self) -> dict[str, float]:
         self.net.evaluate()
         scores = np.stack(
-            [self.net.forward(self.views(self.samples[int(i)])).mean(axis=0) for i in self.validate_on]
+            [self.net.forward(self.test_views(self.samples[int(i)])).mean(axis=0) for i in self.validate_on]
         )
         targets = self.targets[self.validate_on]
         loss = self._criterion(scores).forward(scores, targets)
@@ -662,7 +661,9 @@ def _decays(net: nn.Module) -> Array:
     return np.concatenate([np.full(value.size, value.ndim > 1, value.dtype) for value in values])
 
 
-def predict_proba(net: nn.Module, samples: Samples, views: Callable[[Sample], Array]) -> NDArray[np.float64]:
+def predict_proba(
+    net: nn.Module, samples: Samples, test_views: Callable[[Sample], Array]
+) -> NDArray[np.float64]:
     """Return class probabilities, each the mean over the sample's views.
 
     Parameters
@@ -671,7 +672,7 @@ def predict_proba(net: nn.Module, samples: Samples, views: Callable[[Sample], Ar
         In evaluation mode; gives scores (n_views, n_classes).
     samples : sequence
         May be lazy: each is looked at once, in order.
-    views : callable
+    test_views : callable
         Makes the inputs of one sample.
 
     Returns
@@ -682,7 +683,7 @@ def predict_proba(net: nn.Module, samples: Samples, views: Callable[[Sample], Ar
     with threadpool_limits(1, user_api="blas"):
         rows = []
         for index in range(len(samples)):
-            scores = net.forward(views(samples[index]))
+            scores = net.forward(test_views(samples[index]))
             rows.append(softmax.forward(scores.astype(np.float64)).mean(axis=0))
     probabilities = np.stack(rows)
     return probabilities / probabilities.sum(axis=1, keepdims=True)

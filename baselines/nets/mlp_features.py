@@ -95,11 +95,11 @@ class _DescriptorReader:
     def shape(self) -> tuple[int, ...]:
         return (sum(self.small.sizes().values()),)
 
-    def draw(self, video: Arrays, rng: np.random.Generator) -> NDArray[np.float32]:
+    def augment(self, video: Arrays, rng: np.random.Generator) -> NDArray[np.float32]:
         rows = video["descriptor"][np.newaxis]
         return _scaled(self.small.mirror(rows) if rng.random() < 0.5 else rows)[0]
 
-    def views(self, video: Arrays, n: int) -> NDArray[np.float32]:
+    def test_views(self, video: Arrays, n: int) -> NDArray[np.float32]:
         return _scaled(video["descriptor"][np.newaxis])
 
 

@@ -15,20 +15,20 @@ from ...features.cache import Arrays, Feature, compute
 from .._training import encode
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
 
-__all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "hold"]
+__all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "cached_samples"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...features.volume import Input, View, VolumeReader
     from ...models import nn
-    from ...models.training import Held, Lazy, Training
+    from ...models.training import CachedSamples, LazySamples, Training
 
 Numbers = NDArray[np.float32]
 Control = Literal["none", "shuffled", "still", "random"]
 
 # Bytes of small video that stay in memory in a training; what is beyond is read again in each epoch.
-_HELD = 2**30
+_CACHE_BYTES = 2**30
 
 
 class Reader(Protocol):
@@ -42,10 +42,10 @@ class Reader(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of an input."""
 
-    def draw(self, video: Arrays, rng: np.random.Generator) -> Numbers:
+    def augment(self, video: Arrays, rng: np.random.Generator) -> Numbers:
         """Return one input for training."""
 
-    def views(self, video: Arrays, n: int) -> Numbers:
+    def test_views(self, video: Arrays, n: int) -> Numbers:
         """Return ``n`` inputs for prediction, or fewer."""
 
 
@@ -118,14 +118,14 @@ class NetAttempt(Attempt):
         """Train the net; see `Attempt.fit`."""
         classes, targets = encode(clips, labels)
         reader, net = self._reader(), self._untrained(len(classes))
-        samples = hold(reader, clips)
-        log = self._training(net).fit(net, samples, targets, reader.draw, self._views, groups)
+        samples = cached_samples(reader, clips)
+        log = self._training(net).fit(net, samples, targets, reader.augment, self._views, groups)
         self.classes_, self.state_, self.n_clips_ = classes, net.state_dict(), len(clips)
         self.curve_ = {str(name): log[name].to_numpy() for name in log}
         return self
 
     def _views(self, video: Arrays) -> Numbers:
-        return self._reader().views(video, self.n_views)
+        return self._reader().test_views(video, self.n_views)
 
     def net(self) -> nn.Module:
         """Return the fitted net, in evaluation mode."""
@@ -204,18 +204,20 @@ class NetAttempt(Attempt):
         return {"first-layer": visualize.first_layer(net, self._reader().shape, most=16)}
 
 
-def _read(reader: Reader, clips: Clips) -> Lazy:
+def _read(reader: Reader, clips: Clips) -> LazySamples:
     """Return what is kept of each clip, read when it is asked for; a clip whose feature is kept is not decoded."""
-    from ...models.training import Lazy
+    from ...models.training import LazySamples
 
-    return Lazy(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
+    return LazySamples(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
 
 
-def hold(reader: Reader, clips: Clips) -> Held:
-    """Return what is kept of each clip for a training: in memory, as far as there is room."""
-    from ...models.training import Held
+def cached_samples(reader: Reader, clips: Clips) -> CachedSamples:
+    """Return the samples of a training, in memory as far as there is room."""
+    from ...models.training import CachedSamples
 
-    return Held(_read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _HELD)
+    return CachedSamples(
+        _read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _CACHE_BYTES
+    )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

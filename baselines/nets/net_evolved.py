@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._training import encode, inner_folds
 from ..base import Clips, Explanation
-from .net import VideoNet, hold
+from .net import VideoNet, cached_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +112,7 @@ class NetEvolved(VideoNet):
         folds = inner_folds(len(clips), groups, 3)
         trials: list[search.Trial] = []
         if folds and len(folds[0][0]) >= _FEWEST:
-            trials = self._search(hold(self._reader(), clips), targets, len(classes), *folds[0])
+            trials = self._search(cached_samples(self._reader(), clips), targets, len(classes), *folds[0])
         genome = _written(search.best(trials).genome) if trials else _PLAIN
         fitted = self._expressed(genome).fit(clips, labels, groups)
         for name, value in vars(fitted).items():
@@ -168,12 +168,12 @@ class NetEvolved(VideoNet):
         held: NDArray[np.intp],
     ) -> float:
         """Return the cross entropy of a candidate on clips of groups that it did not see."""
-        from ...models.training import Lazy, predict_proba
+        from ...models.training import LazySamples, predict_proba
 
         how = replace(self._training(net), epochs=self.search_epochs, validation=0.0, patience=None)
-        draw = self._reader().draw
-        how.fit(net, Lazy(train.tolist(), samples.__getitem__), targets[train], draw, self._views)
-        probabilities = predict_proba(net, Lazy(held.tolist(), samples.__getitem__), self._views)
+        augment = self._reader().augment
+        how.fit(net, LazySamples(train.tolist(), samples.__getitem__), targets[train], augment, self._views)
+        probabilities = predict_proba(net, LazySamples(held.tolist(), samples.__getitem__), self._views)
         return float(-np.log(np.maximum(probabilities[np.arange(len(held)), targets[held]], 1e-7)).mean())
 
     def search_space(self) -> dict[str, list[Any]]:

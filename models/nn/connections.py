@@ -8,19 +8,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import whole
+from .arguments import integer
 
 Table = NDArray[np.intp]
 
 
 def full(n_in: int, n_out: int) -> Table:
     """Connect every channel with every other: an ordinary convolution, shape (n_in * n_out, 2)."""
-    return np.argwhere(np.ones((whole("n_in", n_in), whole("n_out", n_out)), bool))
+    return np.argwhere(np.ones((integer("n_in", n_in), integer("n_out", n_out)), bool))
 
 
 def one_to_one(n: int) -> Table:
     """Connect each channel with its own, shape (n, 2)."""
-    return np.repeat(np.arange(whole("n", n))[:, np.newaxis], 2, axis=1)
+    return np.repeat(np.arange(integer("n", n))[:, np.newaxis], 2, axis=1)
 
 
 def random(n_in: int, n_out: int, n_each: int, rng: np.random.Generator | int | None = None) -> Table:
@@ -38,8 +38,8 @@ def random(n_in: int, n_out: int, n_each: int, rng: np.random.Generator | int | 
     >>> random(4, 2, 2, rng=0).shape
     (4, 2)
     """
-    whole("n_out", n_out)
-    if not 1 <= whole("n_each", n_each) <= whole("n_in", n_in):
+    integer("n_out", n_out)
+    if not 1 <= integer("n_each", n_each) <= integer("n_in", n_in):
         raise ValueError(f"each channel can have 1 to {n_in} connections, got {n_each}")
     generator = np.random.default_rng(rng)
     used = np.zeros(n_in, int)
@@ -87,7 +87,7 @@ def small_world(
     [(0, 1), (0, 4), (1, 2), (2, 3), (3, 4)]
     """
     if not (
-        2 <= whole("n_neighbours", n_neighbours) < whole("n", n) and n_neighbours % 2 == 0 and 0 <= p <= 1
+        2 <= integer("n_neighbours", n_neighbours) < integer("n", n) and n_neighbours % 2 == 0 and 0 <= p <= 1
     ):
         raise ValueError(
             f"a small world needs an even number of neighbours from 2 to below its nodes, and p from 0 to 1, got "

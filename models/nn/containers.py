@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .arguments import axis, whole
+from .arguments import axis, integer
 from .changes import changes
 from .constructor import Fixed
 from .fusion import Block, find_block
@@ -352,7 +352,9 @@ class Graph(Container):
 
     def __init__(self, edges: Sequence[tuple[int, int]], *modules: Module) -> None:
         super().__init__(*modules)
-        self.edges = tuple((whole("edges", source, 0), whole("edges", target, 0)) for source, target in edges)
+        self.edges = tuple(
+            (integer("edges", source, 0), integer("edges", target, 0)) for source, target in edges
+        )
         wrong = [edge for edge in self.edges if not 0 <= edge[0] < edge[1] < len(modules)]
         if wrong or not modules:
             raise ValueError(
@@ -417,7 +419,7 @@ class Bottle(Container):
     (2, 5, 7, 7, 8)
     """
 
-    checks: ClassVar = {**Container.checks, "n_dims": whole}
+    checks: ClassVar = {**Container.checks, "n_dims": integer}
     module = Fixed(lambda bottle: bottle.modules[0])
 
     def __init__(self, module: Module, n_dims: int = 2) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
-from .arguments import MOST, real, whole
+from .arguments import MAX_INTEGER, integer, real
 from .values import Array, Value, add_values, floating
 
 _TINY = float(np.finfo(float).tiny)
@@ -47,7 +47,7 @@ class Criterion(ABC):
 
 
 def check_targets(target: ArrayLike, shape: tuple[int, ...], n_classes: int) -> NDArray[np.intp]:
-    """Return class numbers, checked.
+    """Return class indices, checked.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def check_targets(target: ArrayLike, shape: tuple[int, ...], n_classes: int) -> 
 class NLLLoss(Criterion):
     """``-log p`` of the target's class, given logarithms of probabilities (Torch's ``ClassNLLCriterion``).
 
-    Scores are (N, C) or (N, ..., C), targets class numbers from 0 of shape (N,) or (N, ...).
+    Scores are (N, C) or (N, ..., C), targets class indices from 0 of shape (N,) or (N, ...).
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ class NLLLoss(Criterion):
     ) -> None:
         super().__init__(reduction)
         self.weight = None if weight is None else np.asarray(weight, float)
-        self.ignore_index = None if ignore_index is None else whole("ignore_index", ignore_index, -MOST)
+        self.ignore_index = (
+            None if ignore_index is None else integer("ignore_index", ignore_index, -MAX_INTEGER)
+        )
 
     def _wanted(self, input: Array, target: ArrayLike) -> Array:
         """Return what each logarithm is multiplied by, in the input's shape."""
@@ -138,9 +140,9 @@ def _log_softmax(scores: Array) -> Array:
 
 
 class CrossEntropyLoss(NLLLoss):
-    """Cross entropy of unnormalised scores and class numbers: `LogSoftmax` and `NLLLoss` in one.
+    """Cross entropy of unnormalised scores and class indices: `LogSoftmax` and `NLLLoss` in one.
 
-    Scores are (N, C) or (N, ..., C), targets class numbers from 0 of shape (N,) or (N, ...).
+    Scores are (N, C) or (N, ..., C), targets class indices from 0 of shape (N,) or (N, ...).
 
     Parameters
     ----------
@@ -404,7 +406,7 @@ class MultiMarginLoss(Criterion):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction)
-        if whole("p", p, -MOST) not in (1, 2):
+        if integer("p", p, -MAX_INTEGER) not in (1, 2):
             raise ValueError(f"p must be 1 or 2, got {p}")
         self.p, self.margin = p, real("margin", margin)
         self.weight = None if weight is None else np.asarray(weight, float)

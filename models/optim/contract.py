@@ -27,7 +27,7 @@ def _number(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
 
 
 _Rule = tuple[Callable[[Any], bool], str]
-_COUNT: _Rule = (lambda v: _number(v, 1) and v % 1 == 0, "a whole number of 1 or more")
+_COUNT: _Rule = (lambda v: _number(v, 1) and v % 1 == 0, "an integer of 1 or more")
 _SHARE: _Rule = (lambda v: _number(v, 0, 1), "a number from 0 to 1")
 _LESSER_SHARE: _Rule = (lambda v: _number(v, 0, 1) and v < 1, "a number from 0 to below 1")
 _REAL: _Rule = (_number, "a number")
@@ -39,7 +39,7 @@ _BY_TYPE: dict[str, _Rule] = {
     "int | None": _COUNT,
     "np.random.Generator | int": (
         lambda v: isinstance(v, np.random.Generator) or (type(v) is int and v >= 0),
-        "a generator or a whole number of 0 or more",
+        "a generator or an integer of 0 or more",
     ),
 }
 _BY_NAME: dict[str, _Rule] = {
@@ -77,7 +77,7 @@ def method(*remembered: str) -> Callable[[Callable[..., Result]], Method]:
             if not (isinstance(x, np.ndarray) and x.ndim == 1 and x.size and x.dtype in _KINDS):
                 raise ValueError(f"x must be a flat array of float32 or float64, got {_kind(x)}")
             if not x.flags.aligned:
-                raise ValueError("x must lie at an address that fits its type, as a copy of it does")
+                raise ValueError("x must be aligned in memory, as a copy of it is")
             for key in sorted(state.keys() - known):
                 raise ValueError(f"{function.__name__} has no option {key!r}; {did_you_mean(key, options)}")
             for key, other in torchs.items():

@@ -166,15 +166,15 @@ def test_not_fitted(fitted):
 def test_an_interrupted_training_is_no_fit(fitted, monkeypatch):
     clips, labels = data(4)
     attempt, left = clone(fitted), [6]
-    draw = type(fitted._reader()).draw
+    augment = type(fitted._reader()).augment
 
     def interrupted(reader, video, rng):
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
-        return draw(reader, video, rng)
+        return augment(reader, video, rng)
 
-    monkeypatch.setattr(type(fitted._reader()), "draw", interrupted)
+    monkeypatch.setattr(type(fitted._reader()), "augment", interrupted)
     with pytest.raises(KeyboardInterrupt):
         attempt.fit(clips, labels)
     with pytest.raises(NotFittedError):

@@ -250,7 +250,7 @@ def controls(
     ratio = np.linalg.norm(change[first]) / np.linalg.norm(begun[first])
     reader = attempt._reader()
     videos = compute(reader.small, people.clips[fold.train])
-    inputs = np.concatenate([reader.views(video, 1) for video in videos])
+    inputs = np.concatenate([reader.test_views(video, 1) for video in videos])
     chosen = {"largest change": (change, f"{ratio:.3f}"), UNTRAINED: (structure.obd(start, inputs), "")}
     for method, (scores, note) in chosen.items():
         mask = structure.keep(scores, 0.09)[first]

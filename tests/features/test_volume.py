@@ -29,15 +29,15 @@ def clips(draw):
 @given(clip=clips(), seed=st.integers(0, 5))
 def test_any_clip_gives_volumes(reader, clip, seed):
     video = reader.small.extract(clip)
-    volume = reader.draw(video, np.random.default_rng(seed))
+    volume = reader.augment(video, np.random.default_rng(seed))
     assert volume.shape == reader.shape
     assert volume.dtype == np.float32
     assert np.isfinite(volume).all()
-    np.testing.assert_array_equal(volume, reader.draw(video, np.random.default_rng(seed)))
-    several = reader.views(video, 3)
+    np.testing.assert_array_equal(volume, reader.augment(video, np.random.default_rng(seed)))
+    several = reader.test_views(video, 3)
     assert several.shape[1:] == reader.shape
     assert 1 <= len(several) <= 3
-    np.testing.assert_array_equal(several, reader.views(video, 3))
+    np.testing.assert_array_equal(several, reader.test_views(video, 3))
 
 
 def numbered(n, fps):
@@ -77,14 +77,14 @@ def test_frames_are_normalised():
     rng = np.random.default_rng(0)
     clip = Clip(rng.integers(0, 256, (40, 30, 40), dtype=np.uint8), 25.0)
     reader = VolumeReader()
-    volume = reader.views(reader.small.extract(clip), 1)[0]
+    volume = reader.test_views(reader.small.extract(clip), 1)[0]
     np.testing.assert_allclose([volume.mean(), volume.std()], [0, 1], atol=1e-4)
 
 
 def test_time_is_never_reversed():
     reader, video = VolumeReader(8, size=16, margin=8, brightness=0.0), numbered(100, 25.0)
     for seed in range(10):
-        bright = reader.draw(video, np.random.default_rng(seed)).max(axis=(1, 2, 3))
+        bright = reader.augment(video, np.random.default_rng(seed)).max(axis=(1, 2, 3))
         assert (np.diff(bright) > 0).all()
 
 
@@ -101,8 +101,8 @@ def test_controls_take_order_and_motion_away():
 
 def test_views_span_the_clip():
     reader = VolumeReader(8, size=16, margin=8)
-    assert len(reader.views(numbered(40, 12.5), 3)) == 3
-    assert len(reader.views(numbered(8, 12.5), 3)) == 1
+    assert len(reader.test_views(numbered(40, 12.5), 3)) == 3
+    assert len(reader.test_views(numbered(8, 12.5), 3)) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 0}, {"rate": 0.0}, {"size": 0}])
@@ -141,7 +141,7 @@ def walker(speed=2.0, size=40, shape=(120, 160), n=30, colour=False):
 
 def test_flow_is_in_heights_of_the_mover_per_second():
     reader = VolumeReader(8, size=32, margin=0, input="flow", view="person")
-    volume = reader.views(reader.small.extract(walker()), 1)[0]
+    volume = reader.test_views(reader.small.extract(walker()), 1)[0]
     # 2 pixels of 40, 25 times a second, in the middle of what goes with the mover.
     np.testing.assert_allclose(np.median(volume[:, 12:20, 12:20, 0]), 2 * 25 / 40, rtol=0.2)
     np.testing.assert_allclose(np.median(volume[..., 1]), 0, atol=0.05)
@@ -178,7 +178,7 @@ def test_a_mirrored_volume_is_that_of_the_mirrored_clip():
 def test_gradients_point_to_what_is_brighter():
     reader = VolumeReader(2, size=16, margin=0, input="gradients")
     ramp = np.broadcast_to(np.linspace(0, 255, 16, dtype=np.uint8)[:, None], (30, 16, 16))
-    volume = reader.views(reader.small.extract(Clip(ramp.copy(), 25.0)), 1)[0]
+    volume = reader.test_views(reader.small.extract(Clip(ramp.copy(), 25.0)), 1)[0]
     assert reader.shape == (2, 16, 16, CHANNELS["gradients"])
     assert (volume[..., 2] > 0).all()
     np.testing.assert_allclose(volume[..., 1], 0, atol=1e-6)
@@ -188,7 +188,7 @@ def test_gradients_point_to_what_is_brighter():
 def test_stacked_frames_are_channels():
     video = numbered(40, 12.5)
     plain, stacked = (
-        VolumeReader(4, size=16, margin=8, stacked=flag).views(video, 2) for flag in (False, True)
+        VolumeReader(4, size=16, margin=8, stacked=flag).test_views(video, 2) for flag in (False, True)
     )
     np.testing.assert_array_equal(stacked, np.moveaxis(plain[..., 0], 1, -1))
 

@@ -500,7 +500,7 @@ def test_pruning_goes_on_from_its_checkpoints(tmp_path):
         ({"density": 0.0}, "density must be a share above 0 and up to 1, got 0.0"),
         ({"rounds": 0}, "rounds must be 1 or more, got 0"),
         ({"criterion": "size"}, "criterion must be one of magnitude, obd, random, got 'size'"),
-        ({"epochs": 0}, "epochs must be a whole number of 1 or more"),
+        ({"epochs": 0}, "epochs must be an integer of 1 or more"),
     ],
 )
 def test_a_pruning_that_makes_no_sense(options, message):

@@ -16,7 +16,7 @@ import pytest
 from actionbench import Clip, Clips
 from actionbench.errors import ActionbenchError
 from actionbench.models import checkpoint, load, nn, optim, save, zoo
-from actionbench.models.training import Held, Interrupted, Training, predict_proba, progress_line
+from actionbench.models.training import CachedSamples, Interrupted, Training, predict_proba, progress_line
 
 LENGTH = 6
 
@@ -177,9 +177,9 @@ def test_no_batch_is_a_lone_sample():
 @pytest.mark.parametrize(
     ("targets", "groups", "sentence"),
     [
-        (np.zeros(3, int), None, "class number from 0 for each of the 40 samples, got int64 of shape"),
+        (np.zeros(3, int), None, "class index from 0 for each of the 40 samples, got int64 of shape"),
         (np.zeros(40), None, "got float64 of shape"),
-        (np.full(40, -1), None, "targets must be a class number from 0"),
+        (np.full(40, -1), None, "targets must be a class index from 0"),
         (np.zeros(40, int), np.zeros(39), "groups must be one for each of the 40 samples, got 39"),
     ],
 )
@@ -504,7 +504,7 @@ def counted(n):
     """Return lazy samples, and what counts those that live and how often each was read."""
     alive, reads, most = weakref.WeakSet(), [0] * n, [0]
 
-    class Lazy:
+    class Counted:
         def __len__(self):
             return n
 
@@ -517,7 +517,7 @@ def counted(n):
             most[0] = max(most[0], len(alive))
             return sample
 
-    return Lazy(), reads, most
+    return Counted(), reads, most
 
 
 def test_lazy_samples_are_read_when_needed_and_not_kept():
@@ -540,7 +540,7 @@ def test_lazy_samples_are_read_when_needed_and_not_kept():
 
 def test_held_samples_are_bounded():
     samples, reads, most = counted(40)
-    held = Held(samples, lambda sample: sample.frames.nbytes, 10 * 4 * LENGTH + 1)
+    held = CachedSamples(samples, lambda sample: sample.frames.nbytes, 10 * 4 * LENGTH + 1)
     assert len(held) == 40
     for _ in range(3):
         for index in range(40):
@@ -682,12 +682,12 @@ def test_every_method_trains_with_nothing_but_its_name(name):
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ({"epochs": 2.5}, "epochs must be a whole number of 1 or more, got 2.5"),
-        ({"epochs": True}, "epochs must be a whole number of 1 or more, got True"),
-        ({"batch_size": 2.5}, "batch_size must be a whole number"),
-        ({"patience": 1.5, "validation": 0.2}, "patience must be a whole number"),
-        ({"random_state": 0.5}, "random_state must be a whole number of 0 or more"),
-        ({"random_state": -1}, "random_state must be a whole number of 0 or more"),
+        ({"epochs": 2.5}, "epochs must be an integer of 1 or more, got 2.5"),
+        ({"epochs": True}, "epochs must be an integer of 1 or more, got True"),
+        ({"batch_size": 2.5}, "batch_size must be an integer"),
+        ({"patience": 1.5, "validation": 0.2}, "patience must be an integer"),
+        ({"random_state": 0.5}, "random_state must be an integer of 0 or more"),
+        ({"random_state": -1}, "random_state must be an integer of 0 or more"),
         ({"balanced": "no"}, "balanced must be True or False"),
         ({"learning_rate": np.inf}, "both finite"),
         ({"weight_decay": np.nan}, "both finite"),

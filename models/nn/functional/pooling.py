@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ... import kernels
 from ...memory import check_memory
-from ..arguments import MOST
+from ..arguments import MAX_INTEGER
 from ..playback import empty, run
 from .arrays import contiguous, no_array, per_channel
 from .checks import Array, Triple, check_geometry, check_same_shape, check_shape, check_volume
@@ -34,8 +34,8 @@ def spans(size: int, n: int) -> list[tuple[int, int]]:
 
 def _check_pixels(size: tuple[int, ...]) -> None:
     """Refuse volumes with more pixels than the indices that poolings keep can count."""
-    if prod(size) > MOST:
-        raise ValueError(f"volumes must have at most {MOST} pixels, got {size}")
+    if prod(size) > MAX_INTEGER:
+        raise ValueError(f"volumes must have at most {MAX_INTEGER} pixels, got {size}")
 
 
 def _read_only(table: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from .. import functional
-from ..arguments import axis, real, whole
+from ..arguments import axis, integer, real
 from ..constructor import Fixed
 from ..module import Function, Module
 from ..parameter import blank
@@ -258,7 +258,7 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
         self.init = init
-        self.weight = blank((whole("num_parameters", num_parameters),), dtype)
+        self.weight = blank((integer("num_parameters", num_parameters),), dtype)
         self.reset()
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -373,7 +373,7 @@ class Tanhshrink(_Pointwise):
 class Softshrink(_Pointwise):
     """``x`` moved ``lambd`` towards 0, and 0 where it is nearer than that."""
 
-    checks: ClassVar = {"lambd": partial(real, least=0)}
+    checks: ClassVar = {"lambd": partial(real, minimum=0)}
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -389,7 +389,7 @@ class Softshrink(_Pointwise):
 class Hardshrink(_Pointwise):
     """``x``, and 0 where it is not further than ``lambd`` from 0."""
 
-    checks: ClassVar = {"lambd": partial(real, least=0)}
+    checks: ClassVar = {"lambd": partial(real, minimum=0)}
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()

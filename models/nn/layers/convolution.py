@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import functional
-from ..arguments import MOST_PIXELS, each, whole
+from ..arguments import MAX_PIXELS, integer, per_axis
 from ..constructor import Fixed
 from ..functional import Triple, conv_size
 from ..module import Module
@@ -58,7 +58,7 @@ class PerAxis:
         return self if layer is None else layer.how[self._name][-layer.axes :]
 
     def __set__(self, layer: Any, value: int | tuple[int, ...]) -> None:
-        numbers = each(self._name, value, layer.axes, self._least)
+        numbers = per_axis(self._name, value, layer.axes, self._least)
         layer.how = layer.how | {self._name: (self._least,) * (3 - layer.axes) + numbers}
 
 
@@ -91,16 +91,16 @@ class _Convolution(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        whole("in_channels", in_channels)
-        whole("out_channels", out_channels)
-        if in_channels % whole("groups", groups) or out_channels % groups:
+        integer("in_channels", in_channels)
+        integer("out_channels", out_channels)
+        if in_channels % integer("groups", groups) or out_channels % groups:
             raise ValueError(
                 f"groups must divide the channels, got {groups} for {in_channels} and {out_channels}"
             )
         self.how = {}
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.how = self.how | {"groups": groups}
-        taps = each("kernel_size", kernel_size, self.axes)
+        taps = per_axis("kernel_size", kernel_size, self.axes)
         self.weight = blank(self._weight_shape(in_channels, out_channels, taps), dtype)
         self.bias = blank((out_channels,), dtype) if bias else None
         self.reset(rng)
@@ -323,7 +323,7 @@ def _check_table(table: ArrayLike) -> NDArray[np.intp]:
     if (
         not right
         or pairs.min() < 0
-        or pairs.max() >= MOST_PIXELS
+        or pairs.max() >= MAX_PIXELS
         or len(np.unique(pairs, axis=0)) != len(pairs)
     ):
         raise ValueError(
@@ -384,11 +384,11 @@ class LocallyConnected2d(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        whole("in_channels", in_channels)
-        whole("out_channels", out_channels)
-        self.input_shape = (*each("input_size", input_size, 2), in_channels)
-        self.taps = each("kernel_size", kernel_size, 2)
-        self._geometry = each("stride", stride, 2), each("padding", padding, 2, 0)
+        integer("in_channels", in_channels)
+        integer("out_channels", out_channels)
+        self.input_shape = (*per_axis("input_size", input_size, 2), in_channels)
+        self.taps = per_axis("kernel_size", kernel_size, 2)
+        self._geometry = per_axis("stride", stride, 2), per_axis("padding", padding, 2, 0)
         sizes = zip(self.input_shape[:2], self.taps, self.stride, self.padding, strict=True)
         places = tuple(conv_size(*of) for of in sizes)
         if 0 in places:

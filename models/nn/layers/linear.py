@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import functional
-from ..arguments import whole
+from ..arguments import integer
 from ..constructor import Fixed
 from ..module import Module
 from ..parameter import blank, uniform
@@ -49,7 +49,7 @@ class Linear(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        shape = whole("out_features", out_features), whole("in_features", in_features)
+        shape = integer("out_features", out_features), integer("in_features", in_features)
         self.weight = blank(shape, dtype)
         self.bias = blank(shape[:1], dtype) if bias else None
         self.reset(rng)
@@ -118,7 +118,7 @@ class CMul(Module):
         super().__init__()
         if not size:
             raise ValueError("CMul needs the shape of its numbers, such as CMul(3)")
-        self.weight = blank(tuple(whole("size", n) for n in size), dtype)
+        self.weight = blank(tuple(integer("size", n) for n in size), dtype)
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -185,7 +185,7 @@ class Embedding(Module):
     @padding_idx.setter
     def padding_idx(self, padding_idx: int | None) -> None:
         last = len(self.weight.value) - 1
-        self._padding_idx = None if padding_idx is None else whole("padding_idx", padding_idx, 0, last)
+        self._padding_idx = None if padding_idx is None else integer("padding_idx", padding_idx, 0, last)
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Embedding(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__()
-        shape = whole("num_embeddings", num_embeddings), whole("embedding_dim", embedding_dim)
+        shape = integer("num_embeddings", num_embeddings), integer("embedding_dim", embedding_dim)
         self.weight = blank(shape, dtype)
         self.padding_idx = padding_idx
         self.reset(rng)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import functional
-from ..arguments import real, whole
+from ..arguments import integer, real
 from ..constructor import Fixed
 from ..module import Function, Module
 from ..parameter import blank, value_of
@@ -19,7 +19,7 @@ from ..values import Array
 class _BatchNorm(Module):
     ranks: ClassVar[tuple[int, ...]]
     buffer_names = ("running_mean", "running_var")
-    checks: ClassVar = {"eps": partial(real, least=0), "momentum": partial(real, least=0, most=1)}
+    checks: ClassVar = {"eps": partial(real, minimum=0), "momentum": partial(real, minimum=0, maximum=1)}
     num_features = Fixed(lambda layer: len(layer.running_mean))
     affine = Fixed(lambda layer: layer.weight is not None)
 
@@ -34,7 +34,7 @@ class _BatchNorm(Module):
     ) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
-        shape = (whole("num_features", num_features),)
+        shape = (integer("num_features", num_features),)
         self.weight = blank(shape, dtype) if affine else None
         self.bias = blank(shape, dtype) if affine else None
         self.running_mean, self.running_var = blank(shape, dtype).value, blank(shape, dtype).value
@@ -195,7 +195,7 @@ class LocalResponseNorm(Function):
         If ``size`` is below 1.
     """
 
-    checks: ClassVar = {"size": whole, "alpha": real, "beta": real, "k": real}
+    checks: ClassVar = {"size": integer, "alpha": real, "beta": real, "k": real}
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

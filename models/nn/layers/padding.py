@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...memory import check_memory
-from ..arguments import MOST_PIXELS, each, real
+from ..arguments import MAX_PIXELS, per_axis, real
 from ..constructor import Fixed
 from ..module import Function
 from ..values import Array
@@ -32,7 +32,7 @@ class _Pad(Function):
 
     @padding.setter
     def padding(self, padding: int | tuple[int, ...]) -> None:
-        ends = each("padding", padding, 2 * self.axes, -MOST_PIXELS)
+        ends = per_axis("padding", padding, 2 * self.axes, -MAX_PIXELS)
         # As in PyTorch the last axis comes first.
         self.pairs: Pairs = [(ends[i], ends[i + 1]) for i in range(0, len(ends), 2)][::-1]
 

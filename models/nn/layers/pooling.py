@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .. import functional
-from ..arguments import MOST_PIXELS, whole
+from ..arguments import MAX_PIXELS, integer
 from ..module import Function, keeps
 from ..values import Array
 from .convolution import Options, PerAxis, expected, lift, lower
@@ -132,7 +132,7 @@ class _Adaptive(_Windows):
         if len(sizes) != self.axes:
             raise ValueError(f"output_size must be one number or {self.axes}, got {output_size}")
         self._windows = tuple(
-            None if size is None else whole("output_size", size, 1, MOST_PIXELS) for size in sizes
+            None if size is None else integer("output_size", size, 1, MAX_PIXELS) for size in sizes
         )
 
     def _size(self, volume: Array) -> tuple[int, ...]:

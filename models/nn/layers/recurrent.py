@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from scipy.special import expit
 
 from .. import functional
-from ..arguments import real, whole
+from ..arguments import integer, real
 from ..constructor import Fixed
 from ..module import Module
 from ..parameter import Parameter, blank, uniform, value_of
@@ -32,7 +32,7 @@ class _Ends:
     """Where sequences (L, N, C) end."""
 
     def __init__(self, lengths: ArrayLike | None, n: int, size: int) -> None:
-        self.n, self.size, self.whole = n, size, lengths is None
+        self.n, self.size, self.full = n, size, lengths is None
         if lengths is None:
             return
         self.lengths = np.asarray(lengths)
@@ -49,15 +49,15 @@ class _Ends:
 
     def cut(self, a: Array) -> Array:
         """Put zeros behind the ends."""
-        return a if self.whole else np.where(self.inside, a, a.dtype.type(0))
+        return a if self.full else np.where(self.inside, a, a.dtype.type(0))
 
     def turn(self, a: Array) -> Array:
         """Reverse each sequence in time; what lies behind its end stays."""
-        return functional.contiguous(a[::-1]) if self.whole else np.take_along_axis(a, self.turned, 0)
+        return functional.contiguous(a[::-1]) if self.full else np.take_along_axis(a, self.turned, 0)
 
     def final(self) -> Any:
         """Return the index of the last steps."""
-        return -1 if self.whole else (self.lengths - 1, np.arange(self.n))
+        return -1 if self.full else (self.lengths - 1, np.arange(self.n))
 
 
 def _flat(a: Array) -> Array:
@@ -109,7 +109,7 @@ class _Recurrent(Module):
 
     def _build(self, sizes: tuple[int, int, int], dropout: float, two_ways: bool, last: bool) -> None:
         names = ("input_size", "hidden_size", "num_layers")
-        self._sizes: tuple[int, ...] = tuple(map(whole, names, sizes))
+        self._sizes: tuple[int, ...] = tuple(map(integer, names, sizes))
         self.suffixes = ("", "_reverse") if two_ways else ("",)
         self.between = None
         self.dropout, self.last = dropout, last

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arguments import MOST, axis, each, whole
+from ..arguments import MAX_INTEGER, axis, integer, per_axis
 from ..module import Function
 from ..values import Array
 
@@ -55,7 +55,7 @@ class View(_Reshape):
     """
 
     playable = True
-    checks: ClassVar = {"sizes": lambda name, sizes: each(name, sizes, len(sizes), -1, MOST)}
+    checks: ClassVar = {"sizes": lambda name, sizes: per_axis(name, sizes, len(sizes), -1, MAX_INTEGER)}
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class Select(_Part):
         If there is no such slice.
     """
 
-    checks: ClassVar = {"dim": axis, "index": partial(whole, least=-MOST)}
+    checks: ClassVar = {"dim": axis, "index": partial(integer, minimum=-MAX_INTEGER)}
 
     def __init__(self, dim: int, index: int) -> None:
         super().__init__()
@@ -206,7 +206,11 @@ class Narrow(_Part):
         If the axis is too short.
     """
 
-    checks: ClassVar = {"dim": axis, "start": partial(whole, least=0), "length": partial(whole, least=0)}
+    checks: ClassVar = {
+        "dim": axis,
+        "start": partial(integer, minimum=0),
+        "length": partial(integer, minimum=0),
+    }
 
     def __init__(self, dim: int, start: int, length: int = 1) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arguments import MOST, axis, whole
+from ..arguments import MAX_INTEGER, axis, integer
 from ..module import Function
 from ..values import Array, Value, add_values, floating, fold, leaves
 
@@ -56,7 +56,7 @@ class SelectTable(Function):
     """Take entry ``index`` of a list."""
 
     takes_integers = True
-    checks: ClassVar = {"index": partial(whole, least=-MOST)}
+    checks: ClassVar = {"index": partial(integer, minimum=-MAX_INTEGER)}
 
     def __init__(self, index: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class NarrowTable(Function):
     """Take ``length`` entries of a list from entry ``offset`` on."""
 
     takes_integers = True
-    checks: ClassVar = {"offset": partial(whole, least=0), "length": whole}
+    checks: ClassVar = {"offset": partial(integer, minimum=0), "length": integer}
 
     def __init__(self, offset: int, length: int = 1) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ import pytest
 from actionbench.models import load, nn, save
 from actionbench.models.memory import check_memory, empty
 from actionbench.models.nn import functional
-from actionbench.models.nn.arguments import MOST, MOST_PIXELS, each, plain, real, whole
+from actionbench.models.nn.arguments import MAX_INTEGER, MAX_PIXELS, integer, per_axis, plain, real
 
 #: Whole numbers by name: one that is right, and the smallest that is; None where any is, as axes are counted both ways.
 WHOLE = {
@@ -165,7 +165,7 @@ def test_a_wrong_real_number_is_refused(kind, name):
 def test_numbers_of_numpy_are_taken_and_kept_as_pythons(kind, integer, tmp_path):
     whole = {name: WHOLE[name][0] for name in parameters(kind) if name in WHOLE}
     real = {name: REAL[name][0] for name in parameters(kind) if name in REAL}
-    wanted = make(kind, **whole, **real)
+    wanted = make(kind, **integer, **real)
     numbers = {name: integer(value) for name, value in whole.items()}
     numbers |= {name: np.float32(value) for name, value in real.items()}
     module = make(kind, **numbers)
@@ -185,22 +185,22 @@ def test_every_argument_is_known_here():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nn.Conv2d(1, 1, 0), "kernel_size must be a whole number of 1 or more, got 0"),
-        (lambda: nn.Conv2d(1, 1, "3"), "kernel_size must be a whole number, got '3'"),
-        (lambda: nn.Conv2d(1, 1, (3, 2.0)), "kernel_size must be a whole number, got 2.0"),
+        (lambda: nn.Conv2d(1, 1, 0), "kernel_size must be an integer of 1 or more, got 0"),
+        (lambda: nn.Conv2d(1, 1, "3"), "kernel_size must be an integer, got '3'"),
+        (lambda: nn.Conv2d(1, 1, (3, 2.0)), "kernel_size must be an integer, got 2.0"),
         (lambda: nn.Conv2d(1, 1, (3, 3, 3)), r"kernel_size must be one number or 2, got \(3, 3, 3\)"),
-        (lambda: nn.MaxPool1d(2, dilation=0), "dilation must be a whole number of 1 or more, got 0"),
-        (lambda: nn.MaxPool2d(2, padding=-1), "padding must be a whole number of 0 or more, got -1"),
-        (lambda: nn.AvgPool3d(10**9), "kernel_size must be a whole number of at most 16777216"),
-        (lambda: nn.AdaptiveMaxPool2d(10**9), "output_size must be a whole number of at most 16777216"),
+        (lambda: nn.MaxPool1d(2, dilation=0), "dilation must be an integer of 1 or more, got 0"),
+        (lambda: nn.MaxPool2d(2, padding=-1), "padding must be an integer of 0 or more, got -1"),
+        (lambda: nn.AvgPool3d(10**9), "kernel_size must be an integer of at most 16777216"),
+        (lambda: nn.AdaptiveMaxPool2d(10**9), "output_size must be an integer of at most 16777216"),
         (lambda: nn.AdaptiveMaxPool2d((2, 2, 2)), "output_size must be one number or 2"),
         (lambda: nn.Transpose(1, 2), "pairs must be pairs of axes"),
         (lambda: nn.Transpose((1, 2, 3)), "pairs must be pairs of axes"),
-        (lambda: nn.Transpose((1, "2")), "pairs must be a whole number, got '2'"),
+        (lambda: nn.Transpose((1, "2")), "pairs must be an integer, got '2'"),
         (lambda: nn.Sum(()), r"dim must be an axis or different ones, got \(\)"),
         (lambda: nn.Mean((1, 1)), "different ones"),
-        (lambda: nn.Graph([(0, "1")], nn.Tanh(), nn.Tanh()), "edges must be a whole number, got '1'"),
-        (lambda: nn.Graph([(-1, 1)], nn.Tanh(), nn.Tanh()), "edges must be a whole number of 0 or more"),
+        (lambda: nn.Graph([(0, "1")], nn.Tanh(), nn.Tanh()), "edges must be an integer, got '1'"),
+        (lambda: nn.Graph([(-1, 1)], nn.Tanh(), nn.Tanh()), "edges must be an integer of 0 or more"),
         (lambda: nn.Sequential(nn.Tanh(), 3), "modules must be modules, got int"),
         (lambda: nn.Sequential().add(np.tanh), "modules must be modules, got ufunc"),
         (lambda: nn.ConvMap2d([(0, 10**9)], 2), "connection table"),
@@ -208,10 +208,10 @@ def test_every_argument_is_known_here():
         (lambda: nn.Linear(2, 3, dtype=int), "dtype must be one of floating-point numbers, .* got int64"),
         (lambda: nn.MSELoss().__class__("max"), "reduction"),
         (lambda: nn.MultiCriterion([nn.MSELoss()], ["1"]), "weights must be a number, got '1'"),
-        (lambda: nn.NLLLoss(ignore_index=0.5), "ignore_index must be a whole number, got 0.5"),
-        (lambda: nn.connections.full(0, 2), "n_in must be a whole number of 1 or more, got 0"),
-        (lambda: nn.connections.one_to_one(-1), "n must be a whole number of 1 or more, got -1"),
-        (lambda: nn.connections.random(2, 2.5, 1), "n_out must be a whole number, got 2.5"),
+        (lambda: nn.NLLLoss(ignore_index=0.5), "ignore_index must be an integer, got 0.5"),
+        (lambda: nn.connections.full(0, 2), "n_in must be an integer of 1 or more, got 0"),
+        (lambda: nn.connections.one_to_one(-1), "n must be an integer of 1 or more, got -1"),
+        (lambda: nn.connections.random(2, 2.5, 1), "n_out must be an integer, got 2.5"),
     ],
 )
 def test_what_is_wrong_is_said(call, message):
@@ -224,14 +224,14 @@ def test_what_is_wrong_is_said(call, message):
     [
         lambda: nn.Linear(2**30, 2**30),
         lambda: nn.Conv3d(2**20, 2**20, 2**20),
-        lambda: nn.Embedding(MOST, MOST),
+        lambda: nn.Embedding(MAX_INTEGER, MAX_INTEGER),
         lambda: nn.LSTM(4, 2**30),
         lambda: nn.LocallyConnected2d(2, 2, 2**20, 3),
-        lambda: nn.AdaptiveAvgPool3d(MOST_PIXELS).forward(np.zeros((1, 2, 2, 2, 1), np.float32)),
-        lambda: nn.AdaptiveMaxPool2d(MOST_PIXELS).forward(np.zeros((1, 2, 2, 1), np.float32)),
-        lambda: nn.ZeroPad2d(MOST_PIXELS).forward(np.zeros((1, 2, 2, 1))),
-        lambda: nn.ReplicationPad3d(MOST_PIXELS).forward(np.zeros((1, 2, 2, 2, 1))),
-        lambda: nn.Conv2d(1, 1, 2, padding=MOST_PIXELS).forward(np.zeros((1, 2, 2, 1))),
+        lambda: nn.AdaptiveAvgPool3d(MAX_PIXELS).forward(np.zeros((1, 2, 2, 2, 1), np.float32)),
+        lambda: nn.AdaptiveMaxPool2d(MAX_PIXELS).forward(np.zeros((1, 2, 2, 1), np.float32)),
+        lambda: nn.ZeroPad2d(MAX_PIXELS).forward(np.zeros((1, 2, 2, 1))),
+        lambda: nn.ReplicationPad3d(MAX_PIXELS).forward(np.zeros((1, 2, 2, 2, 1))),
+        lambda: nn.Conv2d(1, 1, 2, padding=MAX_PIXELS).forward(np.zeros((1, 2, 2, 1))),
         lambda: empty((2**40, 2**20), np.float32),
         lambda: check_memory((2**40, 2**20), np.float32),
     ],
@@ -272,8 +272,8 @@ def test_functions_refuse_wrong_geometry(call, wrong):
 
 
 def test_helpers():
-    assert whole("n", np.uint8(3)) == 3
-    assert each("n", np.array([2, 3]), 2) == (2, 3)
+    assert integer("n", np.uint8(3)) == 3
+    assert per_axis("n", np.array([2, 3]), 2) == (2, 3)
     assert real("x", np.float32(0.5), 0, 1) == 0.5
     assert plain((np.int8(1), [np.float64(2.0)], "a")) == (1, [2.0], "a")
     with pytest.raises(ValueError, match="x must be a number from 0 to 1, got 2"):

@@ -379,7 +379,7 @@ def test_a_table_of_wrong_length():
         (lambda: nn.LocallyConnected2d(1, 1, (3, 3), 2), (2, 4, 3, 1), r"expects \(N, 3, 3, 1\)"),
         (lambda: nn.MaxPool2d(2), (2, 5, 2), r"expects \(N, H, W, C\)"),
         (lambda: nn.AdaptiveAvgPool2d((2, 0)), None, "1 or more"),
-        (lambda: nn.LocalResponseNorm(0), None, "size must be a whole number of 1 or more"),
+        (lambda: nn.LocalResponseNorm(0), None, "size must be an integer of 1 or more"),
         (lambda: nn.Dropout2d(0.5), (2, 3), "expects 4 axes"),
         (lambda: nn.Hardtanh(1.0, 1.0), None, "min_val must be below"),
         (lambda: nn.Softshrink(-1.0), None, "lambd must be"),

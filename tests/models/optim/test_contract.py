@@ -185,12 +185,12 @@ def test_the_refusal_names_what_was_meant():
         ("sgd", "nesterov", 1, "True or False, got 1"),
         ("adam", "beta1", 1, "a number from 0 to below 1, got 1"),
         ("rmsprop", "alpha", 1.5, "a number from 0 to 1, got 1.5"),
-        ("rprop", "n_iter", 0, "a whole number of 1 or more, got 0"),
-        ("lbfgs", "max_iter", 2.5, "a whole number of 1 or more, got 2.5"),
+        ("rprop", "n_iter", 0, "an integer of 1 or more, got 0"),
+        ("lbfgs", "max_iter", 2.5, "an integer of 1 or more, got 2.5"),
         ("lbfgs", "line_search", "armijo", "\"strong_wolfe\" or None, got 'armijo'"),
         ("cg", "max_eval", np.nan, "a number of 0 or more, got nan"),
         ("cmaes", "f_target", "low", "a number, got 'low'"),
-        ("de", "rng", "dice", "a generator or a whole number of 0 or more, got 'dice'"),
+        ("de", "rng", "dice", "a generator or an integer of 0 or more, got 'dice'"),
     ],
 )
 def test_a_wrong_value_is_refused(name, option, value, sentence):
@@ -268,14 +268,14 @@ def test_weight_decay_is_added_to_the_gradient(name):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "lbfgs"])
-def test_vectors_that_lie_askew_are_refused_and_such_gradients_copied(name):
-    def askew(a):
+def test_vectors_that_are_not_aligned_are_refused_and_such_gradients_copied(name):
+    def unaligned(a):
         return np.frombuffer(bytearray(b"." + a.tobytes()), a.dtype, offset=1)
 
     method = getattr(optim, name)
-    with pytest.raises(ValueError, match="x must lie at an address that fits its type"):
-        method(lambda x: (0.0, x), askew(np.ones(3)), {})
+    with pytest.raises(ValueError, match="x must be aligned in memory"):
+        method(lambda x: (0.0, x), unaligned(np.ones(3)), {})
     one, other = np.ones(3), np.ones(3)
-    method(lambda x: (float(x @ x), askew(2 * x)), one, {})
+    method(lambda x: (float(x @ x), unaligned(2 * x)), one, {})
     method(lambda x: (float(x @ x), 2 * x), other, {})
     np.testing.assert_array_equal(one, other)
