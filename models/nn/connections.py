@@ -57,7 +57,7 @@ def small_world(
 ) -> list[tuple[int, int]]:
     """Return edges of a random graph after Watts and Strogatz (1998), each from the lower node to the higher.
 
-    Nodes stand in a ring, each connected with its nearest; then, round after round, each edge to the right is led to
+    Nodes form a ring, each connected with its nearest; then, round after round, each edge to the right is led to
     a random other node with probability ``p``. Made a graph without cycles as by Xie et al. (2019).
 
     Parameters
@@ -79,7 +79,7 @@ def small_world(
     Raises
     ------
     ValueError
-        If a number makes no sense.
+        If an argument makes no sense.
 
     Examples
     --------

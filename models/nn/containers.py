@@ -30,7 +30,7 @@ class Container(Module):
     Parameters
     ----------
     *modules : Module
-        The modules inside; the same one may stand there twice.
+        The modules inside; the same one may be there twice.
 
     Attributes
     ----------
@@ -61,34 +61,34 @@ class Container(Module):
         self.modules = tuple(modules)
 
     def children(self) -> list[tuple[str, Module]]:
-        """Return the modules inside, named by their places."""
-        return [(str(place), module) for place, module in enumerate(self.modules)]
+        """Return the modules inside, named by their indices."""
+        return [(str(index), module) for index, module in enumerate(self.modules)]
 
-    def _step(self, place: int, x: Value) -> tuple[Value, Any]:
+    def _step(self, index: int, x: Value) -> tuple[Value, Any]:
         try:
-            y, context = self.modules[place]._run(x)
+            y, context = self.modules[index]._run(x)
         except Exception as error:
-            self._locate(error, place)
+            self._locate(error, index)
             raise
         return y, (form_of(y), context) if keeps() else None
 
     def _step_back(
-        self, place: int, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
+        self, index: int, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
         form, inner = context
         try:
-            grad_output = fitting(self.modules[place], form, grad_output)
-            return self.modules[place]._backward(inner, grad_output, scale, input_grad, param_grad)
+            grad_output = fitting(self.modules[index], form, grad_output)
+            return self.modules[index]._backward(inner, grad_output, scale, input_grad, param_grad)
         except Exception as error:
-            self._locate(error, place)
+            self._locate(error, index)
             raise
 
-    def _locate(self, error: Exception, place: int) -> None:
-        error.add_note(f"in module {place} ({type(self.modules[place]).__name__}) of {type(self).__name__}")
+    def _locate(self, error: Exception, index: int) -> None:
+        error.add_note(f"in module {index} ({type(self.modules[index]).__name__}) of {type(self).__name__}")
 
     def _each(self, inputs: list[Value]) -> tuple[list[Value], list[Any]]:
         """Give each module its input; return outputs and contexts."""
-        results = [self._step(place, x) for place, x in enumerate(inputs)]
+        results = [self._step(index, x) for index, x in enumerate(inputs)]
         return [y for y, _ in results], [context for _, context in results]
 
     def _each_back(
@@ -96,8 +96,8 @@ class Container(Module):
     ) -> list[Value]:
         """Give each module the gradient of its output; return those of the inputs."""
         return [
-            self._step_back(place, context, grad, scale, input_grad, param_grad)
-            for place, (context, grad) in enumerate(zip(contexts, grads, strict=True))
+            self._step_back(index, context, grad, scale, input_grad, param_grad)
+            for index, (context, grad) in enumerate(zip(contexts, grads, strict=True))
         ]
 
 
@@ -141,40 +141,40 @@ class Sequential(Container):
         return [array.value if isinstance(array, Parameter) else array for array in arrays]
 
     def _find_parts(self) -> list[tuple[int, Block | None]]:
-        """Return places from which on a module runs, or a block of several."""
-        parts, place = [], 0
-        while place < len(self.modules):
-            block = find_block(self.modules, place)
-            parts.append((place, block))
-            place += 1 if block is None else len(block)
+        """Return the index of each module that runs by itself, or first in a block of several."""
+        parts, index = [], 0
+        while index < len(self.modules):
+            block = find_block(self.modules, index)
+            parts.append((index, block))
+            index += 1 if block is None else len(block)
         return parts
 
     def _parts(self) -> list[tuple[int, Block | None]]:
         if self._steps is not None:
             # Who traces a forward sees each module by itself.
-            return [(place, None) for place in range(len(self.modules))]
+            return [(index, None) for index in range(len(self.modules))]
         return self._found("parts", self._find_parts)
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
         contexts = []
-        for place, block in self._parts():
-            x, context = self._step(place, x) if block is None else self._block_step(block, place, x)
-            contexts.append((place, block, context))
+        for index, block in self._parts():
+            x, context = self._step(index, x) if block is None else self._block_step(block, index, x)
+            contexts.append((index, block, context))
         return x, contexts
 
-    def _block_step(self, block: Block, place: int, x: Value) -> tuple[Value, Any]:
+    def _block_step(self, block: Block, index: int, x: Value) -> tuple[Value, Any]:
         try:
             y, context = block.forward(x, keeps())
         except Exception as error:
-            self._locate(error, place + block.at)
+            self._locate(error, index + block.at)
             raise
         return y, (form_of(y), context) if keeps() else None
 
     def _block_step_back(
-        self, block: Block, place: int, context: Any, grad_output: Value, *how: Any
+        self, block: Block, index: int, context: Any, grad_output: Value, *how: Any
     ) -> Array | None:
         form, inner = context
-        last = place + len(block) - 1
+        last = index + len(block) - 1
         try:
             return block.backward(inner, fitting(self.modules[last], form, grad_output), *how)
         except Exception as error:
@@ -188,21 +188,21 @@ class Sequential(Container):
         return self._found("first learnt", self._first_learnt) if param_grad else len(self.modules)
 
     def _first_learnt(self) -> int:
-        learnt = (place for place, module in enumerate(self.modules) if module.is_learnt())
+        learnt = (index for index, module in enumerate(self.modules) if module.is_learnt())
         return next(learnt, len(self.modules))
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
         first = self._first_needed(input_grad, param_grad)
-        for place, block, inner in reversed(context):
-            if place < first:
+        for index, block, inner in reversed(context):
+            if index < first:
                 break
-            how = (inner, grad_output, scale, input_grad or place > first, param_grad)
+            how = (inner, grad_output, scale, input_grad or index > first, param_grad)
             if block is None:
-                grad_output = self._step_back(place, *how)
+                grad_output = self._step_back(index, *how)
             else:
-                grad_output = self._block_step_back(block, place, *how)
+                grad_output = self._block_step_back(block, index, *how)
         return grad_output if input_grad else None
 
 

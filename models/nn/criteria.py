@@ -1,4 +1,4 @@
-"""Losses: a number, and its gradient with respect to the net's output."""
+"""Losses, and their gradients with respect to the output of a net."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TINY = float(np.finfo(float).tiny)
 
 
 class Criterion(ABC):
-    """A loss: `forward` returns the number, `backward` its gradient with respect to ``input``.
+    """A loss: `forward` returns its value, `backward` its gradient with respect to ``input``.
 
     Parameters
     ----------
@@ -187,18 +187,18 @@ class CrossEntropyLoss(NLLLoss):
 
 
 class _Each(Criterion):
-    """A loss of each number and its target."""
+    """A loss of each value and its target."""
 
     @abstractmethod
     def _loss(self, input: Array, target: Array) -> Array:
-        """Return the loss of each number."""
+        """Return the loss of each value."""
 
     @abstractmethod
     def _slope(self, input: Array, target: Array) -> Array:
         """Return its derivative."""
 
     def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
-        """Return input and target of one shape, as floating-point numbers."""
+        """Return input and target of one shape, as floating-point arrays."""
         wanted = floating(np.asarray(target))
         if wanted.shape != input.shape:
             raise ValueError(f"the target must have the shape {input.shape}, got {wanted.shape}")
@@ -214,8 +214,8 @@ class _Each(Criterion):
 
     def backward(self, input: Array, target: ArrayLike) -> Array:
         """Return the gradient."""
-        numbers, wanted = self._check(input, target)
-        return (self._slope(numbers, wanted) / self._divisor(input)).astype(numbers.dtype)
+        x, wanted = self._check(input, target)
+        return (self._slope(x, wanted) / self._divisor(input)).astype(x.dtype)
 
 
 class MSELoss(_Each):
@@ -224,7 +224,7 @@ class MSELoss(_Each):
     Parameters
     ----------
     reduction : str
-        ``"mean"`` over all numbers or ``"sum"``.
+        ``"mean"`` over all values or ``"sum"``.
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -240,7 +240,7 @@ class L1Loss(_Each):
     Parameters
     ----------
     reduction : str
-        ``"mean"`` over all numbers or ``"sum"``.
+        ``"mean"`` over all values or ``"sum"``.
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -286,20 +286,20 @@ class BCELoss(_Each):
     Parameters
     ----------
     reduction : str
-        ``"mean"`` over all numbers or ``"sum"``.
+        ``"mean"`` over all values or ``"sum"``.
 
     Raises
     ------
     ValueError
-        If a number lies outside [0, 1], or the shapes differ.
+        If a value is outside [0, 1], or the shapes differ.
     """
 
     def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
-        numbers, wanted = super()._check(input, target)
-        for name, values in (("probabilities", numbers), ("targets", wanted)):
+        x, wanted = super()._check(input, target)
+        for name, values in (("probabilities", x), ("targets", wanted)):
             if not ((values >= 0) & (values <= 1)).all():
                 raise ValueError(f"{name} must lie in [0, 1], got {values.min()} to {values.max()}")
-        return numbers, wanted
+        return x, wanted
 
     def _loss(self, input: Array, target: Array) -> Array:
         with np.errstate(divide="ignore"):
@@ -316,7 +316,7 @@ class BCEWithLogitsLoss(_Each):
     Parameters
     ----------
     reduction : str
-        ``"mean"`` over all numbers or ``"sum"``.
+        ``"mean"`` over all values or ``"sum"``.
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -332,7 +332,7 @@ class KLDivLoss(_Each):
     Parameters
     ----------
     reduction : str
-        ``"mean"`` over all numbers as in Torch, ``"batchmean"`` over the samples (the divergence), or ``"sum"``.
+        ``"mean"`` over all values as in Torch, ``"batchmean"`` over the samples (the divergence), or ``"sum"``.
     """
 
     reductions = ("mean", "batchmean", "sum")
@@ -365,10 +365,10 @@ class MarginLoss(_Each):
         self.margin = real("margin", margin)
 
     def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
-        numbers, wanted = super()._check(input, target)
+        x, wanted = super()._check(input, target)
         if wrong := wanted[np.abs(wanted) != 1].tolist():
             raise ValueError(f"each target must be 1 or -1, got {wrong[0]:g}")
-        return numbers, wanted
+        return x, wanted
 
     def _loss(self, input: Array, target: Array) -> Array:
         return np.maximum(0, self.margin - target * input)
@@ -394,7 +394,7 @@ class MultiMarginLoss(Criterion):
     Raises
     ------
     ValueError
-        If ``p`` is another number, a target is no class, or shapes do not go together.
+        If ``p`` is neither 1 nor 2, a target is no class, or shapes do not go together.
     """
 
     def __init__(

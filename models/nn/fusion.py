@@ -1,4 +1,4 @@
-"""What stands behind a convolution runs with it: normalisation, pooling and rectifier in one pass over memory."""
+"""A convolution and what follows it as one: normalisation, pooling and rectifier in one pass over memory."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NORMS: dict[type | None, int] = {BatchNorm1d: 1, BatchNorm2d: 2, BatchNorm3d: 3
 _POOLS: dict[type | None, int] = {MaxPool1d: 1, MaxPool2d: 2, MaxPool3d: 3}
 
 
-def find_block(modules: Sequence[Module], place: int) -> Block | None:
-    """Return the modules from a place on that can run as one, if these are several."""
-    axes = _CONVOLUTIONS.get(_kind(modules[place]))
+def find_block(modules: Sequence[Module], index: int) -> Block | None:
+    """Return the modules from an index on that can run as one, if these are several."""
+    axes = _CONVOLUTIONS.get(_kind(modules[index]))
     if axes is None:
         return None
-    block = Block(modules[place])
-    for module in modules[place + 1 : place + 4]:
+    block = Block(modules[index])
+    for module in modules[index + 1 : index + 4]:
         kind = _kind(module)
         if kind is ReLU and not block.rectify:
             block.rectify = True
         elif _POOLS.get(kind) == axes and block.pool is None:
-            block.pool, block.pool_place = module, len(block)
+            block.pool, block.pool_index = module, len(block)
         elif _NORMS.get(kind) == axes and len(block) == 1:
             block.norm = module
             if not block.fits():
@@ -49,9 +49,9 @@ def _kind(module: Module) -> type | None:
 
 
 class Block:
-    """A convolution with what stands behind it, at most once each: a normalisation, then a maximum and a rectifier.
+    """A convolution followed by a normalisation, then a maximum pooling and a rectifier, each at most once.
 
-    The last two may change places, as the largest of rectified values is the rectified largest value.
+    The last two may come in any order, as the largest of rectified values is the rectified largest value.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ class Block:
     Attributes
     ----------
     at : int
-        Place in the block of the module that runs, for errors.
+        Index in the block of the module that runs, for errors.
     """
 
     def __init__(self, conv: Any) -> None:
         self.conv, self.norm, self.pool, self.rectify = conv, None, None, False
-        self.length, self.pool_place, self.at = 1, 0, 0
+        self.length, self.pool_index, self.at = 1, 0, 0
 
     norm: Any
     pool: Any
@@ -98,7 +98,7 @@ class Block:
             affine = normal.scale, normal.shift  # type: ignore[union-attr]
             output = functional.channel_affine(convolved, *affine, rectify=self.rectify)
             return lower(output, self.conv.axes), (volumes, convolved, normal, output)
-        self.at = self.pool_place
+        self.at = self.pool_index
         pooled = self.pool.pooled(convolved, normal and (normal.scale, normal.shift), self.rectify)
         context = (volumes, normal and convolved, normal, pooled)
         return lower(pooled.output, self.conv.axes), context
@@ -106,11 +106,11 @@ class Block:
     def _predict(self, volumes: Array) -> Array:
         normal = self.norm and self.norm.normal(volumes, value_of(self.conv.bias))
         affine = (normal.scale, normal.shift) if normal else (None, None)
-        if self.pool is None or self.pool.tiles(self.conv.places(volumes)):
+        if self.pool is None or self.pool.tiles(self.conv.output_size(volumes)):
             window = (1, 1, 1) if self.pool is None else self.pool.how["kernel_size"]
             return self.conv.convolved(volumes, self.rectify, *affine, window)
         output = self.conv.convolved(volumes, False, *affine)
-        self.at = self.pool_place
+        self.at = self.pool_index
         return self.pool.pooled(output, rectify=self.rectify).output
 
     def backward(

@@ -1,4 +1,4 @@
-"""What a module is."""
+"""The base of all modules: forward, backward and the two modes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Module(State, Constructed):
 
     A layer writes two methods: ``_forward(input)`` returns the output and a *context*, which is all that
     ``_backward(context, grad_output, scale, input_grad, param_grad)`` needs. As the context travels with
-    the call, one module may stand at several places of a graph. Parameters, buffers and children are attributes.
+    the call, one module may be at several nodes of a graph. Parameters, buffers and children are attributes.
     Axes are counted with that of the batch, which is axis 0 and always there.
 
     Attributes
@@ -59,10 +59,10 @@ class Module(State, Constructed):
     buffer_names : tuple of str
         The attributes that belong to the state without being learnt, such as running means.
     checks : dict
-        For attributes, what is called with name and value, and returns the value to keep or says what is wrong.
+        By attribute, a function that is called with name and value, and returns the value to keep or raises an error.
     takes_integers : bool
-        Whether ``_forward`` is given integers and half precision as they are; else as what `floating` makes of them,
-        so that no product or sum can overflow.
+        Whether ``_forward`` is given integers and half precision as they are; else `floating` converts them first, so
+        that no product or sum can overflow.
     playable : bool
         Whether what a forward in evaluation does follows from attributes and shapes alone, never from the numbers in
         its input, so that it can be played (`playback.Playback`); a class says so itself, for no other.
@@ -253,7 +253,7 @@ class Module(State, Constructed):
         """Return the floating-point operations of a forward of ``input``.
 
         A multiplication and an addition are two. Counted are the products of linear and convolutional layers, and
-        one operation per number elsewhere.
+        one operation per element elsewhere.
         """
         return sum(step.module._operations(step.input, step.output) for step in self.trace(input))
 

@@ -94,9 +94,7 @@ def blank(shape: tuple[int, ...], dtype: DTypeLike) -> Parameter:
         If it would take more memory than the machine has.
     """
     if not np.issubdtype(dtype, np.floating):
-        raise TypeError(
-            f"dtype must be one of floating-point numbers, such as float32, got {np.dtype(dtype)}"
-        )
+        raise TypeError(f"dtype must be a floating-point type, such as float32, got {np.dtype(dtype)}")
     check_memory(shape, dtype)
     return Parameter(np.zeros(shape, dtype))
 

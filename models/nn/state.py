@@ -174,7 +174,7 @@ class State(Tree):
         return self
 
     def count_parameters(self) -> int:
-        """Return how many numbers are learnt."""
+        """Return how many values are learnt."""
         return sum(parameter.value.size for parameter in self.parameters().values())
 
 

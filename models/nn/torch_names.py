@@ -85,7 +85,7 @@ OF_NN = {
     "MarginCriterion": "MarginLoss",
     "MultiMarginCriterion": "MultiMarginLoss",
 }
-#: What ``optim`` and others have that stands elsewhere here.
+#: What ``optim`` and others have that is elsewhere here.
 OF_OPTIM = {
     "lswolfe": 'the option {"line_search": "strong_wolfe"} of lbfgs',
     "Logger": "the log that training.Training.fit returns",

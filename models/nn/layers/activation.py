@@ -1,4 +1,4 @@
-"""Transfer functions: of each number, and along one axis."""
+"""Activation functions: elementwise, and along one axis."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Transfer(Function):
 
 
 class _Pointwise(Function):
-    """A function of each number, with its slope."""
+    """An elementwise function, with its derivative."""
 
     def _operations(self, x: Array, y: Array) -> int:
         return y.size
@@ -186,7 +186,7 @@ class LeakyReLU(_Pointwise):
 
 
 class RReLU(Function):
-    """`LeakyReLU` whose slope is drawn anew for each number in training, and their mean in evaluation.
+    """`LeakyReLU` whose slope is drawn for each value in training, and its mean in evaluation.
 
     Xu et al. 2015.
 

@@ -30,7 +30,7 @@ def lower(x: Array, axes: int) -> Array:
 
 
 class Options:
-    """What a layer gives to its kernel, by name; set as a whole only, as what was found of a net holds until then."""
+    """The options of a layer's kernel, by name; read-only, so that each change is one of the attribute."""
 
     def __get__(self, layer: Any, kind: type | None = None) -> Any:
         return self if layer is None else MappingProxyType(layer._how)
@@ -40,16 +40,16 @@ class Options:
 
 
 class PerAxis:
-    """An argument that is a number for each axis, kept in ``how`` for three axes.
+    """An argument that is an integer for each axis, kept in ``how`` for three axes.
 
     Parameters
     ----------
-    least : int
-        The smallest that it can be, and the number for the axes that `lift` adds.
+    minimum : int
+        The smallest that it can be, and its value for the axes that `lift` adds.
     """
 
-    def __init__(self, least: int) -> None:
-        self._least = least
+    def __init__(self, minimum: int) -> None:
+        self._minimum = minimum
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -58,8 +58,8 @@ class PerAxis:
         return self if layer is None else layer.how[self._name][-layer.axes :]
 
     def __set__(self, layer: Any, value: int | tuple[int, ...]) -> None:
-        numbers = per_axis(self._name, value, layer.axes, self._least)
-        layer.how = layer.how | {self._name: (self._least,) * (3 - layer.axes) + numbers}
+        values = per_axis(self._name, value, layer.axes, self._minimum)
+        layer.how = layer.how | {self._name: (self._minimum,) * (3 - layer.axes) + values}
 
 
 def expected(axes: int, channels: int | str = "C") -> str:
@@ -141,8 +141,8 @@ class _Convolution(Module):
             raise ValueError(f"{type(self).__name__} expects {expected(self.axes, channels)}, got {x.shape}")
         return lift(x, self.axes)
 
-    def places(self, volumes: Array) -> Triple:
-        """Return how many places the filters have along each axis."""
+    def output_size(self, volumes: Array) -> Triple:
+        """Return the size of the output along each axis."""
         how = (self.how[name] for name in ("stride", "padding", "dilation"))
         return functional.conv_output_size(volumes.shape[1:4], self._filters().shape[:3], *how)
 
@@ -154,7 +154,7 @@ class _Convolution(Module):
         shift: Array | None = None,
         pool: Triple = (1, 1, 1),
     ) -> Array:
-        """Return the convolution of volumes; ``scale`` and ``shift`` take the place of the bias."""
+        """Return the convolution of volumes; ``scale`` and ``shift`` replace the bias."""
         bias = self.bias.value if scale is None and self.bias is not None else shift
         how = {**self.how, "scale": scale, "rectify": rectify, "pool": pool}
         return functional.conv3d(volumes, self._filters(), bias, **how)
@@ -181,18 +181,19 @@ class _Convolution(Module):
 _ARGUMENTS = """
 
     ``y[n, p, d] = bias[d] + Σ x[n, p · stride + k · dilation - padding, c] · weight[k, c, d]``, summed over taps k and
-    channels c; the output has ``floor((size + 2 · padding - dilation · (kernel - 1) - 1) / stride) + 1`` places.
+    channels c. Along each axis the output has ``floor((size + 2 · padding - dilation · (kernel - 1) - 1) / stride) + 1``
+    pixels.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and of the output.
     kernel_size, stride, padding, dilation : int or tuple of int
-        Taps of the filter, pixels between its places, zeros around the input, pixels between taps.
+        As in PyTorch: an integer for all axes, or one for each.
     groups : int
         Parts into which both channels are divided; each part of the output sees one of the input.
     bias : bool
-        Whether a number is added to each channel.
+        Whether to add a learnt value to each channel.
     dtype : dtype
         Of the parameters; the input is converted to it.
     rng : numpy.random.Generator or int, optional
@@ -333,7 +334,7 @@ def _check_table(table: ArrayLike) -> NDArray[np.intp]:
 
 
 class LocallyConnected2d(Module):
-    """Convolution of images (N, H, W, C) whose filter is another one at each place.
+    """Convolution of images (N, H, W, C) with a filter of its own for each pixel of the output.
 
     Torch's ``SpatialConvolutionLocal`` (LeCun 1989): the connections of a convolution without its sharing.
 
@@ -344,9 +345,9 @@ class LocallyConnected2d(Module):
     input_size : tuple of two int
         Height and width of the input.
     kernel_size, stride, padding : int or tuple of two int
-        Taps of the filters, pixels between their places, zeros around the input.
+        As in PyTorch: an integer for all axes, or one for each.
     bias : bool
-        Whether a number is added to each place and channel.
+        Whether to add a learnt value to each pixel and channel of the output.
     dtype : dtype
         Of the parameters; the input is converted to it.
     rng : numpy.random.Generator or int, optional
@@ -390,13 +391,13 @@ class LocallyConnected2d(Module):
         self.taps = per_axis("kernel_size", kernel_size, 2)
         self._geometry = per_axis("stride", stride, 2), per_axis("padding", padding, 2, 0)
         sizes = zip(self.input_shape[:2], self.taps, self.stride, self.padding, strict=True)
-        places = tuple(conv_size(*of) for of in sizes)
-        if 0 in places:
+        size = tuple(conv_size(*of) for of in sizes)
+        if 0 in size:
             raise ValueError(
                 f"a filter of {self.taps} does not fit into {input_size} padded by {self.padding}"
             )
-        self.weight = blank((*places, *self.taps, in_channels, out_channels), dtype)
-        self.bias = blank((*places, out_channels), dtype) if bias else None
+        self.weight = blank((*size, *self.taps, in_channels, out_channels), dtype)
+        self.bias = blank((*size, out_channels), dtype) if bias else None
         self.reset(rng)
 
     def _reset(self, rng: np.random.Generator) -> None:
@@ -407,11 +408,11 @@ class LocallyConnected2d(Module):
         return 2 * y.size * int(np.prod(self.weight.value.shape[2:5]))
 
     def _matrices(self, a: Array) -> Array:
-        """See weights or their gradients as one matrix per place, (places, taps · channels in, channels out)."""
+        """See weights or their gradients as one matrix per pixel, (pixels, taps · channels in, channels out)."""
         return a.reshape(int(np.prod(a.shape[:2])), int(np.prod(a.shape[2:5])), a.shape[-1])
 
     def _patches(self, x: Array) -> Array:
-        """Return what each filter sees, (places, N, taps · channels)."""
+        """Return what each filter sees, (pixels, N, taps · channels)."""
         rows, columns = self.stride
         windows = sliding_window_view(_pad2d(x, self.padding), self.taps, axis=(1, 2))[:, ::rows, ::columns]
         n, height, width = windows.shape[:3]
@@ -431,17 +432,17 @@ class LocallyConnected2d(Module):
     ) -> Array | None:
         weight = self.weight.value
         grad_output = np.asarray(grad_output, weight.dtype)
-        n_places, channels = int(np.prod(weight.shape[:2])), weight.shape[-1]
-        places = grad_output.reshape(len(grad_output), n_places, channels).transpose(1, 0, 2)
+        n_pixels, channels = int(np.prod(weight.shape[:2])), weight.shape[-1]
+        grads = grad_output.reshape(len(grad_output), n_pixels, channels).transpose(1, 0, 2)
         if param_grad:
-            gradient = self._patches(context).transpose(0, 2, 1) @ places
+            gradient = self._patches(context).transpose(0, 2, 1) @ grads
             self.weight.accumulate(gradient.reshape(weight.shape), scale)
             if self.bias is not None:
                 self.bias.accumulate(grad_output.sum(axis=0), scale)
-        return self._spread(places @ self._matrices(weight).transpose(0, 2, 1)) if input_grad else None
+        return self._scatter(grads @ self._matrices(weight).transpose(0, 2, 1)) if input_grad else None
 
-    def _spread(self, patches: Array) -> Array:
-        """Add what concerns each filter's pixels (places, N, taps · channels) up to images."""
+    def _scatter(self, patches: Array) -> Array:
+        """Add the gradients of what each filter sees, (pixels, N, taps · channels), up to images."""
         height, width, channels = self.input_shape
         n = patches.shape[1]
         pads = self.padding

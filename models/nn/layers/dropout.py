@@ -1,4 +1,4 @@
-"""Dropout of numbers and of whole channels."""
+"""Dropout of values and of whole channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _probability(name: str, value: Any) -> float:
 
 
 class Dropout(Function):
-    """Set each number to zero with probability ``p`` in training and scale the others by ``1 / (1 - p)``.
+    """Set each value to zero with probability ``p`` in training and scale the others by ``1 / (1 - p)``.
 
     Srivastava et al. 2014.
 
@@ -70,7 +70,7 @@ class _ChannelDropout(Dropout):
 
 _ARGUMENTS = """
 
-    Neighbouring numbers of a channel say much the same, so they go together (Tompson et al. 2015).
+    Neighbouring values of a channel are correlated, so they are dropped together (Tompson et al. 2015).
 
     Parameters
     ----------

@@ -84,12 +84,12 @@ class Linear(Module):
 
 
 class CMul(Module):
-    """Multiply each sample with learnt numbers.
+    """Multiply each sample elementwise with a learnt array.
 
     Parameters
     ----------
     *size : int
-        Shape of the numbers, broadcast to that of a sample.
+        Shape of the array, broadcast to that of a sample.
     dtype : dtype
         Of the parameter; the input is converted to it.
     rng : numpy.random.Generator or int, optional
@@ -117,7 +117,7 @@ class CMul(Module):
     ) -> None:
         super().__init__()
         if not size:
-            raise ValueError("CMul needs the shape of its numbers, such as CMul(3)")
+            raise ValueError("CMul needs the shape of its array, such as CMul(3)")
         self.weight = blank(tuple(integer("size", n) for n in size), dtype)
         self.reset(rng)
 
@@ -215,8 +215,8 @@ class Embedding(Module):
         if x.size and not 0 <= x.min() <= x.max() < n:
             wrong = x[(x < 0) | (x >= n)].flat[0]
             raise ValueError(f"Embedding has the vectors 0 to {n - 1}, got {wrong}")
-        places = x.astype(np.intp)
-        return self.weight.value[places], places
+        indices = x.astype(np.intp)
+        return self.weight.value[indices], indices
 
     def _backward(
         self, context: Any, grad_output: Array, scale: float, input_grad: bool, param_grad: bool

@@ -129,7 +129,7 @@ class _BatchNorm(Module):
 _ARGUMENTS = """
 
     Each channel gets mean 0 and variance 1 over the batch, then is scaled and shifted (Ioffe and Szegedy 2015). In
-    evaluation the running mean and the running unbiased variance stand in.
+    evaluation the running mean and the running unbiased variance are used.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ for layer in (BatchNorm1d, BatchNorm2d, BatchNorm3d):
 
 
 class LocalResponseNorm(Function):
-    """Divide each number by a power of the energy of the ``size`` channels around it.
+    """Divide each value by a power of the energy of the ``size`` channels around it.
 
     ``y = x / (k + alpha / size * Σ x²) ** beta`` (Krizhevsky et al. 2012; Torch's ``SpatialCrossMapLRN``), for any axes
     before the channels.
@@ -185,7 +185,7 @@ class LocalResponseNorm(Function):
     Parameters
     ----------
     size : int
-        Channels of the sum; of an even number one more stands before than behind.
+        Channels of the sum; where it is even, one more before than behind.
     alpha, beta, k : float
         As in the formula.
 

@@ -52,7 +52,7 @@ class _ConstantPad(_Pad):
         super().__init__(padding)
         self.value = value
 
-    def _places(self, x: Array) -> tuple[Any, ...]:
+    def _regions(self, x: Array) -> tuple[Any, ...]:
         """Return which part of the input is kept, and where it stands in the output."""
         ends = list(zip(x.shape[1:-1], self.pairs, strict=True))
         kept = (slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in ends)
@@ -63,7 +63,7 @@ class _ConstantPad(_Pad):
         self._check(x)
         sizes = (n + sum(pair) for n, pair in zip(x.shape[1:-1], self.pairs, strict=True))
         out = np.full((len(x), *sizes, x.shape[-1]), self.value, x.dtype)
-        kept, to = self._places(x)
+        kept, to = self._regions(x)
         out[to] = x[kept]
         return out, (kept, to, x.shape)
 
@@ -87,7 +87,7 @@ class _IndexedPad(_Pad):
     takes_integers = True
 
     @abstractmethod
-    def _sources(self, places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    def _sources(self, positions: NDArray[np.intp], n: int) -> NDArray[np.intp]:
         """Return which of ``n`` pixels stands at each place, which may be below 0 or from n on."""
 
     def _indices(self, x: Array) -> list[NDArray[np.intp]]:
@@ -120,13 +120,13 @@ class _ReflectionPad(_IndexedPad):
                 f"{type(self).__name__} can pad by less than the input is long, got {self.pairs} for {x.shape}"
             )
 
-    def _sources(self, places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-        return n - 1 - np.abs(n - 1 - np.abs(places))
+    def _sources(self, positions: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+        return n - 1 - np.abs(n - 1 - np.abs(positions))
 
 
 class _ReplicationPad(_IndexedPad):
-    def _sources(self, places: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-        return places.clip(0, n - 1)
+    def _sources(self, positions: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+        return positions.clip(0, n - 1)
 
 
 _ARGUMENTS = """
@@ -148,7 +148,7 @@ _RAISES = """
     Raises
     ------
     ValueError
-        If there are not two numbers per axis, or an input has other axes or is too small.
+        If there are not two integers per axis, or an input has other axes or is too small.
     """
 
 

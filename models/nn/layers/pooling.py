@@ -68,7 +68,7 @@ class _MaxPool(_Windows):
         self.ceil_mode = ceil_mode
 
     def tiles(self, size: tuple[int, ...]) -> bool:
-        """Return whether windows stand side by side, without gap, overlap or border, and one fits into a volume."""
+        """Return whether windows tile a volume, without gap, overlap or border, and one fits in."""
         kernel, stride, padding, dilation = self._sizes()
         plain = stride == kernel and padding == (0, 0, 0) and dilation == (1, 1, 1)
         return plain and not self.ceil_mode and all(n >= k for n, k in zip(size, kernel, strict=True))
@@ -130,7 +130,7 @@ class _Adaptive(_Windows):
     def output_size(self, output_size: int | tuple[int | None, ...]) -> None:
         sizes = output_size if isinstance(output_size, list | tuple) else (output_size,) * self.axes
         if len(sizes) != self.axes:
-            raise ValueError(f"output_size must be one number or {self.axes}, got {output_size}")
+            raise ValueError(f"output_size must be one integer or {self.axes}, got {output_size}")
         self._windows = tuple(
             None if size is None else integer("output_size", size, 1, MAX_PIXELS) for size in sizes
         )

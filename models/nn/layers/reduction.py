@@ -1,4 +1,4 @@
-"""Modules that make one number of many along axes."""
+"""Sums, means and maxima along axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that move numbers without changing them."""
+"""Modules that change the shape of an array, and no value."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class View(_Reshape):
     Raises
     ------
     ValueError
-        If a sample has another number of numbers.
+        If a sample has another number of values.
     """
 
     playable = True

@@ -372,7 +372,7 @@ def test_a_table_of_wrong_length():
     [
         (lambda: nn.Conv2d(3, 4, 3, groups=2), None, "groups must divide"),
         (lambda: nn.Conv1d(3, 4, 3), (2, 5, 2), r"Conv1d expects \(N, L, 3\), got \(2, 5, 2\)"),
-        (lambda: nn.Conv2d(3, 4, (3, 3, 3)), None, "one number or 2"),
+        (lambda: nn.Conv2d(3, 4, (3, 3, 3)), None, "one integer or 2"),
         (lambda: nn.ConvMap2d([(0, 0), (0, 0)], 3), None, "different pairs"),
         (lambda: nn.ConvMap2d([0, 1], 3), None, "different pairs"),
         (lambda: nn.LocallyConnected2d(1, 1, (3, 3), 4), None, "does not fit"),
@@ -393,7 +393,7 @@ def test_a_table_of_wrong_length():
         (lambda: nn.Squeeze(1), (2, 3), "length 1"),
         (lambda: nn.Select(1, 3), (2, 3), "got"),
         (lambda: nn.Narrow(1, 2, 2), (2, 3), "got"),
-        (lambda: nn.ZeroPad2d((1, 2)), None, "one number or 4"),
+        (lambda: nn.ZeroPad2d((1, 2)), None, "one integer or 4"),
         (lambda: nn.ZeroPad2d(1), (2, 3), "expects"),
         (lambda: nn.ZeroPad1d(-2), (2, 4, 1), "leave nothing"),
         (lambda: nn.ReflectionPad1d(3), (2, 3, 1), "less than the input is long"),
