@@ -203,7 +203,7 @@ visualize.first_layer(net)
 # The filters of the first layer: three images each, one per frame. Where they differ, the filter responds to change.
 
 # %%
-visualize.activations(net, reader.test_views(test_clips[0], 1), most=8)
+visualize.activations(net, reader.test_views(test_clips[0], 1), max_images=8)
 
 # %% [markdown]
 # The output of each layer for a clip, from top to bottom: images get smaller and channels more, up to the mean over

@@ -23,7 +23,7 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
     Parameters
     ----------
     path : path
-        The file; one with ``.tmp`` at its end stands beside it for a moment.
+        The file; one with ``.tmp`` at its end is beside it for a moment.
     content : mapping of str
         Arrays, numbers, strings, None, and dicts, lists and tuples of such. Numbers and arrays come back with the
         same bits and types.
@@ -88,7 +88,7 @@ def _digest(text: str, arrays: Arrays) -> str:
 
 
 def _pack(value: Any, place: str, arrays: Arrays) -> Any:
-    """Return ``value`` for JSON, with its arrays moved to ``arrays`` under their places."""
+    """Return ``value`` for JSON, with its arrays moved to ``arrays`` under their paths."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
         arrays[place] = np.array(value, order="C")
         return {"array" if isinstance(value, np.ndarray) else "number": place}

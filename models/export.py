@@ -102,14 +102,14 @@ def to_onnx(
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.shape_inference.InferenceError as error:
-        raise ValueError(f"ONNX cannot compute with the types of numbers in this net: {error}") from None
+        raise ValueError(f"ONNX cannot compute with the data types in this net: {error}") from None
     if path is not None:
         Path(path).write_bytes(model.SerializeToString())
     return model
 
 
 def _numbered(name: str, values: list[Any]) -> list[str]:
-    return [name] if len(values) == 1 else [f"{name}_{place}" for place in range(len(values))]
+    return [name] if len(values) == 1 else [f"{name}_{index}" for index in range(len(values))]
 
 
 def _model(graph: Graph, name: str, inputs: list[str], outputs: dict[str, str]) -> onnx.ModelProto:
@@ -298,7 +298,7 @@ class Graph:
         outputs : int
             How many are named.
         **attributes
-            Attributes of the node; a dtype stands for ONNX's number of it.
+            Attributes of the node; a dtype is given as ONNX's code for it.
         """
         names = [self._name(operator) for _ in range(outputs)]
         self.nodes.append(_Node(operator, list(inputs), names, attributes))
@@ -309,7 +309,7 @@ class Graph:
         return x if self.dtype(x) == dtype else self.node("Cast", x, to=np.dtype(dtype))
 
     def floating(self, x: Names) -> Names:
-        """Convert inputs or outputs of modules that are no floating-point numbers, as modules do."""
+        """Convert inputs or outputs of modules that are not floating-point, as modules do."""
         if isinstance(x, list):
             return [self.floating(entry) for entry in x]
         one, two = map(floating, self._examples[x])
@@ -450,7 +450,7 @@ def _(module: nn.Bottle, graph: Graph, x: Names) -> Names:
 def _slices(graph: Graph, x: str, axis: int) -> list[str]:
     """Return all slices along an axis, without it."""
     (n,) = graph.fixed(x, axis)
-    return [graph.node("Gather", x, graph.constant(place), axis=axis) for place in range(n)]
+    return [graph.node("Gather", x, graph.constant(index), axis=axis) for index in range(n)]
 
 
 @emit.register
@@ -656,7 +656,7 @@ def _(module: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvMap2d, graph: Graph, x:
 
 @emit.register
 def _(module: nn.LocallyConnected2d, graph: Graph, x: Names) -> Names:
-    """Gather what each place sees and multiply it with the place's own matrix."""
+    """Gather what each output pixel sees and multiply it with the pixel's own matrix."""
     weight = module.weight.value
     height, width, channels = module.input_shape
     rows, columns = (n + 2 * pad for n, pad in zip((height, width), module.padding, strict=True))
@@ -705,18 +705,18 @@ class _Window(NamedTuple):
     stride: int
     padding: int
     dilation: int
-    places: int
+    n_windows: int
 
     @property
     def behind(self) -> int:
         """How far the last window reaches beyond the input."""
         span = self.dilation * (self.kernel - 1) + 1
-        return max((self.places - 1) * self.stride + span - self.size - self.padding, 0)
+        return max((self.n_windows - 1) * self.stride + span - self.size - self.padding, 0)
 
     @property
     def share(self) -> NDArray[np.floating]:
-        """By what a mean over the whole window is too small at each place, where it reaches beyond the padding."""
-        inside = self.size + 2 * self.padding - self.stride * np.arange(self.places)
+        """By what factor a mean over the whole window is too small where it reaches beyond the padding."""
+        inside = self.size + 2 * self.padding - self.stride * np.arange(self.n_windows)
         return self.kernel / np.minimum(self.kernel, inside)
 
 
@@ -730,8 +730,8 @@ def _windows(module: Any, graph: Graph, x: str) -> list[_Window]:
         graph.fixed(x, *range(1, module.axes + 1)), how, strict=True
     ):
         span = dilation * (kernel - 1) + 1
-        places = pool_size(size, span, stride, padding, module.ceil_mode)
-        windows.append(_Window(size, kernel, stride, padding, dilation, places))
+        n_windows = pool_size(size, span, stride, padding, module.ceil_mode)
+        windows.append(_Window(size, kernel, stride, padding, dilation, n_windows))
     return windows
 
 
@@ -801,7 +801,7 @@ for kinds, operator in (
 def _blocks(value: NDArray, order: Sequence[int]) -> NDArray:
     """Return the gates in ONNX's order."""
     parts = np.split(value, len(order))
-    return np.concatenate([parts[place] for place in order])
+    return np.concatenate([parts[index] for index in order])
 
 
 def _stacked(module: Any, layer: int, name: str, order: Sequence[int]) -> NDArray | None:

@@ -126,10 +126,10 @@ class Space:
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
         """Return a genome with one gene drawn anew, or only its width or its wiring."""
         while True:
-            place, part = int(rng.integers(len(genome))), int(rng.integers(3))
-            drawn, old = self._gene(rng), genome[place]
+            index, part = int(rng.integers(len(genome))), int(rng.integers(3))
+            drawn, old = self._gene(rng), genome[index]
             gene = (drawn, old._replace(width=drawn.width), old._replace(wiring=drawn.wiring))[part]
-            child = (*genome[:place], gene, *genome[place + 1 :])
+            child = (*genome[:index], gene, *genome[index + 1 :])
             # What is not expressed may not be told apart from the parent.
             if str(gene) != str(old) and self.fits(child):
                 return child
@@ -251,8 +251,8 @@ def evolve(
     while len(trials) < evaluations and not (trials and _is_over(begun, seconds)):
         parent, genome = -1, None
         if len(trials) >= population:
-            drawn = [alive[int(place)] for place in rng.integers(len(alive), size=sample)]
-            parent = max(drawn, key=lambda place: np.nan_to_num(trials[place].fitness, nan=-np.inf))
+            drawn = [alive[int(index)] for index in rng.integers(len(alive), size=sample)]
+            parent = max(drawn, key=lambda index: np.nan_to_num(trials[index].fitness, nan=-np.inf))
             genome = mutate(trials[parent].genome, rng)
             alive.popleft()
         genome = draw(rng) if genome is None else genome

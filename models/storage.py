@@ -1,4 +1,4 @@
-"""Nets on disk: the numbers as safetensors, beside them as JSON what the net is made of; no code, no pickle."""
+"""Nets on disk: the arrays as safetensors, and the structure as JSON; no code, no pickle."""
 
 from __future__ import annotations
 
@@ -123,11 +123,11 @@ def _plain(value: Any, module: nn.Module, seen: list[nn.Module]) -> Any:
 def _build(description: Mapping[str, Any], built: list[nn.Module]) -> nn.Module:
     if "same" in description:
         return built[description["same"]]
-    place = len(built)
+    index = len(built)
     built.append(nn.Identity())
     kind = _find(description["class"])
     arguments = {name: _value(value, built) for name, value in description["arguments"].items()}
-    module = built[place] = kind.make(arguments)
+    module = built[index] = kind.make(arguments)
     for name, value in description.get("attributes", {}).items():
         if getattr(module, name) != value:
             setattr(module, name, value)
@@ -159,16 +159,16 @@ def _shared(net: nn.Module) -> dict[str, str]:
     shared = {}
     for path, module in net.named_modules():
         for name, value in module.own_state().items():
-            place = f"{path}.{name}".lstrip(".")
-            if first.setdefault(id(value), place) != place:
-                shared[place] = first[id(value)]
+            index = f"{path}.{name}".lstrip(".")
+            if first.setdefault(id(value), index) != index:
+                shared[index] = first[id(value)]
     return shared
 
 
 def _share(net: nn.Module, shared: Mapping[str, str]) -> None:
     modules = dict(net.named_modules())
-    for place, source in shared.items():
-        (path, _, name), (other, _, its) = place.rpartition("."), source.rpartition(".")
+    for index, source in shared.items():
+        (path, _, name), (other, _, its) = index.rpartition("."), source.rpartition(".")
         setattr(modules[path], name, modules[other].own_state()[its])
 
 

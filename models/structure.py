@@ -65,13 +65,13 @@ def connections(net: nn.Module) -> Masks:
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Return how many numbers are learnt, weights that are zero excepted."""
+    """Return how many values are learnt, weights that are zero excepted."""
     zeros = sum(int(np.count_nonzero(~mask)) for mask in connections(net).values())
     return net.count_parameters() - zeros
 
 
 def flat(net: nn.Module, values: Mapping[str, NDArray], rest: float) -> NDArray:
-    """Return numbers by path as one vector in the order of ``net.get_parameters()``, with ``rest`` where none are."""
+    """Return values by path as one vector in the order of ``net.get_parameters()``, with ``rest`` where none are."""
     parameters = net.parameters()
     dtype = np.result_type(*values.values()) if values else np.dtype(bool)
     parts = [values.get(path, np.full(own.value.shape, rest, dtype)) for path, own in parameters.items()]
@@ -79,7 +79,7 @@ def flat(net: nn.Module, values: Mapping[str, NDArray], rest: float) -> NDArray:
 
 
 class Masked:
-    """A method of `optim` that keeps some numbers at zero, whatever the method adds to them or remembers of them.
+    """A method of `optim` that keeps some values at zero, whatever the method adds to them or remembers of them.
 
     Parameters
     ----------
@@ -157,15 +157,15 @@ def curvature(net: nn.Module, inputs: Array) -> dict[str, NDArray[np.float64]]:
     Parameters
     ----------
     net, inputs
-        See `obd`. The net stands in evaluation mode afterwards.
+        See `obd`. The net is in evaluation mode afterwards.
     """
     total = {path: np.zeros(value.shape) for path, value in weights(net).items()}
     parameters = net.parameters()
     # Backward needs the mode of training, but nothing by chance and no moments of the batch.
     net.training().apply(_settle)
     softmax = nn.Softmax()
-    for place in range(len(inputs)):
-        x = inputs[place : place + 1]
+    for index in range(len(inputs)):
+        x = inputs[index : index + 1]
         probabilities = softmax.evaluate().forward(net.forward(x).astype(np.float64))
         for label, p in enumerate(probabilities[0]):
             net.zero_grad_parameters()
@@ -187,7 +187,7 @@ def keep(scores: Scores, density: float, within: Masks | None = None) -> Masks:
     """Return masks that keep the largest scores of each layer.
 
     All layers keep the same share, so that none is cut off whatever the scores are; only the last stays whole, as it
-    has few weights, each of which stands for a whole unit.
+    has few weights, each of which is all that the net sees of a unit.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def _check_density(density: float) -> None:
 
 
 class Round(NamedTuple):
-    """A training of `prune`, after which the net stands as trained.
+    """A training of `prune`, which leaves the net as trained.
 
     Attributes
     ----------
@@ -259,7 +259,7 @@ def prune(
     Parameters
     ----------
     train : callable
-        Trains the net in place from its initial values, the same each time, with masks or, given None, without.
+        Trains the net in index from its initial values, the same each time, with masks or, given None, without.
     net : Module
         What ``train`` trains.
     score : callable
@@ -336,7 +336,7 @@ class Pruning(Training):
         progress: Callable[[Progress], None] = lambda _: None,
         initial: nn.Module | None = None,
     ) -> pd.DataFrame:
-        """Train and prune ``net`` in place; see `Training.fit`.
+        """Train and prune ``net`` in index; see `Training.fit`.
 
         A checkpoint is a file for each training, with its number behind the name. Each training begins with the same
         values.
@@ -384,7 +384,7 @@ class Pruning(Training):
         test_views: Callable[[Sample], Array],
     ) -> Iterator[Round]:
         if self.criterion == "random" and self.density < 1:
-            # Not the numbers that the initial values are made from.
+            # Not those that the initial values are made from.
             masks = keep(random(net, np.random.default_rng([self.random_state, 1])), self.density)
             yield Round(self.density, masks, train(masks))
             return
@@ -393,8 +393,8 @@ class Pruning(Training):
             if self.criterion == "magnitude":
                 return magnitude(net)
             n = min(len(samples), _N_CURVED)
-            places = np.linspace(0, len(samples) - 1, n).round().astype(int)
-            inputs = (test_views(samples[int(place)]) for place in places)
+            indices = np.linspace(0, len(samples) - 1, n).round().astype(int)
+            inputs = (test_views(samples[int(index)]) for index in indices)
             return obd(net, np.stack([several[len(several) // 2] for several in inputs]))
 
         yield from prune(train, net, score, self.density, self.rounds if self.density < 1 else 0)
@@ -406,7 +406,7 @@ def locality(
     """Return how near to each other the inputs of each unit lie: 1 as by chance, less where they are neighbours.
 
     The mean distance between two inputs of a unit, over that between any two inputs of the layer, which is what
-    inputs drawn at random have on average. Inputs that are channels of one place have the distance 0.
+    inputs drawn at random have on average. Inputs that are channels of one pixel have the distance 0.
 
     Parameters
     ----------
@@ -421,7 +421,7 @@ def locality(
     Returns
     -------
     ndarray of float64, shape (n_units,)
-        NaN for a unit with less than two inputs, and where all inputs lie at one place.
+        NaN for a unit with less than two inputs, and where all inputs are of one pixel.
 
     Examples
     --------
@@ -442,7 +442,7 @@ def shared_locality(
     """Return how local units would be if each drew its inputs by how many units look at them.
 
     Where all units look at one part of the input, such as the middle, `locality` is below 1 although no unit has a
-    place of its own. That part of it is this; what units have beyond it is theirs.
+    index of its own. That part of it is this; what units have beyond it is theirs.
 
     Parameters
     ----------
@@ -452,7 +452,7 @@ def shared_locality(
     Returns
     -------
     float
-        NaN where there are no two inputs, or all lie at one place.
+        NaN where there are no two inputs, or all are of one pixel.
 
     Examples
     --------
@@ -480,7 +480,7 @@ def chance_locality(
 def _places(
     mask: NDArray[np.bool_], shape: Sequence[int], scale: Sequence[float] | None
 ) -> tuple[NDArray[np.integer], Sequence[float]]:
-    """Return how many inputs of each unit lie at each place, (n_units, *grid), and the scale of each axis."""
+    """Return how many inputs of each unit are of each pixel, (n_units, *grid), and the scale of each axis."""
     *grid, _ = shape
     scale = (1.0,) * len(grid) if scale is None else scale
     if len(scale) != len(grid) or mask.shape[1:] != (int(np.prod(shape)),):
@@ -499,7 +499,7 @@ def _any_distance(shape: Sequence[int], scale: Sequence[float]) -> float:
 
 
 def _distances(counts: NDArray[np.integer], scale: Sequence[float]) -> NDArray[np.float64]:
-    """Return the sum of the distances between all inputs of each unit, both ways, counted at each place (n, *grid)."""
+    """Return the sum of the distances between all inputs of each unit, both ways, counted at each pixel (n, *grid)."""
     left_out = tuple(axis for axis, step in enumerate(scale, 1) if not step)
     counts, scale = counts.sum(axis=left_out), [step for step in scale if step]
     axes = tuple(range(1, counts.ndim))
@@ -518,7 +518,7 @@ def _distances(counts: NDArray[np.integer], scale: Sequence[float]) -> NDArray[n
 
 
 def effective_density(layers: Sequence[NDArray[np.bool_]]) -> float:
-    """Return the share of weights that stand on a way from an input to an output (Vysogorets and Kempe 2023).
+    """Return the share of weights that are on a path from an input to an output (Vysogorets and Kempe 2023).
 
     Parameters
     ----------

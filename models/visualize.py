@@ -30,7 +30,7 @@ def mosaic(images: ArrayLike, gap: int = 1) -> Images:
     Parameters
     ----------
     images : array_like, shape (..., rows, columns, height, width)
-        The images at their places.
+        The images in a grid.
     gap : int
         Pixels between them, which are NaN.
 
@@ -54,11 +54,11 @@ def mosaic(images: ArrayLike, gap: int = 1) -> Images:
 
 
 def filters(
-    weight: ArrayLike, shape: Sequence[int] | None = None, *, most: int = 64, title: str = "filters"
+    weight: ArrayLike, shape: Sequence[int] | None = None, *, max_images: int = 64, title: str = "filters"
 ) -> Figure:
     """Draw the weights of a layer as images, one mosaic for each filter.
 
-    Channels stand side by side, below each other in volumes, where time goes to the right; three channels are red,
+    Channels are side by side, below each other in volumes, where time goes to the right; three channels are red,
     green and blue. Zero is grey, and the scale is the same for all.
 
     Parameters
@@ -69,7 +69,7 @@ def filters(
     shape : sequence of int, optional
         Of one input of a fully connected layer before it was flattened, channels last, such as (28, 28, 1); by
         default a square or else a row.
-    most : int
+    max_images : int
         Most filters that are drawn. If there are more, those of the largest norm are, the largest first.
     title : str
         Stands above.
@@ -91,12 +91,14 @@ def filters(
             f"the weight must be (out, in) or (*kernel_size, in_channels, out_channels), got {weight.shape}"
         )
     values = np.moveaxis(weight, -1, 0)
-    numbers = np.arange(len(values))
-    if len(values) > most:
-        numbers = np.argsort(-np.linalg.norm(values.reshape(len(values), -1), axis=1), kind="stable")[:most]
-        title = f"{title}: the {most} largest of {len(values)}"
-    limit = max(map(abs, _limits(values[numbers])))
-    return _mosaic_figure(values[numbers], numbers, (-limit, limit), title, "filter", "weight")
+    indices = np.arange(len(values))
+    if len(values) > max_images:
+        indices = np.argsort(-np.linalg.norm(values.reshape(len(values), -1), axis=1), kind="stable")[
+            :max_images
+        ]
+        title = f"{title}: the {max_images} largest of {len(values)}"
+    limit = max(map(abs, _limits(values[indices])))
+    return _mosaic_figure(values[indices], indices, (-limit, limit), title, "filter", "weight")
 
 
 def _shaped(weight: Images, shape: Sequence[int] | None) -> Images:
@@ -107,12 +109,12 @@ def _shaped(weight: Images, shape: Sequence[int] | None) -> Images:
     if np.prod(shape) != n_in or len(shape) not in (2, 3, 4):
         raise ValueError(
             f"shape must be (length, channels), (height, width, channels) or (time, height, width, channels) of "
-            f"together {n_in} numbers, got {shape}"
+            f"together {n_in} values, got {shape}"
         )
     return np.moveaxis(weight.reshape(n_out, *shape), 0, -1)
 
 
-def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 64) -> Figure:
+def first_layer(net: Module, shape: Sequence[int] | None = None, *, max_images: int = 64) -> Figure:
     """Draw the weights of the first layer that has filters or a matrix; see `filters`.
 
     Parameters
@@ -121,7 +123,7 @@ def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 
         The net.
     shape : sequence of int, optional
         Of one input of the net, in case that its first layer is fully connected.
-    most : int
+    max_images : int
         Most filters that are drawn.
 
     Raises
@@ -132,12 +134,15 @@ def first_layer(net: Module, shape: Sequence[int] | None = None, *, most: int = 
     for name, module in net.named_modules():
         if isinstance(module, _WEIGHTED):
             return filters(
-                module.weight.value, shape, most=most, title=f"weights of {_call_it(name, module)}"
+                module.weight.value,
+                shape,
+                max_images=max_images,
+                title=f"weights of {_call_it(name, module)}",
             )
     raise ValueError(f"this {type(net).__name__} has no convolution and no fully connected layer")
 
 
-def activations(net: Module, x: Value, name: str | None = None, *, most: int | None = None) -> Figure:
+def activations(net: Module, x: Value, name: str | None = None, *, max_images: int | None = None) -> Figure:
     """Draw what the layers of a net give for one input, in evaluation mode; the net is left as it is.
 
     Parameters
@@ -149,7 +154,7 @@ def activations(net: Module, x: Value, name: str | None = None, *, most: int | N
     name : str, optional
         Path of one module, such as ``"0"``, whose channels are all drawn, with time to the right. By default a row
         per layer: of volumes the frame in the middle.
-    most : int, optional
+    max_images : int, optional
         Most channels that are drawn of a layer: 64 of one, 12 of each of all by default.
 
     Returns
@@ -168,9 +173,9 @@ def activations(net: Module, x: Value, name: str | None = None, *, most: int | N
         known = ", ".join(path for path, _ in net.named_modules() if path)
         raise ValueError(f"no output of a module {name!r}; there are {known or 'none'}")
     if name is None or shown[0][2].ndim < 2:
-        return _rows_figure(shown, most or 12)
+        return _rows_figure(shown, max_images or 12)
     path, module, y = shown[0]
-    values = np.moveaxis(y, -1, 0)[: most or 64, ..., np.newaxis]
+    values = np.moveaxis(y, -1, 0)[: max_images or 64, ..., np.newaxis]
     title = f"{_call_it(path, module)} gives {_times(y.shape)}"
     return _mosaic_figure(values, np.arange(len(values)), _limits(values), title, "channel", "output")
 
@@ -251,7 +256,7 @@ def loss_curve(log: Mapping[str, Any]) -> Figure:
 
 
 def connectivity(mask: ArrayLike, shape: Sequence[int]) -> Figure:
-    """Draw how many units of a fully connected layer look at each place of its input, frame by frame.
+    """Draw how many units of a fully connected layer look at each pixel of its input, frame by frame.
 
     Parameters
     ----------
@@ -264,7 +269,7 @@ def connectivity(mask: ArrayLike, shape: Sequence[int]) -> Figure:
     if len(shape) not in (3, 4) or mask.ndim != 2 or mask.shape[1] != np.prod(shape):
         raise ValueError(
             f"shape must be (height, width, channels) or (time, height, width, channels) of together "
-            f"{mask.shape[-1]} numbers, got {tuple(shape)}"
+            f"{mask.shape[-1]} values, got {tuple(shape)}"
         )
     share = mask.mean(axis=0).reshape(-1, *shape[-3:]).mean(axis=-1, keepdims=True)
     title = f"share of the {len(mask)} units that look at each cell"
@@ -289,13 +294,13 @@ def locality_curve(log: Mapping[str, Any], criterion: str = "") -> Figure:
 
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.subplots()
-    density, places = np.unique(np.asarray(log["density"]), return_index=True)
+    density, indices = np.unique(np.asarray(log["density"]), return_index=True)
     styles = {"space": ("0.1", "-"), "time": ("#d55e00", "--")}
     for name, (color, line) in styles.items():
-        axes.plot(density, np.asarray(log[name])[places], line, marker="o", color=color, label=f"in {name}")
+        axes.plot(density, np.asarray(log[name])[indices], line, marker="o", color=color, label=f"in {name}")
     for kind, marker, label in (("shared", "v", "drawn by popularity"), ("chance", ".", "drawn at random")):
         for name, (color, line) in styles.items():
-            drawn = np.asarray(log[f"{kind} {name}"])[places]
+            drawn = np.asarray(log[f"{kind} {name}"])[indices]
             axes.plot(
                 density, drawn, line, marker=marker, ms=4, lw=0.6, color=color, label=f"in {name}, {label}"
             )
@@ -329,8 +334,8 @@ def search_curve(fitness: Sequence[float], parent: Sequence[int]) -> Figure:
     loss, parents = -np.asarray(fitness, float), np.asarray(parent)
     number = np.arange(1, len(loss) + 1)
     for child in np.flatnonzero(parents >= 0):
-        places = [parents[child], child]
-        axes.plot(number[places], loss[places], color="0.8", lw=0.7, zorder=0)
+        indices = [parents[child], child]
+        axes.plot(number[indices], loss[indices], color="0.8", lw=0.7, zorder=0)
     for kind, marker, color in (("drawn", "o", "0.5"), ("mutated", "s", "#0072b2")):
         which = (parents < 0) == (kind == "drawn")
         if which.any():
@@ -346,7 +351,7 @@ def search_curve(fitness: Sequence[float], parent: Sequence[int]) -> Figure:
 def graph(net: Module, x: Value) -> Figure:
     """Draw which layer of a net feeds which, from top to bottom, with the shapes of what they give for one input.
 
-    Layers that stand one behind the other without branches, up to the next with filters or a matrix, share a box.
+    Layers in a sequence without branches, up to the next with filters or a matrix, share a box.
 
     Parameters
     ----------
@@ -426,14 +431,14 @@ class _Boxes:
 
 
 def _mosaic_figure(
-    values: Images, numbers: NDArray[np.intp], limits: tuple[float, float], title: str, unit: str, scale: str
+    values: Images, indices: NDArray[np.intp], limits: tuple[float, float], title: str, unit: str, scale: str
 ) -> Figure:
     """Draw units (n, *taps, channels) in a grid."""
     from matplotlib.figure import Figure
 
     pictures = _pictures(values)
     n, height, width = pictures.shape[1:]
-    # What is itself a mosaic stands further from its neighbours.
+    # The gap around what is itself a mosaic is wider.
     is_mosaic = values.ndim == 5 or (values.ndim == 4 and values.shape[-1] not in (1, 3))
     gap = (3 if height >= 8 else 2) if is_mosaic else 1
     columns = _columns(n, height + gap, width + gap)
@@ -445,9 +450,9 @@ def _mosaic_figure(
     axes = figure.add_axes((0.8 / _WIDTH, 0.4 / (tall + 0.8), wide / _WIDTH, tall / (tall + 0.8)))
     _draw(axes, whole, limits, scale, aspect="auto")
     axes.set_title(title, fontsize=10)
-    # A number needs an eighth of an inch.
+    # A label needs an eighth of an inch.
     rows = np.arange(0, n, columns)[:: int(np.ceil(-(-n // columns) / (8 * tall)))]
-    axes.set_yticks((rows // columns) * (height + gap) + (height - 1) / 2, numbers[rows].tolist(), fontsize=7)
+    axes.set_yticks((rows // columns) * (height + gap) + (height - 1) / 2, indices[rows].tolist(), fontsize=7)
     axes.set_xticks([])
     axes.set_ylabel(unit if columns == 1 else f"{unit}, the first of each row", fontsize=8)
     axes.set_xlabel(_reading(values), fontsize=8)
@@ -478,7 +483,7 @@ def _reading(values: Images) -> str:
 
 
 def _columns(n: int, height: int, width: int) -> int:
-    """Return how many pictures of that size stand in a row: the whole somewhat wider than high, few places empty."""
+    """Return how many pictures of that size are in a row: the whole somewhat wider than high, few cells empty."""
     columns = np.arange(1, n + 1)
     rows = np.ceil(n / columns)
     shape = np.abs(np.log(rows * height / (columns * width) / 0.8))
@@ -515,7 +520,7 @@ def _draw(
     axes.spines[:].set_visible(False)
 
 
-def _rows_figure(shown: list[tuple[str, Module, Images]], most: int) -> Figure:
+def _rows_figure(shown: list[tuple[str, Module, Images]], max_images: int) -> Figure:
     """Draw one row of pictures for each output."""
     from matplotlib.figure import Figure
 
@@ -530,26 +535,26 @@ def _rows_figure(shown: list[tuple[str, Module, Images]], most: int) -> Figure:
         elif y.ndim == 2:
             _draw(axes, y.T[np.newaxis], _limits(y), "", aspect="auto")
         else:
-            title += _draw_row(axes, y, most)
+            title += _draw_row(axes, y, max_images)
         axes.set_title(title, fontsize=8, loc="left")
         axes.tick_params(labelsize=7)
     return figure
 
 
-def _draw_row(axes: Axes, y: Images, most: int) -> str:
+def _draw_row(axes: Axes, y: Images, max_images: int) -> str:
     """Draw channels of (*taps, channels) side by side and return which."""
     middle = y[len(y) // 2] if y.ndim == 4 else y
-    images = np.moveaxis(middle, -1, 0)[:most]
+    images = np.moveaxis(middle, -1, 0)[:max_images]
     _draw(axes, mosaic(images[np.newaxis])[np.newaxis], _limits(images), "")
     step = images.shape[2] + 1
     axes.set_xticks(np.arange(len(images)) * step + (step - 2) / 2, [str(n) for n in range(len(images))])
     axes.set_yticks([])
     frame = f", frame {len(y) // 2}" if y.ndim == 4 else ""
-    return frame + (f", the first {most} channels" if y.shape[-1] > most else "")
+    return frame + (f", the first {max_images} channels" if y.shape[-1] > max_images else "")
 
 
 def _limits(values: Images) -> tuple[float, float]:
-    """Return the least and the largest number, or what holds them where they are one; a net may hold no numbers."""
+    """Return the smallest and the largest value, or an interval around them where they are one; there may be none."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
@@ -573,5 +578,5 @@ def _first_line(path: str, module: Module) -> str:
     return f"{name and name + ': '}{module.call()}"
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -201,7 +201,7 @@ class NetAttempt(Attempt):
         """Picture what the net has learned."""
         from ...models import visualize
 
-        return {"first-layer": visualize.first_layer(net, self._reader().shape, most=16)}
+        return {"first-layer": visualize.first_layer(net, self._reader().shape, max_images=16)}
 
 
 def _read(reader: Reader, clips: Clips) -> LazySamples:

@@ -38,7 +38,7 @@ def cg(
         Changed in place.
     state : dict
         Options ``max_iter`` (20: evaluations of one line search), ``max_eval`` (1.25 ``max_iter``: evaluations of
-        one call; where this is no whole number, the last line search may go on while that leads down), ``rho``
+        one call; where this is no integer, the last line search may go on while that leads down), ``rho``
         (0.01: the loss must fall by this share of what the slope promises), ``sig`` (0.5: this share of the slope
         may be left), ``int`` (0.1: no guess nearer to the end of a bracket than this share of it), ``ext`` (3: a
         line search may go on to so many times the step), ``ratio`` (100: by so much a first guess may exceed the
@@ -117,7 +117,7 @@ def _search(line: Line, origin: Point, t: float, max_iter: int, left: float, rul
 
 
 def _interpolated(low: Point, here: Point, origin: Point, rules: _Rules) -> float:
-    """Guess a place between two points; a quadratic will do where the loss is above that of the origin."""
+    """Guess a step between two points; a quadratic will do where the loss is above that of the origin."""
     gap = here.t - low.t
     slope = math.nan if here.loss > origin.loss else here.slope
     points = [low[:3], (here.t, here.loss, slope)]
@@ -125,7 +125,7 @@ def _interpolated(low: Point, here: Point, origin: Point, rules: _Rules) -> floa
 
 
 def _extrapolated(low: Point, here: Point, limit: float, rules: _Rules) -> float:
-    """Guess a place beyond the point, before the limit if there is one."""
+    """Guess a step beyond the point, before the limit if there is one."""
     t, least = cubic_minimum(low, here), here.t + rules.int_ * (here.t - low.t)
     if limit == math.inf:
         furthest = rules.ext * here.t

@@ -169,7 +169,7 @@ def beta_lasso(
     lambda_: float | Array = 1e-4,
     beta: float = 50.0,
 ) -> Result:
-    """Take one step of β-LASSO, after which small numbers are exactly zero (Neyshabur 2020, arXiv 2007.13657).
+    """Take one step of β-LASSO, after which small values are exactly zero (Neyshabur 2020, arXiv 2007.13657).
 
     A step down the gradient of the loss and of λ Σ ∣x∣, then all that is smaller than βλ becomes zero. A zero comes
     back when one step makes it as large as that.

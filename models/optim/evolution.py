@@ -241,8 +241,8 @@ def _trials(population: Floats, best: Floats, scale: float, share: float, rng: n
     size, n = population.shape
     one, other = rng.integers(1, size, size), rng.integers(1, size - 1, size)
     other += other >= one  # three different points: distances on the circle of all
-    places = np.arange(size)
-    differences = population[(places + one) % size] - population[(places + other) % size]
+    rows = np.arange(size)
+    differences = population[(rows + one) % size] - population[(rows + other) % size]
     changed = rng.random((size, n)) < share
-    changed[places, rng.integers(n, size=size)] = True
+    changed[rows, rng.integers(n, size=size)] = True
     return np.where(changed, best + scale * differences, population)

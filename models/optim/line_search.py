@@ -73,9 +73,9 @@ def polyinterp(points: ArrayLike, low: float | None = None, high: float | None =
     Parameters
     ----------
     points : array_like, shape (n, 3)
-        Rows of place, loss, slope; NaN where a loss or slope is not known.
+        Rows of position, loss, slope; NaN where a loss or slope is not known.
     low, high : float, optional
-        By default the first and the last place.
+        By default the first and the last position.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def polyinterp(points: ArrayLike, low: float | None = None, high: float | None =
     Raises
     ------
     ValueError
-        If ``points`` is not of that shape, or a place is not finite.
+        If ``points`` is not of that shape, or a position is not finite.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def polyinterp(points: ArrayLike, low: float | None = None, high: float | None =
     """
     points = np.asarray(points, float)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points) or not np.isfinite(points[:, 0]).all():
-        raise ValueError(f"points must be rows of finite place, loss and slope, got {points.tolist()}")
+        raise ValueError(f"points must be rows of finite position, loss and slope, got {points.tolist()}")
     low = float(points[:, 0].min() if low is None else low)
     high = float(points[:, 0].max() if high is None else high)
     if len(points) == 2 and not np.isnan(points).any():
@@ -106,7 +106,7 @@ def polyinterp(points: ArrayLike, low: float | None = None, high: float | None =
 
 
 def _lowest(points: Array, low: float, high: float) -> float:
-    """Return the best place, NaN if none is known to be better.
+    """Return the best position, NaN if none is known to be better.
 
     The fit is in a unit in which the bounds are 0 and 1, by least squares for points that contradict each other.
     """
@@ -204,7 +204,7 @@ def _zoom(
 
 
 def _guess(low: Point, high: Point, stuck: bool) -> tuple[float, bool]:
-    """Return a place within the bracket and whether it is near an end; never so twice in a row."""
+    """Return a position within the bracket and whether it is near an end; never so twice in a row."""
     t = polyinterp([low[:3], high[:3]])
     left, right = sorted((low.t, high.t))
     margin = 0.1 * (right - left)

@@ -12,7 +12,7 @@ Seed = np.random.Generator | int | None
 
 
 def n_outputs(net: nn.Module, *shape: int) -> int:
-    """Return how many numbers a net makes of one sample of that shape."""
+    """Return how many values a net makes of one sample of that shape."""
     with net.evaluating():
         y = net.forward(np.zeros((0, *shape), np.float32))
     return int(np.prod(y.shape[1:]))

@@ -28,11 +28,11 @@ def mlp(*sizes: int, dropout: float = 0.0, batch_norm: bool = False, rng: Seed =
     2119690
     """
     net = nn.Sequential(nn.Flatten())
-    for place, (n_in, n_out) in enumerate(pairwise(sizes)):
+    for index, (n_in, n_out) in enumerate(pairwise(sizes)):
         if dropout:
             net.add(nn.Dropout(dropout))
         net.add(nn.Linear(n_in, n_out))
-        if place < len(sizes) - 2:
+        if index < len(sizes) - 2:
             if batch_norm:
                 net.add(nn.BatchNorm1d(n_out))
             net.add(nn.ReLU())

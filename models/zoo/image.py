@@ -136,9 +136,9 @@ def tiny2d(
     25154
     """
     net = nn.Sequential()
-    for place, width in enumerate(widths):
+    for index, width in enumerate(widths):
         net.add(nn.Conv2d(channels, width, 3, padding=1, bias=False)).add(nn.BatchNorm2d(width))
-        if place < len(widths) - 1:
+        if index < len(widths) - 1:
             net.add(nn.MaxPool2d(2))
         net.add(nn.ReLU())
         channels = width

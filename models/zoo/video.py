@@ -17,7 +17,7 @@ def tiny3d(
 ) -> nn.Sequential:
     """Return a 3D ConvNet: stages of 3x3x3 convolution, batch normalisation and pooling, then the mean and one layer.
 
-    The rectifier stands behind the pooling, which gives the same numbers for less work. Made for 16 x 64 x 64
+    The rectifier comes after the pooling, which gives the same values for less work. Made for 16 x 64 x 64
     pixels; any volume of 8 x 8 x 8 and more fits.
 
     Parameters
@@ -49,10 +49,10 @@ def _stages(
 ) -> Iterator[nn.Module]:
     """Yield stages of convolution, normalisation, pooling between them, and rectifier, for volumes."""
     padding = tuple(n // 2 for n in taps)
-    for place, width in enumerate(widths):
+    for index, width in enumerate(widths):
         yield nn.Conv3d(channels, width, taps, padding=padding, bias=False)
         yield nn.BatchNorm3d(width)
-        if place < len(widths) - 1:
+        if index < len(widths) - 1:
             yield nn.MaxPool3d(pooling)
         yield nn.ReLU()
         channels = width
@@ -110,8 +110,8 @@ def inception3d(
     """
     net = nn.Sequential(*_convolution3d(channels, 2 * width, 3), nn.MaxPool3d(2))
     channels = 2 * width
-    for place, n in enumerate((width, 2 * width, 4 * width)):
-        if place:
+    for index, n in enumerate((width, 2 * width, 4 * width)):
+        if index:
             net.add(nn.MaxPool3d(2))
         net.add(
             nn.Concat(
@@ -144,12 +144,12 @@ def _c3d(
     channels: int,
 ) -> nn.Sequential:
     features, n_channels = nn.Sequential(), channels
-    for place, widths in enumerate(stages):
+    for index, widths in enumerate(stages):
         for width in widths:
             features.add(nn.Conv3d(n_channels, width, 3, padding=1)).add(nn.ReLU())
             n_channels = width
         # As in Caffe: windows stick out at the end, nothing is padded.
-        features.add(nn.MaxPool3d(2 if place else (1, 2, 2), ceil_mode=True))
+        features.add(nn.MaxPool3d(2 if index else (1, 2, 2), ceil_mode=True))
     head, n_in = nn.Sequential(nn.Flatten()), n_outputs(features, *shape, channels)
     for _ in range(2):
         head.add(nn.Linear(n_in, hidden)).add(nn.ReLU()).add(nn.Dropout(dropout))

@@ -426,7 +426,7 @@ def test_modules_of_ones_own():
             draw((3, 2), 1),
             r"1 \(MaxPool1d\) cannot be exported to ONNX: it needs fixed lengths of the axes \(1,\)",
         ),
-        (nn.Tanh(), np.ones((2, 3), np.complex64), "ONNX cannot compute with the types of numbers"),
+        (nn.Tanh(), np.ones((2, 3), np.complex64), "ONNX cannot compute with the data types"),
         (nn.Linear(3, 2), draw((3,), 0), "the example must hold a sample or more"),
         (nn.Linear(3, 2), draw((4,), 1), r"Linear expects \(N, 3\)"),
     ],

@@ -117,7 +117,7 @@ def test_matrices_as_images(n_in, shape, height):
 
 def test_the_largest_of_many_filters():
     weight = normal(3, 3, 1, 100) * np.arange(1, 101)
-    figure = draw(visualize.filters(weight, most=9))
+    figure = draw(visualize.filters(weight, max_images=9))
     whole = image(figure)
     norms = np.linalg.norm(weight.reshape(9, 100), axis=0)
     shown = np.argsort(-norms)[:9]
@@ -139,7 +139,7 @@ def test_what_is_no_weight(shape):
 
 @pytest.mark.parametrize("shape", [(3, 3, 1), (12,), (1, 1, 3, 4, 1)])
 def test_a_shape_that_does_not_fit(shape):
-    with pytest.raises(ValueError, match="together 12 numbers, got"):
+    with pytest.raises(ValueError, match="together 12 values, got"):
         visualize.filters(np.zeros((2, 12)), shape)
 
 
@@ -166,7 +166,7 @@ def test_activations_of_one_layer():
         assert find(image(figure), y[..., channel]) == 1
     assert figure.axes[0].images[0].get_clim() == (y.min(), y.max())
     assert figure.axes[0].get_title() == "0 Conv2d gives 7 × 6 × 5"
-    fewer = image(draw(visualize.activations(net, x, "0", most=2)))
+    fewer = image(draw(visualize.activations(net, x, "0", max_images=2)))
     assert [find(fewer, y[..., channel]) for channel in range(5)] == [1, 1, 0, 0, 0]
 
 
@@ -299,7 +299,7 @@ def test_connectivity_counts_the_units_that_look_at_a_cell():
         assert find(image(figure), frame.astype(np.float64)) == 1
     assert figure.axes[0].images[0].get_clim() == (0, 1)
     assert figure.axes[0].get_title() == "share of the 4 units that look at each cell"
-    with pytest.raises(ValueError, match="of together 60 numbers, got"):
+    with pytest.raises(ValueError, match="of together 60 values, got"):
         visualize.connectivity(mask.reshape(4, -1), (3, 5, 2))
 
 

@@ -181,8 +181,8 @@ class _Convolution(Module):
 _ARGUMENTS = """
 
     ``y[n, p, d] = bias[d] + Σ x[n, p · stride + k · dilation - padding, c] · weight[k, c, d]``, summed over taps k and
-    channels c. Along each axis the output has ``floor((size + 2 · padding - dilation · (kernel - 1) - 1) / stride) + 1``
-    pixels.
+    channels c. Along each axis the output has
+    ``floor((size + 2 · padding - dilation · (kernel - 1) - 1) / stride) + 1`` pixels.
 
     Parameters
     ----------

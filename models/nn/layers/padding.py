@@ -53,7 +53,7 @@ class _ConstantPad(_Pad):
         self.value = value
 
     def _regions(self, x: Array) -> tuple[Any, ...]:
-        """Return which part of the input is kept, and where it stands in the output."""
+        """Return which part of the input is kept, and where it is in the output."""
         ends = list(zip(x.shape[1:-1], self.pairs, strict=True))
         kept = (slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in ends)
         to = (slice(max(before, 0), n + before + min(after, 0)) for n, (before, after) in ends)

@@ -59,7 +59,7 @@ def test_a_cubic_without_minimum_takes_the_middle():
 
 @pytest.mark.parametrize("points", [[], [[1, 2]], [1, 2, 3], [[np.nan, 1, 2]], [[np.inf, 1, 2]]])
 def test_what_are_no_points_is_refused(points):
-    with pytest.raises(ValueError, match="points must be rows of finite place, loss and slope, got"):
+    with pytest.raises(ValueError, match="points must be rows of finite position, loss and slope, got"):
         polyinterp(points)
 
 
