@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .arguments import axis, integer
-from .changes import changes
 from .constructor import Fixed
 from .fusion import Block, find_block
 from .module import Module, has_own_methods, keeps
 from .parameter import Parameter
-from .playback import Playback
+from .replay import Replay
 from .values import Array, Value, add_values, fitting, floating, form_of
 
 
@@ -119,23 +118,23 @@ class Sequential(Container):
       2: Linear(3, 2)  weight (2, 3), bias (2,)  8 parameters
     """
 
-    playable = True
+    replayable = True
 
     def forward(self, input: Value) -> Value:
-        """Return the output, see `Module.forward`; what a small net does in evaluation is written down and played."""
-        if self._calls or self._steps is not None or self._remembers():
+        """Return the output, see `Module.forward`; in evaluation a small net is traced and replayed, see `replay`."""
+        snapshot = self._snapshot()
+        if self._calls or self._steps is not None or snapshot.is_training:
             return super().forward(input)
-        _, playback = self._known.get("playback") or self._known.setdefault("playback", (0, Playback()))
-        return playback.forward(self._predict, input, changes(), self._sources)
+        return snapshot.get("replay", Replay).forward(self._predict, input, self._sources)
 
     def __getitem__(self, index: Any) -> Any:
         """Return a module, or of a slice a `Sequential` of the very modules."""
         return Sequential(*self.modules[index]) if isinstance(index, slice) else self.modules[index]
 
     def _sources(self) -> list[Array] | None:
-        """Return all arrays that the numbers of a forward can come from, if it can be played."""
+        """Return all arrays that a forward may read, if it can be replayed."""
         inside = [module for _, module in self.named_modules()]
-        if not all(map(_is_playable, inside)):
+        if not all(map(_is_replayable, inside)):
             return None
         arrays = [array for module in inside for array in module.own_state().values()]
         return [array.value if isinstance(array, Parameter) else array for array in arrays]
@@ -153,7 +152,7 @@ class Sequential(Container):
         if self._steps is not None:
             # Who traces a forward sees each module by itself.
             return [(index, None) for index in range(len(self.modules))]
-        return self._found("parts", self._find_parts)
+        return self._snapshot().get("parts", self._find_parts)
 
     def _forward(self, x: Value) -> tuple[Value, Any]:
         contexts = []
@@ -185,7 +184,7 @@ class Sequential(Container):
         """Return the first module that a gradient must reach."""
         if input_grad:
             return 0
-        return self._found("first learnt", self._first_learnt) if param_grad else len(self.modules)
+        return self._snapshot().get("first learnt", self._first_learnt) if param_grad else len(self.modules)
 
     def _first_learnt(self) -> int:
         learnt = (index for index, module in enumerate(self.modules) if module.is_learnt())
@@ -206,10 +205,10 @@ class Sequential(Container):
         return grad_output if input_grad else None
 
 
-def _is_playable(module: Module) -> bool:
-    """Return whether a module is in evaluation and does what its class does, which may be played."""
-    plays = vars(type(module)).get("playable", False)
-    return plays and not module.is_training and not has_own_methods(module)
+def _is_replayable(module: Module) -> bool:
+    """Return whether a module is in evaluation and its class is replayable, with no method of the module's own."""
+    declared = vars(type(module)).get("replayable", False)
+    return declared and not module.is_training and not has_own_methods(module)
 
 
 class ConcatTable(Container):

@@ -63,13 +63,13 @@ class Module(State, Constructed):
     takes_integers : bool
         Whether ``_forward`` is given integers and half precision as they are; else `floating` converts them first, so
         that no product or sum can overflow.
-    playable : bool
-        Whether what a forward in evaluation does follows from attributes and shapes alone, never from the numbers in
-        its input, so that it can be played (`playback.Playback`); a class says so itself, for no other.
+    replayable : bool
+        Whether the calls of a forward in evaluation depend on attributes and shapes alone, never on the values of the
+        input, so that it can be traced and replayed (`replay`); not inherited, each class declares it itself.
     """
 
     takes_integers: ClassVar[bool] = False
-    playable: ClassVar[bool] = False
+    replayable: ClassVar[bool] = False
 
     def _check_replaced(self, name: str, before: Any, value: Any) -> None:
         if isinstance(before, Parameter) and value is not None:
@@ -86,7 +86,7 @@ class Module(State, Constructed):
         self.is_training = True
         self._calls: list[_Call] = []
         self._steps: list[Step] | None = None
-        self._known: dict[str, tuple[object, Any]] = {}
+        self._snapshots = []
         self._is_loaded = False
 
     @abstractmethod
@@ -121,10 +121,7 @@ class Module(State, Constructed):
 
     def _remembers(self) -> bool:
         """Return whether anything here is in training mode, and so may do otherwise in a second forward."""
-        return self.is_training or self._found("remembers", self._any_training)
-
-    def _any_training(self) -> bool:
-        return any(module.is_training for _, module in self.named_modules())
+        return self.is_training or self._snapshot().is_training
 
     def _predict(self, x: Value) -> Value:
         """Return the output of a forward of which nothing is kept."""

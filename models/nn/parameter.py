@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..memory import check_memory
-from .changes import Watched
+from .checked import Checked
 from .values import Array
 
 #: Random values drawn at a time: they are in double precision, and a parameter may be large.
 _DRAWN = 2**16
 
 
-class Parameter(Watched):
+class Parameter(Checked):
     """An array that is learnt, with its gradient beside it.
 
     Two modules that hold the same object share it.

@@ -37,7 +37,7 @@ class State(Tree):
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by path; one that is shared stands under its first path."""
-        return self._found("parameters", self._find_parameters).copy()
+        return self._snapshot().get("parameters", self._find_parameters).copy()
 
     def _find_parameters(self) -> dict[str, Parameter]:
         found: dict[int, tuple[str, Parameter]] = {}
@@ -97,12 +97,12 @@ class State(Tree):
 
     def zero_grad_parameters(self) -> None:
         """Set all gradients to zero."""
-        for _, grad in self._found("vectors", self._vectors):
+        for _, grad in self._snapshot().get("vectors", self._vectors):
             functional.clear(grad)
 
     def update_parameters(self, lr: float) -> None:
         """Go one step of ``lr`` down the gradient."""
-        for value, grad in self._found("vectors", self._vectors):
+        for value, grad in self._snapshot().get("vectors", self._vectors):
             functional.descend(value, grad, lr)
 
     def _vectors(self) -> list[tuple[Array, Array]]:
@@ -161,7 +161,7 @@ class State(Tree):
         return twin.share(self, *names) if names else twin
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_calls": [], "_steps": None, "_known": {}}
+        return vars(self) | {"_calls": [], "_steps": None, "_snapshots": []}
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert parameters and buffers; flat vectors taken before are stale after it."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..playback import run
+from ..replay import run
 from .checks import Array
 
 

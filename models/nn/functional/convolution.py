@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import kernels
-from ..playback import empty, run
+from ..replay import empty, run
 from .arrays import contiguous, no_array, per_channel
 from .checks import Array, Triple, check_geometry, check_shape, check_volume
 from .pooling import max_pool3d

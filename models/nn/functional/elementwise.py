@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import kernels
-from ..playback import empty, run
+from ..replay import empty, run
 from .arrays import flattened, no_array, per_channel
 from .checks import Array, check_same_shape
 from .threads import team_size

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import kernels
-from ..playback import run
+from ..replay import run
 from .arrays import flattened, no_array, per_channel
 from .checks import Array, check_same_shape, check_shape
 from .threads import team_size

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import kernels
 from ...memory import check_memory
 from ..arguments import MAX_INTEGER
-from ..playback import empty, run
+from ..replay import empty, run
 from .arrays import contiguous, no_array, per_channel
 from .checks import Array, Triple, check_geometry, check_same_shape, check_shape, check_volume
 from .threads import team_size

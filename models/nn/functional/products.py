@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import kernels
-from ..playback import empty, run
+from ..replay import empty, run
 from .arrays import apply, contiguous, no_array, per_channel
 from .checks import Array, check_shape
 from .threads import team_size

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import kernels
-from ..playback import empty, run
+from ..replay import empty, run
 from .arrays import contiguous, no_array
 from .checks import Array, check_same_shape, check_shape
 from .threads import team_size

@@ -61,7 +61,7 @@ def _where(condition: NDArray[np.bool_], slope: float, other: float, like: Array
 class ReLU(_Transfer):
     """``max(x, 0)`` (Nair and Hinton 2010)."""
 
-    playable = True
+    replayable = True
 
     def _function(self, x: Array) -> Array:
         return functional.rectifier(x) if x.dtype in (np.float32, np.float64) else np.maximum(x, 0)

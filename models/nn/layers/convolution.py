@@ -215,21 +215,21 @@ class Conv1d(_Convolution):
     """Convolution of sequences (N, L, C)."""
 
     axes = 1
-    playable = True
+    replayable = True
 
 
 class Conv2d(_Convolution):
     """Convolution of images (N, H, W, C)."""
 
     axes = 2
-    playable = True
+    replayable = True
 
 
 class Conv3d(_Convolution):
     """Convolution of volumes (N, T, H, W, C)."""
 
     axes = 3
-    playable = True
+    replayable = True
 
 
 for layer in (Conv1d, Conv2d, Conv3d):

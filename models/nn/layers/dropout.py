@@ -35,7 +35,7 @@ class Dropout(Function):
         If ``p`` is out of range.
     """
 
-    playable = True
+    replayable = True
     checks: ClassVar = {"p": _probability}
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:

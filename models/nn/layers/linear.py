@@ -35,7 +35,7 @@ class Linear(Module):
     bias : Parameter, shape (out_features,), or None
     """
 
-    playable = True
+    replayable = True
     in_features = Fixed(lambda layer: layer.weight.value.shape[1])
     out_features = Fixed(lambda layer: layer.weight.value.shape[0])
 

@@ -155,21 +155,21 @@ class BatchNorm1d(_BatchNorm):
     """Batch normalisation of (N, C) or (N, L, C)."""
 
     ranks = (2, 3)
-    playable = True
+    replayable = True
 
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of (N, H, W, C)."""
 
     ranks = (4,)
-    playable = True
+    replayable = True
 
 
 class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, T, H, W, C)."""
 
     ranks = (5,)
-    playable = True
+    replayable = True
 
 
 for layer in (BatchNorm1d, BatchNorm2d, BatchNorm3d):

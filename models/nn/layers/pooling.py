@@ -223,84 +223,84 @@ class MaxPool1d(_MaxPool):
     """Largest value of each window of sequences (N, L, C)."""
 
     axes = 1
-    playable = True
+    replayable = True
 
 
 class MaxPool2d(_MaxPool):
     """Largest value of each window of images (N, H, W, C)."""
 
     axes = 2
-    playable = True
+    replayable = True
 
 
 class MaxPool3d(_MaxPool):
     """Largest value of each window of volumes (N, T, H, W, C)."""
 
     axes = 3
-    playable = True
+    replayable = True
 
 
 class AvgPool1d(_AvgPool):
     """Mean of each window of sequences (N, L, C)."""
 
     axes = 1
-    playable = True
+    replayable = True
 
 
 class AvgPool2d(_AvgPool):
     """Mean of each window of images (N, H, W, C)."""
 
     axes = 2
-    playable = True
+    replayable = True
 
 
 class AvgPool3d(_AvgPool):
     """Mean of each window of volumes (N, T, H, W, C)."""
 
     axes = 3
-    playable = True
+    replayable = True
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Largest values of sequences (N, L, C) in a given number of windows."""
 
     axes = 1
-    playable = True
+    replayable = True
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """Largest values of images (N, H, W, C) in a given number of windows."""
 
     axes = 2
-    playable = True
+    replayable = True
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """Largest values of volumes (N, T, H, W, C) in a given number of windows."""
 
     axes = 3
-    playable = True
+    replayable = True
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """Means of sequences (N, L, C) in a given number of windows."""
 
     axes = 1
-    playable = True
+    replayable = True
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """Means of images (N, H, W, C) in a given number of windows."""
 
     axes = 2
-    playable = True
+    replayable = True
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """Means of volumes (N, T, H, W, C) in a given number of windows."""
 
     axes = 3
-    playable = True
+    replayable = True
 
 
 for base, text in (

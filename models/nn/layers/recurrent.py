@@ -317,7 +317,7 @@ class LSTM(_Recurrent):
     """
 
     gates = 4
-    playable = True
+    replayable = True
     peepholes = Fixed(lambda layer: layer._weights(0, "").peephole is not None)
     recurrent_bias = Fixed(lambda layer: layer._weights(0, "").bias_hh is not None)
 

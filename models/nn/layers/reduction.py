@@ -51,7 +51,7 @@ class Mean(Sum):
         Whether they stay, with length 1.
     """
 
-    playable = True
+    replayable = True
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         if not self._is_global(x.shape, x.dtype):

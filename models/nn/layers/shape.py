@@ -17,7 +17,7 @@ class Identity(Function):
     """Return the input."""
 
     takes_integers = True
-    playable = True
+    replayable = True
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x, None
@@ -54,7 +54,7 @@ class View(_Reshape):
         If a sample has another number of values.
     """
 
-    playable = True
+    replayable = True
     checks: ClassVar = {"sizes": lambda name, sizes: per_axis(name, sizes, len(sizes), -1, MAX_INTEGER)}
 
     def __init__(self, *sizes: int) -> None:
@@ -75,7 +75,7 @@ Reshape = View
 class Flatten(_Reshape):
     """Make one axis of all from ``start_dim`` on."""
 
-    playable = True
+    replayable = True
     checks: ClassVar = {"start_dim": axis}
 
     def __init__(self, start_dim: int = 1) -> None:

@@ -11,7 +11,7 @@ from actionbench.models.nn import functional
 from actionbench.models.nn.arguments import MAX_INTEGER, MAX_PIXELS, integer, per_axis, plain, real
 
 #: Whole numbers by name: one that is right, and the smallest that is; None where any is, as axes are counted both ways.
-WHOLE = {
+INTEGERS = {
     "in_channels": (4, 1),
     "out_channels": (4, 1),
     "kernel_size": (2, 1),
@@ -91,11 +91,11 @@ def least(kind, name):
     # Negative padding cuts.
     if name == "padding" and "Pad" in kind.__name__:
         return None
-    return WHOLE[name][1]
+    return INTEGERS[name][1]
 
 
 def right(name):
-    table = WHOLE | REAL
+    table = INTEGERS | REAL
     return table[name][0] if name in table else OTHER[name]
 
 
@@ -125,8 +125,8 @@ def may_be_none(kind, name):
     return parameters(kind)[name].default is None or name == "output_size"
 
 
-@pytest.mark.parametrize(("kind", "name"), numbered(KINDS, WHOLE), ids=name_of)
-def test_a_wrong_whole_number_is_refused(kind, name):
+@pytest.mark.parametrize(("kind", "name"), numbered(KINDS, INTEGERS), ids=name_of)
+def test_a_wrong_integer_is_refused(kind, name):
     module = make(kind)
     wrong = ["3", "abc", 2.5, np.float32(2), np.nan, True, 1j, {}, 10**30, -(10**30), 2**33]
     wrong += [] if may_be_none(kind, name) else [None]
@@ -161,12 +161,12 @@ def test_a_wrong_real_number_is_refused(kind, name):
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS, key=name_of), ids=name_of)
-@pytest.mark.parametrize("integer", [np.int64, np.int32, np.int8])
-def test_numbers_of_numpy_are_taken_and_kept_as_pythons(kind, integer, tmp_path):
-    whole = {name: WHOLE[name][0] for name in parameters(kind) if name in WHOLE}
+@pytest.mark.parametrize("kind_of_integer", [np.int64, np.int32, np.int8])
+def test_numbers_of_numpy_are_taken_and_kept_as_pythons(kind, kind_of_integer, tmp_path):
+    integers = {name: INTEGERS[name][0] for name in parameters(kind) if name in INTEGERS}
     real = {name: REAL[name][0] for name in parameters(kind) if name in REAL}
-    wanted = make(kind, **integer, **real)
-    numbers = {name: integer(value) for name, value in whole.items()}
+    wanted = make(kind, **integers, **real)
+    numbers = {name: kind_of_integer(value) for name, value in integers.items()}
     numbers |= {name: np.float32(value) for name, value in real.items()}
     module = make(kind, **numbers)
     assert repr(module) == repr(wanted)
@@ -179,7 +179,7 @@ def test_every_argument_is_known_here():
     flags = {"bias", "affine", "ceil_mode", "count_include_pad", "keepdim", "bidirectional", "peepholes"}
     flags |= {"recurrent_bias", "reset_after", "last"}
     names = {name for kind in KINDS for name in parameters(kind)}
-    assert names - flags - WHOLE.keys() - REAL.keys() == OTHER.keys()
+    assert names - flags - INTEGERS.keys() - REAL.keys() == OTHER.keys()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actionbench.models import kernels, nn, zoo
-from actionbench.models.nn import playback
+from actionbench.models.nn import replay
 
 IMAGE, VOLUME, SEQUENCE, VECTOR = (2, 9, 8, 3), (1, 4, 8, 8, 2), (3, 7, 5), (4, 6)
 
@@ -221,7 +221,7 @@ def test_a_part_in_training_is_not_played(written):
 
 def test_inputs_that_are_not_played(written):
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
-    large = numbers((playback._LARGEST // 24 + 1, 6))
+    large = numbers((replay._MAX_BYTES // 24 + 1, 6))
     wide = numbers((4, 12))
     inputs = (
         *(large, numbers((0, 6)), numbers(VECTOR).astype(float), np.ones(VECTOR, np.uint8)),
@@ -257,7 +257,7 @@ def test_an_error_on_the_way_ends_the_writing():
     for _ in range(2):
         with pytest.raises(ValueError, match="expects"):
             net.forward(numbers((4, 7)))
-    assert playback._writing.record is None
+    assert replay._active.trace is None
 
 
 def test_threads_share_a_net():
@@ -305,23 +305,23 @@ def test_each_sample_of_another_type_has_its_own_prediction():
 
 
 class Scaled(nn.ReLU):
-    """Says that it can be played, and makes its numbers past `playback.run`."""
+    """Says that it can be played, and makes its numbers past `replay.run`."""
 
-    playable = True
+    replayable = True
 
     def _forward(self, x):
         return x / np.abs(x).max(), None
 
 
 class Filled(nn.ReLU):
-    """Writes half of its output past `playback.run`."""
+    """Writes half of its output past `replay.run`."""
 
-    playable = True
+    replayable = True
 
     def _forward(self, x):
         y = np.empty_like(x)
         half = y.shape[-1] // 2
-        playback.run(np.copyto, y[..., :half], x[..., :half], writes=(y[..., :half],))
+        replay.run(np.copyto, y[..., :half], x[..., :half], writes=(y[..., :half],))
         y[..., half:] = x[..., half:]
         return y, None
 
@@ -329,10 +329,10 @@ class Filled(nn.ReLU):
 class Flipped(nn.ReLU):
     """Changes its input in place."""
 
-    playable = True
+    replayable = True
 
     def _forward(self, x):
-        playback.run(np.negative, x, x, writes=(), changes=(x,))
+        replay.run(np.negative, x, x, writes=(), changes=(x,))
         return x, None
 
 
@@ -417,7 +417,7 @@ LAYERS = {
 class Careless(nn.ReLU):
     """Says that it may be played, and makes numbers in a way that no recording sees."""
 
-    playable = True
+    replayable = True
 
     def __init__(self, careless):
         super().__init__()
@@ -662,7 +662,7 @@ def test_an_input_whose_numbers_lie_askew_in_memory_is_not_played(written):
 
 def both(x):
     out = np.empty((len(x), 2 * x.shape[1]), x.dtype)
-    playback.run(np.concatenate, [x, x], 1, out, writes=(out,))
+    replay.run(np.concatenate, [x, x], 1, out, writes=(out,))
     return out
 
 
