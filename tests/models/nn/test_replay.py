@@ -15,7 +15,7 @@ def images(*modules):
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *modules)
 
 
-PLAYED = {
+REPLAYED = {
     "convolution, normalisation, pooling": (
         lambda: images(nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.ReLU(), nn.Mean((1, 2)), nn.Linear(8, 4)),
         IMAGE,
@@ -69,17 +69,17 @@ class Doubled(nn.ReLU):
         return 2 * x, None
 
 
-def numbers(shape, seed=0):
+def values(shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def plain(net, x):
-    """What the modules make of an input, one after the other or as blocks, never played."""
+    """What the modules make of an input, one after the other or as blocks, never replayed."""
     return net.clone()._predict(x)
 
 
 @pytest.fixture
-def written(monkeypatch):
+def runs(monkeypatch):
     """The forwards that run through the modules."""
     forwards = []
     run = nn.Sequential._run
@@ -87,34 +87,34 @@ def written(monkeypatch):
     return forwards
 
 
-def forwards_of(net, written):
-    return sum(one is net for one in written)
+def forwards_of(net, runs):
+    return sum(one is net for one in runs)
 
 
-@pytest.mark.parametrize("name", PLAYED)
-def test_a_forward_that_comes_a_third_time_is_played_and_gives_the_same_bits(name, written):
-    make, shape = PLAYED[name]
+@pytest.mark.parametrize("name", REPLAYED)
+def test_a_forward_that_comes_a_third_time_is_replayed_and_gives_the_same_bits(name, runs):
+    make, shape = REPLAYED[name]
     net = make().reset(0).evaluate()
-    inputs = [numbers(shape, seed) for seed in range(5)]
+    inputs = [values(shape, seed) for seed in range(5)]
     wanted = [plain(net, x) for x in inputs]
     for x, right in zip(inputs, wanted, strict=True):
         np.testing.assert_array_equal(net.forward(x), right)
-    assert forwards_of(net, written) == 2
+    assert forwards_of(net, runs) == 2
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_cannot_be_played_runs(name, written):
+def test_what_cannot_be_replayed_runs(name, runs):
     make, shape = OTHERS[name]
     net = make().evaluate()
-    inputs = [numbers(shape, seed) for seed in range(4)]
+    inputs = [values(shape, seed) for seed in range(4)]
     wanted = [plain(net, x) for x in inputs]
     for x, right in zip(inputs, wanted, strict=True):
         np.testing.assert_array_equal(net.forward(x), right)
-    # One more if it was written down in vain.
-    assert forwards_of(net, written) in (4, 5)
+    # One more if it was traced in vain.
+    assert forwards_of(net, runs) in (4, 5)
 
 
-def test_a_module_with_a_method_of_its_own_is_not_played():
+def test_a_module_with_a_method_of_its_own_is_not_replayed():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     last, called = net.modules[-1], []
 
@@ -124,22 +124,22 @@ def test_a_module_with_a_method_of_its_own_is_not_played():
         return type(last)._forward(last, x) if len(called) < 4 else (x, None)
 
     last._forward = forward
-    shapes = [net.forward(numbers(VECTOR, seed)).shape for seed in range(6)]
+    shapes = [net.forward(values(VECTOR, seed)).shape for seed in range(6)]
     assert shapes == 3 * [(4, 4)] + 3 * [(4, 30)]
 
 
 def test_an_output_stays_when_others_follow():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
-    outputs = [net.forward(numbers(VECTOR, seed)) for seed in range(5)]
+    outputs = [net.forward(values(VECTOR, seed)) for seed in range(5)]
     for seed, output in enumerate(outputs):
-        np.testing.assert_array_equal(output, plain(net, numbers(VECTOR, seed)))
+        np.testing.assert_array_equal(output, plain(net, values(VECTOR, seed)))
 
 
 def set_weight(net):
     net[0].weight.value = net[0].weight.value + 1
 
 
-def set_numbers(net):
+def set_values(net):
     net[0].weight.value[...] += 1
 
 
@@ -176,7 +176,7 @@ def load(net):
 
 
 def learn(net):
-    x = numbers(IMAGE)
+    x = values(IMAGE)
     y = net.training().forward(x)
     net.backward(x, y)
     net.update_parameters(0.1)
@@ -187,7 +187,7 @@ def learn(net):
     "change",
     [
         set_weight,
-        set_numbers,
+        set_values,
         set_buffer,
         set_option,
         set_method,
@@ -202,7 +202,7 @@ def learn(net):
 )
 def test_a_change_of_the_net_counts_at_once(change):
     net = images(nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.ReLU()).reset(0).evaluate()
-    x = numbers(IMAGE)
+    x = values(IMAGE)
     before = [net.forward(x) for _ in range(3)][-1]
     change(net)
     right = plain(net, x)
@@ -211,141 +211,88 @@ def test_a_change_of_the_net_counts_at_once(change):
         np.testing.assert_array_equal(net.forward(x), right)
 
 
-def test_a_part_in_training_is_not_played(written):
+def test_a_part_in_training_is_not_replayed(runs):
     net = images(nn.Dropout(0.5)).reset(0).evaluate()
     net[1].is_training = True
-    x = numbers(IMAGE)
+    x = values(IMAGE)
     assert len({net.forward(x).tobytes() for _ in range(4)}) == 4
-    assert forwards_of(net, written) == 4
+    assert forwards_of(net, runs) == 4
 
 
-def test_inputs_that_are_not_played(written):
+def test_inputs_that_are_not_replayed(runs):
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
-    large = numbers((replay._MAX_BYTES // 24 + 1, 6))
-    wide = numbers((4, 12))
+    large = values((replay._MAX_BYTES // 24 + 1, 6))
+    wide = values((4, 12))
     inputs = (
-        *(large, numbers((0, 6)), numbers(VECTOR).astype(float), np.ones(VECTOR, np.uint8)),
+        *(large, values((0, 6)), values(VECTOR).astype(float), np.ones(VECTOR, np.uint8)),
         *(wide[:, ::2], np.asfortranarray(wide[:, :6]), wide[:, 5::-1], wide[::-1, 6:]),
     )
     for x in inputs:
         right = plain(net, x)
         for _ in range(3):
             np.testing.assert_array_equal(net.forward(x), right)
-    # Those of another type were written down in vain.
-    assert forwards_of(net, written) == 3 * len(inputs) + 2
+    # Those of another type were traced in vain.
+    assert forwards_of(net, runs) == 3 * len(inputs) + 2
 
 
-def test_a_read_only_input_is_played(written):
+def test_a_read_only_input_is_replayed(runs):
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
-    x = numbers(VECTOR)
+    x = values(VECTOR)
     x.flags.writeable = False
     assert len({net.forward(x).tobytes() for _ in range(4)}) == 1
-    assert forwards_of(net, written) == 2
+    assert forwards_of(net, runs) == 2
 
 
 def test_a_wrong_input_is_refused_as_ever():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     for _ in range(3):
-        net.forward(numbers(VECTOR))
+        net.forward(values(VECTOR))
     with pytest.raises(ValueError, match="expects"):
-        net.forward(numbers((4, 7)))
-    np.testing.assert_array_equal(net.forward(numbers(VECTOR)), plain(net, numbers(VECTOR)))
+        net.forward(values((4, 7)))
+    np.testing.assert_array_equal(net.forward(values(VECTOR)), plain(net, values(VECTOR)))
 
 
-def test_an_error_on_the_way_ends_the_writing():
+def test_an_error_on_the_way_ends_the_trace():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     for _ in range(2):
         with pytest.raises(ValueError, match="expects"):
-            net.forward(numbers((4, 7)))
+            net.forward(values((4, 7)))
     assert replay._active.trace is None
 
 
 def test_threads_share_a_net():
     net = zoo.tiny3d(4, channels=2, widths=(4, 20), rng=0).evaluate()
-    inputs = [numbers(VOLUME, seed) for seed in range(40)]
+    inputs = [values(VOLUME, seed) for seed in range(40)]
     wanted = [plain(net, x) for x in inputs]
     with ThreadPoolExecutor(4) as threads:
         for got, right in zip(threads.map(net.forward, inputs * 5), wanted * 5, strict=True):
             np.testing.assert_array_equal(got, right)
 
 
-def test_a_trace_sees_each_module():
+def test_each_module_is_a_step_of_trace():
     net = images(nn.BatchNorm2d(8), nn.ReLU()).reset(0).evaluate()
     for _ in range(3):
-        net.forward(numbers(IMAGE))
-    assert len(net.trace(numbers(IMAGE))) == 4
+        net.forward(values(IMAGE))
+    assert len(net.trace(values(IMAGE))) == 4
 
 
-def test_a_copy_holds_nothing_that_is_played():
+def test_a_copy_holds_nothing_that_is_replayed():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     for _ in range(3):
-        net.forward(numbers(VECTOR))
+        net.forward(values(VECTOR))
     twin = net.clone()
     twin[1].weight.value[...] = 0
-    np.testing.assert_array_equal(twin.forward(numbers(VECTOR)), plain(twin, numbers(VECTOR)))
-    assert not np.array_equal(twin.forward(numbers(VECTOR)), net.forward(numbers(VECTOR)))
+    np.testing.assert_array_equal(twin.forward(values(VECTOR)), plain(twin, values(VECTOR)))
+    assert not np.array_equal(twin.forward(values(VECTOR)), net.forward(values(VECTOR)))
 
 
-def test_other_kernels_play_anew(monkeypatch):
+def test_other_kernels_are_traced_anew(monkeypatch):
     net = zoo.tiny3d(4, channels=2, widths=(4, 20), rng=0).evaluate()
     for _ in range(3):
-        net.forward(numbers(VOLUME))
+        net.forward(values(VOLUME))
     for name in kernels.usable():
         monkeypatch.setattr(kernels, "INSTRUCTION_SET", name)
-        np.testing.assert_array_equal(net.forward(numbers(VOLUME)), plain(net, numbers(VOLUME)))
-
-
-def test_each_sample_of_another_type_has_its_own_prediction():
-    net = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, 1, 1), nn.Flatten()).reset(0).evaluate()
-    x = np.random.default_rng(0).standard_normal((8, 4, 4, 1))
-    got = np.concatenate([net.forward(x[i : i + 1]) for i in range(8)])
-    means = x.reshape(8, 2, 2, 2, 2).mean((2, 4)).reshape(8, 4)
-    weight, bias = net[1].weight.value.item(), net[1].bias.value.item()
-    np.testing.assert_allclose(got, means * weight + bias, rtol=1e-5)
-
-
-class Scaled(nn.ReLU):
-    """Says that it can be played, and makes its numbers past `replay.run`."""
-
-    replayable = True
-
-    def _forward(self, x):
-        return x / np.abs(x).max(), None
-
-
-class Filled(nn.ReLU):
-    """Writes half of its output past `replay.run`."""
-
-    replayable = True
-
-    def _forward(self, x):
-        y = np.empty_like(x)
-        half = y.shape[-1] // 2
-        replay.run(np.copyto, y[..., :half], x[..., :half], writes=(y[..., :half],))
-        y[..., half:] = x[..., half:]
-        return y, None
-
-
-class Flipped(nn.ReLU):
-    """Changes its input in place."""
-
-    replayable = True
-
-    def _forward(self, x):
-        replay.run(np.negative, x, x, writes=(), changes=(x,))
-        return x, None
-
-
-@pytest.mark.parametrize("kind", [Scaled, Filled, Flipped])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_numbers_that_are_not_traced_are_not_played(kind, place):
-    modules = [nn.Linear(6, 6, rng=0), nn.Linear(6, 6, rng=1)]
-    modules.insert(place, kind())
-    net = nn.Sequential(*modules).evaluate()
-    for seed in range(5):
-        x = numbers(VECTOR, seed)
-        right = net._predict(x.copy())
-        np.testing.assert_array_equal(net.forward(x), right)
+        np.testing.assert_array_equal(net.forward(values(VOLUME)), plain(net, values(VOLUME)))
 
 
 BEFORE = {
@@ -361,8 +308,8 @@ BEFORE = {
     "kind", [nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LSTM], ids=lambda kind: kind.__name__
 )
 @pytest.mark.parametrize("name", BEFORE)
-def test_what_makes_numbers_of_another_type_before_a_layer_gives_those_of_this_input(name, kind, dtype):
-    """NumPy's own type is double precision, that of nets single: the layer converts what comes to it."""
+def test_what_makes_values_of_another_type_before_a_layer_gives_those_of_this_input(name, kind, dtype):
+    """NumPy's default is double precision, that of nets single: the layer converts what comes to it."""
     first, reference = BEFORE[name]
     last, follow = LAYERS[kind]()
     net = nn.Sequential(*(first, nn.View(-1, 1)) if kind is nn.LSTM else (first,), last).evaluate()
@@ -415,7 +362,7 @@ LAYERS = {
 
 
 class Careless(nn.ReLU):
-    """Says that it may be played, and makes numbers in a way that no recording sees."""
+    """Declares itself replayable, and makes values in a way that no trace sees."""
 
     replayable = True
 
@@ -446,6 +393,18 @@ def into_the_input(x):
     return x
 
 
+def half_past_run(x):
+    y, half = np.empty_like(x), x.shape[-1] // 2
+    replay.run(np.copyto, y[..., :half], x[..., :half], writes=(y[..., :half],))
+    y[..., half:] = x[..., half:]
+    return y
+
+
+def flipped(x):
+    replay.run(np.negative, x, x, writes=(), changes=(x,))
+    return x
+
+
 CARELESS = {
     "copy": lambda x: x.copy(),
     "another type": lambda x: np.asarray(x, np.float64),
@@ -458,29 +417,33 @@ CARELESS = {
     "in place": in_place,
     "in place of a view": in_place_of_a_view,
     "into the input": into_the_input,
+    "half past run": half_past_run,
+    "flipped in place": flipped,
 }
 
 
-@pytest.mark.parametrize("last", [False, True], ids=["then a layer", "at the end"])
+@pytest.mark.parametrize("index", [0, 1, 2])
 @pytest.mark.parametrize("name", CARELESS)
-def test_numbers_that_no_call_made_are_never_played(name, last):
-    modules = [nn.Linear(6, 6, rng=0), Careless(CARELESS[name])]
-    net = nn.Sequential(*modules, *() if last else (nn.Linear(6, 3, rng=0),)).evaluate()
-    inputs = [numbers(VECTOR, seed) for seed in range(6)]
-    for x, right in zip(inputs, [plain(net, x) for x in inputs], strict=True):
+def test_values_that_no_call_made_are_never_replayed(name, index):
+    modules = [nn.Linear(6, 6, rng=0), nn.Linear(6, 6, rng=1)]
+    modules.insert(index, Careless(CARELESS[name]))
+    net = nn.Sequential(*modules).evaluate()
+    for seed in range(6):
+        x = values(VECTOR, seed)
+        right = plain(net, x.copy())
         np.testing.assert_array_equal(net.forward(x), right)
 
 
-def test_an_output_that_was_recorded_in_vain_can_be_written():
+def test_an_output_that_was_traced_in_vain_can_be_written():
     net = nn.Sequential(nn.Linear(6, 6, rng=0), Careless(lambda x: x - 1), nn.Linear(6, 3, rng=0)).evaluate()
     for seed in range(4):
-        y = net.forward(numbers(VECTOR, seed))
+        y = net.forward(values(VECTOR, seed))
         y += 1
 
 
 def test_a_constant_cannot_be_changed():
     """The table of windows is kept for all nets."""
-    pooled = nn.functional.max_pool3d(numbers((1, 1, 4, 4, 1)), (1, 2, 2), (1, 2, 2))
+    pooled = nn.functional.max_pool3d(values((1, 1, 4, 4, 1)), (1, 2, 2), (1, 2, 2))
     with pytest.raises(ValueError, match="read-only"):
         pooled.spans[0] = 0
 
@@ -489,7 +452,7 @@ def test_a_constant_cannot_be_changed():
     "layer", [nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.AvgPool2d(2)], ids=lambda m: type(m).__name__
 )
 def test_options_of_a_layer_are_set_as_a_whole(layer):
-    """Else a net would go on with what was found of it before."""
+    """A change inside would not be seen."""
     with pytest.raises(TypeError, match="item assignment"):
         layer.how["padding"] = (0, 1, 1)
     layer.padding = 1
@@ -499,21 +462,21 @@ def test_options_of_a_layer_are_set_as_a_whole(layer):
 def test_a_parameter_that_is_gone_is_missed():
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
     for _ in range(3):
-        net.forward(numbers(VECTOR))
+        net.forward(values(VECTOR))
     del net[1].bias
     with pytest.raises(AttributeError, match="bias"):
-        net.forward(numbers(VECTOR))
+        net.forward(values(VECTOR))
 
 
 def test_threads_that_change_nets_miss_no_change():
-    """Each thread changes and asks a net of its own; what they count they share."""
+    """Each thread changes and asks a net of its own; none sees an outdated replay."""
 
     def work(seed):
         net = nn.Sequential(nn.Linear(6, 3, rng=seed)).evaluate()
         for step in range(60):
             net[0].bias.value = np.full(3, step, np.float32)
             for _ in range(4):
-                x = numbers(VECTOR, step)
+                x = values(VECTOR, step)
                 np.testing.assert_array_equal(net.forward(x), plain(net, x))
 
     with ThreadPoolExecutor(4) as threads:
@@ -522,7 +485,7 @@ def test_threads_that_change_nets_miss_no_change():
 
 @st.composite
 def nets(draw, shape=None, depth=0):
-    """A net for images (N, H, W, 4) of 8 x 6, with layers that are played and others."""
+    """A net for images (N, H, W, 4) of 8 x 6, with layers that are replayed and others."""
     shape = (8, 6, 4) if shape is None else shape
     modules = []
     for _ in range(draw(st.integers(1, 5))):
@@ -640,7 +603,7 @@ def check_one(net, x):
 
 @given(st.data())
 @settings(max_examples=80, deadline=None)
-def test_what_is_played_is_what_the_plain_way_gives(data):
+def test_what_is_replayed_is_what_the_plain_way_gives(data):
     net = data.draw(nets()).reset(0).evaluate()
     for _ in range(data.draw(st.integers(1, 4))):
         changed(data.draw, net)
@@ -651,12 +614,12 @@ def test_what_is_played_is_what_the_plain_way_gives(data):
             check_one(net, laid_out(way, 9 * x.astype(net.get_parameters()[0].dtype), net))
 
 
-def test_an_input_whose_numbers_lie_askew_in_memory_is_not_played(written):
+def test_an_input_whose_values_are_not_aligned_is_not_replayed(runs):
     net = zoo.mlp(6, 30, 4, rng=0).evaluate()
-    x = numbers(VECTOR)
-    askew = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(VECTOR)
+    x = values(VECTOR)
+    unaligned = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(VECTOR)
     for _ in range(4):
-        assert type(outcome(net.forward, askew)) is type(outcome(net._predict, askew))
+        assert type(outcome(net.forward, unaligned)) is type(outcome(net._predict, unaligned))
         np.testing.assert_array_equal(net.forward(x), plain(net, x))
 
 
@@ -675,5 +638,5 @@ def test_views_of_the_input_in_lists_and_of_other_layouts():
     for net in nets:
         net.evaluate()
         for seed in range(5):
-            x = numbers(VECTOR, seed)
+            x = values(VECTOR, seed)
             np.testing.assert_array_equal(net.forward(x), plain(net, x))
