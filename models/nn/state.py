@@ -15,7 +15,7 @@ from .tree import Tree
 from .values import Array
 
 if TYPE_CHECKING:
-    from .module import Module
+    pass
 
 
 class State(Tree):
@@ -111,7 +111,7 @@ class State(Tree):
         values, grads = _common([value for value, _ in pairs]), _common([grad for _, grad in pairs])
         return pairs if values is None or grads is None else [(values, grads)]
 
-    def share(self, other: Module, *names: str) -> Self:
+    def share(self, other: Tree, *names: str) -> Self:
         """Hold the very parameters and buffers of another net of the same structure.
 
         Parameters

@@ -623,7 +623,7 @@ def test_a_sample_that_is_not_finite_ends_the_training(bad):
     x, y = separable()
     x[17, 1] = bad
     with pytest.raises(
-        ActionbenchError, match=r"epoch 1, batch \d: the input of sample 17 holds numbers that are not"
+        ActionbenchError, match=r"epoch 1, batch \d: the input of sample 17 has values that are not"
     ):
         fit_on(x, y)
 
