@@ -77,8 +77,8 @@ for axes, frame in zip(panels[-1], times, strict=True):
 # volume, flow in body heights per second. In the view around the person, the person stays in the centre and the scene
 # moves. The gradients are horizontal ones; flow to the left is dark.
 #
-# We use grey frames, the simplest input. A clip is decoded when it is asked for. `CachedSamples` keeps small frames in memory,
-# here up to 64 MiB, so that later epochs need not read them again.
+# We use grey frames, the simplest input. A clip is decoded when it is asked for. `CachedSamples` keeps small frames in
+# memory, here up to 64 MiB, so that later epochs need not read them again.
 
 # %%
 reader = VolumeReader(size=48, margin=6)

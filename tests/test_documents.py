@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,9 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+from actionbench import plan
 from actionbench import table as actionbench_table
+from actionbench.experiments.datasets.registry import dataset_registry, option_names
 
 ROOT = Path(__file__).parents[1]
 
@@ -377,3 +380,32 @@ def test_the_page_on_statistics_names_what_there_is():
     assert len(named) >= 10
     for module, name in named:
         assert callable(getattr(import_module(f"actionbench.reports.{module}"), name)), name
+
+
+def test_the_entries_of_the_page_on_data():
+    """Each names a data set that there is, and options that it has."""
+    text = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    entries = [
+        tomllib.loads(f"entry = {entry}")["entry"]
+        for entry in re.findall(r"^\|.*?`({ name = .*? })`", text, re.M)
+    ]
+    registry = dataset_registry()
+    assert {entry["name"] for entry in entries} == set(registry.names()) - {"figures"}
+    for entry in entries:
+        known = option_names(registry.get(entry.pop("name")))
+        assert set(entry) <= set(known), entry
+        assert {key for key, required in known.items() if required} <= set(entry)
+
+
+def test_the_reader_of_the_page_on_data(tmp_path, write_video, monkeypatch):
+    (code,), (matrix,) = (blocks("docs/data.md", language) for language in ("python", "toml"))
+    (tmp_path / "protocol.py").write_text(code)
+    (tmp_path / "my.toml").write_text("name = 'mine'\nattempts = [{ name = 'chance' }]\n" + matrix)
+    write_video("long.mkv", np.zeros((40, 16, 16), np.uint8), fps=10)
+    lines = [
+        f"long.mkv;{at};{at + 1};{label};{who}" for at, (label, who) in enumerate(["xa", "ya", "xb", "yb"])
+    ]
+    (tmp_path / "protocol.txt").write_text("\n".join(lines))
+    cells = plan(tmp_path / "my.toml", plugins=[tmp_path / "protocol.py"])
+    assert cells["fold_name"].tolist() == ["a", "b"]
+    assert cells["n_test"].tolist() == [2, 2]

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,15 @@ from ...errors import DataError
 from ...features.clip import Clip
 from ...features.images import image_files, read_array, read_images
 from ...features.segments import Unit, read_segment
-from ...features.video import read_video
+from ...features.video import read_video, resized
 from .files import VIDEO_ENDINGS, VideoFiles, check_choice
 from .folder import groups_from_names
 
+#: Columns with the sides of a box in pixels of the video, where a clip shows what is inside of one.
+CROP = ("left", "top", "right", "bottom")
+
 # Columns that say where a clip is, and are no conditions.
-_PLACE = ("path", "start", "end", "split")
+_PLACE = ("path", "start", "end", "split", *CROP)
 # Faulty rows that a message names.
 _NAMED = 3
 
@@ -54,6 +57,9 @@ class AnnotatedVideos(VideoFiles):
         As in `VideoFiles`; folders of images and arrays need ``fps``.
     """
 
+    #: Whether ``path`` may be a folder of annotation files.
+    takes_folder: ClassVar[bool] = False
+
     def __init__(
         self,
         path: str | Path,
@@ -66,10 +72,14 @@ class AnnotatedVideos(VideoFiles):
         missing: str = "error",
         **decoding: Any,
     ) -> None:
-        if not isinstance(path, str | Path) or not Path(path).is_file():
-            raise DataError(f"path: there is no file {path}; it must be the annotation file")
+        what = "annotation file, or a folder of such" if self.takes_folder else "annotation file"
+        if not isinstance(path, str | Path) or not (
+            Path(path).is_file() or (self.takes_folder and Path(path).is_dir())
+        ):
+            raise DataError(f"path: there is no file {path}; it must be the {what}")
         self.annotations = Path(path)
-        super().__init__(self.annotations.parent if root is None else root, **decoding)
+        folder = self.annotations if self.annotations.is_dir() else self.annotations.parent
+        super().__init__(folder if root is None else root, **decoding)
         if not isinstance(groups, str):
             raise DataError(f'groups: must be a column, a regular expression or "none", got {groups!r}')
         if where is not None and "=" not in str(where):
@@ -91,6 +101,15 @@ class AnnotatedVideos(VideoFiles):
             are conditions, or hold the groups.
         """
 
+    def annotation_files(self, *endings: str) -> list[Path]:
+        """Return the annotation file, or those with one of the endings in the folder, sorted."""
+        if self.annotations.is_file():
+            return [self.annotations]
+        files = sorted(path for path in self.annotations.rglob("*") if path.suffix.lower() in endings)
+        if not files:
+            raise DataError(f"path: there is no {' or '.join(endings)} file in {self.annotations}")
+        return files
+
     @property
     def warnings(self) -> list[str]:
         """What every table made from this data set must say, as sentences."""
@@ -111,7 +130,7 @@ class AnnotatedVideos(VideoFiles):
     def read_table(self) -> pd.DataFrame:
         """Return one row per clip that has a label and a file."""
         rows = self._rows
-        clips = [self._name(*row) for row in rows[["path", "start", "end"]].itertuples(index=False)]
+        clips = [self._name(index) for index in range(len(rows))]
         kept = [name for name in rows if name not in (*_PLACE, "clip", "label", "group", self._groups)]
         table = pd.DataFrame(
             {"clip": clips, "label": rows["label"], "group": self._find_groups(rows)}, dtype=object
@@ -120,16 +139,35 @@ class AnnotatedVideos(VideoFiles):
 
     def load(self, index: int) -> Clip:
         """Decode the clip of row ``index``."""
-        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
-        how = {**self.decoding, "fps": self.fps}
-        if path.is_dir() or path.suffix.lower() == ".npy":
-            return self._load_frames(path, start, end)
-        if math.isnan(start) and math.isnan(end):
-            return read_video(path, **how)
-        limits = (0.0 if math.isnan(start) else start, None if math.isnan(end) else end)
-        return read_segment(path, *limits, unit=self.unit, **how)
+        box = self._box(index)
+        if box is None:
+            return self._load(index, **self.decoding)
+        size = self.decoding["width"], self.decoding["height"]
+        clip = self._load(index, **{**self.decoding, "width": None, "height": None})
+        left, top, right, bottom = (round(side) for side in box)
+        frames = clip.frames[:, max(top, 0) : bottom, max(left, 0) : right]
+        if 0 in frames.shape:
+            raise DataError(
+                f"{self._name(index)}: its box is outside of the video of {clip.width} x {clip.height} pixels"
+            )
+        return Clip(np.stack([resized(frame, *size) for frame in frames]), clip.fps, clip.warnings)
 
-    def _load_frames(self, path: Path, start: float, end: float) -> Clip:
+    def _box(self, index: int) -> tuple[float, ...] | None:
+        if CROP[0] not in self._rows:
+            return None
+        box = tuple(float(self._rows[side].iloc[index]) for side in CROP)
+        return None if any(map(math.isnan, box)) else box
+
+    def _load(self, index: int, **how: Any) -> Clip:
+        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
+        if path.is_dir() or path.suffix.lower() == ".npy":
+            return self._load_frames(path, start, end, **how)
+        if math.isnan(start) and math.isnan(end):
+            return read_video(path, fps=self.fps, **how)
+        limits = (0.0 if math.isnan(start) else start, None if math.isnan(end) else end)
+        return read_segment(path, *limits, unit=self.unit, fps=self.fps, **how)
+
+    def _load_frames(self, path: Path, start: float, end: float, **how: Any) -> Clip:
         if self.fps is None:
             raise DataError(
                 f"{path}: images and arrays have no frame rate; fps must be given for the data set"
@@ -137,7 +175,7 @@ class AnnotatedVideos(VideoFiles):
         scale = self.fps if self.unit == "seconds" else 1
         first = 0 if math.isnan(start) else math.ceil(start * scale - 1e-6)
         last = None if math.isnan(end) else math.ceil(end * scale - 1e-6)
-        how = {key: value for key, value in self.decoding.items() if key != "on_error"}
+        del how["on_error"]
         read = read_images if path.is_dir() else read_array
         return read(path, fps=self.fps, start=first, end=last, **how)
 
@@ -145,16 +183,18 @@ class AnnotatedVideos(VideoFiles):
         """Return a hash of the file's content, of the limits, and of how it is decoded."""
         path, start, end = self._rows[["path", "start", "end"]].iloc[index]
         files = image_files(path) if path.is_dir() else [path]
-        parts = [[_digest(file) for file in files], start, end, self.unit]
-        return hashlib.sha256(repr([*parts, self.fps, sorted(self.decoding.items())]).encode()).hexdigest()
+        place = [float(start), float(end), self.unit, self._box(index), self.fps]
+        parts = [[_digest(file) for file in files], place, sorted(self.decoding.items())]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _name(self, path: Path, start: float, end: float) -> str:
+    def _name(self, index: int) -> str:
+        path, *limits = self._rows[["path", "start", "end"]].iloc[index]
         inside = path.is_relative_to(self.root)
         name = (path.relative_to(self.root) if inside else path).as_posix()
-        if math.isnan(start) and math.isnan(end):
-            return name
-        limits = ("" if math.isnan(value) else f"{value:g}" for value in (start, end))
-        return f"{name}[{'-'.join(limits)}]"
+        if not all(map(math.isnan, limits)):
+            name += f"[{'-'.join('' if math.isnan(value) else f'{value:g}' for value in limits)}]"
+        box = self._box(index)
+        return name if box is None else f"{name}@{','.join(f'{side:.0f}' for side in box)}"
 
     def _find_groups(self, rows: pd.DataFrame) -> list[str]:
         if not self.groups_known:

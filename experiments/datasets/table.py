@@ -52,7 +52,7 @@ class Table(AnnotatedVideos):
 
     def read_annotations(self) -> pd.DataFrame:
         """Return the rows of the file with our names of columns."""
-        read = _READERS.get(self.annotations.suffix.lower(), read_lines)
+        read = READERS.get(self.annotations.suffix.lower(), read_lines)
         try:
             rows = read(self.annotations)
         except (OSError, ValueError, csv.Error, ImportError) as error:
@@ -170,7 +170,8 @@ def _with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+#: How a table is read, by the ending of its file.
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": read_delimited,
     ".tsv": read_delimited,
     ".json": read_json,

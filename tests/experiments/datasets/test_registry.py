@@ -21,6 +21,7 @@ def test_option_names_follow_keyword_arguments_to_the_base():
         "stride": False,
         "color": False,
         "on_error": False,
+        "fps": False,
     }
 
 

@@ -1,0 +1,1 @@
+"""Annotations as tools and published data sets write them; each file is a data set of that name."""
