@@ -52,7 +52,7 @@ class Attempt(ABC):
     Attributes
     ----------
     family : str
-        ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"floor"``, or any new word.
+        ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"trivial"``, or any new word.
     controls : tuple of str
         Values of the parameter ``control`` that take something away which the attempt claims to use; a matrix with
         ``controls = true`` runs them beside it.

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from actionbench.cli import main
+from actionbench.cli.main import main
 from actionbench.experiments.isolation import fork_server, pool
 
 # Machines are noisy: no deadlines, and examples may take long to draw. The same examples each time where a red light
@@ -87,7 +87,7 @@ class Kept:
     """A fork server that goes on where a command closes it: to start one takes longer than most commands."""
 
     def __init__(self, preload=()):
-        self._kept = pool._own_fork_server()
+        self._kept = pool.own_fork_server()
 
     def __getattr__(self, name):
         return getattr(self._kept, name)

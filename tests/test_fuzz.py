@@ -221,7 +221,7 @@ def folder(tmp_path_factory):
         store.add_cell(
             run_id,
             CellRecord(
-                *("key", dataset_id, "chance", "floor", {}, 0, 0, "f", "code", 1, 1),
+                *("key", dataset_id, "chance", "trivial", {}, 0, 0, "f", "code", 1, 1),
                 positions=np.zeros(1, np.int32),
                 probabilities=np.ones((1, 1)),
             ),

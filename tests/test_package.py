@@ -80,7 +80,7 @@ def test_reports_know_the_store_only():
 WINGS = {
     "baselines": ["trivial", "rules", "handcrafted", "nets"],
     "experiments": [
-        *("datasets", "audit", "store", "evaluation", "planning", "isolation", "running", "sharing"),
+        *("datasets", "audit", "evaluation", "store", "planning", "isolation", "running", "sharing"),
         "deployment",
     ],
     "reports": ["statistics", "analysis", "rendering"],
@@ -129,7 +129,8 @@ def test_every_module_can_be_imported_where_its_instructions_are():
     assert wrong == {}
 
 
-def test_examples():
+def test_examples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     names = [name for name in sorted(MODULES) if not lacking(name)]
     found = {name: doctest.testmod(importlib.import_module(name), optionflags=flags) for name in names}

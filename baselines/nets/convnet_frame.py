@@ -17,8 +17,8 @@ __all__ = ["ConvNetFrame"]
 class ConvNetFrame(VideoNet):
     """``tiny2d`` on one frame at a time, averaged over frames: what pictures without motion say.
 
-    The floor that whoever claims to use motion must beat (Karpathy et al., CVPR 2014). Other parameters and attributes
-    are those of `VideoNet`.
+    Whoever claims to use motion must beat it (Karpathy et al., CVPR 2014). Other parameters and attributes are those of
+    `VideoNet`.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ __all__ = ["MlpPixels"]
 class MlpPixels(VideoNet):
     """Fully connected layers on a volume of small grey frames, each pixel a number by itself.
 
-    It has to learn each place and time anew, which few clips do not allow: the floor of what nets can do. Other
+    It has to learn each place and time anew, which few clips do not allow: the least that nets can do. Other
     parameters and attributes are those of `VideoNet`.
 
     Parameters

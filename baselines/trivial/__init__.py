@@ -1,1 +1,1 @@
-"""The floor: attempts that look at nothing."""
+"""Trivial baselines: attempts that look at nothing."""

@@ -1,4 +1,4 @@
-"""The floor: guessing."""
+"""A trivial baseline: guessing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Chance(Attempt):
         Seed of the guesses.
     """
 
-    family = "floor"
+    family = "trivial"
 
     def __init__(self, *, random_state: int = 0) -> None:
         self.random_state = random_state

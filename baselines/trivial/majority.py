@@ -1,4 +1,4 @@
-"""The floor: the most frequent class."""
+"""A trivial baseline: the most frequent class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Majority(Attempt):
         Share of the training clips in each class.
     """
 
-    family = "floor"
+    family = "trivial"
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Count the labels."""

@@ -1,1 +1,1 @@
-"""What must be said of a data set: copies across folds, metadata that tell the class, few groups; and how it looks."""
+"""Warnings of a data set: copies across folds, metadata that give the class away, few groups; and how it looks."""

@@ -1,4 +1,4 @@
-"""Whether a data set lets a method score without recognising actions: copies across folds, and telling metadata."""
+"""Whether a data set lets a method score without recognising actions: copies across folds, and metadata."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ...errors import DataError, Faults
 from ...features.clip import Clip
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
 from ..datasets.splits import Fold, Split
-from .near_duplicates import Pairs, Signature, identical_pairs, near_pairs
-from .warnings import Caution
+from .near_duplicates import Fingerprint, Pairs, identical_pairs, near_pairs
+from .warnings import DataWarning
 
-# Counts the changes of what an audit says, so that older ones are made again.
+# Counts the changes of what an audit finds, so that older ones are made again.
 _VERSION = 1
 # Pairs that a sentence names, and folds on which metadata are tried.
 _NAMED, _FOLDS = 3, 50
-# Metadata tell the class where they are surely right this many times as often as the commonest class.
+# Metadata give the class away where they are right this many times as often as the most frequent class.
 _FAR = 1.5
 # Of so many groups or fewer no variance can be estimated.
 _FEW = 2
@@ -31,22 +31,23 @@ def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def dataset_cautions(dataset: Dataset) -> list[Caution]:
-    """Return what a data set says of itself."""
+def dataset_warnings(dataset: Dataset) -> list[DataWarning]:
+    """Return the warnings of a data set about itself."""
     return [
-        Caution("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text) for text in dataset.warnings
+        DataWarning("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text)
+        for text in dataset.warnings
     ]
 
 
-def group_cautions(dataset: Dataset) -> list[Caution]:
-    """Return what the groups of a data set cannot tell, where they are known."""
+def group_warnings(dataset: Dataset) -> list[DataWarning]:
+    """Return warnings about the groups of a data set, where they are known."""
     if not dataset.groups_known:
         return []
     table, found = dataset.table, []
     n_groups = table["group"].nunique()
     if n_groups <= _FEW:
         found.append(
-            Caution(
+            DataWarning(
                 "few-groups",
                 f"The data set has {n_groups} group{'s' * (n_groups != 1)}: the variance between groups cannot be "
                 "estimated, and intervals rest on an assumption about it.",
@@ -54,15 +55,15 @@ def group_cautions(dataset: Dataset) -> list[Caution]:
         )
     if n_groups == len(table) > _FEW:
         found.append(
-            Caution(
+            DataWarning(
                 "one-clip-groups",
-                "Each group has one clip: if clips of one person or source video stand in several groups, accuracies "
+                "Each group has one clip: if clips of one person or source video are in several groups, accuracies "
                 "are too high, and intervals and ranks too narrow.",
             )
         )
     of_class = table.groupby("label")["group"].nunique()
     found += [
-        Caution(
+        DataWarning(
             "class-of-one-group",
             f"All clips of class {str(name)!r} come from one group: no split can train and test it on different "
             "groups.",
@@ -72,25 +73,25 @@ def group_cautions(dataset: Dataset) -> list[Caution]:
     return found
 
 
-def protocol_cautions(dataset: Dataset, split: Split) -> list[Caution]:
-    """Return what data set and split say of themselves."""
-    leaks = [Caution("leaky-split", split.warning)] if split.warning else []
-    return [*dataset_cautions(dataset), *group_cautions(dataset), *leaks]
+def protocol_warnings(dataset: Dataset, split: Split) -> list[DataWarning]:
+    """Return the warnings of a data set and a split about themselves."""
+    leaks = [DataWarning("leaky-split", split.warning)] if split.warning else []
+    return [*dataset_warnings(dataset), *group_warnings(dataset), *leaks]
 
 
-def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
-    """Look at every clip once and say what would flatter a method.
+def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[DataWarning]:
+    """Decode every clip once and return warnings of what would flatter a method.
 
     Parameters
     ----------
     dataset : Dataset
         Decoded one clip at a time.
     folds : sequence of Fold
-        Clips that are alike matter where a fold has one on either side and their groups differ.
+        Near-duplicates matter where a fold has one on either side and their groups differ.
 
     Returns
     -------
-    list of Caution
+    list of DataWarning
 
     Raises
     ------
@@ -100,10 +101,10 @@ def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[Caution]:
     return audits(dataset, [folds])[0]
 
 
-def audits(dataset: Dataset, splits: Sequence[Sequence[Fold]]) -> list[list[Caution]]:
+def audits(dataset: Dataset, splits: Sequence[Sequence[Fold]]) -> list[list[DataWarning]]:
     """Return what `audit` does for each of several splits, having decoded each clip once."""
-    signatures = [Signature.of(clip) for clip in read_clips(dataset)]
-    return [_judge(dataset, signatures, folds) for folds in splits]
+    fingerprints = [Fingerprint.of(clip) for clip in read_clips(dataset)]
+    return [_judge(dataset, fingerprints, folds) for folds in splits]
 
 
 def read_clips(dataset: Dataset) -> Iterator[Clip]:
@@ -119,26 +120,26 @@ def read_clips(dataset: Dataset) -> Iterator[Clip]:
     faults.check()
 
 
-def _judge(dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]) -> list[Caution]:
-    return [*pair_cautions(dataset, signatures, folds), *metadata_cautions(dataset, signatures, folds)]
+def _judge(dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold]) -> list[DataWarning]:
+    return [*pair_warnings(dataset, fingerprints, folds), *metadata_warnings(dataset, fingerprints, folds)]
 
 
-def pair_cautions(
-    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold] | None = None
-) -> list[Caution]:
-    """Return what is to be said of clips that are the same or nearly.
+def pair_warnings(
+    dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold] | None = None
+) -> list[DataWarning]:
+    """Return warnings of clips that are the same or nearly.
 
     Parameters
     ----------
     dataset : Dataset
         For the names, labels and groups.
-    signatures : sequence of Signature
+    fingerprints : sequence of Fingerprint
         One per clip.
     folds : sequence of Fold, optional
         Without them all pairs of different groups are named, as some split may part them.
     """
-    same = identical_pairs(signatures)
-    near = sorted(set(near_pairs(signatures, dataset.groups)) - set(same))
+    same = identical_pairs(fingerprints)
+    near = sorted(set(near_pairs(fingerprints, dataset.groups)) - set(same))
     found = []
     for code, pairs, what in (
         ("identical-clips", same, "have the same frames"),
@@ -146,15 +147,17 @@ def pair_cautions(
     ):
         named = _across(dataset, pairs, folds)
         if named:
-            where = "stand on both sides of a fold and " if folds is not None else ""
-            found.append(Caution(code, f"Clips of different groups {where}{what}: {_listed(named)}."))
+            where = "are on both sides of a fold and " if folds is not None else ""
+            found.append(DataWarning(code, f"Clips of different groups {where}{what}: {_listed(named)}."))
     labels, names = dataset.labels, dataset.table["clip"]
     torn = [
         f"{names[i]} ({labels[i]}) and {names[j]} ({labels[j]})" for i, j in same if labels[i] != labels[j]
     ]
     if torn:
         found.append(
-            Caution("labels-disagree", f"Clips with the same frames have different labels: {_listed(torn)}.")
+            DataWarning(
+                "labels-disagree", f"Clips with the same frames have different labels: {_listed(torn)}."
+            )
         )
     return found
 
@@ -171,8 +174,8 @@ def _across(dataset: Dataset, pairs: Pairs, folds: Sequence[Fold] | None) -> lis
     for number, fold in reversed(list(enumerate(folds))):
         side = np.zeros(len(dataset), np.int8)
         side[fold.train], side[fold.test] = 1, -1
-        here = side[both].prod(axis=1) == -1
-        divided[here], trained[here] = number, np.argmax(side[both[here]], axis=1)
+        across = side[both].prod(axis=1) == -1
+        divided[across], trained[across] = number, np.argmax(side[both[across]], axis=1)
     return [
         f"{names[pair[first]]} (train) and {names[pair[1 - first]]} (test) in fold {folds[number].name}"
         for pair, number, first in zip(pairs, divided, trained, strict=True)
@@ -185,15 +188,15 @@ def _listed(named: list[str]) -> str:
     return "; ".join(named[:_NAMED]) + (f"; and {rest} more pair{'s' * (rest > 1)}" if rest > 0 else "")
 
 
-def metadata_cautions(
-    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
-) -> list[Caution]:
+def metadata_warnings(
+    dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold]
+) -> list[DataWarning]:
     """Warn where a decision tree on length, size and frame rate is right far more often than chance.
 
     Far means that the 95 % interval of its accuracy, by Student's t with the groups as units, lies above one and a
     half times the share of the commonest class among the clips that were tested.
     """
-    right, groups, share = _try_metadata(dataset, signatures, folds)
+    right, groups, share = _try_metadata(dataset, fingerprints, folds)
     accuracy = float(right.mean()) if len(right) else 0.0
     if accuracy <= _FAR * share or accuracy - _half_interval(right, groups) <= _FAR * share:
         return []
@@ -202,14 +205,14 @@ def metadata_cautions(
         f"clips correctly, where the most frequent class has {100 * share:.0f} %: not all that a method scores need be "
         f"due to the action."
     )
-    return [Caution("metadata-tells", text)]
+    return [DataWarning("metadata-tells", text)]
 
 
 def _try_metadata(
-    dataset: Dataset, signatures: Sequence[Signature], folds: Sequence[Fold]
+    dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold]
 ) -> tuple[NDArray[np.bool_], NDArray[np.str_], float]:
     """Return which tested clips the tree classifies correctly, their groups, and the share of the commonest label."""
-    known = np.array([[one.n_frames, one.height, one.width, one.fps] for one in signatures], float)
+    known = np.array([[one.n_frames, one.height, one.width, one.fps] for one in fingerprints], float)
     if (known == known[0]).all():
         return np.zeros(0, bool), np.zeros(0, str), 1.0
     from sklearn.tree import DecisionTreeClassifier

@@ -24,14 +24,14 @@ _LAG, _KEPT = 2, 64
 _SHIFT, _OVERLAP = 10, 0.6
 # Grey levels (root mean square) below which a clip does not move, and a still frame shows nothing.
 _STILL, _FLAT = 0.3, 1.0
-# Correlations from which on two clips may be alike, and are: of their maps, their changes, their still frames.
-_MAPS_ALIKE, _CHANGES_ALIKE, _STILLS_ALIKE = 0.85, 0.82, 0.995
+# Correlations from which on two clips may be near-duplicates, and are: of their maps, changes, still frames.
+_MAPS_SIMILAR, _CHANGES_SIMILAR, _STILLS_SIMILAR = 0.85, 0.82, 0.995
 # Clips to look at more closely for each clip, and rows of the matrix of all pairs made at a time.
 _CANDIDATES, _CHUNK = 10, 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Signature:
+class Fingerprint:
     """What is kept of a clip to find it again.
 
     Attributes
@@ -55,7 +55,7 @@ class Signature:
     fps: float
 
     @classmethod
-    def of(cls, clip: Clip) -> Signature:
+    def of(cls, clip: Clip) -> Fingerprint:
         """Look at a clip."""
         digest = hashlib.sha256(repr(clip.frames.shape).encode())
         digest.update(np.ascontiguousarray(clip.frames).data)
@@ -92,28 +92,28 @@ def _shrunk(frames: NDArray[np.uint8]) -> Floats:
     )
 
 
-def identical_pairs(signatures: Sequence[Signature], limit: int = 10_000) -> Pairs:
+def identical_pairs(fingerprints: Sequence[Fingerprint], limit: int = 10_000) -> Pairs:
     """Return pairs of clips whose frames are equal, ``limit`` at most of each set of equal ones."""
     same: dict[str, list[int]] = defaultdict(list)
-    for index, signature in enumerate(signatures):
-        same[signature.frames].append(index)
+    for index, fingerprint in enumerate(fingerprints):
+        same[fingerprint.frames].append(index)
     return sorted(
         pair for members in same.values() if len(members) > 1
         for pair in islice(combinations(members, 2), limit)
     )  # fmt: skip
 
 
-def near_pairs(signatures: Sequence[Signature], groups: ArrayLike) -> Pairs:
+def near_pairs(fingerprints: Sequence[Fingerprint], groups: ArrayLike) -> Pairs:
     """Return pairs of clips of different groups that are nearly the same.
 
     Nearly the same are copies which were encoded again, scaled, brightened, or trimmed by a few frames. What is
-    compared is what changes between frames, each change weighted by its size: a background that clips share says
-    nothing, nor does noise. Still clips are compared by what they show. Of each clip the ten most alike at first
-    sight are looked at closely.
+    compared is what changes between frames, each change weighted by its size: a background that clips share does
+    not count, nor does noise. Still clips are compared by what they show. Of each clip the ten most similar ones by
+    coarse maps are compared closely.
 
     Parameters
     ----------
-    signatures : sequence of Signature
+    fingerprints : sequence of Fingerprint
         One per clip.
     groups : array_like of str, shape (n_clips,)
         Clips of one group are not compared.
@@ -123,20 +123,20 @@ def near_pairs(signatures: Sequence[Signature], groups: ArrayLike) -> Pairs:
     list of (int, int)
         Positions, the smaller first, sorted; also of clips that are the same.
     """
-    candidates = _candidates(signatures, np.asarray(groups))
-    return [pair for pair in candidates if _alike(signatures[pair[0]], signatures[pair[1]])]
+    candidates = _candidates(fingerprints, np.asarray(groups))
+    return [pair for pair in candidates if _near_duplicates(fingerprints[pair[0]], fingerprints[pair[1]])]
 
 
-def _candidates(signatures: Sequence[Signature], groups: NDArray[np.str_]) -> Pairs:
-    looks, motions = (np.stack(maps) for maps in zip(*map(_maps, signatures), strict=True))
+def _candidates(fingerprints: Sequence[Fingerprint], groups: NDArray[np.str_]) -> Pairs:
+    looks, motions = (np.stack(maps) for maps in zip(*map(_maps, fingerprints), strict=True))
     number = np.unique(groups, return_inverse=True)[1]
     pairs = set()
-    for start in range(0, len(signatures), _CHUNK):
+    for start in range(0, len(fingerprints), _CHUNK):
         part = slice(start, start + _CHUNK)
         look, motion = looks[part] @ looks.T, motions[part] @ motions.T
-        likeness = np.where(np.minimum(look, motion) >= _MAPS_ALIKE, look + motion, 0)
+        likeness = np.where(np.minimum(look, motion) >= _MAPS_SIMILAR, look + motion, 0)
         likeness[number[part, None] == number] = 0
-        count = min(_CANDIDATES, len(signatures))
+        count = min(_CANDIDATES, len(fingerprints))
         best = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
         rows, places = np.nonzero(np.take_along_axis(likeness, best, axis=1))
         pairs |= {
@@ -146,13 +146,15 @@ def _candidates(signatures: Sequence[Signature], groups: NDArray[np.str_]) -> Pa
     return sorted(pairs)
 
 
-def _maps(signature: Signature) -> tuple[Floats, Floats]:
+def _maps(fingerprint: Fingerprint) -> tuple[Floats, Floats]:
     """Return coarse maps of what a clip shows and of where it moves, of unit length.
 
-    One more number stands for nothing at all, so that only empty maps are like empty ones.
+    One more element marks an empty map, so that only empty maps are similar to empty ones.
     """
-    energy = np.mean(signature.changes.astype(np.float32) ** 2, axis=0) if len(signature.changes) else None
-    return _pooled(signature.look), _pooled(np.zeros_like(signature.look) if energy is None else energy)
+    energy = (
+        np.mean(fingerprint.changes.astype(np.float32) ** 2, axis=0) if len(fingerprint.changes) else None
+    )
+    return _pooled(fingerprint.look), _pooled(np.zeros_like(fingerprint.look) if energy is None else energy)
 
 
 def _pooled(values: Floats) -> Floats:
@@ -162,10 +164,10 @@ def _pooled(values: Floats) -> Floats:
     return np.append(pooled / size if size else pooled, np.float32(size == 0)).astype(np.float32)
 
 
-def _alike(one: Signature, other: Signature) -> bool:
+def _near_duplicates(one: Fingerprint, other: Fingerprint) -> bool:
     if len(one.changes) and len(other.changes):
-        return _correlation(one.changes, other.changes) >= _CHANGES_ALIKE
-    return not (len(one.changes) or len(other.changes)) and float(one.look @ other.look) >= _STILLS_ALIKE
+        return _correlation(one.changes, other.changes) >= _CHANGES_SIMILAR
+    return not (len(one.changes) or len(other.changes)) and float(one.look @ other.look) >= _STILLS_SIMILAR
 
 
 def _correlation(one: NDArray[np.int8], other: NDArray[np.int8]) -> float:

@@ -1,4 +1,4 @@
-"""A data set at a glance: a sheet of frames, and its numbers."""
+"""A data set at a glance: a sheet of frames, and counts of what is in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
-from .leaks import dataset_cautions, group_cautions, pair_cautions, read_clips
-from .near_duplicates import Signature
+from .leaks import dataset_warnings, group_warnings, pair_warnings, read_clips
+from .near_duplicates import Fingerprint
 from .warnings import format_warnings
 
 if TYPE_CHECKING:
@@ -132,14 +132,14 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         If clips cannot be read; it names each of them.
     """
     lengths, seconds, sizes, rates, total = [], [], Counter[str](), Counter[float](), 0
-    signatures = []
+    fingerprints = []
     for clip in read_clips(dataset):
         lengths.append(len(clip))
         seconds.append(clip.seconds)
         sizes[f"{clip.width}x{clip.height}"] += 1
         rates[clip.fps] += 1
         total += clip.frames.nbytes
-        signatures.append(Signature.of(clip))
+        fingerprints.append(Fingerprint.of(clip))
     groups = dataset.table["group"].value_counts()
     return {
         "clips": len(dataset),
@@ -155,7 +155,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fps": {f"{rate:g}": count for rate, count in rates.most_common()},
         "decoded_mib": total / 2**20,
         "fingerprint": dataset.clips.fingerprint,
-        "warnings": _warnings(dataset, signatures),
+        "warnings": _warnings(dataset, fingerprints),
     }
 
 
@@ -163,9 +163,9 @@ def _range(values: Sequence[float]) -> dict[str, float]:
     return {"min": float(min(values)), "median": float(np.median(values)), "max": float(max(values))}
 
 
-def _warnings(dataset: Dataset, signatures: Sequence[Signature]) -> list[str]:
+def _warnings(dataset: Dataset, fingerprints: Sequence[Fingerprint]) -> list[str]:
     found = format_warnings(
-        [*dataset_cautions(dataset), *group_cautions(dataset), *pair_cautions(dataset, signatures)]
+        [*dataset_warnings(dataset), *group_warnings(dataset), *pair_warnings(dataset, fingerprints)]
     )
     counts = dataset.table["label"].value_counts()
     if counts.max() >= 3 * counts.min():

@@ -15,21 +15,34 @@ import pandas as pd
 from ...errors import DataError
 from ...features.clip import Clip, Clips
 
-#: What every table must say that is made from a data set which does not know its groups.
+#: The warning below every table that is made from a data set which does not know its groups.
 GROUPS_UNKNOWN = (
-    "The groups of this data set are unknown: the same person or source video may stand on both sides of a fold, "
+    "The groups of this data set are unknown: the same person or source video may be on both sides of a fold, "
     "and the scores may be too high."
 )
 
 
 class Dataset(ABC):
-    """Labelled clips, each with the group (subject or source video) that must not stand on both sides of a fold.
+    """Labelled clips, each with the group (subject or source video) that must not be on both sides of a fold.
 
     A data set is made from keyword arguments, those of its entry in a matrix. Its constructor only stores and
     checks them. It is found through the entry-point group ``actionbench.datasets`` or by ``--plugin``.
+
+    Examples
+    --------
+    >>> class Blinks(Dataset):
+    ...     def read_table(self):
+    ...         rows = [(f"{label}/{person}", label, person) for label in ("off", "on") for person in ("ann", "bob")]
+    ...         return pd.DataFrame(rows, columns=["clip", "label", "group"])
+    ...
+    ...     def load(self, index):
+    ...         return Clip(np.full((2, 8, 8), 255 * (self.labels[index] == "on"), np.uint8), fps=25)
+    >>> blinks = Blinks()
+    >>> blinks.classes, blinks.groups.tolist(), int(blinks.clips[2].frames.max())
+    (['off', 'on'], ['ann', 'bob', 'ann', 'bob'], 255)
     """
 
-    #: Whether the groups are known. Where they are not, each clip is its own group and every table says so.
+    #: Whether the groups are known. Where they are not, each clip is its own group and every table has a warning.
     groups_known: bool = True
 
     #: How `read_video` makes a clip like those of the data set from a file: its keyword arguments.
@@ -42,8 +55,8 @@ class Dataset(ABC):
         Returns
         -------
         DataFrame
-            Columns ``clip`` (a unique name), ``label``, ``group``, all strings, then any nuisance columns: words,
-            numbers or truth values, under each of which a report shows how accurate attempts are.
+            Columns ``clip`` (a unique name), ``label``, ``group``, all strings, then any nuisance columns: strings,
+            numbers or booleans, under each of which a report shows how accurate attempts are.
         """
 
     @abstractmethod
@@ -83,13 +96,13 @@ class Dataset(ABC):
         if len(set(names)) < len(names):
             twice = table["clip"][table["clip"].duplicated()].iloc[0]
             raise DataError(
-                f"data set {name}: clip {twice!r} stands in its table twice; each name must be unique"
+                f"data set {name}: clip {twice!r} is in its table twice; each name must be unique"
             )
         return table
 
     @property
     def warnings(self) -> list[str]:
-        """What every table made from this data set must say, as sentences."""
+        """Sentences below every table that is made from this data set."""
         return [] if self.groups_known else [GROUPS_UNKNOWN]
 
     def __len__(self) -> int:

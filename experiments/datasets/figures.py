@@ -223,21 +223,21 @@ class Figures(Dataset):
 
     def load(self, index: int) -> Clip:
         """Draw the clip of row ``index``."""
-        subject, scene, motion, clip = self._plan(index)
+        subject, scene, motion, clip = self.plan(index)
         rng = self._rng(3, subject.number, ACTIONS.index(motion.action), clip)
         camera = _camera(self, scene, rng)
         people = [*self._passers_by(subject.number, clip), (subject, scene, motion)]
         canvases = _film_background(self, _background(self, self._rng(4, subject.number)), camera, scene)
         for person in people:
-            _draw(canvases, _polygons(self, camera, *person), _greys(person[0], person[2]))
+            draw_polygons(canvases, _polygons(self, camera, *person), _greys(person[0], person[2]))
         return Clip(_develop(self, canvases, scene, rng), self.fps)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of all that determines clip ``index``, without drawing it."""
-        subject, scene, motion, clip = self._plan(index)
+        subject, scene, motion, clip = self.plan(index)
         knobs = {name: value for name, value in vars(self).items() if name not in ("subjects", "table")}
         del knobs["clips_per_subject"]
-        parts = [asdict(subject), asdict(scene), asdict(motion), clip, knobs, _generator()]
+        parts = [asdict(subject), asdict(scene), asdict(motion), clip, knobs, generator_source()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -245,7 +245,7 @@ class Figures(Dataset):
         return self.subjects * len(ACTIONS) * self.clips_per_subject
 
     def _row(self, index: int) -> dict[str, Any]:
-        subject, scene, motion, clip = self._plan(index)
+        subject, scene, motion, clip = self.plan(index)
         group = _group(subject.number)
         return {
             "clip": f"{group}/{motion.action}_{clip + 1}",
@@ -259,24 +259,25 @@ class Figures(Dataset):
             "exposure": scene.exposure,
         }
 
-    def _plan(self, index: int) -> tuple[Subject, Scene, Motion, int]:
+    def plan(self, index: int) -> tuple[Subject, Scene, Motion, int]:
+        """Return who does what where in a clip, and which clip of the person and action it is."""
         if not 0 <= index < self._count:
             raise IndexError(f"data set figures has {self._count} clips, there is no clip {index}")
         rest, clip = divmod(index, self.clips_per_subject)
         number, action = divmod(rest, len(ACTIONS))
-        subject = _subject(number, self._rng(0, number))
+        subject = make_subject(number, self._rng(0, number))
         direction = 1 if (number + clip) % 2 else -1
         scene = _scene(self, direction, (0.9, 1.1), self._rng(1, number, clip))
-        motion = _motion(ACTIONS[action], subject, self._rng(2, number, action, clip))
+        motion = make_motion(ACTIONS[action], subject, self._rng(2, number, action, clip))
         return subject, scene, motion, clip
 
     def _passers_by(self, number: int, clip: int) -> list[tuple[Subject, Scene, Motion]]:
         people = []
         for other in range(self.distractors):
             rng = self._rng(5, number, clip, other)
-            subject = _subject(other, rng)
+            subject = make_subject(other, rng)
             scene = _scene(self, int(rng.choice([-1, 1])), (0.6, 0.85), rng)
-            people.append((subject, scene, _motion("walking", subject, rng)))
+            people.append((subject, scene, make_motion("walking", subject, rng)))
         return people
 
     def _rng(self, *key: int) -> Generator:
@@ -285,7 +286,7 @@ class Figures(Dataset):
 
 def _whole(key: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise DataError(f"data set figures: {key} must be a whole number of at least {least}, got {value!r}")
+        raise DataError(f"data set figures: {key} must be an integer of at least {least}, got {value!r}")
     return int(value)
 
 
@@ -300,7 +301,7 @@ def _group(number: int) -> str:
 
 
 @cache
-def _generator() -> list[str]:
+def generator_source() -> list[str]:
     """Return what draws: a hash of this file, and the versions of the libraries under it."""
     source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     return [source, cv2.__version__, np.__version__]
@@ -315,7 +316,8 @@ def _grey(rng: Generator, dark: float) -> int:
     return int(rng.integers(10, 80)) if rng.random() < dark else int(rng.integers(190, 246))
 
 
-def _subject(number: int, rng: Generator) -> Subject:
+def make_subject(number: int, rng: Generator) -> Subject:
+    """Draw build, clothes and habits of a person at random."""
     return Subject(
         number=number,
         stature=_between(rng, 0.54, 0.68),
@@ -348,7 +350,8 @@ def _scene(figures: Figures, direction: int, scale: tuple[float, float], rng: Ge
     )
 
 
-def _motion(action: str, subject: Subject, rng: Generator) -> Motion:
+def make_motion(action: str, subject: Subject, rng: Generator) -> Motion:
+    """Draw how a person does an action at random."""
     effort, steps, phase, low, high, bend, lean = (float(value) for value in rng.random(7))
     gait = GAIT.get(action)
     return Motion(
@@ -369,7 +372,7 @@ def _mix(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
 
 
-def _joints(times: Floats, subject: Subject, motion: Motion) -> Floats:
+def place_joints(times: Floats, subject: Subject, motion: Motion) -> Floats:
     """Return joints in body heights, x forward (or to the right), y up from the ground: shape (T, 14, 2)."""
     turn = 2 * np.pi * (motion.cadence * times + motion.phase)
     if motion.action in GAIT:
@@ -504,17 +507,17 @@ def _polygons(
 def _points(figures: Figures, size: float, subject: Subject, scene: Scene, motion: Motion) -> Floats:
     """Return joints and toes in pixels of the clip, before the camera moves: shape (T, 16, 2)."""
     times = np.arange(figures.frames) / figures.fps
-    joints = _joints(times, subject, motion)
+    joints = place_joints(times, subject, motion)
     sideways = motion.action in SIDEWAYS
     tips = [[0.07, -0.012], [0.07, -0.012]] if sideways else [[0.02, -0.015], [-0.02, -0.015]]
     body = np.concatenate([joints, joints[:, [LEG[0] + 2, LEG[1] + 2]] + np.array(tips)], axis=1)
-    centre, facing = _path(times, figures.width / size, scene, motion)
+    centre, facing = make_path(times, figures.width / size, scene, motion)
     x = (centre[:, None] + facing[:, None] * body[..., 0]) * size
     y = GROUND * figures.height - body[..., 1] * size
     return np.stack([x, y], axis=-1)
 
 
-def _path(times: Floats, width: float, scene: Scene, motion: Motion) -> tuple[Floats, Floats]:
+def make_path(times: Floats, width: float, scene: Scene, motion: Motion) -> tuple[Floats, Floats]:
     """Return where the body is, in heights from the left edge, and which way it faces.
 
     Who leaves the frame turns out of sight and comes back, as in KTH, so that runners are seen too.
@@ -673,7 +676,8 @@ def _seen(camera: Camera, axis: int, size: int, pan: float, limit: int) -> NDArr
     return np.clip((place * BACKGROUND_DETAIL).astype(np.intp), 0, limit - 1)
 
 
-def _draw(canvases: NDArray[np.uint8], polygons: NDArray[np.int32], greys: list[int]) -> None:
+def draw_polygons(canvases: NDArray[np.uint8], polygons: NDArray[np.int32], greys: list[int]) -> None:
+    """Fill the polygons of each frame, the last on top."""
     for canvas, frame in zip(canvases, polygons, strict=True):
         for polygon, grey in zip(frame, greys, strict=True):
             cv2.fillConvexPoly(canvas, polygon, grey, cv2.LINE_8, SHIFT)

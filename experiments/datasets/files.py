@@ -93,11 +93,11 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def check_count(key: str, value: object, *, optional: bool = False, least: int = 1) -> int | None:
-    """Return a whole number of at least ``least``, or raise DataError that names the key."""
+    """Return an integer of at least ``least``, or raise DataError that names the key."""
     if value is None and optional:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise DataError(f"{key}: must be a whole number of at least {least}, got {value!r}")
+        raise DataError(f"{key}: must be an integer of at least {least}, got {value!r}")
     return value
 
 

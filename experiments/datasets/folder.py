@@ -18,7 +18,7 @@ from ...errors import DataError
 from .files import VideoFiles, video_files
 
 # How long the names of all files may be matched, in seconds: some expressions take for ever.
-_TIMEOUT = 10.0
+TIMEOUT = 10.0
 
 
 class Folder(VideoFiles):
@@ -34,6 +34,17 @@ class Folder(VideoFiles):
         ``(?P<group>...)``, searched in the file name; or ``"none"``, which declares that they are not known.
     **decoding
         As in `VideoFiles`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as root:
+    ...     for name in ("run/ann_1.avi", "run/bob_1.avi", "walk/ann_1.avi"):
+    ...         Path(root, name).parent.mkdir(exist_ok=True)
+    ...         _ = Path(root, name).write_bytes(b"")
+    ...     data = Folder(root, groups="(?P<group>[a-z]+)_")
+    ...     data.labels.tolist(), data.groups.tolist()
+    (['run', 'run', 'walk'], ['ann', 'bob', 'ann'])
     """
 
     def __init__(self, root: str | Path, *, groups: str, **decoding: Any) -> None:
@@ -58,7 +69,7 @@ class Folder(VideoFiles):
                     f"{folder}: there is no video file in this class; add clips or remove the folder"
                 )
             rows += [(path.relative_to(self.root).as_posix(), folder.name) for path in files]
-        # As objects: not every name of a file is text that pandas can keep, and the base class says which are not.
+        # As objects: not every name of a file is text that pandas can keep; the base class names those that are not.
         table = pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
         table["group"] = pd.Series(self._find_groups(table), dtype=object)
         return table
@@ -89,7 +100,7 @@ def groups_from_names(pattern: str, clips: Iterable[str]) -> list[str]:
         )
     groups = []
     try:
-        with _no_longer_than(_TIMEOUT):
+        with _no_longer_than(TIMEOUT):
             for clip in clips:
                 match = expression.search(clip.rsplit("/", 1)[-1])
                 if match is None or not match["group"]:
@@ -97,8 +108,8 @@ def groups_from_names(pattern: str, clips: Iterable[str]) -> list[str]:
                 groups.append(match["group"])
     except TimeoutError as error:
         raise DataError(
-            f"groups: {pattern!r} takes longer than {_TIMEOUT:g} s to match the file names, at {clip!r}; "
-            "no repetition may stand within another one, as in (a+)+"
+            f"groups: {pattern!r} takes longer than {TIMEOUT:g} s to match the file names, at {clip!r}; "
+            "no repetition may be within another one, as in (a+)+"
         ) from error
     return groups
 

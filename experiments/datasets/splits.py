@@ -1,4 +1,4 @@
-"""Splits: which groups teach and which test."""
+"""Splits: which groups train and which test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fold:
     test: NDArray[np.intp]
 
     def fingerprint(self) -> str:
-        """Return a hash of both sides."""
+        """Return a hash of the training and the test clips."""
         digest = hashlib.sha256(repr((len(self.train), len(self.test))).encode())
         for side in (self.train, self.test):
             digest.update(side.astype("<i8").tobytes())
@@ -48,7 +48,7 @@ def with_fewer_groups(fold: Fold, groups: NDArray[np.str_], n_groups: int, seed:
     groups : ndarray of str, shape (n_clips,)
         Group of each clip of the data set.
     n_groups : int
-        How many groups are learned from.
+        How many training groups it gets.
     seed : int
         Seed of the draw.
 
@@ -78,7 +78,7 @@ class Split(BaseModel):
     warning: ClassVar[str | None] = None
 
     def label(self) -> str:
-        """Return the name under which the split stands in tables."""
+        """Return the name of the split in tables."""
         return str(getattr(self, "name"))  # noqa: B009 (each subclass has its own literal type)
 
     def files(self) -> list[Path]:
@@ -95,7 +95,7 @@ class Split(BaseModel):
         Raises
         ------
         SplitError
-            If the data set has too few groups or classes, if a side is empty, or if a group stands on both sides
+            If the data set has too few groups or classes, if a side is empty, or if a group is on both sides
             of a fold; the message names the group.
         """
         if len(dataset.classes) < 2:
@@ -118,7 +118,7 @@ class Split(BaseModel):
         self.check_groups(fold, dataset)
 
     def check_groups(self, fold: Fold, dataset: Dataset) -> None:
-        """Raise SplitError where a group stands on both sides."""
+        """Raise SplitError where a group is on both sides."""
         shared = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.test])
         if len(shared):
             clips = dataset.table["clip"].to_numpy()
@@ -126,14 +126,21 @@ class Split(BaseModel):
                 clips[side][dataset.groups[side] == shared[0]][0] for side in (fold.train, fold.test)
             )
             raise SplitError(
-                f"fold {fold.name!r}: group {str(shared[0])!r} stands on both sides (train: {train}, test: {test}"
+                f"fold {fold.name!r}: group {str(shared[0])!r} is on both sides (train: {train}, test: {test}"
                 f"{f'; and {len(shared) - 1} more groups' if len(shared) > 1 else ''}); "
                 "a group must be wholly in train or wholly in test"
             )
 
 
 class LeaveOneGroupOut(Split):
-    """As many folds as groups; each tests on one group."""
+    """As many folds as groups; each tests on one group.
+
+    Examples
+    --------
+    >>> from .figures import Figures
+    >>> [fold.name for fold in LeaveOneGroupOut().folds(Figures(subjects=3))]
+    ['person01', 'person02', 'person03']
+    """
 
     name: Literal["leave-one-group-out"] = "leave-one-group-out"
 
@@ -151,7 +158,15 @@ class LeaveOneGroupOut(Split):
 
 
 class GroupKFold(Split):
-    """Folds of whole groups, each class spread over the folds as evenly as the groups allow."""
+    """Folds of whole groups, each class spread over the folds as evenly as the groups allow.
+
+    Examples
+    --------
+    >>> from .figures import Figures
+    >>> split, data = GroupKFold(folds=2), Figures(subjects=4, clips_per_subject=1)
+    >>> split.label(), [len(fold.test) for fold in split.folds(data)]
+    ('group-k-fold(2)', [12, 12])
+    """
 
     name: Literal["group-k-fold"] = "group-k-fold"
     n_folds: int = Field(5, ge=2, alias="folds", strict=True)
@@ -182,11 +197,20 @@ class GroupKFold(Split):
 
 
 class LeakyRandom(Split):
-    """Random clips, groups ignored: a diagnostic of how much a leaking protocol flatters, never a result."""
+    """Random clips, groups ignored: a diagnostic of how much a leaking protocol flatters, never a result.
+
+    Examples
+    --------
+    >>> from .figures import Figures
+    >>> data = Figures(subjects=4, clips_per_subject=1)
+    >>> first = LeakyRandom(folds=2).folds(data)[0]
+    >>> len(set(data.groups[first.train]) & set(data.groups[first.test]))
+    4
+    """
 
     warning: ClassVar[str | None] = (
         "The split leaky-random puts clips of the same group on both sides of a fold: it shows how much a leak "
-        "flatters and says nothing about new people or new videos."
+        "flatters, and does not show how well new people or new videos are recognised."
     )
 
     name: Literal["leaky-random"] = "leaky-random"
@@ -216,10 +240,22 @@ class LeakyRandom(Split):
 
 
 class Official(Split):
-    """Lists of clips, as published with a data set.
+    r"""Lists of clips, as published with a data set.
 
     A line holds a clip's path below the root, its file name or its stem; a label behind it is ignored. Several
     pairs of lists make several folds.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from .figures import Figures
+    >>> data = Figures(subjects=2, clips_per_subject=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     lists = [Path(folder, name) for name in ("train.txt", "test.txt")]
+    ...     for path, group in zip(lists, ("person01", "person02")):
+    ...         _ = path.write_text("\n".join(data.table["clip"][data.groups == group]))
+    ...     [(fold.name, len(fold.train)) for fold in Official(train=lists[0], test=lists[1]).folds(data)]
+    [('test', 6)]
     """
 
     name: Literal["official"] = "official"
@@ -249,7 +285,7 @@ class Official(Split):
             both = np.intersect1d(train, test)
             if len(both):
                 clip = dataset.table["clip"].iloc[both[0]]
-                raise SplitError(f"clip {clip!r} stands both in {train_list} and in {test_list}")
+                raise SplitError(f"clip {clip!r} is both in {train_list} and in {test_list}")
             folds.append(Fold(test_list.stem, train, test))
             before = known.setdefault(folds[-1].fingerprint(), test_list)
             if len(known) < len(folds):
@@ -283,12 +319,12 @@ class _ClipFinder:
                 where = f"{path}, line {number}"
                 position = self._find(line.strip(), where)
                 if position in found:
-                    raise SplitError(f"{where}: {line.strip()!r} stands already in line {found[position]}")
+                    raise SplitError(f"{where}: {line.strip()!r} is already in line {found[position]}")
                 found[position] = number
         return np.array(sorted(found), dtype=np.intp)
 
     def _find(self, line: str, where: str) -> int:
-        # A name may hold blanks or commas, so what stands behind it is taken off word by word.
+        # A name may hold blanks or commas, so what follows it is taken off word by word.
         name = line
         while name:
             positions = self._lookup(name)

@@ -28,6 +28,16 @@ class Weizmann(VideoFiles):
         The folder.
     **decoding
         As in `VideoFiles`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("daria_walk.avi", "lena_run1.avi", "lena_run2.avi"):
+    ...         _ = Path(folder, name).write_bytes(b"")
+    ...     Weizmann(folder).table["label"].tolist()
+    ['walk', 'run', 'run']
     """
 
     def read_table(self) -> pd.DataFrame:

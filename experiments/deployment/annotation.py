@@ -1,4 +1,4 @@
-"""A video with what a model says of it, below the picture."""
+"""A video with the predictions of a model below the picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 _GROUND = (24, 24, 24)
 _WHITE = (255, 255, 255)
 # A picture that is less wide is enlarged, so that there is room for words.
-_LEAST_WIDTH = 160
+_MIN_WIDTH = 160
 
 
 def annotate(
@@ -89,7 +89,7 @@ class _Painter:
         self._predictions = predictions
         self._middles = np.array([(one.start + one.end) / 2 for one in predictions])
         self._end = predictions[-1].end
-        self._scale = -(-_LEAST_WIDTH // width)
+        self._scale = -(-_MIN_WIDTH // width)
         self._width = width * self._scale
         self._text = max(12, round(0.05 * height * self._scale))
         self._colours = dict(zip(classes, colours(len(classes)), strict=True))

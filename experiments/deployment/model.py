@@ -1,4 +1,4 @@
-"""Taking an attempt home: trained on all clips of a data set, in a folder that any machine can predict with.
+"""A model to use elsewhere: an attempt trained on all clips of a data set, in a folder that any machine can use.
 
 A model folder is what `Attempt.save` writes, and ``model.json`` beside it: what the attempt is called, where it comes
 from, what it learned from and with which code, and a hash of each file.
@@ -32,7 +32,7 @@ from ..datasets.registry import dataset_registry, make_dataset
 from ..evaluation.cell import Charged
 from ..planning.cells import ask, data_fingerprint, make_attempt
 from ..planning.matrix import DatasetEntry, Limits, Matrix, read_matrix
-from ..running.runner import features_in, usable_cache
+from ..running.feature_cache import features_in, usable_cache
 from ..store import provenance
 
 __all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command", "model_matrix"]
@@ -64,7 +64,7 @@ class TrainingData(_Checked):
 
 
 class Header(_Checked):
-    """The content of ``model.json``; class and parameters of the attempt stand in ``attempt.json`` beside it."""
+    """The content of ``model.json``; class and parameters of the attempt are in ``attempt.json`` beside it."""
 
     kind: Literal["actionbench model"] = "actionbench model"
     format: Literal[1] = 1
@@ -253,17 +253,17 @@ def _training_data(dataset: Dataset, name: str) -> TrainingData:
     )
 
 
-def _deciding(attempt: Attempt) -> tuple[type, ...]:
+def _dependencies(attempt: Attempt) -> tuple[type, ...]:
     """Return the classes whose code makes a prediction from a file."""
     return type(attempt), *attempt.uses(), VideoFiles
 
 
 def _code(attempt: Attempt) -> str:
-    return provenance.code_fingerprint(*_deciding(attempt))
+    return provenance.code_fingerprint(*_dependencies(attempt))
 
 
 def _versions(attempt: Attempt) -> dict[str, str]:
-    packages = provenance.versions_imported(*_deciding(attempt))
+    packages = provenance.versions_imported(*_dependencies(attempt))
     return {"actionbench": version("actionbench"), "python": platform.python_version(), **packages}
 
 
@@ -356,7 +356,7 @@ def _attempt_class(folder: Path, header: Header, registry: Registry[Attempt]) ->
             f"name that file with --plugin"
         )
     raise ModelError(
-        f"{folder}: the attempt {header.attempt!r} comes from {header.origin}, which is not installed here"
+        f"{folder}: the attempt {header.attempt!r} comes from {header.origin}, which is not installed"
     )
 
 
@@ -395,13 +395,14 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
         raise ModelError(f"{folder}: {name} is damaged or was changed by hand; fit it again")
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def header_digest(content: Mapping[str, Any]) -> str:
+    """Return the hash of the other values of ``model.json``, which is kept among them."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _write_header(header: Header, path: Path) -> None:
     content = header.model_dump(mode="json")
-    text = json.dumps({**content, "sha256": _digest(content)}, indent=1, ensure_ascii=False)
+    text = json.dumps({**content, "sha256": header_digest(content)}, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -430,7 +431,7 @@ def _read_header(folder: Path) -> Header:
     digest = content.pop("sha256", None)
     try:
         header = Header.model_validate(content)
-        if digest == _digest(content):
+        if digest == header_digest(content):
             return header
     except ValidationError:
         pass
@@ -465,7 +466,7 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(f'{_toml_key(key)} = {_toml(item)}' for key, item in value.items())} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    # Strings, numbers and truth are written as in JSON.
+    # Strings, numbers and booleans are written as in JSON.
     return json.dumps(value, ensure_ascii=False)
 
 

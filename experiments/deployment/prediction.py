@@ -1,4 +1,4 @@
-"""Asking a model about video files: one answer for a clip, one after the other for a long video."""
+"""Predictions for video files: one for a clip, one for each window of a long video."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["Prediction", "Windows", "can_explain", "predict_video", "warm_up"]
 
 # A clip is long when it takes so many times the median of the training clips, and more than the longest of them.
 _LONG = 3.0
-# Frames that are enough to load libraries and make first calls, and to learn the frame rate where no header tells it.
+# Frames that are enough to load libraries and make first calls, and to estimate the frame rate where no header has it.
 _FEW = 16
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a clip, or of a window of a long one.
+    """What a model predicts for a clip, or for a window of a long one.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Windows:
 
 
 def can_explain(model: Model) -> bool:
-    """Return whether a model tells why it decides as it does for a clip."""
+    """Return whether a model can explain what it predicts for a clip."""
     return "clip" in inspect.signature(model.attempt.explain).parameters
 
 
@@ -132,7 +132,7 @@ def predict_video(
         How it is cut. By default it is not, unless it takes several times as long as the training clips did: then
         by `Windows.of`. No more of a video than a window, or a clip that is not cut, is held in memory.
     explain : bool
-        Whether the attempt says why.
+        Whether the attempt explains its predictions.
     on_error : {"error", "truncate"}, optional
         What becomes of a file that breaks, see `read_video`; by default as for the training clips.
 
@@ -143,7 +143,7 @@ def predict_video(
     """
     if explain and not can_explain(model):
         raise PluginError(
-            f"{model.folder}: the attempt {model.header.attempt!r} cannot explain what it says of a clip; "
+            f"{model.folder}: the attempt {model.header.attempt!r} cannot explain what it predicts for a clip; "
             "lists of rules can"
         )
     predictions = []
@@ -179,7 +179,7 @@ def _probabilities(model: Model, clip: Clip, path: str) -> dict[str, float]:
 
 
 def _explanation(model: Model, clip: Clip) -> str:
-    """Return what the attempt says of a clip beyond what it says of itself."""
+    """Return the explanation for a clip beyond that of the attempt itself."""
     whole = str(ask(model.attempt.explain, model.header.attempt, clip))
     return whole.removeprefix(str(model.attempt.explain())).strip()
 

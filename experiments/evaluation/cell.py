@@ -1,10 +1,9 @@
-"""One cell: an attempt fitted on the training clips of a fold and asked about its test clips."""
+"""One cell: an attempt fitted on the training clips of a fold and evaluated on its test clips."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -17,49 +16,20 @@ from ...features.clip import Clips
 from ...features.cost import Stopwatch, charging, peak_memory_bytes
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
+from .result import CellResult
 
-# Test clips that are predicted one at a time, at most, and for how many seconds at least; probabilities that differ
-# by no more are the same, since a product of matrices may sum in another order.
-_MOST_LATENCIES = 32
+# Test clips that are predicted one at a time, at most, and for how many seconds at least. Probabilities that differ by
+# at most _SAME count as equal, since a product of matrices may sum in another order.
+_MAX_LATENCIES = 32
 _MIN_TIMEOUT = 1.0
 _SAME = 1e-3
 
-# What SQLite can hold no more.
-_TOO_MANY = 2**63
+# The first integer that SQLite cannot hold.
+_TOO_LARGE = 2**63
 
 
 class ContractError(Exception):
     """An attempt that does not keep to the contract of `Attempt`."""
-
-
-@dataclass
-class CellResult:
-    """What a finished cell gives; the names are those of `CellRecord`.
-
-    Each feature counts once in a fit and once in a prediction, with what it cost when it was computed: in CPU seconds,
-    joules, memory, the seconds of the warm-up and the latencies (milliseconds, one clip at a time). In the wall seconds
-    of fit and prediction it does not, but in the saved ones, which may be less than 0 where keeping features took time.
-    """
-
-    probabilities: NDArray[np.float64]
-    fit_seconds: float
-    fit_cpu_seconds: float
-    predict_seconds: float
-    predict_cpu_seconds: float
-    peak_memory_bytes: int
-    fit_saved_seconds: float = 0.0
-    predict_saved_seconds: float = 0.0
-    warm_up_seconds: float | None = None
-    latencies: NDArray[np.float32] | None = None
-    fit_joules: float | None = None
-    predict_joules: float | None = None
-    size_bytes: int | None = None
-    n_parameters: int | None = None
-    operations: int | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    tuning: dict[str, Any] | None = None
-    cautions: dict[str, str] = field(default_factory=dict)
-    artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
 def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> CellResult:
@@ -75,15 +45,15 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     dataset : Dataset
         Where the clips come from.
     fold : Fold
-        Which clips teach and which test.
+        Training and test clips.
     explain : bool
-        Whether to keep what the attempt says of itself.
+        Whether to keep what `Attempt.explain` returns.
 
     Returns
     -------
     CellResult
         Probabilities of shape (n_test, n_classes), in the order of ``dataset.classes``; 0 for a class that the
-        fold does not teach.
+        training clips lack.
 
     Raises
     ------
@@ -103,7 +73,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     latencies, alone = _one_by_one(attempt, clips[fold.test], timeout)
     counts = _counts(attempt)
     return CellResult(
-        probabilities=spread(probabilities, attempt.classes_, dataset.classes),
+        probabilities=reorder_columns(probabilities, attempt.classes_, dataset.classes),
         fit_seconds=fit.seconds,
         fit_cpu_seconds=fit.cpu_seconds,
         predict_seconds=predict.seconds,
@@ -119,18 +89,18 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
         counts=counts,
-        cautions=_depends_on_others(probabilities, alone),
+        warnings=_depends_on_others(probabilities, alone),
         artifacts=_artifacts(attempt) if explain else {},
     )
 
 
 def _counts(attempt: Attempt) -> dict[str, int]:
-    # What a plug-in counts may be NumPy's integers; the store keeps JSON, and numbers of 64 bits.
-    counts = {str(name): int(number) for name, number in attempt.count().items()}
-    for name, number in counts.items():
-        if abs(number) >= _TOO_MANY:
+    # What a plug-in counts may be NumPy's integers; the store keeps JSON, and integers of 64 bits.
+    counts = {str(name): int(count) for name, count in attempt.count().items()}
+    for name, count in counts.items():
+        if abs(count) >= _TOO_LARGE:
             raise ContractError(
-                f"{type(attempt).__name__}.count must give numbers below 2**63, got {name} {number}"
+                f"{type(attempt).__name__}.count must give integers below 2**63, got {name} {count}"
             )
     return counts
 
@@ -175,7 +145,7 @@ def _one_by_one(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
     milliseconds, rows, start = [], [], time.perf_counter()
-    for index in range(min(len(clips), _MOST_LATENCIES)):
+    for index in range(min(len(clips), _MAX_LATENCIES)):
         with Charged() as one:
             row = attempt.predict_proba(clips[index : index + 1])
         milliseconds.append(1000 * one.charged_seconds)
@@ -186,7 +156,7 @@ def _one_by_one(
 
 
 def _depends_on_others(together: NDArray[np.float64], alone: NDArray[np.float64]) -> dict[str, str]:
-    """Return a caution where what is predicted for a clip depends on the clips that are asked about with it."""
+    """Return a warning where what is predicted for a clip depends on the clips that are asked about with it."""
     change = np.abs(together[: len(alone)] - alone).max() if len(alone) else 0.0
     if change <= _SAME:
         return {}
@@ -210,8 +180,8 @@ def check_probabilities(attempt: Attempt, probabilities: Any, n_clips: int) -> N
     return array
 
 
-def spread(probabilities: NDArray[np.float64], given: Any, wanted: list[str]) -> NDArray[np.float64]:
-    """Bring columns in the order ``given`` into the order ``wanted``; columns that are not there become 0."""
+def reorder_columns(probabilities: NDArray[np.float64], given: Any, wanted: list[str]) -> NDArray[np.float64]:
+    """Return columns in the order ``wanted`` that are in the order ``given``; missing columns become 0."""
     columns = {label: column for column, label in enumerate(wanted)}
     unknown = [str(label) for label in given if str(label) not in columns]
     if unknown:

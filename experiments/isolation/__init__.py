@@ -1,1 +1,1 @@
-"""Cells in processes of their own, here or on other machines."""
+"""Cells in processes of their own, on this machine or on others."""

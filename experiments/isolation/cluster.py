@@ -15,11 +15,11 @@ from .pool import ResourceLimits, Task, TaskResult, run_isolated
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Topic of the events by which workers tell that they begin a cell.
+#: Topic of the events by which workers report that they begin a cell.
 _BEGUN = "actionbench-begun-{}"
 
-# How long a scheduler may take to answer, and workers to come, in seconds.
-_TIMEOUT = 10
+# How long a scheduler may take to answer, and workers to start, in seconds.
+TIMEOUT = 10
 _WORKER_TIMEOUT = 600
 
 
@@ -34,7 +34,7 @@ def run_on(
 ) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks on the workers of a cluster, as `pool.run_isolated` does on this machine.
 
-    A task whose worker dies is begun once more, on another; its ending says how often it was begun and on which
+    A task whose worker dies is begun once more, on another; its result has how often it was begun and on which
     machine it ran. (A scheduler that was there before has its own rule for how often:
     ``distributed.scheduler.allowed-failures``.)
 
@@ -42,7 +42,7 @@ def run_on(
     ----------
     where : str
         ``"dask"`` for a cluster of processes on this machine, ``"tcp://host:port"`` for a scheduler that is there,
-        ``"slurm"`` for jobs of Slurm, as ``jobqueue.slurm`` in the configuration of dask says.
+        ``"slurm"`` for jobs of Slurm, as ``jobqueue.slurm`` in the configuration of dask has it.
     tasks : iterable of Task
         Taken one by one, as workers become free.
     workers : int
@@ -133,7 +133,7 @@ def _client(where: str, workers: int, resource_limits: ResourceLimits) -> Iterat
 
     if where.startswith(("tcp://", "tls://")):
         try:
-            client = Client(where, timeout=_TIMEOUT, set_as_default=False)
+            client = Client(where, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ActionbenchError(f"--on {where}: no scheduler answers there ({error})") from error
         with client:

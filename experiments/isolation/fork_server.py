@@ -31,8 +31,8 @@ from .worker import THREAD_VARIABLES, run_task
 _TIMEOUT = 5.0
 
 # How often to look whether something has stopped the fork server, in seconds, and how often in a row it may go on.
-_STOP_TICK = 1.0
-_MOST_STOPS = 3
+STOP_TICK = 1.0
+_MAX_STOPS = 3
 
 # The exit code of a cell that has run to its end and has no children left, so that nobody needs to look for any.
 EXIT_NO_CHILDREN = 86
@@ -90,7 +90,7 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        # The supervisor, and the fork server as soon as it says its number.
+        # The supervisor, and the fork server as soon as it sends its id.
         self._pids = [self._process.pid]
 
     def revive(self, preload: Iterable[str] = ()) -> None:
@@ -121,9 +121,9 @@ class ForkServer:
         except OSError as error:
             raise ForkServerDied from error
         while True:
-            word, *numbers = self._line()
+            word, *values = self._line()
             if word == "forked":
-                return int(numbers[0])
+                return int(values[0])
 
     def terminate(self, pid: int) -> None:
         """Ask a process and its group to end."""
@@ -152,12 +152,12 @@ class ForkServer:
         ForkServerDied
             If it has been stopped again and again, and was therefore ended.
         """
-        if time.monotonic() - self._looked < _STOP_TICK:
+        if time.monotonic() - self._looked < STOP_TICK:
             return
         self._looked = time.monotonic()
         stopped = [pid for pid in self._pids if _is_stopped(pid)]
         self._stopped = self._stopped + 1 if stopped else 0
-        enough = self._stopped > _MOST_STOPS
+        enough = self._stopped > _MAX_STOPS
         for pid in stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if enough else signal.SIGCONT)
@@ -169,7 +169,7 @@ class ForkServer:
         self._control.close()
         while True:
             try:
-                self._process.wait(_STOP_TICK)
+                self._process.wait(STOP_TICK)
                 return
             except subprocess.TimeoutExpired:
                 with suppress(ForkServerDied):
@@ -183,8 +183,8 @@ class ForkServer:
             return bool(selector.select(seconds))
 
     def _line(self) -> list[str]:
-        """Return the words of what the fork server says next, and remember what has ended."""
-        while not self._has_words(_STOP_TICK):
+        """Return the words of the fork server's next line, and note which processes have ended."""
+        while not self._has_words(STOP_TICK):
             self.resume_if_stopped()
         while b"\n" not in self._words:
             more = b""
@@ -194,15 +194,15 @@ class ForkServer:
                 raise ForkServerDied
             self._words += more
         line, _, self._words = self._words.partition(b"\n")
-        word, *numbers = line.decode().split()
+        word, *values = line.decode().split()
         if word == "ended":
-            self._ended.append((int(numbers[0]), int(numbers[1])))
+            self._ended.append((int(values[0]), int(values[1])))
         elif word == "serving":
-            self._pids.append(int(numbers[0]))
-        return [word, *numbers]
+            self._pids.append(int(values[0]))
+        return [word, *values]
 
     def _say(self, words: bytes) -> None:
-        # Whoever waits for an answer learns that there is none.
+        # Whoever waits for a line gets the end of the file.
         with suppress(OSError):
             self._control.sendall(words)
 
@@ -327,7 +327,7 @@ def _become(inside: Callable[[socket.socket], None], channel: int, output: int) 
 
 def _import(modules: Iterable[str]) -> None:
     for name in modules:
-        # It fails again, and is then said, in the cell that needs it.
+        # It fails again, and is then reported, in the cell that needs it.
         with suppress(Exception):
             importlib.import_module(name)
     # What is there now is never looked at by a collection, which would copy it into every process.

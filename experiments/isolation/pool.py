@@ -28,12 +28,12 @@ from .worker import HEAD, MARK, STARTED, TRACE, framed
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
 # what it prints is kept, and read at once, in bytes.
 _TICK = 0.05
-_GRACE = 2.0
+GRACE = 2.0
 _LOG_TAIL = 8192
 _PIECE = 1 << 18
 
 #: How often a fork server may die one after the other while no task runs.
-_MOST_DEATHS = 3
+_MAX_DEATHS = 3
 
 #: The module that every process finds imported.
 WARM = f"{__package__.rpartition('.')[0]}.running.warm"
@@ -120,7 +120,7 @@ def run_isolated(
     fork_server : ForkServer, optional
         What forks the processes; by default one that each thread starts once and keeps.
     stopping : callable
-        Asked before each task is taken: once it says yes, those that run are the last.
+        Asked before each task is taken: once it returns true, those that run are the last.
 
     Yields
     ------
@@ -128,7 +128,7 @@ def run_isolated(
         In the order in which they end. The kind of a failure is ``"error"``, ``"crash"``, ``"timeout"``,
         ``"memory"`` or ``"output"``.
     """
-    fork_server = fork_server or _own_fork_server()
+    fork_server = fork_server or own_fork_server()
     try:
         folder = tempfile.mkdtemp(prefix=fork_server.prefix)
     except OSError as error:
@@ -209,7 +209,7 @@ class _Runner:
         return len(self._running) < (1 if alone else self._workers)
 
     def _look(self) -> None:
-        """Wait for something to happen, and hear what processes say."""
+        """Wait for something to happen, and read what processes send."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._fork_server, selectors.EVENT_READ)
             for process in self._running.values():
@@ -225,7 +225,7 @@ class _Runner:
         """Begin again after the fork server has died, with all that ran in it."""
         processes, self._running = list(self._running.values()), {}
         self._n_deaths += not processes
-        if self._n_deaths == _MOST_DEATHS:
+        if self._n_deaths == _MAX_DEATHS:
             raise ActionbenchError(
                 "no process can be started for a cell: the process that starts them ends each time; "
                 "there must be memory and processes left"
@@ -252,7 +252,8 @@ class _Runner:
 _OWN = threading.local()
 
 
-def _own_fork_server() -> ForkServer:
+def own_fork_server() -> ForkServer:
+    """Return the fork server of this thread, started once."""
     if not hasattr(_OWN, "fork_server"):
         _OWN.fork_server = ForkServer()
         atexit.register(_OWN.fork_server.close)
@@ -336,9 +337,9 @@ class _Process:
             if word == STARTED:
                 self._started = time.monotonic()
             else:
-                # Nobody but the task speaks here; what it sends may still be no message.
+                # Only the task writes to this channel; what it sends may still be no message.
                 with suppress(Exception):
-                    self._outcome = _checked(ForkingPickler.loads(word))
+                    self._outcome = check_message(ForkingPickler.loads(word))
 
     def _hear_output(self) -> None:
         assert self._output is not None
@@ -356,11 +357,11 @@ class _Process:
         self._compare_output(self._printed, "printed")
 
     def watch(self) -> None:
-        """Say the rest of the task, and end what goes beyond a limit."""
+        """Send the rest of the task, and end what goes beyond a limit."""
         self._send()
         now = time.monotonic()
         if self._verdict is not None:
-            if self._verdict[0] == "timeout" and now - self._asked > _GRACE:
+            if self._verdict[0] == "timeout" and now - self._asked > GRACE:
                 self._fork_server.kill(self.pid)
             return
         limit = self._resource_limits.seconds
@@ -455,12 +456,12 @@ class _Process:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _checked(said: Any) -> Any:
+def check_message(message: Any) -> Any:
     """Return what a task gave back, or how it failed; raise ValueError where it is neither."""
-    if isinstance(said, tuple) and len(said) == 1:
-        return said
-    if isinstance(said, dict) and said.keys() == {"error", "message", "traceback"}:
-        return said
+    if isinstance(message, tuple) and len(message) == 1:
+        return message
+    if isinstance(message, dict) and message.keys() == {"error", "message", "traceback"}:
+        return message
     raise ValueError("neither an outcome nor a failure")
 
 

@@ -1,4 +1,4 @@
-"""What runs in the process of a task: hear of it, do it, and say what comes of it."""
+"""What runs in the process of a task: receive it, do it, and send what comes of it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ TRACE = ".trace"
 
 
 def run_task(talk: socket.socket) -> None:
-    """Hear of a task, do it and say what comes of it; runs in the process of the task."""
+    """Receive a task, do it and send what comes of it; runs in the process of the task."""
     with talk.makefile("rb") as file:
-        sys.path[:], here, environment, resource_limits, folder = ForkingPickler.loads(unframed(file))
-        os.chdir(here)
+        sys.path[:], working_directory, environment, resource_limits, folder = ForkingPickler.loads(
+            unframed(file)
+        )
+        os.chdir(working_directory)
         os.environ.clear()
         os.environ.update(environment)
         word = unframed(file)
@@ -52,7 +54,7 @@ def run_task(talk: socket.socket) -> None:
         except BaseException as error:  # whatever it is, it belongs into the row of the cell
             failure = {
                 "error": type(error).__name__,
-                "message": _said(error),
+                "message": _message_of(error),
                 "traceback": traceback.format_exc(),
             }
             message = bytes(ForkingPickler.dumps(failure))
@@ -62,10 +64,10 @@ def run_task(talk: socket.socket) -> None:
         talk.sendall(framed(message))
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error) or type(error).__name__
-    except Exception:  # a class of a plug-in may not even say what it is
+    except Exception:  # a class of a plug-in may even fail at this
         return type(error).__name__
 
 

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import numpy as np
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -23,13 +24,16 @@ from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginEr
 from ..datasets.base import Dataset
 from ..datasets.registry import dataset_registry, make_dataset, option_names
 from ..datasets.splits import Fold, with_fewer_groups
-from ..evaluation.cell import CellResult
+from ..evaluation.cell import run_cell
 from ..evaluation.tuning import tune
 from ..store import provenance
 from ..store.schema import CellRecord
 from .matrix import AttemptEntry, DatasetEntry, Matrix
 
 A = TypeVar("A", bound=Attempt)
+
+#: Data set, split, attempt, seed and fold: where a cell is in a matrix.
+Place = tuple[str, str, str, int, int]
 
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
 
@@ -76,40 +80,82 @@ class PlannedDataset:
         """The name in tables."""
         return self.entry.title or self.entry.name
 
+    @property
+    def split(self) -> str:
+        """The name of the split in tables."""
+        return self.entry.split.label()
+
+    def source(self, plugins: list[str]) -> DatasetSource:
+        """Return what another process makes it from."""
+        return DatasetSource(plugins, self.entry.name, self.entry.options, self.table_fingerprint)
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """What another process makes a data set from."""
+
+    plugins: list[str]
+    name: str
+    options: Mapping[str, Any]
+    table_fingerprint: str
+
+    def make(self) -> Dataset:
+        """Return the data set as it is now."""
+        return make_dataset(dataset_registry(self.plugins).get(self.name), self.name, self.options)
+
+    def make_unchanged(self) -> Dataset:
+        """Return the data set, or raise DataError where its table has changed since it was planned."""
+        dataset = self.make()
+        if table_fingerprint(dataset) != self.table_fingerprint:
+            raise DataError(f"data set {self.name!r} changed while it was in use")
+        return dataset
+
 
 @dataclass(eq=False)
-class PlannedCell:
+class Work:
+    """An attempt with its parameters on a data set, and what its results depend on."""
+
+    entry: AttemptEntry
+    cls: type[Attempt]
+    params: dict[str, Any]
+    #: Hash of the code, and the classes and functions whose code it covers.
+    code: str
+    dependencies: tuple[Any, ...]
+    #: The files that parameters name, and the environment variables that the attempt reads.
+    files: tuple[Path, ...]
+    variables: tuple[str, ...]
+    #: Why it cannot run on the data set.
+    skip: str | None
+
+
+@dataclass(eq=False)
+class PlannedCell(Work):
     """A cell of the matrix, before it runs."""
 
     key: str
     #: The name of the attempt in tables.
     title: str
-    code: str
     data: PlannedDataset
-    entry: AttemptEntry
-    cls: type[Attempt]
-    params: dict[str, Any]
     seed: int
-    fold: int
+    fold: Fold
+    #: Its position among the folds of the split.
+    fold_index: int
     train_groups: int | None
-    #: What is learned from and tested on; `fold` is its number.
-    sides: Fold
-    skip: str | None
-    #: Classes and functions whose code decides, and the files that parameters name.
-    deciding: tuple[Any, ...]
-    files: tuple[Path, ...]
-    #: Environment variables that it reads.
-    variables: tuple[str, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the matrix."""
+        return self.data.title, self.data.split, self.title, self.seed, self.fold_index
 
     def axes(self) -> dict[str, list[str]]:
-        """Return what ``--only`` may ask for, and the words by which this cell answers."""
+        """Return what ``--only`` may ask for, and the names of this cell for each key."""
         return {
             "attempt": [self.entry.name, self.title],
             "dataset": [self.data.entry.name, self.data.title],
             "family": [self.cls.family],
-            "fold": [str(self.fold), self.sides.name],
+            "fold": [str(self.fold_index), self.fold.name],
             "seed": [str(self.seed)],
-            "split": [self.data.entry.split.name, self.data.entry.split.label()],
+            "split": [self.data.entry.split.name, self.data.split],
             "train_groups": [str(self.train_groups or "all")],
         }
 
@@ -122,15 +168,39 @@ class PlannedCell:
             family=self.cls.family,
             params=self.params,
             seed=self.seed,
-            fold=self.fold,
-            fold_name=self.sides.name,
+            fold=self.fold_index,
+            fold_name=self.fold.name,
             code=self.code,
-            n_train=len(self.sides.train),
-            n_test=len(self.sides.test),
-            n_train_groups=len(np.unique(self.data.dataset.groups[self.sides.train])),
-            sides=self.sides.fingerprint(),
+            n_train=len(self.fold.train),
+            n_test=len(self.fold.test),
+            n_train_groups=len(np.unique(self.data.dataset.groups[self.fold.train])),
+            fold_fingerprint=self.fold.fingerprint(),
             base=self.entry.label(self.params),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Cells of a matrix in the order in which they run, and the plug-ins that they need."""
+
+    matrix: Matrix
+    cells: list[PlannedCell]
+    plugins: Sequence[str | Path] = ()
+
+    @property
+    def plugin_paths(self) -> list[str]:
+        """The plug-ins as absolute paths."""
+        return [str(Path(path).resolve()) for path in self.plugins]
+
+    @cached_property
+    def datasets(self) -> list[PlannedDataset]:
+        """The data sets under their splits, each once."""
+        return list({id(cell.data): cell.data for cell in self.cells}.values())
+
+    @cached_property
+    def dependencies(self) -> dict[str, tuple[Any, ...]]:
+        """The classes and functions behind each hash of code."""
+        return {cell.code: cell.dependencies for cell in self.cells}
 
 
 def _check_kind(cls: type[Attempt], name: str, key: str, value: Any) -> None:
@@ -148,12 +218,12 @@ def _check_kind(cls: type[Attempt], name: str, key: str, value: Any) -> None:
 
 
 def declared_type(cls: type[Attempt], parameter: str) -> Any:
-    """Return the type that the constructor of an attempt is annotated with, Any where it cannot be told."""
+    """Return the type that the constructor of an attempt is annotated with, Any where it is not known."""
     annotation = getattr(cls.__init__, "__annotations__", {}).get(parameter, Any)
     try:
         own = SimpleNamespace(__annotations__={parameter: annotation})
         return get_type_hints(own, getattr(cls.__init__, "__globals__", {}))[parameter]
-    except Exception:  # a name that only type checkers know, or whatever else stands there
+    except Exception:  # a name that only type checkers know, or anything else
         return Any
 
 
@@ -162,7 +232,7 @@ def plan_cells(
 ) -> list[PlannedCell]:
     """Return the cells of a matrix in the order in which they run.
 
-    Data sets are read and divided, attempts are made once, so that whatever is wrong is said before a cell runs.
+    Data sets are read and divided, attempts are made once, so that whatever is wrong is reported before a cell runs.
     The order goes through the attempts within each fold, from another one in each, so that a drift of the machine
     favours none.
 
@@ -174,7 +244,7 @@ def plan_cells(
         Python files with further attempts and data sets.
     only : iterable of str
         Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
-        may hold ``*`` and ``?``; one with a comma stands in quotation marks: ``'attempt="a, b"'``.
+        may hold ``*`` and ``?``; one with a comma must be in quotation marks: ``'attempt="a, b"'``.
 
     Raises
     ------
@@ -200,7 +270,7 @@ def plan_cells(
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
     if not chosen:
-        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_what_there_is(cells, wanted)}")
+        raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_available(cells, wanted)}")
     return chosen
 
 
@@ -229,55 +299,48 @@ def table_fingerprint(dataset: Dataset) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """An attempt with its parameters, and what of a key is the same for all its cells on a data set."""
+class _Shared(NamedTuple):
+    """What is the same for all cells of an attempt on a data set: titles, and parts of the key as JSON."""
 
-    entry: AttemptEntry
-    cls: type[Attempt]
-    params: dict[str, Any]
-    code: str
-    deciding: tuple[Any, ...]
-    files: tuple[Path, ...]
-    variables: tuple[str, ...]
-    skip: str | None
-    #: The name in tables for each number of training groups.
+    #: By the number of training groups.
     titles: dict[int | str, str]
-    #: Parts of the key: the row of the table, the work, the parameters, and what else decides.
     row: list[str]
-    work: list[str]
-    values: list[str]
+    code: list[str]
+    params: list[str]
     rest: list[str]
 
 
-def _point(
-    data: PlannedDataset, matrix: Matrix, entry: AttemptEntry, cls: type[Attempt], params: dict[str, Any]
-) -> _Point:
+def _work(
+    data: PlannedDataset, entry: AttemptEntry, cls: type[Attempt], params: dict[str, Any], seed: int
+) -> Work:
     """Make an attempt once, and ask it what its results depend on."""
-    attempt = make_attempt(cls, entry.name, params, matrix.seeds[0])
+    attempt = make_attempt(cls, entry.name, params, seed)
     used = ask(attempt.uses, entry.name)
-    deciding = (cls, *used, type(data.dataset), CellResult, *([tune] if entry.tune else []))
-    code = provenance.code_fingerprint(*deciding)
-    files = tuple(map(Path, ask(attempt.files, entry.name)))
-    variables = tuple(ask(attempt.environment, entry.name))
-    return _Point(
+    dependencies = (cls, *used, type(data.dataset), run_cell, *([tune] if entry.tune else []))
+    return Work(
         entry,
         cls,
         params,
-        code,
-        deciding,
-        files,
-        variables,
+        code=provenance.code_fingerprint(*dependencies),
+        dependencies=dependencies,
+        files=tuple(map(Path, ask(attempt.files, entry.name))),
+        variables=tuple(ask(attempt.environment, entry.name)),
         skip=ask(attempt.skip, entry.name, data.dataset),
-        titles={n: entry.label(params, None if n == "all" else n) for n in matrix.train_groups},
+    )
+
+
+def _shared(data: PlannedDataset, matrix: Matrix, work: Work) -> _Shared:
+    entry = work.entry
+    return _Shared(
+        titles={n: entry.label(work.params, None if n == "all" else n) for n in matrix.train_groups},
         # The same work for another row of the table is another cell: a store keeps each once.
-        row=_texts(data.title, data.entry.split.label(), entry.label(params)),
-        work=_texts(cls.__qualname__, code, data.fingerprint),
-        values=_texts(_by_name(params, files)),
+        row=_texts(data.title, data.split, entry.label(work.params)),
+        code=_texts(work.cls.__qualname__, work.code, data.fingerprint),
+        params=_texts(_by_name(work.params, work.files)),
         rest=_texts(
-            *_file_fingerprints(files, entry.name),
+            *_file_fingerprints(work.files, entry.name),
             *([entry.tune.model_dump()] if entry.tune else []),
-            *([{name: os.environ.get(name) for name in variables}] if variables else []),
+            *([{name: os.environ.get(name) for name in work.variables}] if work.variables else []),
         ),
     )
 
@@ -285,44 +348,32 @@ def _point(
 def _cells_of(
     data: PlannedDataset, matrix: Matrix, classes: Mapping[str, type[Attempt]]
 ) -> Iterator[PlannedCell]:
-    points = [
-        _point(data, matrix, entry, classes[entry.name], params)
+    works = [
+        _work(data, entry, classes[entry.name], params, matrix.seeds[0])
         for entry in matrix.attempts
         for params in _points(entry, classes[entry.name])
     ]
-    places = product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
-    for turn, (seed, (number, fold), n_groups) in enumerate(places):
-        train_groups, sides = None, fold
-        if n_groups != "all":
-            train_groups, sides = n_groups, _with_fewer_groups(data, fold, n_groups, seed)
-        turned = turn % len(points)
-        groups_text, fold_text, seed_text = map(_texts, (train_groups, sides.fingerprint(), seed))
-        for point in points[turned:] + points[:turned]:
-            texts = [
-                *point.row,
-                *groups_text,
-                *point.work,
-                *fold_text,
-                *point.values,
-                *seed_text,
-                *point.rest,
-            ]
+    points = [(work, _shared(data, matrix, work)) for work in works]
+    for turn, (seed, (fold_index, whole), n_groups) in enumerate(
+        product(matrix.seeds, enumerate(data.folds), matrix.train_groups)
+    ):
+        train_groups = None if n_groups == "all" else n_groups
+        fold = whole if train_groups is None else _with_fewer_groups(data, whole, train_groups, seed)
+        groups_text, fold_text, seed_text = map(_texts, (train_groups, fold.fingerprint(), seed))
+        first = turn % len(points)
+        for work, parts in points[first:] + points[:first]:
+            texts = (
+                *parts.row, *groups_text, *parts.code, *fold_text, *parts.params, *seed_text, *parts.rest
+            )  # fmt: skip
             yield PlannedCell(
+                **vars(work),
                 key=hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32],
-                title=point.titles[n_groups],
-                code=point.code,
+                title=parts.titles[n_groups],
                 data=data,
-                entry=point.entry,
-                cls=point.cls,
-                params=point.params,
                 seed=seed,
-                fold=number,
+                fold=fold,
+                fold_index=fold_index,
                 train_groups=train_groups,
-                sides=sides,
-                skip=point.skip,
-                deciding=point.deciding,
-                files=point.files,
-                variables=point.variables,
             )
 
 
@@ -347,13 +398,13 @@ def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
 
 
 def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
-    sides = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
-    data.entry.split.check(sides, data.dataset)
-    return sides
+    smaller = with_fewer_groups(fold, data.dataset.groups, n_groups, seed)
+    data.entry.split.check(smaller, data.dataset)
+    return smaller
 
 
 def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
-    """Call a method of an attempt, whose failure, of whatever kind, is said in one sentence that has its name."""
+    """Call a method of an attempt, whose failure, of whatever kind, becomes one sentence with its name."""
     try:
         return method(*args)
     except ActionbenchError as error:
@@ -410,9 +461,9 @@ def is_named(names: Iterable[str], words: list[str]) -> bool:
     return any(name == word or fnmatch.fnmatchcase(name, word) for name in names for word in words)
 
 
-def _what_there_is(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
-    said = []
+def _available(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:
+    sentences = []
     for key in wanted:
         names = list(dict.fromkeys(cell.axes()[key][-1] for cell in cells))
-        said.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
-    return "; ".join(said)
+        sentences.append(f"{key} may be {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}")
+    return "; ".join(sentences)

@@ -33,12 +33,12 @@ from ..datasets.splits import SPLITS, AnySplit
 
 T = TypeVar("T", bound=Hashable)
 
-# How many points the lists of an attempt's parameters may make, and how much of a wrong value is said.
-_MOST_POINTS = 100_000
-_MOST_SHOWN = 200
+# How many points the lists of an attempt's parameters may make, and how much of a wrong value is shown.
+_MAX_POINTS = 100_000
+_MAX_SHOWN = 200
 
 # A thousand years, in seconds.
-_LONGEST = 1000 * 366 * 86400
+_MAX_SECONDS = 1000 * 366 * 86400
 
 _SECONDS = {
     "s": 1,
@@ -55,8 +55,8 @@ _SECONDS = {
 
 def parse_duration(value: object) -> object:
     """Return seconds for ``"90 s"``, ``"10 min"``, ``"2 h"`` or a number of seconds; else the value as it is."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LONGEST:
-        raise ValueError(f"a time must be at most {_LONGEST:g} s")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SECONDS:
+        raise ValueError(f"a time must be at most {_MAX_SECONDS:g} s")
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*?)s?\s*", value, re.IGNORECASE)
         unit = (match[2].lower() or "s") if match else ""
@@ -98,7 +98,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "server": {"time": "24 h", "memory": "64 GiB", "threads": 8, "output": "1 GiB"},
 }
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_LONGEST)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_MAX_SECONDS)]
 
 
 def _finite(value: object) -> object:
@@ -152,10 +152,10 @@ class Tune(_Checked):
         return self
 
     def label(self) -> str:
-        """Return the budget in a word: ``20`` trials, ``60 s``, or ``20, 60 s``."""
-        said = [] if self.trials is None else [str(self.trials)]
-        said += [] if self.seconds is None else [f"{self.seconds:g} s"]
-        return ", ".join(said)
+        """Return the budget in words: ``20`` trials, ``60 s``, or ``20, 60 s``."""
+        parts = [] if self.trials is None else [str(self.trials)]
+        parts += [] if self.seconds is None else [f"{self.seconds:g} s"]
+        return ", ".join(parts)
 
 
 class DatasetEntry(_Checked):
@@ -192,8 +192,8 @@ class AttemptEntry(_Checked):
 
     def label(self, point: Mapping[str, Any], train_groups: int | None = None) -> str:
         """Return the name of a parameter point in tables, with the number of training groups where it is limited."""
-        told_apart = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
-        given = [f"{key}={_plain(key, point[key])}" for key in sorted(told_apart)]
+        distinct = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
+        given = [f"{key}={_plain(key, point[key])}" for key in sorted(distinct)]
         if self.tune is not None and self.title is None:
             given.append(f"tune={self.tune.label()}")
         if train_groups is not None:
@@ -209,15 +209,15 @@ class Matrix(_Checked):
     seeds: list[Annotated[int, Field(ge=0, lt=2**32, strict=True)]] = Field(
         default_factory=lambda: [0], min_length=1
     )
-    #: Groups of each fold's training side that are learned from; an axis.
+    #: How many of each fold's training groups are used; an axis.
     train_groups: list[Annotated[int, Field(ge=1, strict=True)] | Literal["all"]] = Field(
         ["all"], min_length=1
     )
     limits: Limits = Limits()
-    #: Codes of warnings that tables need not say.
+    #: Codes of warnings that tables need not show.
     silence: list[Annotated[str, AfterValidator(_known_code)]] = Field(default_factory=list)
-    #: Whether the store keeps film strips of clips that are hard.
-    strips: StrictBool = True
+    #: Whether the store keeps thumbnails of clips that are hard.
+    thumbnails: StrictBool = True
     datasets: list[DatasetEntry] = Field(min_length=1)
     attempts: list[AttemptEntry] = Field(min_length=1)
 
@@ -235,7 +235,7 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     source : path, str or mapping
         A TOML file, the name of a built-in matrix, or the content as a dictionary. In data sets and attempts,
         ``root``, ``path``, the lists of a split and whatever begins with ``./`` or ``../`` are relative to the
-        file, and ``${NAME}`` stands for an environment variable.
+        file, and ``${NAME}`` is replaced by an environment variable.
     changes : iterable of str
         ``KEY=VALUE`` as for ``--set``: a dotted key, where an entry of a list is named by its ``name`` or its
         number, and a TOML value (or a bare word).
@@ -243,7 +243,7 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     Raises
     ------
     MatrixError
-        If it cannot be read or is not right, in one sentence that names file and key.
+        If it cannot be read or is not valid, in one sentence that names file and key.
     """
     if isinstance(source, Mapping):
         where, folder, content = "matrix", Path.cwd(), dict(source)
@@ -393,7 +393,7 @@ def _position(entries: list[Any], part: str, change: str) -> int:
 
 
 def _check_unique(matrix: Matrix) -> None:
-    """Refuse two entries that could not be told apart in a table, and what is no point."""
+    """Refuse two entries with the same name in a table, and what is no point."""
     faults = Faults()
     for entry in matrix.attempts:
         with faults:
@@ -404,12 +404,10 @@ def _check_unique(matrix: Matrix) -> None:
     for kind, names in (("datasets", datasets), ("attempts", attempts)):
         for name in _repeated(names):
             shown = " under ".join(name)
-            faults.add(
-                MatrixError(f"{kind}: {shown!r} stands there twice; give one of them a title of its own")
-            )
+            faults.add(MatrixError(f"{kind}: {shown!r} is there twice; give one of them a title of its own"))
     for key, values in (("seeds", matrix.seeds), ("train_groups", matrix.train_groups)):
         for value in _repeated(values):
-            faults.add(MatrixError(f"{key}: {value} stands there twice"))
+            faults.add(MatrixError(f"{key}: {value} is there twice"))
     faults.check()
 
 
@@ -432,12 +430,12 @@ def _check_params(entry: AttemptEntry) -> None:
             json.dumps(value)
         except (TypeError, ValueError, RecursionError) as error:
             raise MatrixError(
-                f"{where}: must be a number, a word, true, false, or a list or table of them, "
+                f"{where}: must be a number, a string, true, false, or a list or table of them, "
                 f"got {_shown(value)}"
             ) from error
         n_points *= len(value) if isinstance(value, list) else 1
-        if n_points > _MOST_POINTS:
-            raise MatrixError(f"{where}: the lists make more than {_MOST_POINTS} points; make them shorter")
+        if n_points > _MAX_POINTS:
+            raise MatrixError(f"{where}: the lists make more than {_MAX_POINTS} points; make them shorter")
 
 
 def _is_utf8(text: str) -> bool:
@@ -453,7 +451,7 @@ def _shown(value: object) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list in a list in a list ...
         return type(value).__name__
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _sentences(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
@@ -468,21 +466,21 @@ def _sentences(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
         ):
             continue
         # Each member of a union complains of the same value.
-        place = loc if one["type"] == "missing" else _place(content, loc)
-        sentences.setdefault(place, _sentence(one))
+        keys = loc if one["type"] == "missing" else _keys(content, loc)
+        sentences.setdefault(keys, _sentence(one))
     return list(sentences.values())
 
 
-def _place(content: Any, loc: Iterable[int | str]) -> tuple[int | str, ...]:
+def _keys(content: Any, loc: Iterable[int | str]) -> tuple[int | str, ...]:
     """Return the parts of a location that are keys and positions, not the members of a union."""
-    place = []
+    keys = []
     for part in loc:
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):
             continue
-        place.append(part)
-    return tuple(place)
+        keys.append(part)
+    return tuple(keys)
 
 
 def _sentence(found: ErrorDetails) -> str:
@@ -502,7 +500,7 @@ def _sentence(found: ErrorDetails) -> str:
 
 
 def _known_keys(parts: list[int | str]) -> list[str]:
-    """Return the keys that may stand where an unknown one was found."""
+    """Return the keys that are allowed where an unknown one was found."""
     tables: dict[str, type[BaseModel]] = {"limits": Limits, "attempts": AttemptEntry}
     if "tune" in parts:
         return list(Tune.model_fields)

@@ -1,7 +1,7 @@
-"""The answer of the last run, as long as nothing has changed that it depends on.
+"""The cached output of the last run, as long as nothing has changed that it depends on.
 
 To plan a matrix, data sets are read, attempts loaded and hashed with all that they import. Where none of the files
-behind them has changed since the last run, neither has the plan. Only the standard library is needed to say so.
+behind them has changed since the last run, neither has the plan. Only the standard library is needed to find out.
 
 What this saves grows with the store: a run with nothing to do otherwise reads every
 cell for its table. Of 100,000 cells that takes 11.5 s of a processor instead of 0.2 s, and `show` 7.6 s instead of
@@ -24,20 +24,20 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-def question(
+def request_hash(
     matrix: str | Path | Mapping[str, Any],
     changes: Iterable[str],
     only: Iterable[str],
     plugins: Iterable[str | Path],
 ) -> str:
-    """Return a hash of what is asked: matrix, changes, conditions, plug-ins, environment, installed packages."""
+    """Return a hash of what is requested: matrix, changes, conditions, plug-ins, environment, installed packages."""
     path = None if isinstance(matrix, Mapping) else Path(matrix)
     if path is None:
         content = json.dumps(matrix, default=str)
     elif path.is_file():
         content = f"{path.absolute()}\n{path.read_bytes()!r}"
     else:
-        # A built-in one lies in the package, whose files are witnesses.
+        # A built-in one is in the package, whose files have stamps.
         content = f"{matrix}\n{Path.cwd()}"
     changes = list(changes)
     names = {name for name in os.environ if name.startswith("ACTIONBENCH_")}
@@ -62,8 +62,8 @@ def _installed(folder: str) -> list[str]:
     return []
 
 
-def witnesses(files: Iterable[Path]) -> str:
-    """Return the state of some files, and of all files of actionbench: size, inode and times of the last change.
+def file_stamps(files: Iterable[Path]) -> str:
+    """Return size, inode and times of the last change of some files, and of all files of actionbench, as JSON.
 
     A program may set the time of a change of the content; that of the inode it may not.
     """
@@ -73,21 +73,21 @@ def witnesses(files: Iterable[Path]) -> str:
         if "__pycache__" not in folder
         for name in names
     )
-    return json.dumps({path: _state(path) for path in sorted({*own, *(str(Path(file)) for file in files)})})
+    return json.dumps({path: _stamp(path) for path in sorted({*own, *(str(Path(file)) for file in files)})})
 
 
-def unchanged(states: str, *, data: bool = True) -> bool:
-    """Return whether files are as they were, from `witnesses`, and no file of actionbench is new.
+def unchanged(stamps: str, *, data: bool = True) -> bool:
+    """Return whether files are as they were, from `file_stamps`, and no file of actionbench is new.
 
     Without ``data`` only those of actionbench count: they decide how results are shown.
     """
-    before = json.loads(states)
+    before = json.loads(stamps)
     if not data:
-        before = {path: state for path, state in before.items() if Path(path).is_relative_to(_PACKAGE)}
-    return before == json.loads(witnesses(map(Path, before)))
+        before = {path: stamp for path, stamp in before.items() if Path(path).is_relative_to(_PACKAGE)}
+    return before == json.loads(file_stamps(map(Path, before)))
 
 
-def _state(path: str) -> list[int] | None:
+def _stamp(path: str) -> list[int] | None:
     with suppress(OSError):
         found = os.stat(path)
         return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]

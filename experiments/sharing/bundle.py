@@ -33,8 +33,8 @@ _FILES = ("bundle.json", "matrix.json", "provenance.json", "requirements.txt")
 _MEMBER = re.compile(r"predictions/[0-9a-f]+\.safetensors|store/[a-z_]+\.json|plugins/\d+/.+|files/\d+/[^/]+")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHANGED = "{}: has changed since the run; run the matrix again, or bring back what it was"
-_LARGEST = 2**30
-_LARGEST_ALL = 2**36
+MAX_MEMBER_BYTES = 2**30
+MAX_TOTAL_BYTES = 2**36
 
 
 class Header(BaseModel):
@@ -69,7 +69,7 @@ class BundledCell(BaseModel):
 
     @property
     def place(self) -> tuple[str, str, str, int, int]:
-        """Where it stands in the matrix."""
+        """Where it is in the matrix."""
         return self.dataset, self.split, self.attempt, self.seed, self.fold
 
 
@@ -93,12 +93,12 @@ class _Table(BaseModel):
 
 @dataclass(frozen=True)
 class Written:
-    """A bundle that was written: cells of the run by status, whether it had come to its end, and film strips."""
+    """A bundle that was written: cells of the run by status, whether it had come to its end, and thumbnails."""
 
     path: Path
     statuses: Mapping[str, int]
     finished: bool
-    n_strips: int
+    n_thumbnails: int
 
 
 def write_bundle(store: Store, path: str | Path, *, run: int | None = None) -> Written:
@@ -149,7 +149,7 @@ def _packed(store: Store, path: Path, run: int | None) -> Written:
         path,
         {status: statuses.count(status) for status in sorted(set(statuses))},
         bool(runs[number]["finished"]),
-        sum(len(store.strips(dataset_id)) for dataset_id in {cell["dataset_id"] for cell in cells}),
+        sum(len(store.thumbnails(dataset_id)) for dataset_id in {cell["dataset_id"] for cell in cells}),
     )
 
 
@@ -464,7 +464,7 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
         raise BundleError(f"{path}: no bundle of actionbench, {_CHECKSUMS} is missing")
     for info in archive.infolist():
         _check_size(path, info.filename, info.file_size)
-    if sum(info.file_size for info in archive.infolist()) > _LARGEST_ALL:
+    if sum(info.file_size for info in archive.infolist()) > MAX_TOTAL_BYTES:
         raise BundleError(f"{path}: its members are too large together, they must be below 64 GiB")
     try:
         checksums = TypeAdapter(dict[str, str]).validate_json(_content(path, archive, _CHECKSUMS))
@@ -482,7 +482,7 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _check_size(path: Path, name: str, n_bytes: int) -> None:
-    if n_bytes > _LARGEST:
+    if n_bytes > MAX_MEMBER_BYTES:
         raise BundleError(f"{path}: the member {name} is too large, it must be below 1 GiB")
 
 

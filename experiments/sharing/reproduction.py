@@ -1,4 +1,4 @@
-"""Running what a bundle holds again, and comparing it cell by cell."""
+"""What it takes to run a bundle again and to compare it cell by cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ...errors import BundleError
-from ..planning.cells import PlannedCell, is_named, parse_only, plan_cells
+from ..planning.cells import Place, Plan, PlannedCell, is_named, parse_only, plan_cells
 from ..planning.matrix import Matrix, read_matrix
-from ..running.runner import Progress, run_cells
 from ..store import Store, provenance
 from .bundle import Bundle, BundledCell
-
-TOLERANCE = 1e-6
 
 VERDICTS = ("exact", "within tolerance", "differs", "failed", "missing", "not bundled")
 
@@ -33,103 +30,92 @@ _COLUMNS = "dataset split attempt seed fold fold_name verdict difference n_label
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of a bundle.
+    """The plan of a bundle that runs again, with its own plug-ins and files.
 
     Attributes
     ----------
-    cells : DataFrame
-        One row per cell: ``dataset``, ``split``, ``attempt``, ``seed``, ``fold``, ``fold_name``, ``verdict``
-        (``"exact"``, ``"within tolerance"``, ``"differs"``, ``"failed"``, ``"missing"``, ``"not bundled"``),
-        ``difference`` (the largest of a probability), ``n_labels`` (predicted labels that differ), ``n_test`` and
-        ``message``.
-    stopped : bool
-        Whether it was asked to stop before its end.
+    bundle : Bundle
+        What was packed.
+    plan : Plan
+        The cells that have predictions in it.
+    before : dict
+        The bundled cells to compare, by their place in the matrix.
+    cache : Path
+        A folder of features of its own: those that are there already would not be computed again.
     """
 
-    cells: pd.DataFrame
-    stopped: bool
+    bundle: Bundle
+    plan: Plan
+    before: dict[Place, BundledCell]
+    cache: Path
+
+    def check(self, store: Store) -> None:
+        """Refuse a store whose cells may not be from running this bundle again: they would agree with themselves."""
+        if any(facts.get("bundle") != self.bundle.digest for facts in store.runs()["provenance"]):
+            raise BundleError(
+                f"{store.path}: holds runs other than of this bundle; --store must name a new file, or one to go on "
+                "with"
+            )
+
+    def compare(self, store: Store, tolerance: float) -> pd.DataFrame:
+        """Compare the predictions of all cells with those in a store.
+
+        Returns
+        -------
+        DataFrame
+            One row per cell: ``dataset``, ``split``, ``attempt``, ``seed``, ``fold``, ``fold_name``, ``verdict``
+            (``"exact"``, ``"within tolerance"``, ``"differs"``, ``"failed"``, ``"missing"``, ``"not bundled"``),
+            ``difference`` (the largest of a probability), ``n_labels`` (predicted labels that differ), ``n_test`` and
+            ``message``.
+        """
+        statuses = store.status_of()
+        keys = {cell.place: cell.key for cell in self.plan.cells}
+        rows = [
+            _compared(self.bundle, cell, store, statuses, keys.get(place), tolerance)
+            for place, cell in self.before.items()
+        ]
+        return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def reproduce(
-    bundle: Bundle,
-    store: str | Path,
-    *,
-    changes: Iterable[str] = (),
-    only: Iterable[str] = (),
-    workers: int | None = None,
-    tolerance: float | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-    showing: Callable[[int], AbstractContextManager[Callable[[Progress], None]]] = lambda _: nullcontext(
-        lambda _: None
-    ),
-    ended: Callable[[Store, Matrix, list[PlannedCell], list[Path]], None] = lambda *_: None,
-) -> Reproduction:
-    """Run the cells of a bundle again, with its own plug-ins and files, and compare their predictions.
+@contextmanager
+def plan_again(
+    bundle: Bundle, changes: Iterable[str], only: Iterable[str], notify: Callable[[str], None]
+) -> Iterator[Reproduction]:
+    """Plan the cells of a bundle again; its plug-ins can be imported inside of a ``with`` block.
 
     Parameters
     ----------
     bundle : Bundle
         What was packed.
-    store : path
-        Where new results go; one that holds other runs is refused, one with part of this is gone on with.
-    changes, only, workers
+    changes, only
         As for `api.run`.
-    tolerance : float, optional
-        How far a probability may be from what it was; by default `TOLERANCE`.
-    tell : callable
+    notify : callable
         Called with sentences: what differs of the environment, where data are taken from.
-    showing : callable
-        Returns a context manager that gives who hears of progress, for a number of cells.
-    ended : callable
-        Called with store, matrix, cells and plug-ins when all cells have run.
 
     Raises
     ------
     ActionbenchError
-        If the data are others, or the store is not of this bundle.
+        If the data are others.
     """
     only = list(only)
-    tolerance = TOLERANCE if tolerance is None else tolerance
     for sentence in differences(bundle.provenance, provenance.collect()):
-        tell(sentence)
+        notify(sentence)
     with tempfile.TemporaryDirectory(prefix="actionbench-bundle-") as folder:
         plugins, files = bundle.unpack(Path(folder))
         matrix = read_matrix(_moved(bundle.matrix, files), changes)
-        matrix = _with_roots(_of_cells(bundle, matrix, only), tell)
+        matrix = _with_roots(_of_cells(bundle, matrix, only), notify)
         with _own_helpers(Path(folder)):
             before, cells = _both(bundle, plan_cells(matrix, plugins=plugins, only=only), bool(only))
-            with Store.open(store) as opened:
-                _check_store(opened, bundle)
-                with showing(len(cells)) as progress:
-                    summary = run_cells(
-                        matrix,
-                        cells,
-                        opened,
-                        workers=workers,
-                        plugins=plugins,
-                        retry=["failed"],
-                        # Features that are there already would not be computed anew.
-                        cache=Path(folder) / "features",
-                        about={"bundle": bundle.digest},
-                        progress=progress,
-                    )
-                if not summary.stopped:
-                    ended(opened, matrix, cells, plugins)
-                statuses = opened.status_of()
-                keys = {_place(cell): cell.key for cell in cells}
-                rows = [
-                    _compared(bundle, cell, opened, statuses, keys.get(place), tolerance)
-                    for place, cell in before.items()
-                ]
-    return Reproduction(pd.DataFrame(rows, columns=_COLUMNS), summary.stopped)
+            yield Reproduction(bundle, Plan(matrix, cells, plugins), before, Path(folder) / "features")
 
 
 def _both(
     bundle: Bundle, planned: list[PlannedCell], some: bool
-) -> tuple[dict[Any, BundledCell], list[PlannedCell]]:
+) -> tuple[dict[Place, BundledCell], list[PlannedCell]]:
     """Return the bundled cells that are asked for by their place, and those of a plan that can be held to one."""
-    before = {cell.place: cell for cell in _asked(bundle.cells, planned, some)}
-    cells = [cell for cell in planned if _place(cell) in before and before[_place(cell)].status == "done"]
+    places = {cell.place for cell in planned}
+    before = {cell.place: cell for cell in bundle.cells if not some or cell.place in places}
+    cells = [cell for cell in planned if cell.place in before and before[cell.place].status == "done"]
     if not cells:
         raise BundleError(f"{bundle.path}: none of the cells that are asked for has predictions in it")
     _check_data(bundle, cells, before)
@@ -164,10 +150,6 @@ def _moved(content: Any, files: Mapping[str, str]) -> Any:
     return files.get(str(Path(content)), content) if isinstance(content, str) else content
 
 
-def _place(cell: PlannedCell) -> tuple[str, str, str, int, int]:
-    return cell.data.title, cell.data.entry.split.label(), cell.title, cell.seed, cell.fold
-
-
 def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
     """Leave out data sets that no cell of the bundle is of, or that nobody asks for: they need not be there."""
     words = parse_only(only).get("dataset", ["*"])
@@ -180,16 +162,16 @@ def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
     return matrix.model_copy(update={"datasets": kept}) if kept else matrix
 
 
-def _with_roots(matrix: Matrix, tell: Callable[[str], None]) -> Matrix:
+def _with_roots(matrix: Matrix, notify: Callable[[str], None]) -> Matrix:
     """Take the clips of a data set from ``ACTIONBENCH_DATA`` where its own folder is not on this machine."""
     home = os.environ.get("ACTIONBENCH_DATA")
     entries = []
     for entry in matrix.datasets:
         root = entry.options.get("root")
-        here = Path(home) / entry.name if home else None
-        if isinstance(root, str) and not Path(root).exists() and here is not None and here.exists():
-            tell(f"data set {(entry.title or entry.name)!r}: {root} is not there, {here} is used")
-            entry = entry.model_copy(update={"root": str(here)})
+        ours = Path(home) / entry.name if home else None
+        if isinstance(root, str) and not Path(root).exists() and ours is not None and ours.exists():
+            notify(f"data set {(entry.title or entry.name)!r}: {root} is not there, {ours} is used")
+            entry = entry.model_copy(update={"root": str(ours)})
         entries.append(entry)
     return matrix.model_copy(update={"datasets": entries})
 
@@ -197,11 +179,11 @@ def _with_roots(matrix: Matrix, tell: Callable[[str], None]) -> Matrix:
 @contextmanager
 def _own_helpers(folder: Path) -> Iterator[None]:
     """Let plug-ins import the helpers beside them, not others of the same name that are loaded or come first."""
-    places = sorted(str(place) for place in folder.glob("plugins/*"))
-    helpers = {path.stem for place in places for path in Path(place).iterdir()}
+    folders = sorted(map(str, folder.glob("plugins/*")))
+    helpers = {path.stem for plugins in folders for path in Path(plugins).iterdir()}
     loaded = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in helpers}
     path = list(sys.path)
-    sys.path[:0] = places
+    sys.path[:0] = folders
     try:
         yield
     finally:
@@ -211,17 +193,11 @@ def _own_helpers(folder: Path) -> Iterator[None]:
         sys.modules.update(loaded)
 
 
-def _asked(cells: Iterable[BundledCell], planned: Iterable[PlannedCell], some: bool) -> Iterator[BundledCell]:
-    """Yield the cells to compare: all, or where only some are wanted those that were planned."""
-    places = {_place(cell) for cell in planned} if some else None
-    return (cell for cell in cells if places is None or cell.place in places)
-
-
-def _check_data(bundle: Bundle, cells: Iterable[PlannedCell], before: Mapping[Any, BundledCell]) -> None:
+def _check_data(bundle: Bundle, cells: Iterable[PlannedCell], before: Mapping[Place, BundledCell]) -> None:
     """Refuse data other than those that were bundled, and a bundle whose table of clips is not that of its data."""
     tables = bundle.clips()
     for cell in cells:
-        if cell.data.fingerprint != before[_place(cell)].fingerprint:
+        if cell.data.fingerprint != before[cell.place].fingerprint:
             raise BundleError(
                 f"{bundle.path}: the data set {cell.data.title!r} is not what was bundled, clips, labels or groups "
                 f"differ; --set datasets.{cell.data.entry.name}.root=DIR names another folder, --only dataset=NAME "
@@ -235,14 +211,6 @@ def _check_data(bundle: Bundle, cells: Iterable[PlannedCell], before: Mapping[An
                 f"{bundle.path}: its clips, labels, groups or classes of the data set {data.title!r} are not those "
                 "that were run; the bundle was edited, and must be made again"
             )
-
-
-def _check_store(store: Store, bundle: Bundle) -> None:
-    """Refuse a store whose cells may not be from running this bundle again: they would agree with themselves."""
-    if any(facts.get("bundle") != bundle.digest for facts in store.runs()["provenance"]):
-        raise BundleError(
-            f"{store.path}: holds runs other than of this bundle; --store must name a new file, or one to go on with"
-        )
 
 
 def _compared(

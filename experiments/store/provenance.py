@@ -65,7 +65,14 @@ def is_own(path: Path) -> bool:
 
 def versions_imported(*classes: type) -> dict[str, str]:
     """Return the version of each distribution that the code of some classes imports, directly or not."""
-    return {name: _version(name) for name in sorted(_reached(_files_of(classes))[1])}
+    return {name: version_of(name) for name in sorted(_reached(_files_of(classes))[1])}
+
+
+def forget(*, packages: bool = False) -> None:
+    """Read files anew that may have changed since they were read, and what is known of installed packages."""
+    of_packages = (_is_editable, owner_of, _owners, version_of) if packages else ()
+    for cached in (_reached, _needed, _parts, _hashed, *of_packages):
+        cached.cache_clear()
 
 
 def _files_of(classes: Iterable[type]) -> tuple[str, ...]:
@@ -93,7 +100,7 @@ def _reached(roots: tuple[str, ...]) -> tuple[set[Path], set[str]]:
 @cache
 def _needed(path: Path) -> tuple[set[Path], set[str]]:
     """Return the project and helper files, and the distributions, that a file itself imports."""
-    located = [_locate(name, path) for name in _imports(path)]
+    located = [locate(name, path) for name in imported_names(path)]
     files = {file for found, _ in located for file in found}
     return files, {library for _, library in located if library}
 
@@ -109,7 +116,7 @@ def _parts(roots: tuple[str, ...]) -> Mapping[str, str]:
     for name, digest in sorted(map(_hashed, files)):
         # Two helpers beside two plug-ins may have the same name.
         parts[name] = f"{parts[name]} {digest}" if name in parts else digest
-    return parts | {f"{name} (version)": _version(name) for name in sorted(libraries)}
+    return parts | {f"{name} (version)": version_of(name) for name in sorted(libraries)}
 
 
 @cache
@@ -131,7 +138,7 @@ def _root(path: Path) -> Path:
     return folder
 
 
-def _imports(path: Path) -> list[str]:
+def imported_names(path: Path) -> list[str]:
     """Return the absolute dotted names that a file imports, those that may be modules or names in them."""
     package = _dotted(path).rpartition(".")[0] if path.name != "__init__.py" else _dotted(path)
     names: list[str] = []
@@ -139,7 +146,7 @@ def _imports(path: Path) -> list[str]:
     tree = ast.parse(source)
     if b"import_module" in source or b"__import__" in source:
         names += _called(tree, package)
-    for node in _statements(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -167,7 +174,7 @@ def _called(tree: ast.AST, package: str) -> Iterator[str]:
 _BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 
 
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
+def statements(node: ast.AST) -> Iterator[ast.AST]:
     """Walk the statements of a tree, those of functions and classes too, leaving out what only a type checker runs."""
     yield node
     checked = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
@@ -175,7 +182,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
         children = getattr(node, block, ())
         # The body of a lambda or a conditional expression is an expression, not a list.
         for child in children if isinstance(children, list) else ():
-            yield from _statements(child)
+            yield from statements(child)
 
 
 def _dotted(path: Path) -> str:
@@ -185,7 +192,7 @@ def _dotted(path: Path) -> str:
     return ".".join([*(["actionbench"] if inside else []), *(part for part in parts if part != "__init__")])
 
 
-def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
+def locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
     """Return the project or helper files behind an imported name, or the distribution that it comes from."""
     top, _, rest = name.partition(".")
     if top == "actionbench":
@@ -202,7 +209,7 @@ def _locate(name: str, importer: Path) -> tuple[list[Path], str | None]:
             return [helper], None
         if package.is_dir() and any(package.rglob("*.py")):
             return sorted(package.rglob("*.py")), None
-    owner = _owner(top)
+    owner = owner_of(top)
     if owner and not _is_editable(owner):
         return [], owner
     return _sources(top), owner
@@ -222,7 +229,7 @@ def _sources(top: str) -> list[Path]:
 
 @cache
 def _is_editable(distribution: str) -> bool:
-    """Return whether a distribution is installed as a link to its sources, whose version says nothing of a change."""
+    """Return whether a distribution is installed as a link to its sources, whose version does not change with them."""
     with suppress(PackageNotFoundError):
         facts = json.loads(Distribution.from_name(distribution).read_text("direct_url.json") or "{}")
         return bool(facts.get("dir_info", {}).get("editable"))
@@ -248,7 +255,7 @@ def _modules(root: Path, dotted: str) -> list[Path]:
 
 
 @cache
-def _owner(top: str) -> str | None:
+def owner_of(top: str) -> str | None:
     """Return the distribution that a top-level name comes from, the first of several."""
     return min((one.name for one in _owners().get(top, ())), default=None)
 
@@ -269,7 +276,8 @@ def _owners() -> dict[str, list[Distribution]]:
 
 
 @cache
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -295,7 +303,7 @@ def machine(**more: Any) -> dict[str, Any]:
         "processor": _processor(),
         "instruction set": INSTRUCTION_SET,
         "python": platform.python_version(),
-        **{name: _version(name) for name in _WORKERS_OF_TIME},
+        **{name: version_of(name) for name in _WORKERS_OF_TIME},
         **more,
     }
 
@@ -337,7 +345,7 @@ def collect(**more: Any) -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """Return the version of each installed package; the names of their folders say it, which is quick to read."""
+    """Return the version of each installed package; from the names of their folders, which is quick."""
     found: dict[str, str] = {}
     for folder in sys.path:
         for place in sorted(Path(folder or ".").glob("*.dist-info")):

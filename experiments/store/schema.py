@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-# To say that nothing has changed takes neither.
+from ..evaluation.result import Measured
+
+# The store is opened without NumPy.
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: "abst" in the header of the file says whose it is.
+#: "abst" in the header of the file marks it as one of ours.
 APPLICATION_ID = 0x61627374
 
 #: Version of the tables, which a file holds as its ``user_version``.
 VERSION = 1
 
-_ELSEWHERE = {"elsewhere": True}
+# Fields of a cell that have tables of their own.
+_ELSEWHERE = ("positions", "probabilities", "artifacts")
 
 
 @dataclass
-class CellRecord:
+class CellRecord(Measured):
     """All that the store keeps of one cell; its fields are the columns of the table, but for those kept elsewhere."""
 
     key: str
@@ -35,9 +38,9 @@ class CellRecord:
     code: str
     n_train: int
     n_test: int
-    #: Groups that were learned from.
+    #: Groups of the training clips.
     n_train_groups: int | None = None
-    #: Name of the attempt when it learns from all of the fold's; by default ``attempt``.
+    #: Name of the attempt when it is trained on all of the fold's groups; by default ``attempt``.
     base: str = ""
     status: str = "done"
     kind: str | None = None
@@ -45,34 +48,12 @@ class CellRecord:
     message: str | None = None
     traceback: str | None = None
     log: str | None = None
-    fit_seconds: float | None = None
-    fit_cpu_seconds: float | None = None
-    predict_seconds: float | None = None
-    predict_cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    n_parameters: int | None = None
-    operations: int | None = None
-    fit_saved_seconds: float | None = None
-    predict_saved_seconds: float | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    warm_up_seconds: float | None = None
-    #: Milliseconds of single clips.
-    latencies: NDArray[np.float32] | None = None
-    fit_joules: float | None = None
-    predict_joules: float | None = None
-    size_bytes: int | None = None
-    #: What the search for parameters has found and spent, see `tuning.Tuning`.
-    tuning: dict[str, Any] | None = None
-    #: Sentences that every table must say, by their codes.
-    cautions: dict[str, str] = field(default_factory=dict)
-    #: Fingerprint of the fold.
-    sides: str | None = None
+    fold_fingerprint: str | None = None
     machine_id: int | None = None
     #: How often it was begun, where machines may die.
     n_starts: int = 1
-    positions: NDArray[np.int32] | None = field(default=None, metadata=_ELSEWHERE)
-    probabilities: NDArray[np.float64] | None = field(default=None, metadata=_ELSEWHERE)
-    artifacts: dict[str, bytes] = field(default_factory=dict, metadata=_ELSEWHERE)
+    positions: NDArray[np.int32] | None = None
+    probabilities: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +66,7 @@ class Column:
     is_json: bool = False
 
 
-# What is in a column of SQL and in an array, by the type of a field. A number that may be missing is NaN in an array.
+# What is in a column of SQL and in an array, by the type of a field. A missing integer or float is NaN in an array.
 _TYPES = {
     "str": ("TEXT NOT NULL", object),
     "str | None": ("TEXT", object),
@@ -106,7 +87,7 @@ def _columns() -> Iterator[Column]:
     yield Column("last_run_id", "INTEGER NOT NULL REFERENCES runs", int)
     yield Column("finished", "TEXT NOT NULL", object)
     for one in fields(CellRecord):
-        if one.metadata != _ELSEWHERE:
+        if one.name not in _ELSEWHERE:
             annotation = str(one.type)
             sql, dtype = _TYPES[annotation]
             sql += _CONSTRAINTS.get(one.name, "")
@@ -120,7 +101,7 @@ CELL_COLUMNS = tuple(_columns())
 TABLES = (
     """CREATE TABLE runs (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, started TEXT NOT NULL, finished TEXT, matrix TEXT NOT NULL,
-        provenance TEXT NOT NULL, question TEXT, witnesses TEXT, answer TEXT)""",
+        provenance TEXT NOT NULL, request_hash TEXT, file_stamps TEXT, cached_output TEXT)""",
     """CREATE TABLE datasets (
         id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, split TEXT NOT NULL, fingerprint TEXT NOT NULL,
         groups_known INTEGER NOT NULL, classes TEXT NOT NULL, warnings TEXT NOT NULL,
@@ -129,7 +110,7 @@ TABLES = (
         dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, clip TEXT NOT NULL,
         label TEXT NOT NULL, "group" TEXT NOT NULL, conditions TEXT NOT NULL DEFAULT '{}',
         PRIMARY KEY (dataset_id, position)) WITHOUT ROWID""",
-    """CREATE TABLE strips (
+    """CREATE TABLE thumbnails (
         dataset_id INTEGER NOT NULL REFERENCES datasets, position INTEGER NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (dataset_id, position))""",
     f"CREATE TABLE cells ({', '.join(f'{column.name} {column.sql}' for column in CELL_COLUMNS)})",
@@ -142,5 +123,5 @@ TABLES = (
         PRIMARY KEY (key, name))""",
     "CREATE TABLE codes (code TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE machines (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE)",
-    "CREATE TABLE audits (key TEXT PRIMARY KEY, cautions TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE audits (key TEXT PRIMARY KEY, warnings TEXT NOT NULL) WITHOUT ROWID",
 )

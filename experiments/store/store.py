@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ...errors import StoreError
+from ..audit.warnings import DataWarning
 from .schema import APPLICATION_ID, CELL_COLUMNS, TABLES, VERSION, CellRecord
 
-# To say that nothing has changed takes neither.
+# The store is opened without either.
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -27,24 +28,24 @@ if TYPE_CHECKING:
 # How long to wait for another process, in seconds.
 _TIMEOUT = 60.0
 
-#: The rows of each table that a report of some cells needs. A new table stands here, or in no bundle.
+#: The rows of each table that a report of some cells needs. A new table is here, or in no bundle.
 _OF_CHOSEN = {
     "runs": "id IN (SELECT run_id FROM chosen UNION SELECT run FROM asked) ORDER BY id",
     "datasets": "id IN (SELECT dataset_id FROM chosen) ORDER BY id",
     "clips": "dataset_id IN (SELECT dataset_id FROM chosen) ORDER BY dataset_id, position",
-    "strips": "dataset_id IN (SELECT dataset_id FROM chosen) ORDER BY dataset_id, position",
+    "thumbnails": "dataset_id IN (SELECT dataset_id FROM chosen) ORDER BY dataset_id, position",
     "machines": "id IN (SELECT machine_id FROM chosen) ORDER BY id",
     "codes": "code IN (SELECT code FROM chosen) ORDER BY code",
     "cells": "key IN (SELECT key FROM chosen) ORDER BY key",
     "artifacts": "key IN (SELECT key FROM chosen) ORDER BY key, name",
 }
 
-#: What stands for columns that would mean other runs, or are remembered for this machine only.
-_INSTEAD = {
+#: What replaces columns that refer to other runs, or hold for this machine only.
+_REPLACED = {
     ("cells", "last_run_id"): "(SELECT run FROM asked)",
-    ("runs", "question"): "NULL",
-    ("runs", "witnesses"): "NULL",
-    ("runs", "answer"): "NULL",
+    ("runs", "request_hash"): "NULL",
+    ("runs", "file_stamps"): "NULL",
+    ("runs", "cached_output"): "NULL",
 }
 
 #: Names of tables whose rows `Store.rows` returns.
@@ -66,9 +67,17 @@ class RunState:
     counts: Mapping[str, int]
 
 
+class CachedOutput(NamedTuple):
+    """The output of a run as JSON, with a hash of what was requested and the states of the files that it depends on."""
+
+    request_hash: str
+    file_stamps: str
+    output: str
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table: names of its columns, and numbers, text, bytes or None in their order."""
+    """Rows of a table: names of its columns, and integers, floats, text, bytes or None in their order."""
 
     columns: list[str]
     rows: Iterable[Sequence[Any]]
@@ -78,10 +87,17 @@ class Store:
     """Results of runs in one SQLite file (WAL), written by one process as each cell ends.
 
     Make one with `Store.open`. It is a context manager that closes itself.
+
+    Attributes
+    ----------
+    connection : sqlite3.Connection
+        For queries that no method makes; tables may change with the schema's version.
+    path : Path
+        The file.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
+        self.connection = connection
         self.path = path
 
     @classmethod
@@ -133,8 +149,8 @@ class Store:
         StoreError
             If the rows do not fit the tables.
         """
-        with cls.open(path) as store, store._transaction():
-            store._connection.execute("PRAGMA defer_foreign_keys = ON")
+        with cls.open(path) as store, store.transaction():
+            store.connection.execute("PRAGMA defer_foreign_keys = ON")
             for table, content in tables.items():
                 store._fill(table, content)
         return cls.open(path)
@@ -144,13 +160,13 @@ class Store:
             raise StoreError(f"{self.path}: the table {table} has no column {min(unknown)!r}")
         names = ", ".join(f'"{column}"' for column in content.columns)
         marks = ", ".join("?" * len(content.columns))
-        self._connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", content.rows)
+        self.connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", content.rows)
 
     def _columns(self, table: str) -> list[str]:
         return [name for (name,) in self._read("SELECT name FROM pragma_table_info(?)", table)]
 
     def _prepare(self) -> None:
-        execute = self._connection.execute
+        execute = self.connection.execute
         # Tables first: another process may be making the store, and writes its mark together with them.
         n_tables = execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
@@ -160,7 +176,7 @@ class Store:
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
         if self._version() == 0:
-            with self._transaction():
+            with self.transaction():
                 # Asked again inside the transaction: another process may have made them meanwhile.
                 if self._version() == 0:
                     self._make_tables()
@@ -172,36 +188,36 @@ class Store:
 
     def _make_tables(self) -> None:
         for statement in TABLES:
-            self._connection.execute(statement)
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")
-        self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.connection.execute(statement)
+        self.connection.execute(f"PRAGMA user_version = {VERSION}")
+        self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _use_wal(self) -> None:
         """Switch to the write-ahead log; SQLite does not wait by itself for others that switch."""
         deadline = time.monotonic() + _TIMEOUT
-        while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        while self.connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
     def _version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Write all or nothing, waiting for other writers."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
+                self.connection.execute("COMMIT")
             except BaseException:
                 # A full disk may have rolled it back already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: cannot be written ({error})") from error
@@ -209,18 +225,18 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read everything as it is now, whatever others write meanwhile."""
-        self._connection.execute("BEGIN")
+        self.connection.execute("BEGIN")
         try:
             # Only what is read holds the state fast.
             self._version()
             yield
         finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
 
     def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            return self._connection.execute(query, values).fetchall()
+            return self.connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: cannot be read ({error})") from error
 
@@ -232,14 +248,14 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self.connection.close()
 
     # Writing
 
     def begin_run(self, name: str, matrix: dict[str, Any], provenance: dict[str, Any]) -> int:
         """Record that a run starts and return its number."""
-        with self._transaction():
-            cursor = self._connection.execute(
+        with self.transaction():
+            cursor = self.connection.execute(
                 "INSERT INTO runs (name, started, matrix, provenance) VALUES (?, ?, ?, ?)",
                 (name, _now(), json.dumps(matrix), json.dumps(provenance)),
             )
@@ -248,9 +264,9 @@ class Store:
 
     def end_run(self, run_id: int) -> None:
         """Record that a run has ended."""
-        with self._transaction():
-            self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run_id))
-            self._forget_answers(run_id)
+        with self.transaction():
+            self.connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (_now(), run_id))
+            self._drop_cached_output(run_id)
 
     def add_dataset(
         self,
@@ -266,27 +282,27 @@ class Store:
         """Record a data set under a split and return its number.
 
         It is kept once per fingerprint, with the warnings and the conditions of the last time. Conditions are the
-        columns of the table beside clip, label and group, as far as they hold words, finite numbers and truth values.
+        columns of the table beside clip, label and group, as far as they hold strings, finite numbers and booleans.
         """
-        with self._transaction():
-            row = self._connection.execute(
+        with self.transaction():
+            row = self.connection.execute(
                 "SELECT id FROM datasets WHERE (dataset, split, fingerprint) = (?, ?, ?)",
                 (dataset, split, fingerprint),
             ).fetchone()
             if row:
-                self._connection.execute(
+                self.connection.execute(
                     "UPDATE datasets SET warnings = ? WHERE id = ?", (json.dumps(warnings), row[0])
                 )
                 self._keep_conditions(int(row[0]), table)
                 return int(row[0])
-            cursor = self._connection.execute(
+            cursor = self.connection.execute(
                 "INSERT INTO datasets (dataset, split, fingerprint, groups_known, classes, warnings) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (dataset, split, fingerprint, groups_known, json.dumps(classes), json.dumps(warnings)),
             )
             assert cursor.lastrowid is not None
             clips = table[["clip", "label", "group"]].itertuples(index=False, name=None)
-            self._connection.executemany(
+            self.connection.executemany(
                 'INSERT INTO clips (dataset_id, position, clip, label, "group") VALUES (?, ?, ?, ?, ?)',
                 ((cursor.lastrowid, position, *clip) for position, clip in enumerate(clips)),
             )
@@ -297,7 +313,7 @@ class Store:
         known = self._read("SELECT conditions FROM clips WHERE dataset_id = ? ORDER BY position", dataset_id)
         rows = table.drop(columns=["clip", "label", "group"]).to_dict("records")
         now = (json.dumps({str(name): _scalar(row[name]) for name in row}) for row in rows)
-        self._connection.executemany(
+        self.connection.executemany(
             "UPDATE clips SET conditions = ? WHERE dataset_id = ? AND position = ?",
             [
                 (text, dataset_id, position)
@@ -306,37 +322,37 @@ class Store:
             ],
         )
 
-    def keep_audit(self, key: str, cautions: list[tuple[str, str]]) -> None:
-        """Keep what an audit found, as pairs of code and text."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO audits VALUES (?, ?)", (key, json.dumps(cautions))
+    def keep_audit(self, key: str, warnings: list[DataWarning]) -> None:
+        """Keep what an audit found."""
+        with self.transaction():
+            self.connection.execute(
+                "INSERT OR REPLACE INTO audits VALUES (?, ?)", (key, json.dumps(warnings))
             )
 
-    def add_strips(self, dataset_id: int, strips: Mapping[int, bytes]) -> None:
-        """Keep film strips of clips, as WebP, by the clip's position."""
-        with self._transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO strips VALUES (?, ?, ?)",
-                [(dataset_id, position, content) for position, content in strips.items()],
+    def add_thumbnails(self, dataset_id: int, thumbnails: Mapping[int, bytes]) -> None:
+        """Keep thumbnails of clips, as WebP, by the clip's position."""
+        with self.transaction():
+            self.connection.executemany(
+                "INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)",
+                [(dataset_id, position, content) for position, content in thumbnails.items()],
             )
 
-    def drop_strips(self, dataset_id: int, but: Collection[int] = ()) -> None:
-        """Take away all film strips of a data set under its split but those at some positions.
+    def drop_thumbnails(self, dataset_id: int, but: Collection[int] = ()) -> None:
+        """Remove all thumbnails of a data set under its split but those at some positions.
 
         Those of older data of the same name go too. Nothing of them is left in the file once it is closed.
         """
         rows = self._read(
-            "SELECT dataset_id, position FROM strips JOIN datasets d ON d.id = dataset_id "
+            "SELECT dataset_id, position FROM thumbnails JOIN datasets d ON d.id = dataset_id "
             "WHERE (dataset, split) = (SELECT dataset, split FROM datasets WHERE id = ?)",
             dataset_id,
         )
         unwanted = [row for row in rows if row[0] != dataset_id or row[1] not in but]
         if unwanted:
-            self._connection.execute("PRAGMA secure_delete = ON")
-            with self._transaction():
-                self._connection.executemany(
-                    "DELETE FROM strips WHERE dataset_id = ? AND position = ?", unwanted
+            self.connection.execute("PRAGMA secure_delete = ON")
+            with self.transaction():
+                self.connection.executemany(
+                    "DELETE FROM thumbnails WHERE dataset_id = ? AND position = ?", unwanted
                 )
 
     def add_cell(self, run_id: int, cell: CellRecord) -> None:
@@ -353,15 +369,15 @@ class Store:
         for name in _JSON:
             values[name] = None if values[name] is None else json.dumps(values[name], sort_keys=True)
         marks = ", ".join("?" * len(_NAMES))
-        with self._transaction():
-            self._connection.execute("DELETE FROM cells WHERE key = ?", (cell.key,))
-            self._connection.execute(
+        with self.transaction():
+            self.connection.execute("DELETE FROM cells WHERE key = ?", (cell.key,))
+            self.connection.execute(
                 f"INSERT INTO cells ({', '.join(_NAMES)}) VALUES ({marks})",
                 [values[name] for name in _NAMES],
             )
-            self._forget_answers(run_id)
+            self._drop_cached_output(run_id)
             if cell.positions is not None and cell.probabilities is not None:
-                self._connection.execute(
+                self.connection.execute(
                     "INSERT INTO predictions VALUES (?, ?, ?)",
                     (
                         cell.key,
@@ -369,47 +385,48 @@ class Store:
                         np.asarray(cell.probabilities, "<f8").tobytes(),
                     ),
                 )
-            self._connection.executemany(
+            self.connection.executemany(
                 "INSERT INTO artifacts VALUES (?, ?, ?)",
                 [(cell.key, name, content) for name, content in cell.artifacts.items()],
             )
 
     def add_code(self, code: str, parts: Mapping[str, str]) -> None:
-        """Record what a hash of code stands for."""
-        with self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (code, json.dumps(parts)))
+        """Record the parts that a hash of code covers."""
+        with self.transaction():
+            self.connection.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (code, json.dumps(parts)))
 
     def add_machine(self, facts: Mapping[str, Any]) -> int:
-        """Record a machine with its set-up, once, and return its number."""
+        """Record a machine with its set-up, once, and return its id."""
         text = json.dumps(facts, sort_keys=True)
-        with self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO machines (facts) VALUES (?)", (text,))
+        with self.transaction():
+            self.connection.execute("INSERT OR IGNORE INTO machines (facts) VALUES (?)", (text,))
             return int(
-                self._connection.execute("SELECT id FROM machines WHERE facts = ?", (text,)).fetchone()[0]
+                self.connection.execute("SELECT id FROM machines WHERE facts = ?", (text,)).fetchone()[0]
             )
 
-    def remember(self, run_id: int, question: str, witnesses: str, answer: str, version: int) -> None:
-        """Keep the answer of a run, for as long as nothing has changed that it depends on.
+    def cache_output(self, run_id: int, cached: CachedOutput, version: int) -> None:
+        """Keep the output of a run, for as long as nothing has changed that it depends on.
 
-        Nothing is kept where `data_version` is another one than before the answer was made: another run has written.
+        Nothing is kept where `data_version` is another one than before the output was made: another run has written.
         """
-        with self._transaction():
+        with self.transaction():
             if self.data_version() == version:
-                self._connection.execute(
-                    "UPDATE runs SET (question, witnesses, answer) = (?, ?, ?) WHERE id = ?",
-                    (question, witnesses, answer, run_id),
+                self.connection.execute(
+                    "UPDATE runs SET (request_hash, file_stamps, cached_output) = (?, ?, ?) WHERE id = ?",
+                    (*cached, run_id),
                 )
 
-    def _forget_answers(self, run_id: int) -> None:
-        """Forget what later runs have answered, where a run goes on beside them."""
-        self._connection.execute(
-            "UPDATE runs SET (question, witnesses, answer) = (NULL, NULL, NULL) WHERE id > ?", (run_id,)
+    def _drop_cached_output(self, run_id: int) -> None:
+        """Drop the output of later runs, where a run goes on beside them."""
+        self.connection.execute(
+            "UPDATE runs SET (request_hash, file_stamps, cached_output) = (NULL, NULL, NULL) WHERE id > ?",
+            (run_id,),
         )
 
     def touch(self, run_id: int, keys: Iterable[str]) -> None:
         """Record that a run asked for these stored cells, so that reports show them and not older ones."""
-        with self._transaction():
-            self._connection.execute(
+        with self.transaction():
+            self.connection.execute(
                 "UPDATE cells SET last_run_id = max(last_run_id, ?) "
                 "WHERE key IN (SELECT value FROM json_each(?))",
                 (run_id, json.dumps(list(keys))),
@@ -422,22 +439,22 @@ class Store:
         rows = self._read("SELECT key, status, kind FROM cells")
         return {key: (status, kind) for key, status, kind in rows}
 
-    def audit(self, key: str) -> list[tuple[str, str]] | None:
+    def audit(self, key: str) -> list[DataWarning] | None:
         """Return what an audit found, None where there was none."""
-        rows = self._read("SELECT cautions FROM audits WHERE key = ?", key)
-        return [(code, text) for code, text in json.loads(rows[0][0])] if rows else None
+        rows = self._read("SELECT warnings FROM audits WHERE key = ?", key)
+        return [DataWarning(*pair) for pair in json.loads(rows[0][0])] if rows else None
 
     def is_done(self, key: str) -> bool:
         """Return whether a cell has finished, in this process or another."""
         return bool(self._read("SELECT 1 FROM cells WHERE key = ? AND status = 'done'", key))
 
-    def last_run(self) -> tuple[str | None, str | None, str | None]:
-        """Return question, witnesses and answer of the last run, None where they were not kept."""
+    def cached_output(self) -> CachedOutput | None:
+        """Return the output of the last run, None where it was not kept."""
         rows = self._read(
-            "SELECT question, witnesses, answer FROM runs "
-            "WHERE finished IS NOT NULL AND id = (SELECT max(id) FROM runs)"
+            "SELECT request_hash, file_stamps, cached_output FROM runs "
+            "WHERE cached_output IS NOT NULL AND finished IS NOT NULL AND id = (SELECT max(id) FROM runs)"
         )
-        return rows[0] if rows else (None, None, None)
+        return CachedOutput(*rows[0]) if rows else None
 
     def past_costs(self) -> list[tuple[str, str, int, float]]:
         """Return data set, attempt, number of finished cells and the sum of their seconds."""
@@ -457,7 +474,7 @@ class Store:
         return int(self._read("PRAGMA data_version")[0][0])
 
     def state(self) -> RunState | None:
-        """Return how far the last run has come, None where there was none."""
+        """Return how far the last run has come, None where there is none."""
         rows = self._read("SELECT id, name, finished, provenance FROM runs ORDER BY id DESC LIMIT 1")
         if not rows:
             return None
@@ -468,7 +485,7 @@ class Store:
         return RunState(run_id, name, finished is not None, json.loads(facts).get("n_cells"), dict(counts))
 
     def code_parts(self, code: str) -> dict[str, str] | None:
-        """Return what a hash of code stands for, None where it was not kept."""
+        """Return the parts that a hash of code covers, None where they were not kept."""
         rows = self._read("SELECT parts FROM codes WHERE code = ?", code)
         return json.loads(rows[0][0]) if rows else None
 
@@ -482,10 +499,12 @@ class Store:
         Returns
         -------
         list of dict
-            ``key``, ``dataset``, ``split``, ``attempt``, ``status``, ``kind``, ``code``, ``params``, ``sides``,
-            ``fingerprint`` (of the data) and ``finished``.
+            ``key``, ``dataset``, ``split``, ``attempt``, ``status``, ``kind``, ``code``, ``params``,
+            ``fold_fingerprint``, ``fingerprint`` (of the data) and ``finished``.
         """
-        names = "key dataset split attempt status kind code params sides fingerprint finished".split()
+        names = (
+            "key dataset split attempt status kind code params fold_fingerprint fingerprint finished".split()
+        )
         where = " AND ".join(f"{column} = ?" for column in columns)
         rows = self._read(
             f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
@@ -541,7 +560,7 @@ class Store:
         """
         names = ["dataset", "split", "fingerprint", *(name for name in _NAMES if name != "latencies")]
         rows = self._read(
-            f"SELECT {', '.join(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
+            f"SELECT {_qualified(names)} FROM cells JOIN datasets ON datasets.id = cells.dataset_id "
             "WHERE run_id <= ? AND last_run_id >= ? ORDER BY dataset, split, attempt, seed, fold, run_id, key",
             run_id,
             run_id,
@@ -561,7 +580,7 @@ class Store:
         Runs that had made such cells before come along. The cells are asked for by no later run.
         """
         columns = self._columns(table)
-        chosen = ", ".join(_INSTEAD.get((table, column), f'"{column}"') for column in columns)
+        chosen = ", ".join(_REPLACED.get((table, column), f'"{column}"') for column in columns)
         rows = self._read(
             "WITH asked(run) AS (SELECT ?1), "
             "chosen AS (SELECT * FROM cells WHERE key IN (SELECT value FROM json_each(?2))) "
@@ -587,11 +606,12 @@ class Store:
         texts = table.pop("conditions")
         return table.join(pd.DataFrame(_each_once(texts, json.loads))) if conditions else table
 
-    def strips(self, dataset_id: int) -> dict[int, bytes]:
-        """Return the film strips of clips that there are, as WebP, by the clip's position."""
+    def thumbnails(self, dataset_id: int) -> dict[int, bytes]:
+        """Return the thumbnails of clips that there are, as WebP, by the clip's position."""
         return dict(
             self._read(
-                "SELECT position, content FROM strips WHERE dataset_id = ? ORDER BY position", int(dataset_id)
+                "SELECT position, content FROM thumbnails WHERE dataset_id = ? ORDER BY position",
+                int(dataset_id),
             )
         )
 
@@ -624,7 +644,7 @@ class Store:
         rows = self._read(
             "WITH newest AS (SELECT dataset_id, attempt, code, max(printf('%020d', last_run_id) || finished) "
             f" FROM cells WHERE dataset_id IN ({current}) GROUP BY dataset_id, attempt) "
-            f"SELECT {', '.join(names)} FROM newest JOIN cells USING (dataset_id, attempt, code) "
+            f"SELECT {_qualified(names)} FROM newest JOIN cells USING (dataset_id, attempt, code) "
             "JOIN datasets ON datasets.id = dataset_id "
             "ORDER BY dataset, split, attempt, seed, fold, last_run_id, finished"
         )
@@ -702,6 +722,11 @@ class Store:
         for column in ("matrix", "provenance"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+
+def _qualified(names: Iterable[str]) -> str:
+    """Return columns of cells and data sets with their tables: some names are in both."""
+    return ", ".join(f"cells.{name}" if name in _NAMES else name for name in names)
 
 
 def _newest(rows: Iterable[tuple[Any, ...]], names: list[str]) -> list[tuple[Any, ...]]:

@@ -36,7 +36,7 @@ def hard_clips(results: list[Result]) -> pd.DataFrame:
     ----------
     results : list of Result
         From `results.gather`. Those count that are complete and learned from all groups, at least two of a data set
-        and split. Attempts of the family ``"floor"`` never count: they look at no clip, so that where one is right it
+        and split. Attempts of the family ``"trivial"`` never count: they look at no clip, so that where one is right it
         says nothing of the clip.
 
     Returns
@@ -66,7 +66,7 @@ def _that_count(results: list[Result]) -> list[list[Result]]:
     chosen = [
         result
         for result in results
-        if result.family != "floor" and result.attempt == result.base and result.complete
+        if result.family != "trivial" and result.attempt == result.base and result.complete
     ]
     return [own for own in by_data(chosen).values() if len(own) > 1]
 

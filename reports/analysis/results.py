@@ -26,8 +26,8 @@ class Reader(Protocol):
     def clips(self, dataset_id: int, *, conditions: bool = False) -> pd.DataFrame:
         """Return clip, label and group at each position, and what else was known of each clip."""
 
-    def strips(self, dataset_id: int) -> dict[int, bytes]:
-        """Return the film strips of clips that there are, as WebP, by position."""
+    def thumbnails(self, dataset_id: int) -> dict[int, bytes]:
+        """Return the thumbnails of clips that there are, as WebP, by position."""
 
     def cells(self) -> pd.DataFrame:
         """Return one row per cell, of any status, by data set, split, attempt, seed and fold."""

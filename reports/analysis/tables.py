@@ -189,7 +189,7 @@ def warnings_of(result: Result) -> list[str]:
         )
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
-    said = {code: text for cautions in result.column("cautions") for code, text in cautions.items()}
+    said = {code: text for warnings in result.column("warnings") for code, text in warnings.items()}
     found += [f"{text} [{code}]" for code, text in sorted(said.items()) if code not in result.silenced]
     return found
 

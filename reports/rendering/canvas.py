@@ -22,7 +22,7 @@ FAMILIES = {
     "features": "#1f86c7",
     "dense": "#009e73",
     "convnet": "#bf5fb5",
-    "floor": "#868c93",
+    "trivial": "#868c93",
 }
 OTHER_FAMILY = "#b8860b"
 # Agg draws no picture of 2^16 dots or more to a side.

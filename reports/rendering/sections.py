@@ -212,13 +212,13 @@ def _with_interval(row: Any) -> tuple[str, str, str]:
 
 
 def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, Any]]:
-    """Return the clips that nobody or only one gets right, with their film strips as far as there is room."""
+    """Return the clips that nobody or only one gets right, with their thumbnails as far as there is room."""
     found = part.hard_clips
     if found.empty:
         return []
     several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
     solved = " under more than half of the seeds" if several else ""
-    strips = store.strips(int(part.results[0].columns["dataset_id"][0]))
+    thumbnails = store.thumbnails(int(part.results[0].columns["dataset_id"][0]))
     groups = []
     for kind, rows in found.groupby("kind", sort=False):
         shown = rows.head(_MOST_CLIPS)
@@ -228,7 +228,7 @@ def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, An
             f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)]}{solved}: {len(rows)}.{more}"
         )
         chosen: Iterator[Any] = shown.itertuples()
-        clips = [_clip(row, strips.get(row.position), allowance) for row in chosen]
+        clips = [_clip(row, thumbnails.get(row.position), allowance) for row in chosen]
         groups.append({"words": words, "clips": clips})
     return groups
 

@@ -1,17 +1,28 @@
-"""The commands as Python functions."""
+"""The commands as Python functions.
+
+Examples
+--------
+The examples below have a store of two attempts on a few drawn clips.
+
+>>> data = {"name": "figures", "subjects": 2, "clips_per_subject": 1, "frames": 8, "split": "leave-one-group-out"}
+>>> matrix = {"name": "tiny", "datasets": [data], "attempts": [{"name": "chance"}, {"name": "majority"}]}
+>>> run(matrix, store="tiny.sqlite")[["attempt", "n_clips"]]
+    attempt  n_clips
+0  majority       12
+1    chance       12
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import DEFAULT_STORE
 from .baselines.conformance import MEBIBYTES, SECONDS, Report, check_attempt
 from .baselines.registry import attempt_registry, naming
-from .errors import ActionbenchError, MatrixError, ModelError
+from .errors import ActionbenchError, ModelError
+from .workflow import TOLERANCE, Experiment, Source
 
 # Everything heavy is imported inside the function that needs it.
 if TYPE_CHECKING:
@@ -19,17 +30,6 @@ if TYPE_CHECKING:
 
     from .experiments.datasets.base import Dataset
     from .experiments.deployment.model import Model
-    from .experiments.isolation.fork_server import ForkServer
-    from .experiments.planning.cells import PlannedCell
-    from .experiments.planning.matrix import Matrix
-    from .experiments.running.runner import RunSummary
-    from .experiments.store import Store
-    from .reports.analysis.results import Result
-
-# Film strips of either kind of hard clips, of each data set under each split.
-_MOST_STRIPS = 30
-
-Source = str | Path | Mapping[str, Any]
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
     workers : int, optional
         How many cells run at a time; by default one per core, divided by the threads of a cell.
     on : str, optional
-        Other machines: ``"dask"``, ``"tcp://host:8786"`` or ``"slurm"``.
+        Where else to run: ``"dask"``, ``"tcp://host:8786"`` or ``"slurm"``.
     retry : iterable of str
         Stored failures to run again: ``"failed"``, or kinds such as ``"timeout"``.
     fresh : bool
@@ -80,168 +80,19 @@ def run(
     ------
     KeyboardInterrupt
         After the cells that ran have ended, where the run was interrupted; a second interrupt ends them at once.
+
+    Examples
+    --------
+    >>> data = {"name": "figures", "subjects": 2, "clips_per_subject": 1, "frames": 8, "split": "leave-one-group-out"}
+    >>> table = run({"name": "tiny", "datasets": [data], "attempts": [{"name": "majority"}]}, store="tiny.sqlite")
+    >>> table["accuracy"].round(3).tolist()
+    [0.167]
     """
-    from .experiments.planning.cells import plan_cells
-    from .experiments.planning.matrix import read_matrix
-    from .experiments.running.runner import run_cells
-    from .experiments.store import Store
-    from .reports.analysis.results import gather
-    from .reports.analysis.tables import score
-
-    plugins = list(plugins)
-    checked = read_matrix(matrix, changes)
-    cells = plan_cells(checked, plugins=plugins, only=only)
-    with Store.open(store) as opened:
-        summary = run_cells(
-            checked,
-            cells,
-            opened,
-            workers=workers,
-            plugins=plugins,
-            retry=retry,
-            fresh=fresh,
-            on=on,
-            cache=cache,
-        )
-        if summary.stopped:
-            raise KeyboardInterrupt
-        results = gather(opened)
-        save_thumbnails(opened, checked, cells, plugins, results)
-        return rows_of(score(results), _rows_asked(cells))
-
-
-def _rows_asked(cells: Iterable[PlannedCell]) -> list[list[str]]:
-    """Return data set, split and attempt of the rows that some cells belong to."""
-    rows = {(id(cell.data), cell.title): cell for cell in cells}.values()
-    asked = ((cell.data.title, cell.data.entry.split.label(), cell.title) for cell in rows)
-    return [list(row) for row in dict.fromkeys(asked)]
-
-
-def rows_of(whole: pd.DataFrame, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
-    """Return some rows of a comparison table, by data set, split and attempt."""
-    asked = set(map(tuple, rows))
-    wanted = [row in asked for row in zip(whole["dataset"], whole["split"], whole["attempt"], strict=True)]
-    return whole[wanted].reset_index(drop=True)
-
-
-def save_thumbnails(
-    store: Store,
-    matrix: Matrix,
-    cells: Iterable[PlannedCell],
-    plugins: Iterable[str | Path],
-    results: list[Result] | None = None,
-    fork_server: ForkServer | None = None,
-) -> None:
-    """Keep film strips of the first clips of either kind that are hard, none where the matrix wants none."""
-    from .experiments.running.thumbnails import keep_strips
-    from .reports.analysis.hard_clips import hard_clips
-    from .reports.analysis.results import gather
-
-    results = gather(store) if results is None else results
-    hard = hard_clips(results if matrix.strips else [])
-    first = hard.groupby(["dataset", "split", "kind"]).head(_MOST_STRIPS).groupby(["dataset", "split"])
-    positions = {name: rows["position"].tolist() for name, rows in first}
-    known = {
-        (*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results
-    }
-    wanted = []
-    for data in {id(cell.data): cell.data for cell in cells}.values():
-        name = data.title, data.entry.split.label()
-        if (*name, data.fingerprint) in known:
-            wanted.append((known[(*name, data.fingerprint)], data, positions.get(name, [])))
-    keep_strips(store, wanted, plugins=plugins, fork_server=fork_server)
-
-
-def answer(
-    store: Store,
-    matrix: Matrix,
-    cells: list[PlannedCell],
-    summary: RunSummary,
-    question: str,
-    plugins: Iterable[str | Path],
-    begun: int,
-    fork_server: ForkServer | None = None,
-) -> dict[str, Any]:
-    """Return what is to be said after a run, and keep it in the store for as long as nothing changes.
-
-    A run that came to its end also leaves film strips of the clips that are hard.
-
-    Parameters
-    ----------
-    begun : int
-        When planning began, in nanoseconds since the epoch: files that changed later are not vouched for.
-    fork_server : ForkServer, optional
-        As for `run_cells`.
-
-    Returns
-    -------
-    dict
-        Values of JSON: ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``rows``,
-        ``summary`` (in words), ``failures`` (sentence and trace-back of each), ``stopped`` and ``unfinished``
-        (sentences on runs).
-    """
-    from .experiments.running.warm_cache import witnesses
-    from .reports.analysis.results import gather, unfinished
-    from .reports.analysis.tables import layout, score
-
-    version, results = store.data_version(), gather(store)
-    if not summary.stopped:
-        save_thumbnails(store, matrix, cells, plugins, results, fork_server)
-    whole, rows = score(results), _rows_asked(cells)
-    own, shown = rows_of(whole, rows), layout(whole)
-    said = {
-        "run": shown if len(own) == len(whole) else layout(own),
-        "show": shown,
-        "rows": rows,
-        "summary": _in_words(summary),
-        "failures": _failures(store.cells(), cells) if summary.n_failed else [],
-        "stopped": summary.stopped,
-        "unfinished": unfinished(store),
-    }
-    files = _files_behind(cells, plugins)
-    if files is not None and not summary.stopped:
-        states = witnesses(files)
-        if all(state is None or max(state[2:]) < begun for state in json.loads(states).values()):
-            again = replace(summary, n_stored=summary.n_cells, n_run=0)
-            kept = json.dumps(said | {"summary": _in_words(again)})
-            store.remember(summary.run_id, question, states, kept, version)
-    return said
-
-
-def _files_behind(cells: Sequence[PlannedCell], plugins: Iterable[str | Path]) -> set[Path] | None:
-    """Return the files without a change of which a plan stays as it is, None where that depends on more."""
-    from .experiments.store.provenance import files_read
-
-    if any(cell.variables for cell in cells):
-        return None
-    files = {Path(plugin).absolute() for plugin in plugins}
-    for data in {id(cell.data): cell.data for cell in cells}.values():
-        if data.files is None:
-            return None
-        files.update(path.absolute() for path in data.files)
-        files.update(Path(path).absolute() for path in data.entry.split.files())
-    for deciding in {cell.code: cell.deciding for cell in cells}.values():
-        files.update(files_read(*deciding))
-    return files | {Path(file).absolute() for named in {cell.files for cell in cells} for file in named}
-
-
-def _in_words(summary: RunSummary) -> str:
-    skipped = f", {summary.n_skipped} skipped" if summary.n_skipped else ""
-    return (
-        f"{summary.n_cells} cells: {summary.n_stored} were stored, {summary.n_run} run now, "
-        f"{summary.n_failed} failed{skipped}"
-    )
-
-
-def _failures(stored: pd.DataFrame, cells: Iterable[PlannedCell]) -> list[tuple[str, str | None]]:
-    """Return a sentence and the trace-back of each failed cell."""
-    rows = stored[(stored["status"] == "failed") & stored["key"].isin([cell.key for cell in cells])]
-    found = []
-    for row in rows.to_dict("records"):
-        what = f"{row['error']}: {row['message']}" if row["error"] else row["message"]
-        where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
-        found.append((f"failed ({row['kind']}): {where} seed {row['seed']}: {what}", row["traceback"]))
-    return found
+    options = {"workers": workers, "on": on, "retry": retry, "fresh": fresh, "cache": cache}
+    output = Experiment(matrix, store, changes, only, plugins).run(**options)
+    if output.printed["stopped"]:
+        raise KeyboardInterrupt
+    return output.table
 
 
 def plan(
@@ -262,48 +113,16 @@ def plan(
         ``n_train``, ``n_test``, ``status`` (``done``, ``failed``, ``skipped`` or ``to run``) and ``key``. Its
         ``attrs`` hold ``seconds`` and ``bytes``, what is left to run will take by what such cells took before, None
         where nothing is known.
+
+    Examples
+    --------
+    >>> plan("quick", only=["attempt=chance"])[["attempt", "fold", "n_train", "n_test", "status"]]
+      attempt  fold  n_train  n_test  status
+    0  chance     0       48      24  to run
+    1  chance     1       48      24  to run
+    2  chance     2       48      24  to run
     """
-    import pandas as pd
-
-    from .experiments.planning.cells import plan_cells
-    from .experiments.planning.matrix import read_matrix
-
-    checked = read_matrix(matrix, changes)
-    cells = plan_cells(checked, plugins=plugins, only=only)
-    stored: dict[str, str] = {}
-    left: dict[str, float | None] = {"seconds": None, "bytes": None}
-    if Path(store).is_file():
-        from .experiments.planning.estimate import Estimate
-        from .experiments.running.runner import default_workers
-        from .experiments.store import Store
-
-        with Store.open(store) as opened:
-            # What an interrupt has ended always runs again.
-            known = opened.status_of().items()
-            stored = {key: status for key, (status, kind) in known if kind != "cancelled"}
-            waiting = [cell for cell in cells if cell.key not in stored]
-            estimate = Estimate(opened, waiting, workers or default_workers(checked.limits.threads))
-            left = {"seconds": estimate.seconds_left(), "bytes": estimate.bytes_left()}
-    rows = []
-    for cell in cells:
-        rows.append(
-            {
-                "dataset": cell.data.title,
-                "split": cell.data.entry.split.label(),
-                "attempt": cell.title,
-                "family": cell.cls.family,
-                "seed": cell.seed,
-                "fold": cell.fold,
-                "fold_name": cell.sides.name,
-                "n_train": len(cell.sides.train),
-                "n_test": len(cell.sides.test),
-                "status": stored.get(cell.key, "to run"),
-                "key": cell.key,
-            }
-        )
-    planned = pd.DataFrame(rows)
-    planned.attrs.update(left)
-    return planned
+    return Experiment(matrix, store, changes, only, plugins).plan_table(workers)
 
 
 def why(
@@ -326,25 +145,15 @@ def why(
     -------
     dict of str to list of str
         Sentences for each cell, by data set, attempt, fold and seed.
-    """
-    from .experiments.planning.cells import plan_cells
-    from .experiments.planning.matrix import read_matrix
-    from .experiments.planning.staleness import reasons
-    from .experiments.store import Store
 
-    conditions = [*only, cell] if "=" in cell else only
-    cells = plan_cells(read_matrix(matrix, changes), plugins=plugins, only=conditions)
-    if "=" not in cell:
-        cells = [found for found in cells if found.key.startswith(cell)]
-        if not cells:
-            raise MatrixError(
-                f"--why {cell}: no key of this matrix begins so; `actionbench plan --json` shows all"
-            )
-    with Store.open(store, must_exist=True) as opened:
-        return {
-            f"{found.data.title} {found.title} {found.sides.name} seed {found.seed}": reasons(found, opened)
-            for found in cells
-        }
+    Examples
+    --------
+    >>> data = {"name": "figures", "subjects": 3, "clips_per_subject": 1, "split": "leave-one-group-out"}
+    >>> matrix = {"name": "tiny", "datasets": [data], "attempts": [{"name": "chance"}]}
+    >>> why("fold=2", matrix, store="tiny.sqlite")
+    {'figures chance person03 seed 0': ['No cell of this attempt, data set, split, seed and fold was ever stored.']}
+    """
+    return Experiment(matrix, store, changes, only, plugins).why(cell)
 
 
 def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
@@ -354,6 +163,13 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     -------
     DataFrame
         The columns of `reports.tables.comparison_table`, the most accurate first.
+
+    Examples
+    --------
+    >>> table("tiny.sqlite")[["attempt", "family", "n_groups"]]
+        attempt   family  n_groups
+    0  majority  trivial         2
+    1    chance  trivial         2
     """
     from .experiments.sharing.reading import open_results
     from .reports.analysis.tables import comparison_table
@@ -363,12 +179,18 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 
 def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
-    """Return what each attempt of a store or a bundle said of each clip under each seed.
+    """Return the predictions of each attempt of a store or a bundle for each clip under each seed.
 
     Returns
     -------
     DataFrame
         One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
+
+    Examples
+    --------
+    >>> predictions("tiny.sqlite")[["attempt", "clip", "p(boxing)"]].tail(1)
+         attempt                clip  p(boxing)
+    23  majority  person02/walking_1   0.166667
     """
     from .experiments.sharing.reading import open_results
     from .reports.rendering.exports import predictions as predictions_in
@@ -378,7 +200,12 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
-    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`."""
+    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`.
+
+    Examples
+    --------
+    >>> log_to_mlflow("tiny.sqlite", "http://localhost:5000")  # doctest: +SKIP
+    """
     from .experiments.sharing.reading import open_results
     from .reports.rendering.tracking import log_to_mlflow as log
 
@@ -389,7 +216,13 @@ def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") 
 def report(
     store: str | Path = DEFAULT_STORE, folder: str | Path = "report", *, costs: bool = True
 ) -> list[Path]:
-    """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`."""
+    """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`.
+
+    Examples
+    --------
+    >>> report("tiny.sqlite", "report")[0].as_posix()
+    'report/index.html'
+    """
     from .experiments.sharing.reading import open_results
     from .reports.rendering.report import write_report
 
@@ -398,7 +231,15 @@ def report(
 
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
-    """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`."""
+    """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`.
+
+    Examples
+    --------
+    >>> compare("tiny.sqlite", "tiny.sqlite")[["attempt", "difference", "verdict"]]
+        attempt  difference      verdict
+    0    chance         0.0  no evidence
+    1  majority         0.0  no evidence
+    """
     from .experiments.sharing.reading import open_results
     from .reports.analysis.comparison import compare as compare_stores
 
@@ -413,6 +254,12 @@ def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Pa
     ------
     ActionbenchError
         If there is no such run, or a plug-in of it has changed; see `experiments.bundle.write_bundle`.
+
+    Examples
+    --------
+    >>> path = bundle("tiny.sqlite", "tiny.zip")
+    >>> table(path)["attempt"].tolist()
+    ['majority', 'chance']
     """
     from .experiments.sharing.bundle import write_bundle
     from .experiments.store import Store
@@ -428,7 +275,7 @@ def reproduce(
     changes: Iterable[str] = (),
     only: Iterable[str] = (),
     workers: int | None = None,
-    tolerance: float | None = None,
+    tolerance: float = TOLERANCE,
 ) -> pd.DataFrame:
     """Run the cells of a bundle again and compare their predictions.
 
@@ -440,35 +287,34 @@ def reproduce(
         The SQLite file that new results go to; by default in the working directory, named after the bundle. One with a
         part of them is gone on with.
     changes, only, workers
-        As for `run`; ``"datasets.NAME.root=DIR"`` says where clips are on this machine.
-    tolerance : float, optional
-        How far a probability may be from what it was; by default `experiments.reproduction.TOLERANCE`.
+        As for `run`; ``"datasets.NAME.root=DIR"`` names the folder of the clips on this machine.
+    tolerance : float
+        How far a probability may be from what it was.
 
     Returns
     -------
     DataFrame
-        One row per cell with its ``verdict``, see `experiments.reproduction.Reproduction`. Its ``attrs`` hold
+        One row per cell with its ``verdict``, see `Reproduction.compare`. Its ``attrs`` hold
         ``notes``, sentences on what of the environment differs.
 
     Raises
     ------
     KeyboardInterrupt
         Where it was interrupted, as by `run`.
+
+    Examples
+    --------
+    >>> reproduce(bundle("tiny.sqlite", "tiny.zip"))["verdict"].unique().tolist()
+    ['exact']
     """
+    from . import workflow
     from .experiments.sharing.bundle import Bundle
-    from .experiments.sharing.reproduction import reproduce as run_again
 
     notes: list[str] = []
+    options = {"changes": changes, "only": only, "workers": workers, "tolerance": tolerance}
     with Bundle.open(bundle) as opened:
-        found = run_again(
-            opened,
-            store or reproduction_store(bundle),
-            changes=changes,
-            only=only,
-            workers=workers,
-            tolerance=tolerance,
-            tell=notes.append,
-            ended=save_thumbnails,
+        found = workflow.reproduce(
+            opened, store or reproduction_store(bundle), notify=notes.append, **options
         )
     if found.stopped:
         raise KeyboardInterrupt
@@ -501,6 +347,13 @@ def export_rules(
     ------
     ActionbenchError
         If the attempt has no list or none for these clips, or the file cannot be written.
+
+    Examples
+    --------
+    >>> from actionbench.experiments.datasets.figures import Figures
+    >>> path = export_rules("rules-hand", Figures(subjects=2, clips_per_subject=1, frames=8), "mine.txt")
+    >>> path.read_text().splitlines()[-1]
+    'otherwise boxing   (...)'
     """
     from .baselines.rules._rule_attempt import RuleAttempt
     from .experiments.planning.cells import make_attempt
@@ -553,7 +406,13 @@ def fit(
     Returns
     -------
     Model
-        With the fitted ``attempt`` and a ``header`` that says what it learned from.
+        With the fitted ``attempt`` and a ``header`` with what it was trained on.
+
+    Examples
+    --------
+    >>> model = fit("majority", "figures", "model", changes=["subjects=2", "frames=8"], overwrite=True)
+    >>> model.classes[:3], model.header.data.n_clips
+    (['boxing', 'handclapping', 'handwaving'], 48)
     """
     from .experiments.deployment.model import fit_model, model_matrix
 
@@ -562,7 +421,14 @@ def fit(
 
 
 def load(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Model:
-    """Read a model that `fit` wrote; what is wrong with it is said in one sentence."""
+    """Read a model that `fit` wrote, or raise ActionbenchError with what is wrong with it.
+
+    Examples
+    --------
+    >>> _ = fit("majority", "figures", "model", changes=["subjects=2", "frames=8"], overwrite=True)
+    >>> load("model").attempt
+    Majority()
+    """
     from .experiments.deployment.model import load_model
 
     return load_model(folder, plugins=plugins)
@@ -590,7 +456,7 @@ def predict(
         where it is several times longer than the training clips: then into windows as long as their median, every
         half of it.
     explain : bool
-        Whether a column ``explanation`` says why, where the attempt can.
+        Whether a column ``explanation`` has the reasons, where the attempt can explain.
     plugins : iterable of path
         Python files with further attempts.
 
@@ -599,6 +465,16 @@ def predict(
     DataFrame
         One row per clip or window: ``clip``, ``start``, ``end`` (seconds), ``label``, ``probability``, ``decode_ms``,
         ``predict_ms``, and the probability of each class as ``p(<label>)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.features.video import write_video
+    >>> write_video("clip.mp4", np.zeros((8, 60, 80, 3), np.uint8), fps=25)
+    >>> model = fit("majority", "figures", "model", changes=["subjects=2", "frames=8"], overwrite=True)
+    >>> predict(model, "clip.mp4")[["clip", "end", "label", "probability"]]
+           clip   end   label  probability
+    0  clip.mp4  0.32  boxing     0.166667
     """
     import pandas as pd
 
@@ -626,6 +502,13 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
     ------
     ActionbenchError
         If the model is no net, ONNX cannot express it, or the file cannot be written.
+
+    Examples
+    --------
+    >>> net = {"name": "mlp-pixels", "params": {"epochs": 1, "frames": 4, "size": 8}}
+    >>> model = fit(net, "figures", "net", changes=["subjects=2", "frames=8"], overwrite=True)
+    >>> export_onnx(model, "net.onnx").name
+    'net.onnx'
     """
     from .baselines.nets.net import NetAttempt
     from .experiments.deployment.model import Model, load_model
@@ -640,7 +523,13 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
 
 
 def new_attempt(name: str, folder: str | Path | None = None) -> list[Path]:
-    """Write a small package with one attempt and return its files; see `skeleton.write_attempt`."""
+    """Write a small package with one attempt and return its files; see `skeleton.write_attempt`.
+
+    Examples
+    --------
+    >>> [path.name for path in new_attempt("my-coin")]
+    ['README.md', 'compare.toml', 'pyproject.toml', '__init__.py', 'test_my_coin.py']
+    """
     from .skeleton import write_attempt
 
     return write_attempt(name, folder)
@@ -670,6 +559,12 @@ def check(
     ------
     Report
         One per check, as it ends.
+
+    Examples
+    --------
+    >>> first = next(check("majority"))
+    >>> first.check, first.outcome
+    ('declarations', 'passed')
     """
     from .experiments.planning.cells import make_attempt
 

@@ -11,6 +11,15 @@ class ActionbenchError(Exception):
     """Bad input or wrong use: one sentence that names the thing, what is wrong and what would be right.
 
     Several arguments are several faults, each with its own sentence.
+
+    Examples
+    --------
+    >>> import actionbench
+    >>> try:
+    ...     actionbench.plan("gone.toml")
+    ... except actionbench.ActionbenchError as error:
+    ...     print(error)
+    gone.toml: there is no such matrix; it must be a TOML file or one of the built-in controls, ...
     """
 
     def __str__(self) -> str:

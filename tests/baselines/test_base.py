@@ -19,7 +19,7 @@ from actionbench.features.clip import Clip, Clips
 class Sized(Attempt):
     """Says what the first label of the training was."""
 
-    family = "floor"
+    family = "trivial"
     _parameter_constraints: ClassVar = {"size": [int], "colour": [str]}
 
     def __init__(self, *, size=1, colour="grey", names=()):

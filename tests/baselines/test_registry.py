@@ -11,7 +11,7 @@ from actionbench.errors import PluginError
 ATTEMPT = """
 from actionbench import Attempt
 class {name}(Attempt):
-    family = "floor"
+    family = "trivial"
     def fit(self, clips, labels, groups=None): ...
     def predict_proba(self, clips): ...
 """
@@ -43,16 +43,16 @@ def test_a_class_may_choose_its_name(tmp_path):
 def test_only_concrete_classes_of_the_file_itself_count(tmp_path):
     text = (
         ATTEMPT.format(name="_Base")
-        + "class Half(Attempt):\n    family = 'floor'\nclass Whole(_Base): pass\n"
+        + "class Half(Attempt):\n    family = 'trivial'\nclass Whole(_Base): pass\n"
     )
     new = set(registry(write(tmp_path, text)).names()) - set(registry().names())
     assert new == {"whole"}
 
 
 def test_a_plugin_may_import_a_helper_beside_it(tmp_path):
-    write(tmp_path, "WORD = 'floor'", "helper_of_a_plugin_test.py")
+    write(tmp_path, "WORD = 'trivial'", "helper_of_a_plugin_test.py")
     text = "from helper_of_a_plugin_test import WORD\n" + ATTEMPT.format(name="Helped")
-    assert registry(write(tmp_path, text)).get("helped").family == "floor"
+    assert registry(write(tmp_path, text)).get("helped").family == "trivial"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
 
 
 def test_an_attempt_without_a_family_is_refused(tmp_path):
-    path = write(tmp_path, ATTEMPT.format(name="Lost").replace('family = "floor"', "pass"))
+    path = write(tmp_path, ATTEMPT.format(name="Lost").replace('family = "trivial"', "pass"))
     with pytest.raises(PluginError, match="'lost' .* must have a class attribute 'family'"):
         registry(path).get("lost")
 

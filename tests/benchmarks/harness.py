@@ -46,7 +46,7 @@ class Numbers(Dataset):
 class Trivial(Attempt):
     """Says the same of all clips."""
 
-    family = "floor"
+    family = "trivial"
 
     def __init__(self, *, value=0):
         self.value = value
@@ -203,7 +203,7 @@ def fill(folder: Path) -> None:
 
     from actionbench.experiments.planning.cells import plan_cells
     from actionbench.experiments.planning.matrix import read_matrix
-    from actionbench.experiments.running.runner import _add_dataset
+    from actionbench.experiments.running.runner import add_dataset
     from actionbench.experiments.store import Store, provenance
 
     matrix = read_matrix(folder / "matrix.toml")
@@ -212,12 +212,12 @@ def fill(folder: Path) -> None:
     with Store.open(folder / "s.sqlite") as store:
         run = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), {})
         machine = store.add_machine(provenance.machine())
-        numbers = {id(data): _add_dataset(store, data, [], []) for data in {cell.data for cell in cells}}
-        store._connection.execute("PRAGMA synchronous = OFF")
+        numbers = {id(data): add_dataset(store, data, [], []) for data in {cell.data for cell in cells}}
+        store.connection.execute("PRAGMA synchronous = OFF")
         for cell in cells:
             record = cell.record(numbers[id(cell.data)])
-            record.positions = cell.sides.test
-            record.probabilities = rng.dirichlet([1, 1], len(cell.sides.test))
+            record.positions = cell.fold.test
+            record.probabilities = rng.dirichlet([1, 1], len(cell.fold.test))
             record.machine_id, record.peak_memory_bytes = machine, 2**27
             record.fit_seconds = record.predict_seconds = record.fit_cpu_seconds = (
                 record.predict_cpu_seconds

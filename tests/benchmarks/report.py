@@ -71,7 +71,7 @@ def usual_store(path: Path) -> None:
     )
     labels = clips[1].map(classes.index).to_numpy()
     with Store.open(path) as store:
-        store._connection.execute("PRAGMA synchronous = OFF")
+        store.connection.execute("PRAGMA synchronous = OFF")
         run = store.begin_run("usual", {"name": "usual"}, collect())
         for dataset in range(N_DATASETS):
             number = store.add_dataset(
@@ -91,7 +91,7 @@ def usual_store(path: Path) -> None:
                 for fold in range(N_GROUPS):
                     store.add_cell(run, _cell(number, dataset, attempt, fold, predicted, table, rng))
             strip = picture("WEBP", 680, 64, rng)
-            store.add_strips(number, dict.fromkeys(range(len(labels)), strip))
+            store.add_thumbnails(number, dict.fromkeys(range(len(labels)), strip))
         store.end_run(run)
 
 

@@ -17,7 +17,7 @@ from actionbench.errors import ActionbenchError, StoreError
 from actionbench.experiments.isolation import pool
 from actionbench.experiments.isolation.fork_server import ForkServer
 from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import Plan, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store
@@ -184,7 +184,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def fork_server(token, monkeypatch):
-    monkeypatch.setattr(pool, "_GRACE", 0.3)
+    monkeypatch.setattr(pool, "GRACE", 0.3)
     fork_server = ForkServer([pool.WARM])
     yield fork_server
     fork_server.close()
@@ -211,7 +211,7 @@ def run(points, path, faulty, limits=LIMITS, **options):
     checked = matrix(points, limits)
     cells = plan_cells(checked, plugins=[faulty], only=["fold=0"])
     with Store.open(path) as store:
-        run_cells(checked, cells, store, plugins=[faulty], cache="none", **options)
+        run_cells(Plan(checked, cells, [faulty]), store, cache="none", **options)
     return {cell.key: cell.params["mode"] for cell in cells}
 
 
@@ -267,7 +267,7 @@ def test_what_is_said_of_a_fault(path, faulty, fork_server):
 @pytest.mark.parametrize("word", [{"error": "X"}, 5, (), (1, 2), ["x"]])
 def test_a_message_that_is_none_is_no_result(word):
     with pytest.raises(ValueError, match="neither an outcome nor a failure"):
-        pool._checked(word)
+        pool.check_message(word)
 
 
 @pytest.mark.slow
@@ -376,9 +376,9 @@ threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).star
 number = 0
 while True:
     number += 1
-    with store._transaction():
-        store._connection.execute("INSERT OR REPLACE INTO audits VALUES (?, ?)", (str(number), "x" * 200_000))
-        store._connection.execute("INSERT OR REPLACE INTO codes VALUES (?, ?)", (str(number), "y" * 200_000))
+    with store.transaction():
+        store.connection.execute("INSERT OR REPLACE INTO audits VALUES (?, ?)", (str(number), "x" * 200_000))
+        store.connection.execute("INSERT OR REPLACE INTO codes VALUES (?, ?)", (str(number), "y" * 200_000))
     os.write(1, b"%d\\n" % number)
 """
 
@@ -446,7 +446,7 @@ def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, fo
 
     monkeypatch.setattr(Store, "add_cell", interrupted)
     with Store.open(path) as store, pytest.raises(KeyboardInterrupt):
-        run_cells(checked, cells, store, plugins=[faulty], cache="none", fork_server=fork_server, workers=1)
+        run_cells(Plan(checked, cells, [faulty]), store, cache="none", fork_server=fork_server, workers=1)
     assert [kind for kind, _ in check(path).values()] == [None]
 
 
@@ -454,8 +454,8 @@ class Full(Store):
     """A store on a disk that has room for some pages more."""
 
     def fill(self, room):
-        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
-        self._connection.execute(f"PRAGMA max_page_count = {pages + room}")
+        pages = self.connection.execute("PRAGMA page_count").fetchone()[0]
+        self.connection.execute(f"PRAGMA max_page_count = {pages + room}")
 
 
 @pytest.mark.parametrize("room", [0, pytest.param(4, marks=pytest.mark.slow)])
@@ -466,9 +466,7 @@ def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, fork_serve
     with Full.open(path) as store:
         store.fill(room)
         with pytest.raises(StoreError, match=r"s\.sqlite: cannot be written \(database or disk is full\)"):
-            run_cells(
-                checked, cells, store, plugins=[faulty], cache="none", fork_server=fork_server, workers=2
-            )
+            run_cells(Plan(checked, cells, [faulty]), store, cache="none", fork_server=fork_server, workers=2)
     before = check(path)
     assert len(before) < len(cells)
     run(points, path, faulty, workers=2, fork_server=fork_server)

@@ -34,7 +34,7 @@ def report(lasting, tmp_path_factory):
     lasting.attempt("broken", lasting.labels, 0, "dense", fail=range(6), message="<b>out</b> of luck")
     file = BytesIO()
     Image.new("RGB", (640, 64), "teal").save(file, "WEBP")
-    lasting.store.add_strips(lasting.number, dict.fromkeys(range(72), file.getvalue()))
+    lasting.store.add_thumbnails(lasting.number, dict.fromkeys(range(72), file.getvalue()))
     folder = tmp_path_factory.mktemp("report")
     write_report(lasting.end(), folder)
     return folder / "index.html"

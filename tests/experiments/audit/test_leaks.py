@@ -4,7 +4,7 @@ import pytest
 
 from actionbench import Clip, Dataset
 from actionbench.errors import DataError
-from actionbench.experiments.audit.leaks import audit, audit_key, audits, group_cautions, protocol_cautions
+from actionbench.experiments.audit.leaks import audit, audit_key, audits, group_warnings, protocol_warnings
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.splits import Fold, GroupKFold, LeakyRandom, LeaveOneGroupOut
@@ -56,7 +56,7 @@ def test_nothing_is_said_of_unrelated_clips():
 def test_identical_clips_of_two_groups_are_named_with_their_sides():
     one = noise(0)
     assert found(four(one, noise(1), one, noise(2))) == {
-        "identical-clips": "Clips of different groups stand on both sides of a fold and have the same frames: "
+        "identical-clips": "Clips of different groups are on both sides of a fold and have the same frames: "
         "c2 (train) and c0 (test) in fold a."
     }
 
@@ -137,11 +137,11 @@ def test_the_built_in_data_set_has_nothing_to_hide():
 
 def test_the_protocol_says_what_it_is_by_code():
     dataset = Listed([noise(0)], ["x"], ["a"], known=False, says=["Seven clips end early."])
-    cautions = protocol_cautions(dataset, LeakyRandom())
-    assert [one.code for one in cautions] == ["groups-unknown", "data-set", "leaky-split"]
-    assert [one.text for one in cautions] == [GROUPS_UNKNOWN, "Seven clips end early.", LeakyRandom.warning]
+    warnings = protocol_warnings(dataset, LeakyRandom())
+    assert [one.code for one in warnings] == ["groups-unknown", "data-set", "leaky-split"]
+    assert [one.text for one in warnings] == [GROUPS_UNKNOWN, "Seven clips end early.", LeakyRandom.warning]
     six = Listed([*map(noise, range(6))], list("xyxyxy"), list("aabbcc"))
-    assert protocol_cautions(six, LeaveOneGroupOut()) == []
+    assert protocol_warnings(six, LeaveOneGroupOut()) == []
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_the_protocol_says_what_it_is_by_code():
     ],
 )
 def test_groups_that_tell_too_little_are_named(labels, groups, said):
-    cautions = group_cautions(Listed([noise(0)] * len(labels), list(labels), list(groups)))
-    assert {caution.code for caution in cautions} == said.keys()
-    for caution in cautions:
-        assert said[caution.code] in caution.text
-    assert group_cautions(Listed([noise(0)] * 4, list("xyxy"), list("abcd"), known=False)) == []
+    warnings = group_warnings(Listed([noise(0)] * len(labels), list(labels), list(groups)))
+    assert {warning.code for warning in warnings} == said.keys()
+    for warning in warnings:
+        assert said[warning.code] in warning.text
+    assert group_warnings(Listed([noise(0)] * 4, list("xyxy"), list("abcd"), known=False)) == []
 
 
 def test_other_data_or_folds_are_another_audit():

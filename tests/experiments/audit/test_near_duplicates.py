@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from actionbench import Clip
-from actionbench.experiments.audit.near_duplicates import Signature, identical_pairs, near_pairs
+from actionbench.experiments.audit.near_duplicates import Fingerprint, identical_pairs, near_pairs
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.weizmann import Weizmann
 from actionbench.features.video import read_video
@@ -20,8 +20,8 @@ def figures():
 
 def pairs(*clips, groups=None):
     """Return the pairs among clips, which are of different groups unless these are given."""
-    signatures = [Signature.of(Clip(frames, 25)) for frames in clips]
-    return near_pairs(signatures, groups or [str(place) for place in range(len(clips))])
+    fingerprints = [Fingerprint.of(Clip(frames, 25)) for frames in clips]
+    return near_pairs(fingerprints, groups or [str(place) for place in range(len(clips))])
 
 
 def scaled(frames, width, height):
@@ -95,14 +95,18 @@ def test_a_moving_clip_is_no_copy_of_a_still_one(figures):
 
 
 def test_the_same_frames_are_identical_whatever_the_rate(figures):
-    rates = [Signature.of(Clip(figures[0], fps)) for fps in (25, 30)]
-    assert identical_pairs([*rates, Signature.of(Clip(figures[1], 25)), rates[0]]) == [(0, 1), (0, 3), (1, 3)]
+    rates = [Fingerprint.of(Clip(figures[0], fps)) for fps in (25, 30)]
+    assert identical_pairs([*rates, Fingerprint.of(Clip(figures[1], 25)), rates[0]]) == [
+        (0, 1),
+        (0, 3),
+        (1, 3),
+    ]
 
 
 def test_a_shape_is_part_of_what_is_identical():
     frames = np.arange(96, dtype=np.uint8)
     shapes = [frames.reshape(shape) for shape in ((2, 6, 8), (2, 8, 6), (4, 4, 6), (4, 4, 2, 3))]
-    assert identical_pairs([Signature.of(Clip(shape, 25)) for shape in shapes]) == []
+    assert identical_pairs([Fingerprint.of(Clip(shape, 25)) for shape in shapes]) == []
 
 
 @pytest.mark.slow

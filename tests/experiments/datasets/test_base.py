@@ -48,7 +48,7 @@ def test_the_fingerprint_of_a_clip_is_that_of_its_frames():
     [
         (rows().drop(columns="group"), "'group' is missing"),
         (rows([]), "not one clip"),
-        (rows([("a", "x", "g"), ("a", "y", "h")]), "clip 'a' stands in its table twice"),
+        (rows([("a", "x", "g"), ("a", "y", "h")]), "clip 'a' is in its table twice"),
     ],
 )
 def test_tables_that_are_none(table, says):

@@ -86,9 +86,9 @@ def test_every_knob_changes_picture_and_fingerprint(change):
 def test_the_fingerprint_draws_nothing_and_knows_the_generator(monkeypatch):
     data = Figures(subjects=2)
     before = data.fingerprint(0)
-    monkeypatch.setattr(figures, "_draw", None)
+    monkeypatch.setattr(figures, "draw_polygons", None)
     assert data.fingerprint(0) == before
-    monkeypatch.setattr(figures, "_generator", lambda: ["another source", "5.0", "2.0"])
+    monkeypatch.setattr(figures, "generator_source", lambda: ["another source", "5.0", "2.0"])
     assert data.fingerprint(0) != before
 
 
@@ -96,12 +96,12 @@ def test_the_fingerprint_draws_nothing_and_knows_the_generator(monkeypatch):
     ("key", "value", "right"),
     [
         ("subjects", 1, "at least 2"),
-        ("subjects", True, "whole number"),
+        ("subjects", True, "must be an integer"),
         ("clips_per_subject", 0, "at least 1"),
         ("frames", 0, "at least 1"),
-        ("frames", 12.0, "whole number"),
+        ("frames", 12.0, "must be an integer"),
         ("height", 15, "at least 16"),
-        ("width", "80", "whole number"),
+        ("width", "80", "must be an integer"),
         ("fps", 0, "from 1 to 1000"),
         ("seed", -1, "at least 0"),
         ("noise", float("nan"), "from 0 to 100"),
@@ -131,9 +131,9 @@ def test_there_is_no_clip_beyond_the_last():
 )
 def test_the_bones_keep_their_length(number, action, seed):
     rng = np.random.default_rng(seed)
-    subject = figures._subject(number, rng)
-    motion = figures._motion(action, subject, rng)
-    joints = figures._joints(np.arange(50) / 25, subject, motion)
+    subject = figures.make_subject(number, rng)
+    motion = figures.make_motion(action, subject, rng)
+    joints = figures.place_joints(np.arange(50) / 25, subject, motion)
     if action != "handclapping":  # the elbows point at the camera
         for side in figures.ARM:
             upper = np.linalg.norm(joints[:, side + 1] - joints[:, side], axis=1)
@@ -152,22 +152,22 @@ def test_the_bones_keep_their_length(number, action, seed):
 def test_the_motion_repeats_with_the_cadence_and_covers_the_ground_at_the_speed():
     data = Figures(subjects=4)
     for index in range(0, len(data), 5):
-        subject, scene, motion, _ = data._plan(index)
-        start, again = figures._joints(np.array([0.3, 0.3 + 1 / motion.cadence]), subject, motion)
+        subject, scene, motion, _ = data.plan(index)
+        start, again = figures.place_joints(np.array([0.3, 0.3 + 1 / motion.cadence]), subject, motion)
         if motion.action in ("boxing", *figures.GAIT):
             np.testing.assert_allclose(start, again, atol=1e-9)
         times = np.array([0.0, 1e-3])
-        centre, facing = figures._path(times, 2.0, scene, motion)
+        centre, facing = figures.make_path(times, 2.0, scene, motion)
         np.testing.assert_allclose(np.diff(centre)[0] / 1e-3, facing[0] * motion.speed, atol=1e-9)
 
 
 def test_the_figure_stands_where_the_geometry_says():
     data = Figures(subjects=2, clips_per_subject=1, **CALM)
-    subject, scene, motion, _ = data._plan(2)
+    subject, scene, motion, _ = data.plan(2)
     frames = data.load(2).frames.astype(float)
     moved = np.ptp(frames, axis=0) > 30
     size = data.height * subject.stature * scene.scale
-    centre = figures._path(np.arange(48) / 25, data.width / size, scene, motion)[0].mean() * size
+    centre = figures.make_path(np.arange(48) / 25, data.width / size, scene, motion)[0].mean() * size
     columns = np.flatnonzero(moved.any(axis=0))
     assert abs(columns.mean() - centre) < 0.08 * data.width
     assert np.ptp(columns) < size

@@ -11,10 +11,10 @@ def make(root, **options):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"height": 0}, "height: must be a whole number of at least 1, got 0"),
-        ({"width": 3.5}, "width: must be a whole number of at least 1, got 3.5"),
-        ({"stride": "2"}, "stride: must be a whole number of at least 1, got '2'"),
-        ({"stride": True}, "stride: must be a whole number"),
+        ({"height": 0}, "height: must be an integer of at least 1, got 0"),
+        ({"width": 3.5}, "width: must be an integer of at least 1, got 3.5"),
+        ({"stride": "2"}, "stride: must be an integer of at least 1, got '2'"),
+        ({"stride": True}, "stride: must be an integer"),
         ({"color": "gray"}, "color: must be 'grey' or 'rgb', got 'gray'"),
         ({"on_error": "skip"}, "on_error: must be 'error' or 'truncate', got 'skip'"),
     ],

@@ -104,7 +104,7 @@ def test_expressions_that_find_no_groups(class_folders, groups, says):
 def test_an_expression_that_takes_for_ever_is_refused(class_folders, monkeypatch):
     name = "a" * 60
     shutil.copy(class_folders / "dark/ann_1.mkv", class_folders / f"dark/{name}.mkv")
-    monkeypatch.setattr(folder, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(folder, "TIMEOUT", 0.2)
     with pytest.raises(
         DataError, match="^groups: .* takes longer than 0.2 s to match the file names, at 'dark/a"
     ):

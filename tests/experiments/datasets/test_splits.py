@@ -219,17 +219,17 @@ def test_several_pairs_of_lists_are_several_folds(toy, tmp_path):
         (
             "dark/ann_0\nlight/ann_0",
             "dark/bob_0\nlight/dan_0\nlight/ann_0",
-            r"clip 'light/ann_0' stands both in .*train\.txt and in .*test\.txt",
+            r"clip 'light/ann_0' is both in .*train\.txt and in .*test\.txt",
         ),
         (
             "dark/ann_0\nlight/ann_0",
             "dark/bob_0\nlight/ann_1",
-            r"group 'ann' stands on both sides \(train: dark/ann_0, test: light/ann_1\)",
+            r"group 'ann' is on both sides \(train: dark/ann_0, test: light/ann_1\)",
         ),
         (
             "dark/ann_0\ndark/ann_0 1",
             "dark/bob_0",
-            r"train\.txt, line 2: 'dark/ann_0 1' stands already in line 1",
+            r"train\.txt, line 2: 'dark/ann_0 1' is already in line 1",
         ),
         ("ann_0\n", "dark/bob_0", r"train\.txt, line 1: 'ann_0' means 2 clips; give the path"),
         ("", "dark/bob_0", "has no train clips"),
@@ -262,7 +262,7 @@ def test_lists_that_cannot_be_read(toy, tmp_path):
 
 def test_a_group_on_both_sides_is_an_error_that_names_it(toy):
     dataset = toy()
-    with pytest.raises(SplitError, match=r"group 'ann' stands on both sides .*and 3 more groups"):
+    with pytest.raises(SplitError, match=r"group 'ann' is on both sides .*and 3 more groups"):
         LeaveOneGroupOut().check(Fold("x", np.arange(0, 16, 2), np.arange(1, 16, 2)), dataset)
 
 

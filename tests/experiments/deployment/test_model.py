@@ -17,6 +17,7 @@ from actionbench.experiments.deployment import model as models
 from actionbench.experiments.deployment.model import fit_model, load_model, measuring_command, model_matrix
 from actionbench.experiments.planning.cells import plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
+from actionbench.experiments.store import provenance
 from actionbench.features.clip import Clips
 from actionbench.features.video import read_video
 
@@ -80,7 +81,7 @@ def edit(folder, **changes):
     path = folder / "model.json"
     content = {**json.loads(path.read_text()), **changes}
     del content["sha256"]
-    path.write_text(json.dumps({**content, "sha256": models._digest(content)}))
+    path.write_text(json.dumps({**content, "sha256": models.header_digest(content)}))
 
 
 def content(folder):
@@ -234,8 +235,7 @@ def test_an_attempt_of_a_plugin_needs_it_wherever_it_lies(tmp_path, plugin):
     )
     Path(moved).write_text(PLUGIN.replace("1 + np", "2 + np"))
     sys.modules.pop(type(again.attempt).__module__)
-    for cached in (models.provenance._parts, models.provenance._reached, models.provenance._hashed):
-        cached.cache_clear()
+    provenance.forget()
     (warning,) = load_model(tmp_path / "model", plugins=[moved]).warnings
     assert "fitted with other code (of the same versions)" in warning
 
@@ -387,7 +387,7 @@ def test_the_command_that_measures_keeps_odd_words(tmp_path, class_folders):
     words = shlex.split(measuring_command(model_matrix("chance", folder)))
     changes = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
     cells = plan_cells(read_matrix("quick", changes))
-    assert {cell.sides.name for cell in cells} == {"ann", "bob", "cem"}
+    assert {cell.fold.name for cell in cells} == {"ann", "bob", "cem"}
 
 
 def test_nothing_of_a_model_is_pickled(whole):

@@ -183,7 +183,7 @@ def test_an_attempt_that_fails_is_named_with_the_clip(model, clips, monkeypatch,
 def test_rules_say_why_and_others_do_not(model, clips, tmp_path):
     path = clips / "dark" / "p0_0.mkv"
     assert not can_explain(model)
-    with pytest.raises(ActionbenchError, match="'hog-svm' cannot explain what it says of a clip"):
+    with pytest.raises(ActionbenchError, match="'hog-svm' cannot explain what it predicts for a clip"):
         predict_video(model, path, explain=True)
     dataset = {"name": "folder", "root": str(clips), "groups": "none"}
     rules = fit_model(model_matrix("rules", dataset), tmp_path / "model")

@@ -5,14 +5,14 @@ import pytest
 
 from actionbench import Attempt, Explanation
 from actionbench.experiments.datasets.splits import LeaveOneGroupOut
-from actionbench.experiments.evaluation.cell import ContractError, run_cell, spread
+from actionbench.experiments.evaluation.cell import ContractError, reorder_columns, run_cell
 from actionbench.features.cache import FeatureCache, compute, using
 
 
 class Fixed(Attempt):
     """Gives what it is told to."""
 
-    family = "floor"
+    family = "trivial"
 
     def __init__(self, *, rows=None, classes=None, words="fixed"):
         self.rows, self.classes, self.words = rows, classes, words
@@ -40,17 +40,17 @@ def run(toy, **options):
     return run_cell(Fixed(**options), dataset, LeaveOneGroupOut().folds(dataset)[0], explain=True)
 
 
-def test_an_outcome_has_all_that_a_row_needs(toy):
-    outcome = run(toy)
-    np.testing.assert_allclose(outcome.probabilities, 1 / 3)
-    assert outcome.probabilities.shape == (6, 3)
-    assert outcome.fit_seconds >= 0 <= outcome.predict_seconds
-    assert outcome.n_parameters == 7
-    assert outcome.operations is None
-    assert outcome.counts == {"parameters": 7, "rules": 3}
-    assert type(outcome.counts["rules"]) is int
-    assert outcome.artifacts["explain.txt"] == b"fixed"
-    assert outcome.artifacts["weights.png"].startswith(b"\x89PNG")
+def test_a_result_has_all_that_a_row_needs(toy):
+    result = run(toy)
+    np.testing.assert_allclose(result.probabilities, 1 / 3)
+    assert result.probabilities.shape == (6, 3)
+    assert result.fit_seconds >= 0 <= result.predict_seconds
+    assert result.n_parameters == 7
+    assert result.operations is None
+    assert result.counts == {"parameters": 7, "rules": 3}
+    assert type(result.counts["rules"]) is int
+    assert result.artifacts["explain.txt"] == b"fixed"
+    assert result.artifacts["weights.png"].startswith(b"\x89PNG")
 
 
 def test_the_attempt_sees_the_training_side_only(toy):
@@ -72,15 +72,15 @@ def test_warm_up_is_of_a_training_clip_and_test_clips_are_also_asked_about_one_a
 
     dataset = toy(repeats=40)
     fold = LeaveOneGroupOut().folds(dataset)[0]
-    outcome = run_cell(Listening(), dataset, fold)
+    result = run_cell(Listening(), dataset, fold)
     warm_up, together, *alone = calls
     assert warm_up == [float(dataset.clips[int(fold.train[0])].frames.mean())]
     assert len(together) == len(fold.test) == 80
     assert alone == [[value] for value in together[:32]]
-    assert outcome.latencies.shape == (32,)
-    assert (outcome.latencies > 0).all()
-    assert outcome.warm_up_seconds > 0
-    assert outcome.cautions == {}
+    assert result.latencies.shape == (32,)
+    assert (result.latencies > 0).all()
+    assert result.warm_up_seconds > 0
+    assert result.warnings == {}
 
 
 def test_costs_do_not_depend_on_what_was_computed_before(toy, tmp_path, spend):
@@ -133,9 +133,9 @@ def test_an_attempt_that_looks_at_the_other_test_clips_is_named(toy):
             return np.tile([share, 1 - share], (len(clips), 1))
 
     dataset = toy()
-    outcome = run_cell(Peeking(), dataset, LeaveOneGroupOut().folds(dataset)[0])
-    assert list(outcome.cautions) == ["batch-dependent"]
-    assert "change by up to 0.3 with the clips" in outcome.cautions["batch-dependent"]
+    result = run_cell(Peeking(), dataset, LeaveOneGroupOut().folds(dataset)[0])
+    assert list(result.warnings) == ["batch-dependent"]
+    assert "change by up to 0.3 with the clips" in result.warnings["batch-dependent"]
 
 
 def test_the_size_is_that_of_what_was_fitted(toy):
@@ -168,5 +168,5 @@ def test_what_breaks_the_contract_is_said(toy, options, says):
 def test_columns_are_brought_into_the_order_of_the_data_set():
     given = np.array([[0.1, 0.9], [0.8, 0.2]])
     np.testing.assert_array_equal(
-        spread(given, np.array(["c", "a"]), ["a", "b", "c"]), [[0.9, 0, 0.1], [0.2, 0, 0.8]]
+        reorder_columns(given, np.array(["c", "a"]), ["a", "b", "c"]), [[0.9, 0, 0.1], [0.2, 0, 0.8]]
     )

@@ -13,7 +13,7 @@ from actionbench.features.cache import FeatureCache, compute, using
 class Threshold(Attempt):
     """Bright clips are light; one threshold is right, some fail."""
 
-    family = "floor"
+    family = "trivial"
     seen: ClassVar[list] = []
 
     def __init__(self, *, threshold=0):

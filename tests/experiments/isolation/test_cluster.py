@@ -11,7 +11,7 @@ import pytest
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.isolation import cluster
 from actionbench.experiments.isolation.pool import ResourceLimits, Task
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import Plan, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store
@@ -44,7 +44,7 @@ def matrix(**limits):
 
 def run(checked, path, plugin, **options):
     with Store.open(path) as store:
-        run_cells(checked, plan_cells(checked, plugins=[plugin]), store, plugins=[plugin], **options)
+        run_cells(Plan(checked, plan_cells(checked, plugins=[plugin]), [plugin]), store, **options)
         cells = store.cells()
         done = cells["key"][cells["status"] == "done"]
         return cells, {key: store.predictions(key)[1].tobytes() for key in done}
@@ -135,7 +135,7 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
     ],
 )
 def test_what_cannot_be_reached_is_said(where, says, monkeypatch):
-    monkeypatch.setattr(cluster, "_TIMEOUT", 1)
+    monkeypatch.setattr(cluster, "TIMEOUT", 1)
     with pytest.raises(ActionbenchError, match=says):
         list(cluster.run_on(where, [], workers=1, resource_limits=ResourceLimits()))
 

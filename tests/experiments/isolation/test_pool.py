@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from actionbench.experiments.evaluation.cell import CellResult
+from actionbench.experiments.evaluation.result import CellResult
 from actionbench.experiments.isolation import fork_server
 from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
 
@@ -17,10 +17,10 @@ CALLS = """
 import contextlib, os, signal, subprocess, sys, time
 import numpy as np
 import psutil
-from actionbench.experiments.evaluation.cell import CellResult
+from actionbench.experiments.evaluation.result import CellResult
 
 def outcome(value=0.0):
-    return CellResult(np.full((1, 2), value), 0, 0, 0, 0, 0)
+    return CellResult(probabilities=np.full((1, 2), value))
 
 def give(value):
     return outcome(value)
@@ -221,7 +221,7 @@ def test_a_process_above_that_a_task_stops_goes_on(calls, which):
 
 @pytest.mark.slow
 def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
-    monkeypatch.setattr(fork_server, "_STOP_TICK", 0.2)
+    monkeypatch.setattr(fork_server, "STOP_TICK", 0.2)
     results = run(
         Task("stops", calls.stop_others, ("fork server", 60_000)),
         Task("beside", calls.wait, (1,)),

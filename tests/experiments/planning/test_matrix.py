@@ -148,12 +148,12 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         (
             'name = "rules"',
             'name = "hog-svm"\nparams = { C = 1.0, size = [[8, 8]] }',
-            r"attempts: 'hog-svm \(C=1, size=\[8, 8\]\)' stands there twice",
+            r"attempts: 'hog-svm \(C=1, size=\[8, 8\]\)' is there twice",
         ),
         ("C = [1.0, 10.0]", "C = []", r"attempts: 'hog-svm': params.C is an empty list"),
         ("seeds = [0, 1]", "train_groups = []", "train_groups: list should have at least 1 item"),
-        ("seeds = [0, 1]", "seeds = [3, 1, 3]", "seeds: 3 stands there twice"),
-        ("seeds = [0, 1]", "train_groups = [2, 2]", "train_groups: 2 stands there twice"),
+        ("seeds = [0, 1]", "seeds = [3, 1, 3]", "seeds: 3 is there twice"),
+        ("seeds = [0, 1]", "train_groups = [2, 2]", "train_groups: 2 is there twice"),
         (
             "seeds = [0, 1]",
             "train_groups = [0]",
@@ -208,9 +208,9 @@ def test_all_that_does_not_go_together_is_said_at_once(write):
     with pytest.raises(MatrixError) as caught:
         read_matrix(path)
     assert caught.value.args == (
-        f"{path}: attempts: 'rules' stands there twice; give one of them a title of its own",
-        f"{path}: seeds: 0 stands there twice",
-        f"{path}: train_groups: 2 stands there twice",
+        f"{path}: attempts: 'rules' is there twice; give one of them a title of its own",
+        f"{path}: seeds: 0 is there twice",
+        f"{path}: train_groups: 2 is there twice",
     )
 
 
@@ -234,7 +234,7 @@ def test_what_is_no_file(tmp_path):
 
 def test_the_same_data_set_twice_wants_a_title(write):
     twice = GOOD + '\n[[datasets]]\nname = "folder"\nroot = "others"\nsplit = "leave-one-group-out"\n'
-    with pytest.raises(MatrixError, match="'folder under leave-one-group-out' stands there twice; .*title"):
+    with pytest.raises(MatrixError, match="'folder under leave-one-group-out' is there twice; .*title"):
         read_matrix(write(twice))
     assert read_matrix(write(twice + 'title = "others"')).datasets[1].title == "others"
 
@@ -309,11 +309,11 @@ def test_changes_that_do_not_fit(write, change, says):
         read_matrix(write(GOOD), [change])
 
 
-def test_strips_are_wanted_or_not(write):
-    assert read_matrix(write(GOOD)).strips
-    assert not read_matrix(write(GOOD), ["strips=false"]).strips
-    with pytest.raises(MatrixError, match="strips: input should be a valid boolean, got 'no'"):
-        read_matrix(write(GOOD), ["strips=no"])
+def test_thumbnails_are_wanted_or_not(write):
+    assert read_matrix(write(GOOD)).thumbnails
+    assert not read_matrix(write(GOOD), ["thumbnails=false"]).thumbnails
+    with pytest.raises(MatrixError, match="thumbnails: input should be a valid boolean, got 'no'"):
+        read_matrix(write(GOOD), ["thumbnails=no"])
 
 
 def test_codes_of_warnings_may_be_silenced(write):

@@ -1,6 +1,6 @@
 import pytest
 
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import Plan, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.planning.staleness import reasons
 from actionbench.experiments.running.runner import run_cells
@@ -21,8 +21,7 @@ def why(tmp_path, plugin):
     plugin.write_text("import helper_of_why\n" + plugin.read_text())
 
     def plan(checked, plugins=(plugin,)):
-        for cached in (provenance._parts, provenance._reached, provenance._needed, provenance._hashed):
-            cached.cache_clear()
+        provenance.forget()
         return plan_cells(checked, plugins=plugins, only=["fold=0"])
 
     store = Store.open(tmp_path / "s.sqlite")
@@ -33,7 +32,7 @@ def why(tmp_path, plugin):
         return reasons(plan(checked)[0], store)
 
     assert ask() == ["No cell of this attempt, data set, split, seed and fold was ever stored."]
-    run_cells(first, plan(first), store, plugins=[plugin])
+    run_cells(Plan(first, plan(first), [plugin]), store)
     yield ask
     store.close()
 
@@ -61,6 +60,6 @@ def test_the_same_work_under_another_title_is_named(why):
 
 
 def test_a_library_of_another_version_is_named(why, monkeypatch):
-    real = provenance._version
-    monkeypatch.setattr(provenance, "_version", lambda name: "99" if name == "numpy" else real(name))
+    real = provenance.version_of
+    monkeypatch.setattr(provenance, "version_of", lambda name: "99" if name == "numpy" else real(name))
     assert why() == [f"Code: numpy (version) has changed from {real('numpy')} to 99."]

@@ -17,11 +17,10 @@ from actionbench.baselines.registry import attempt_registry
 from actionbench.errors import ActionbenchError, DataError, MatrixError, PluginError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LeakyRandom
-from actionbench.experiments.isolation.pool import Task
-from actionbench.experiments.planning.cells import declared_type, plan_cells
+from actionbench.experiments.planning.cells import Plan, declared_type, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
-from actionbench.experiments.running import runner
-from actionbench.experiments.running.runner import default_workers, run_cells, user_cache
+from actionbench.experiments.running.feature_cache import user_cache
+from actionbench.experiments.running.runner import AuditProgress, add_dataset, default_workers, run_cells
 from actionbench.experiments.store import Store, provenance
 
 
@@ -40,7 +39,7 @@ def matrix(*attempts, split="leave-one-group-out", seeds=(0,), limits=None, **da
 def run(checked, path, plugin, only=(), **options):
     cells = plan_cells(checked, plugins=[plugin], only=only)
     with Store.open(path) as store:
-        summary = run_cells(checked, cells, store, plugins=[plugin], **options)
+        summary = run_cells(Plan(checked, cells, [plugin]), store, **options)
         return summary, store.cells()
 
 
@@ -139,7 +138,7 @@ def test_features_are_computed_once_for_all_cells(tmp_path):
     for cache in ("none", tmp_path / "features", tmp_path / "features"):
         path = tmp_path / f"{len(found)}.sqlite"
         with Store.open(path) as store:
-            run_cells(checked, plan_cells(checked), store, cache=cache)
+            run_cells(Plan(checked, plan_cells(checked)), store, cache=cache)
             found[path] = store.cells()
     alone, first, second = found.values()
     # Keeping features for a piece of work is not charged, and takes less time than to compute them.
@@ -258,8 +257,7 @@ def test_a_fusion_is_computed_again_when_a_member_changes(plugin, tmp_path):
     member.write_text("from actionbench.baselines.trivial.chance import Chance\nclass Coin(Chance): pass\n")
 
     def keys():
-        for cached in (provenance._parts, provenance._hashed):
-            cached.cache_clear()
+        provenance.forget()
         checked = matrix(fusion("coin + chance"), {"name": "chance"})
         return {cell.entry.name: cell.key for cell in plan_cells(checked, plugins=[plugin, member])}
 
@@ -442,14 +440,16 @@ def test_the_same_predictions_with_any_number_of_threads(tmp_path):
         content = {"name": "x", "limits": {"threads": threads}, "datasets": [data], "attempts": attempts}
         checked = read_matrix(content)
         with Store.open(tmp_path / f"{threads}.sqlite") as store:
-            summary = run_cells(checked, plan_cells(checked, only=["fold=0"]), store, workers=3 - threads)
+            summary = run_cells(
+                Plan(checked, plan_cells(checked, only=["fold=0"])), store, workers=3 - threads
+            )
         assert summary.n_failed == 0
     assert predictions(tmp_path / "1.sqlite") == predictions(tmp_path / "2.sqlite")
 
 
 def test_order_goes_through_the_attempts_within_a_fold_from_another_one_in_each(plugin):
     cells = plan_cells(matrix({"name": "nearest"}, {"name": "chance"}), plugins=[plugin])
-    assert [(cell.fold, cell.title) for cell in cells[:4]] == [
+    assert [(cell.fold_index, cell.title) for cell in cells[:4]] == [
         (0, "nearest"),
         (0, "chance"),
         (1, "chance"),
@@ -464,7 +464,7 @@ def test_order_goes_through_the_attempts_within_a_fold_from_another_one_in_each(
         (["attempt=nearest,fold=0"], 2),
         (["attempt=near*,fold=p1,seed=1"], 1),
         (["attempt=chance", "attempt=nearest"], 16),
-        (["family=floor", "fold=0,fold=1"], 8),
+        (["family=trivial", "fold=0,fold=1"], 8),
         (["dataset=toy-data", "split=leave-one-group-out"], 16),
     ],
 )
@@ -477,7 +477,7 @@ def test_names_with_commas_stand_in_quotation_marks(plugin):
     checked = matrix({"name": "nearest", "title": "a, b"}, {"name": "chance", "title": "a"}, seeds=(0, 1))
 
     def titles(only):
-        return {(cell.title, cell.fold) for cell in plan_cells(checked, plugins=[plugin], only=[only])}
+        return {(cell.title, cell.fold_index) for cell in plan_cells(checked, plugins=[plugin], only=[only])}
 
     assert titles('attempt="a, b",fold=0') == {("a, b", 0)}
     assert titles('fold=1, attempt="a, b", attempt="a"') == {("a, b", 1), ("a", 1)}
@@ -576,7 +576,7 @@ def test_warnings_of_the_protocol_are_stored(path, class_folders):
     }
     checked = read_matrix(content)
     with Store.open(path) as store:
-        run_cells(checked, plan_cells(checked), store)
+        run_cells(Plan(checked, plan_cells(checked)), store)
         (dataset,) = store.datasets().to_dict("records")
     assert not dataset["groups_known"]
     assert dataset["warnings"] == [
@@ -604,7 +604,7 @@ def copied(class_folders):
         }
         checked = read_matrix(content, changes)
         with Store.open(path) as store:
-            run_cells(checked, plan_cells(checked, only=only), store)
+            run_cells(Plan(checked, plan_cells(checked, only=only)), store)
             (dataset,) = store.datasets().to_dict("records")
         return dataset["warnings"]
 
@@ -614,7 +614,7 @@ def copied(class_folders):
 
 
 IDENTICAL = (
-    "Clips of different groups stand on both sides of a fold and have the same frames: "
+    "Clips of different groups are on both sides of a fold and have the same frames: "
     "dark/bob_3.mkv (train) and dark/ann_1.mkv (test) in fold ann; "
     "dark/bob_3.mkv (train) and light/ann_3.mkv (test) in fold ann. [identical-clips]"
 )
@@ -635,28 +635,16 @@ def test_silence_changes_what_is_stored_and_leaves_a_trace(path, copied):
     assert copied(path) == [IDENTICAL, DISAGREE]
 
 
-def test_what_was_audited_is_not_looked_at_again(path, copied, monkeypatch):
-    made = []
-    monkeypatch.setattr(
-        runner, "Task", lambda key, call, arguments: made.append(call) or Task(key, call, arguments)
-    )
-    first = copied(path)
-    assert runner._audit in made
-    made.clear()
-    assert copied(path) == first
-    assert runner._audit not in made
-
-
-def test_a_run_says_which_data_it_looks_at(path, plugin):
-    told = []
-    run(matrix(), path, plugin, progress=told.append)
-    begun, ended, *cells = told
+def test_a_run_reports_audits_and_makes_each_once(path, plugin):
+    reported = []
+    run(matrix(), path, plugin, progress=reported.append)
+    begun, ended, *cells = reported
     assert (begun.data.title, begun.ended) == ("toy-data", False)
-    assert ended == runner.AuditProgress(begun.data, ended=True)
-    assert not any(isinstance(one, runner.AuditProgress) for one in cells)
-    told.clear()
-    run(matrix({"name": "chance"}), path, plugin, progress=told.append)
-    assert not any(isinstance(one, runner.AuditProgress) for one in told)
+    assert ended == AuditProgress(begun.data, ended=True)
+    assert not any(isinstance(one, AuditProgress) for one in cells)
+    reported.clear()
+    run(matrix({"name": "chance"}), path, plugin, progress=reported.append)
+    assert not any(isinstance(one, AuditProgress) for one in reported)
 
 
 def test_what_could_not_be_audited_is_said_and_tried_again(path, plugin):
@@ -772,23 +760,23 @@ def test_what_another_run_has_finished_stays_and_is_asked_for(path, plugin, when
     cells = plan_cells(checked, plugins=[plugin], only=["fold=0"])
     with Store.open(path) as store, Store.open(path) as others:
         earlier = others.begin_run("earlier", {}, {})
-        done = cells[0].record(runner._add_dataset(others, cells[0].data, [], []))
+        done = cells[0].record(add_dataset(others, cells[0].data, [], []))
         done.fit_seconds = done.predict_seconds = 0.5
-        done.positions, done.probabilities = cells[0].sides.test, np.full((len(cells[0].sides.test), 2), 0.5)
-        told = []
+        done.positions, done.probabilities = cells[0].fold.test, np.full((len(cells[0].fold.test), 2), 0.5)
+        reported = []
 
-        def tell(progress):
-            if isinstance(progress, runner.AuditProgress):
+        def report(progress):
+            if isinstance(progress, AuditProgress):
                 return
-            told.append(progress.status)
+            reported.append(progress.status)
             if progress.status == "running":
                 others.add_cell(earlier, done)
 
         if when == "before":
             real = store.status_of
             store.status_of = lambda: real() or (others.add_cell(earlier, done), {})[1]
-        summary = run_cells(checked, cells, store, plugins=[plugin], progress=tell)
-        assert told == (["stored"] if when == "before" else ["running", "stored"])
+        summary = run_cells(Plan(checked, cells, [plugin]), store, progress=report)
+        assert reported == (["stored"] if when == "before" else ["running", "stored"])
         assert (summary.n_failed, store.predictions(cells[0].key)[1].tolist()) == (
             0,
             done.probabilities.tolist(),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -8,12 +9,12 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import actionbench
-from actionbench import Clip, api
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench import Clip
+from actionbench.experiments.planning.cells import Plan, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
-from actionbench.experiments.running import thumbnails
-from actionbench.experiments.running.runner import RunSummary, run_cells
-from actionbench.experiments.running.thumbnails import film_strip, keep_strips
+from actionbench.experiments.running import runner, thumbnails
+from actionbench.experiments.running.runner import run_cells
+from actionbench.experiments.running.thumbnails import WantedThumbnails, film_strip, keep_thumbnails
 from actionbench.experiments.store import Store
 
 
@@ -183,12 +184,12 @@ def matrix(levels, **more):
     }
 
 
-def strips_in(path):
+def thumbnails_in(path):
     with Store.open(path) as store:
         return {
             (row["dataset"], row["split"]): {
                 position: round(decoded(strip).mean() / 20)
-                for position, strip in store.strips(row["id"]).items()
+                for position, strip in store.thumbnails(row["id"]).items()
             }
             for row in store.datasets().to_dict("records")
         }
@@ -197,43 +198,46 @@ def strips_in(path):
 LEVELS = ("levels", "leave-one-group-out")
 
 
-def test_a_run_leaves_strips_of_hard_clips_and_decodes_nothing_again(tmp_path, levels):
+def test_a_run_leaves_thumbnails_of_hard_clips_and_decodes_nothing_again(tmp_path, levels):
     path, log = tmp_path / "s.sqlite", tmp_path / "log"
     actionbench.run(matrix(levels), store=path, plugins=[levels])
     # The clips of class b, which nobody names.
-    assert strips_in(path) == {LEVELS: {2: 2, 3: 3}}
+    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
     log.unlink()
     actionbench.run(matrix(levels), store=path, plugins=[levels])
     assert not log.exists()
-    assert strips_in(path) == {LEVELS: {2: 2, 3: 3}}
+    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
 
 
-def test_a_matrix_that_wants_no_strips(tmp_path, levels):
+def test_a_matrix_that_wants_no_thumbnails(tmp_path, levels):
     path = tmp_path / "s.sqlite"
-    actionbench.run(matrix(levels, strips=False), store=path, plugins=[levels])
-    assert strips_in(path) == {LEVELS: {}}
+    actionbench.run(matrix(levels, thumbnails=False), store=path, plugins=[levels])
+    assert thumbnails_in(path) == {LEVELS: {}}
     actionbench.run(matrix(levels), store=path, plugins=[levels])
-    assert strips_in(path) == {LEVELS: {2: 2, 3: 3}}
+    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
     # Those that are there go.
-    actionbench.run(matrix(levels), store=path, plugins=[levels], changes=["strips=false"])
-    assert strips_in(path) == {LEVELS: {}}
+    actionbench.run(matrix(levels), store=path, plugins=[levels], changes=["thumbnails=false"])
+    assert thumbnails_in(path) == {LEVELS: {}}
 
 
-def test_strips_are_bounded(tmp_path, levels):
+def test_thumbnails_are_bounded(tmp_path, levels):
     path = tmp_path / "s.sqlite"
     actionbench.run(matrix(levels, options={"copies": 20}), store=path, plugins=[levels])
-    assert set(strips_in(path)[LEVELS]) == set(range(40, 70))
+    assert set(thumbnails_in(path)[LEVELS]) == set(range(40, 70))
 
 
-def test_an_interrupted_run_makes_none(tmp_path, levels):
-    checked = read_matrix(matrix(levels))
-    cells = plan_cells(checked, plugins=[levels])
-    with Store.open(tmp_path / "s.sqlite") as store:
-        run_cells(checked, cells, store, plugins=[levels])
-        for stopped, n_strips in ((True, 0), (False, 2)):
-            summary = RunSummary(1, 4, 0, 4, 0, 0, stopped=stopped)
-            api.answer(store, checked, cells, summary, "question", [levels], 0)
-            assert len(strips_in(store.path)[LEVELS]) == n_strips
+def test_an_interrupted_run_makes_none(tmp_path, levels, monkeypatch):
+    def interrupted(*args, **options):
+        return replace(run_cells(*args, **options), stopped=True)
+
+    path = tmp_path / "s.sqlite"
+    monkeypatch.setattr(runner, "run_cells", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        actionbench.run(matrix(levels), store=path, plugins=[levels])
+    assert thumbnails_in(path) == {LEVELS: {}}
+    monkeypatch.setattr(runner, "run_cells", run_cells)
+    actionbench.run(matrix(levels), store=path, plugins=[levels])
+    assert len(thumbnails_in(path)[LEVELS]) == 2
 
 
 @pytest.fixture
@@ -242,17 +246,17 @@ def stored(tmp_path, levels):
     checked = read_matrix(matrix(levels))
     cells = plan_cells(checked, plugins=[levels])
     with Store.open(tmp_path / "s.sqlite") as store:
-        run_cells(checked, cells, store, plugins=[levels])
+        run_cells(Plan(checked, cells, [levels]), store)
         yield store, cells[0].data, int(store.datasets()["id"].iloc[0])
 
 
 def kept(stored, positions, levels):
     store, data, number = stored
-    keep_strips(store, [(number, data, positions)], plugins=[levels])
-    return sorted(store.strips(number))
+    keep_thumbnails(store, [WantedThumbnails(number, data, positions)], plugins=[str(levels)])
+    return sorted(store.thumbnails(number))
 
 
-def test_a_clip_that_kills_its_decoder_has_no_strip(stored, levels):
+def test_a_clip_that_kills_its_decoder_has_no_thumbnail(stored, levels):
     levels.with_name("deadly").write_text("1")
     assert kept(stored, [0, 1, 2, 3], levels) == [0, 2, 3]
     assert kept(stored, [0, 1, 2, 3], levels) == [0, 2, 3]
@@ -260,7 +264,7 @@ def test_a_clip_that_kills_its_decoder_has_no_strip(stored, levels):
     assert kept(stored, [0, 1, 2, 3], levels) == [0, 1, 2, 3]
 
 
-def test_a_clip_that_cannot_be_decoded_has_no_strip(stored, levels):
+def test_a_clip_that_cannot_be_decoded_has_no_thumbnail(stored, levels):
     levels.with_name("broken").write_text("2 3")
     assert kept(stored, [1, 2, 3], levels) == [1]
 
@@ -274,7 +278,7 @@ def test_only_what_lacks_is_decoded_and_what_nobody_wants_goes(stored, levels):
     assert kept(stored, [], levels) == []
 
 
-def test_data_that_changed_have_no_strips(stored, levels):
+def test_data_that_changed_have_no_thumbnails(stored, levels):
     levels.write_text(PLUGIN.replace("{label}{group}{n}", "{label}-{group}-{n}"))
     assert kept(stored, [0, 1], levels) == []
 
@@ -300,10 +304,10 @@ def test_all_data_sets_take_one_process_and_nothing_takes_none(stored, levels, m
     run_isolated = thumbnails.run_isolated
     monkeypatch.setattr(thumbnails, "run_isolated", counted)
     levels.with_name("log").unlink()
-    both = [(number, data, [0, 1]), (other, data, [1, 2])]
-    keep_strips(store, both, plugins=[levels])
+    both = [WantedThumbnails(number, data, [0, 1]), WantedThumbnails(other, data, [1, 2])]
+    keep_thumbnails(store, both, plugins=[str(levels)])
     # The same clips under two splits are decoded once.
     assert sorted(levels.with_name("log").read_text().split()) == ["0", "1", "2"]
-    assert (sorted(store.strips(number)), sorted(store.strips(other))) == ([0, 1], [1, 2])
-    keep_strips(store, both, plugins=[levels])
+    assert (sorted(store.thumbnails(number)), sorted(store.thumbnails(other))) == ([0, 1], [1, 2])
+    keep_thumbnails(store, both, plugins=[str(levels)])
     assert asked == [1]

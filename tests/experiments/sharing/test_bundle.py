@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from actionbench.errors import BundleError, StoreError
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import Plan, plan_cells
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.sharing import bundle as bundle_module
 from actionbench.experiments.sharing.bundle import Bundle, pack_predictions, write_bundle
 from actionbench.experiments.sharing.reading import open_results
-from actionbench.experiments.sharing.reproduction import differences, reproduce
+from actionbench.experiments.sharing.reproduction import differences
 from actionbench.experiments.store import BUNDLED, Store
+from actionbench.workflow import reproduce
 
 FIGURES = {"name": "figures", "subjects": 2, "clips_per_subject": 1}
 
@@ -33,9 +34,9 @@ def run(path, plugin, *, only=(), end=True, **content):
     checked = read_matrix(content)
     with Store.open(path) as store:
         cells = plan_cells(checked, plugins=[plugin], only=only)
-        run_cells(checked, cells, store, plugins=[plugin], workers=1)
+        run_cells(Plan(checked, cells, [plugin]), store, workers=1)
         if not end:
-            store._connection.execute("UPDATE runs SET finished = NULL")
+            store.connection.execute("UPDATE runs SET finished = NULL")
     return path
 
 
@@ -273,9 +274,9 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
     path = packed(old, tmp_path / "b.zip").path
     class_folders.rename(tmp_path / "folder")
     monkeypatch.setenv("ACTIONBENCH_DATA", str(tmp_path))
-    told = []
-    assert set(again(path, new, tell=told.append)["verdict"]) == {"exact"}
-    assert told == [f"data set 'folder': {class_folders} is not there, {tmp_path / 'folder'} is used"]
+    notes = []
+    assert set(again(path, new, notify=notes.append)["verdict"]) == {"exact"}
+    assert notes == [f"data set 'folder': {class_folders} is not there, {tmp_path / 'folder'} is used"]
 
 
 @pytest.mark.parametrize(
@@ -396,12 +397,12 @@ def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
         seeds=[0, 1],
     )
     with Store.open(old) as opened:
-        opened.add_strips(1, {3: b"RIFF"})
+        opened.add_thumbnails(1, {3: b"RIFF"})
     before = tables_of(old)
     assert set(before) == {*BUNDLED, "predictions", "audits"}
     assert all(before.values())
     written = packed(old, tmp_path / "b.zip")
-    assert written.n_strips == 1
+    assert written.n_thumbnails == 1
     with open_results(written.path) as opened:
         after = tables_of(opened.path)
     # What was found of the data is said by the data sets; whoever runs again finds it again.
@@ -498,7 +499,7 @@ def test_a_member_that_stands_there_twice(made):
 
 def test_what_is_too_large_is_neither_unpacked_nor_written(made, store, monkeypatch):
     before, files = made.read_bytes(), sorted(made.parent.iterdir())
-    monkeypatch.setattr(bundle_module, "_LARGEST", 100)
+    monkeypatch.setattr(bundle_module, "MAX_MEMBER_BYTES", 100)
     with pytest.raises(BundleError, match="is too large"):
         Bundle.open(made)
     with pytest.raises(BundleError, match=r"b\.zip: the member .* is too large"):

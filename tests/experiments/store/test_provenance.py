@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import key_for_checkers
 
 class Keyed(Attempt):
-    family = "floor"
+    family = "trivial"
     def fit(self, clips, labels, groups=None):
         from key_late import deep
     def predict_proba(self, clips): ...
@@ -79,8 +79,7 @@ def plugin(tmp_path, monkeypatch):
 
 
 def fingerprint(plugin):
-    for cached in (provenance._parts, provenance._hashed):
-        cached.cache_clear()
+    provenance.forget()
     return provenance.code_fingerprint(load_plugin(plugin / "key_main.py").Keyed)
 
 
@@ -118,7 +117,6 @@ def test_modules_that_are_named_in_a_call_or_lie_in_a_namespace_count(plugin, li
     before = fingerprint(plugin)
     for path in (plugin / "key_named.py", inner):
         path.write_text("x = 2\n")
-    provenance._reached.cache_clear()
     assert fingerprint(plugin) != before
 
 
@@ -135,9 +133,7 @@ def test_the_sources_of_what_is_installed_as_a_link_count(plugin, tmp_path, monk
     (facts / "RECORD").write_text("key_linked/__init__.py,,\n")
     (facts / "direct_url.json").write_text(json.dumps({"url": "", "dir_info": {"editable": editable}}))
     sys.path[:0] = [str(installed), str(sources)]
-    caches = (provenance._owner, provenance._owners, provenance._is_editable, provenance._version)
-    for cached in (*caches, provenance._reached, provenance._needed):
-        cached.cache_clear()
+    provenance.forget(packages=True)
     try:
         edited(plugin, "import key_linked")
         before = fingerprint(plugin)
@@ -146,8 +142,7 @@ def test_the_sources_of_what_is_installed_as_a_link_count(plugin, tmp_path, monk
         parts = provenance.code_parts(load_plugin(plugin / "key_main.py").Keyed)
         assert parts["key-linked (version)"] == "1.0"
     finally:
-        for cached in caches:
-            cached.cache_clear()
+        provenance.forget(packages=True)
 
 
 @pytest.mark.parametrize("name", ["key_unused.py", "key_for_checkers.py"])
@@ -159,9 +154,9 @@ def test_files_that_do_not_run_do_not_count(plugin, name):
 
 def test_the_version_of_a_library_counts(plugin, monkeypatch):
     before = fingerprint(plugin)
-    monkeypatch.setattr(provenance, "_version", lambda name: "0.0" if name == "numpy" else "1.0")
+    monkeypatch.setattr(provenance, "version_of", lambda name: "0.0" if name == "numpy" else "1.0")
     changed = fingerprint(plugin)
-    monkeypatch.setattr(provenance, "_version", lambda name: "1.0")
+    monkeypatch.setattr(provenance, "version_of", lambda name: "1.0")
     assert len({before, changed, fingerprint(plugin)}) == 3
 
 
@@ -171,7 +166,7 @@ def test_the_instruction_set_counts_where_kernels_run(monkeypatch):
     from actionbench.models import kernels
 
     def both():
-        provenance._parts.cache_clear()
+        provenance.forget()
         return provenance.code_fingerprint(ConvNet3d), provenance.code_fingerprint(Chance)
 
     before = both()
@@ -188,8 +183,8 @@ def closure(module):
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            for name in provenance._imports(path) if path.suffix == ".py" else ():
-                waiting += provenance._locate(name, path)[0]
+            for name in provenance.imported_names(path) if path.suffix == ".py" else ():
+                waiting += provenance.locate(name, path)[0]
     return {path.relative_to(provenance._PACKAGE).as_posix() for path in found}
 
 
@@ -204,9 +199,12 @@ def test_imports_are_found_in_every_kind_of_block(tmp_path):
                 node.body = [ast.Pass()]
         kinds = ast.Import, ast.ImportFrom
         expected = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, kinds)]
-        found = provenance._statements(ast.parse(path.read_bytes()))
+        found = provenance.statements(ast.parse(path.read_bytes()))
         assert sorted(ast.unparse(node) for node in found if isinstance(node, kinds)) == sorted(expected)
-    assert len([name for name in provenance._imports(tmp_path / "blocks.py") if name.startswith("b")]) == 20
+    assert (
+        len([name for name in provenance.imported_names(tmp_path / "blocks.py") if name.startswith("b")])
+        == 20
+    )
 
 
 def test_what_functions_import_counts():
@@ -249,8 +247,8 @@ def test_the_closure_holds_every_project_module_that_python_loads():
 
 def test_owners_of_names_are_those_of_the_standard_library():
     owners = {top: min(names) for top, names in importlib.metadata.packages_distributions().items()}
-    assert {top: provenance._owner(top) for top in owners} == owners
-    assert provenance._owner("no_such_package") is None
+    assert {top: provenance.owner_of(top) for top in owners} == owners
+    assert provenance.owner_of("no_such_package") is None
 
 
 def test_what_is_known_of_a_run(tmp_path, monkeypatch):

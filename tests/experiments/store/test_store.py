@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import StoreError
-from actionbench.experiments.evaluation.cell import CellResult
+from actionbench.experiments.evaluation.result import CellResult
 from actionbench.experiments.store import Store
 from actionbench.experiments.store.schema import CellRecord
+from actionbench.experiments.store.store import CachedOutput
+
+OUTPUT = CachedOutput("hash", "stamps", "output")
 
 TABLE = pd.DataFrame(
     [("a", "x", "ann"), ("b", "y", "ann"), ("c", "x", "bob"), ("d", "y", "bob")],
@@ -166,26 +169,26 @@ def test_reports_see_the_newest_cell_of_each_seed_and_fold(store):
         lambda store, run_id: store.end_run(run_id),
     ],
 )
-def test_an_answer_holds_until_an_earlier_run_writes(store, write):
+def test_cached_output_holds_until_an_earlier_run_writes(store, write):
     earlier, run_id = begin(store), begin(store)
     store.end_run(run_id)
-    store.remember(run_id, "q", "w", "a", store.data_version())
-    assert store.last_run() == ("q", "w", "a")
+    store.cache_output(run_id, OUTPUT, store.data_version())
+    assert store.cached_output() == OUTPUT
     write(store, run_id)
-    assert store.last_run() == ("q", "w", "a")
+    assert store.cached_output() == OUTPUT
     write(store, earlier)
-    assert store.last_run() == (None, None, None)
+    assert store.cached_output() is None
 
 
-def test_an_answer_is_not_kept_where_another_run_has_written_meanwhile(store):
+def test_output_is_not_cached_where_another_run_has_written_meanwhile(store):
     run_id, version = begin(store), store.data_version()
     store.end_run(run_id)
     with Store.open(store.path) as other:
         add_dataset(other)
-    store.remember(run_id, "q", "w", "a", version)
-    assert store.last_run() == (None, None, None)
-    store.remember(run_id, "q", "w", "a", store.data_version())
-    assert store.last_run() == ("q", "w", "a")
+    store.cache_output(run_id, OUTPUT, version)
+    assert store.cached_output() is None
+    store.cache_output(run_id, OUTPUT, store.data_version())
+    assert store.cached_output() == OUTPUT
 
 
 def test_a_snapshot_stays_as_it_is(store):
@@ -220,7 +223,7 @@ def test_files_that_are_no_stores_are_left_alone(tmp_path):
 
 
 def test_every_field_of_a_cell_is_a_column_or_kept_elsewhere(store):
-    columns = [row[1] for row in store._connection.execute("PRAGMA table_info(cells)")]
+    columns = [row[1] for row in store.connection.execute("PRAGMA table_info(cells)")]
     elsewhere = {"positions", "probabilities", "artifacts"}
     own = [one.name for one in fields(CellRecord) if one.name not in elsewhere]
     assert columns == ["run_id", "last_run_id", "finished", *own]
@@ -333,7 +336,7 @@ def test_two_processes_write_into_one_store(tmp_path):
     with Store.open(path) as store:
         assert len(store.status_of()) == 400
         assert len(store.datasets()) == 1
-        assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert store.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.02, 0.1])
@@ -349,24 +352,24 @@ def test_killing_a_writer_loses_no_finished_cell(tmp_path, wait):
         assert set(keys) == {f"a{number}" for number in range(len(keys))}
         for key in keys:
             assert store.predictions(key)[1].shape == (2, 2)
-        assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert store.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_params_are_kept_as_json(store):
     store.add_cell(begin(store), record(add_dataset(store), params={"b": [1, 2], "a": "é"}))
     assert store.cells()["params"].iloc[0] == {"a": "é", "b": [1, 2]}
-    assert json.loads(store._connection.execute("SELECT params FROM cells").fetchone()[0])["a"] == "é"
+    assert json.loads(store.connection.execute("SELECT params FROM cells").fetchone()[0])["a"] == "é"
 
 
 def test_a_full_disk_loses_the_cell_in_flight_only(store):
     run_id, dataset_id = begin(store), add_dataset(store)
     store.add_cell(run_id, record(dataset_id, key="before"))
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
+    store.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     large = {"explain.txt": bytes(100_000)}
     with pytest.raises(StoreError, match=r"s\.sqlite: cannot be written \(database or disk is full\)"):
         store.add_cell(run_id, record(dataset_id, key="during", artifacts=large))
-    store._connection.execute("PRAGMA max_page_count = 1000000")
+    store.connection.execute("PRAGMA max_page_count = 1000000")
     store.add_cell(run_id, record(dataset_id, key="after", artifacts=large))
     assert set(store.status_of()) == {"before", "after"}
 
@@ -404,35 +407,35 @@ def test_the_cells_of_each_run_and_their_data(store):
     assert store.dataset(dataset_id)["classes"] == ["x", "y"]
 
 
-def test_strips_are_kept_by_position(store):
+def test_thumbnails_are_kept_by_position(store):
     first, second = add_dataset(store), add_dataset(store, split="thirds")
-    store.add_strips(first, {3: b"three", 0: b"nought"})
-    store.add_strips(second, {3: b"another"})
-    store.add_strips(first, {0: b"zero"})
+    store.add_thumbnails(first, {3: b"three", 0: b"nought"})
+    store.add_thumbnails(second, {3: b"another"})
+    store.add_thumbnails(first, {0: b"zero"})
     with Store.open(store.path) as again:
-        assert again.strips(first) == {0: b"zero", 3: b"three"}
-        assert again.strips(second) == {3: b"another"}
-        again.drop_strips(first, but=[0, 4])
-        assert again.strips(first) == {0: b"zero"}
-        assert again.strips(second) == {3: b"another"}
+        assert again.thumbnails(first) == {0: b"zero", 3: b"three"}
+        assert again.thumbnails(second) == {3: b"another"}
+        again.drop_thumbnails(first, but=[0, 4])
+        assert again.thumbnails(first) == {0: b"zero"}
+        assert again.thumbnails(second) == {3: b"another"}
 
 
-def test_strips_of_older_data_go_with_those_of_the_newest(store):
+def test_thumbnails_of_older_data_go_with_those_of_the_newest(store):
     old, new = add_dataset(store), add_dataset(store, fingerprint="g")
-    store.add_strips(old, {0: b"old"})
-    store.add_strips(new, {0: b"new"})
-    store.drop_strips(new, but=[0])
-    assert (store.strips(old), store.strips(new)) == ({}, {0: b"new"})
+    store.add_thumbnails(old, {0: b"old"})
+    store.add_thumbnails(new, {0: b"new"})
+    store.drop_thumbnails(new, but=[0])
+    assert (store.thumbnails(old), store.thumbnails(new)) == ({}, {0: b"new"})
 
 
 def test_nothing_of_a_dropped_strip_is_left(store):
     number = add_dataset(store)
     private = bytes(range(256)) * 30
-    store.add_strips(number, {0: private, 1: b"public"})
+    store.add_thumbnails(number, {0: private, 1: b"public"})
     store.close()
     assert private[:1000] in store.path.read_bytes()
     with Store.open(store.path) as again:
-        again.drop_strips(number, but=[1])
+        again.drop_thumbnails(number, but=[1])
     left = b"".join(path.read_bytes() for path in store.path.parent.glob("s.sqlite*"))
     assert private[:256] not in left
     assert b"public" in left

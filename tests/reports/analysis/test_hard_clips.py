@@ -93,12 +93,12 @@ RIGHT, WRONG = [[0, 1, 2]], [[1, 2, 0]]
 @pytest.mark.parametrize(
     "facts",
     [
-        {"family": "floor"},
+        {"family": "trivial"},
         {"base": "other"},
         {"columns": {"key": np.array(["a", "b"]), "status": np.array(["done", "failed"])}},
         {"n_expected": 4},
     ],
-    ids=["a floor", "fewer groups", "a failed cell", "cells to come"],
+    ids=["a trivial baseline", "fewer groups", "a failed cell", "cells to come"],
 )
 def test_who_does_not_count(facts):
     truth = [0, 1, 2]
@@ -147,7 +147,7 @@ def test_nothing_to_say():
 
 
 def test_from_a_store(usual):
-    # Three attempts that count, with two seeds each; chance is a floor.
+    # Three attempts that count, with two seeds each; chance is trivial.
     results = gather(usual.end())
     table = hard_clips(results)
     assert (table["n_attempts"] == 3).all()

@@ -74,7 +74,7 @@ def test_costs(toy):
 
 def test_features_from_the_cache_are_charged_with_what_they_cost(toy):
     store = toy.attempt("one", [0] * 6).store
-    store._connection.execute("UPDATE cells SET fit_saved_seconds = 10, predict_saved_seconds = 3")
+    store.connection.execute("UPDATE cells SET fit_saved_seconds = 10, predict_saved_seconds = 3")
     row = only(store)
     assert (row["fit_seconds"], row["fit_paid_seconds"]) == (12.5, 2.5)
     assert row["predict_ms_per_clip"] == pytest.approx(1000 * (1.0 + 6) / 6)
@@ -135,7 +135,7 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     assert ranked.loc["hog-svm", ["rank_low", "rank_high"]].tolist() == [1, 3]
     md, tex, terminal = render(table, "md"), render(table, "tex"), shown(table)
     assert "| hog-svm | 1–3 | features |" in md
-    assert "| chance | 4 | floor |" in md
+    assert "| chance | 4 | trivial |" in md
     assert "| late | – | features |" in md
     assert "hog-svm & 1--3 & features" in tex
     assert re.search(r"^hog-svm +1–3 +features", terminal, re.MULTILINE)

@@ -338,7 +338,7 @@ def test_hard_clips_have_their_strips(bench):
     wrong = 1 - made.labels
     two = np.where(np.arange(8) == 3, made.labels, wrong)
     made.attempt("one", wrong).attempt("two", two)
-    made.store.add_strips(made.number, {0: b"RIFFpicture"})
+    made.store.add_thumbnails(made.number, {0: b"RIFFpicture"})
     page = Page(read(made.store))
     assert "Of 2 attempts that look at clips, none gets these right: 7." in page.text
     assert "Of 2 attempts that look at clips, only one gets each of these right: 1." in page.text

@@ -102,7 +102,7 @@ def test_what_was_broken_off_is_logged_again(bench, uri, monkeypatch):
 def test_parameters_failures_and_warnings_are_told(bench, uri):
     toy = bench().dataset(["b", "a"], ["x", "y"])
     toy.attempt("one", [0, 0], fail=[1])
-    toy.store._connection.execute("""UPDATE cells SET params = '{"C": 1.5, "kernel": "rbf"}'""")
+    toy.store.connection.execute("""UPDATE cells SET params = '{"C": 1.5, "kernel": "rbf"}'""")
     log_to_mlflow(toy.store, uri, "e")
     run = logged(uri)["one"]
     assert (run.data.params["params.C"], run.data.params["params.kernel"]) == ("1.5", "rbf")

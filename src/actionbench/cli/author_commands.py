@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import ActionbenchError
-from .terminal import json_option, plugin_option, say, set_option
+from ..errors import ActionbenchError
+from .options import json_option, plugin_option, set_option
+from .terminal import say
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
-    from .baselines.conformance import Report
+    from ..baselines.conformance import Report
 
 
 @click.group()
@@ -33,7 +34,7 @@ def new() -> None:
 )
 def new_attempt(name: str, output: str | None) -> None:
     """Write a small package with the attempt NAME, its tests, and a matrix that runs it beside others."""
-    from .skeleton import write_attempt
+    from ..skeleton import write_attempt
 
     for file in write_attempt(name, output):
         click.echo(file)
@@ -81,7 +82,7 @@ def check(
 
     Exit code 0: all pass, but for clips that it refuses in a sentence; 1: one fails.
     """
-    from .api import check as reports_of
+    from ..api import check as reports_of
 
     reports = reports_of(
         name,
@@ -113,7 +114,7 @@ def _print(reports: Iterable[Report], as_json: bool) -> list[Report]:
 
 
 def _params(changes: tuple[str, ...]) -> dict[str, Any]:
-    from .experiments.planning.matrix import parse_change
+    from ..experiments.planning.matrix import parse_change
 
     params = {}
     for change in changes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .terminal import console, say
 
 if TYPE_CHECKING:
-    from .experiments.store import RunState, Store
+    from ..experiments.store import RunState, Store
 
     States: TypeAlias = Iterator[tuple[Store, RunState | None]]
 
@@ -30,10 +30,10 @@ def watch(path: str, seconds: float, *, live: bool) -> None:
     """
     if not os.path.isfile(path):
         say(f"{path}: there is no store yet; waiting for one")
-    (_show_live if live else _tell)(follow(path, seconds))
+    (_show_live if live else _print_lines)(follow(path, seconds))
 
 
-def _tell(states: States) -> None:
+def _print_lines(states: States) -> None:
     before = ""
     for _, state in states:
         if (line := _in_words(state)) != before:
@@ -46,8 +46,8 @@ def _show_live(states: States) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from .reports.analysis.tables import comparison_table, layout
-    from .reports.rendering.terminal import Tables
+    from ..reports.analysis.tables import comparison_table, layout
+    from ..reports.rendering.terminal import Tables
 
     with Live(console=console(), auto_refresh=False) as view:
         for store, state in states:
@@ -57,14 +57,14 @@ def _show_live(states: States) -> None:
 
 def follow(path: str, seconds: float) -> States:
     """Yield a store and the state of its last run, at first and after each change, until that run has ended."""
-    from .experiments.store import Store
+    from ..experiments.store import Store
 
     while not os.path.isfile(path):
         time.sleep(seconds)
     with Store.open(path) as store:
         seen = None
         while True:
-            # Asked first: what is written while the state is read is another change.
+            # Read first: what is written while the state is read is another change.
             version = store.data_version()
             if version != seen:
                 seen, state = version, store.state()

@@ -1,4 +1,4 @@
-"""The commands that take an attempt home: fit, predict, export."""
+"""The commands that train an attempt on a whole data set and use it: fit, predict, export, rules."""
 
 from __future__ import annotations
 
@@ -10,70 +10,51 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import ActionbenchError, DecodeError
-from .terminal import (
-    cache_option,
-    in_one_line,
-    json_option,
-    plainly,
-    plugin_option,
-    print_rows,
-    say,
-    set_option,
-)
+from ..errors import ActionbenchError, DecodeError
+from .options import DatasetRequest, cache_option, dataset_options, json_option, plugin_option
+from .terminal import escape, print_facts, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
-    from .experiments.deployment.model import Model
-    from .experiments.deployment.prediction import Prediction, Windows
-    from .features.video import OnError
+    from ..experiments.deployment.model import Model
+    from ..experiments.deployment.prediction import Prediction, Windows
+    from ..features.video import OnError
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--dataset", required=True, metavar="NAME", help="The data set to learn from.")
-@click.option("--root", type=click.Path(), help="The folder of the clips.")
-@set_option("matrix, as in attempts.hog-svm.params.C=1.0 or seeds=[1], or of the data set, as in groups=none")
+@dataset_options(
+    click.option("--dataset", required=True, metavar="NAME", help="The data set to learn from."),
+    "matrix, as in attempts.hog-svm.params.C=1.0 or seeds=[1], or of the data set, as in groups=none",
+)
 @click.option(
     "-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder of the model."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
-@plugin_option
 @cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No messages.")
 @json_option
-def fit(
-    name: str,
-    dataset: str,
-    root: str | None,
-    changes: tuple[str, ...],
-    output: str,
-    overwrite: bool,
-    plugins: tuple[str, ...],
-    cache: str | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+def fit(name: str, dataset: DatasetRequest, output: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train the attempt NAME on all clips of a data set and write a model, for actionbench predict."""
-    from .experiments.deployment.model import fit_model, measuring_command, model_matrix
+    from ..experiments.deployment.model import fit_model, measuring_command, model_matrix
 
-    matrix = model_matrix(name, {"name": dataset, **({"root": root} if root else {})}, changes)
+    matrix = model_matrix(name, dataset.entry(), dataset.changes)
     if not quiet:
-        say(f"training {name} on {dataset}")
-    model = fit_model(matrix, output, plugins=plugins, overwrite=overwrite, cache=cache)
+        say(f"training {name} on {dataset.name}")
+    model = fit_model(matrix, output, plugins=dataset.plugins, **options)
     facts = _summary(model)
-    measure = measuring_command(matrix, plugins)
+    measure = measuring_command(matrix, dataset.plugins)
     if as_json:
-        click.echo(json.dumps({**facts, "accuracy": None, "measure": measure}, indent=1, ensure_ascii=False))
+        print_facts(output, {**facts, "accuracy": None, "measure": measure}, as_json)
         return
-    print_rows(["", output], [(key, in_one_line(value)) for key, value in facts.items()])
-    click.echo("There is no accuracy here: all clips were learned from and none was held out.")
+    print_facts(output, facts, as_json)
+    click.echo("There is no accuracy: the attempt was trained on all clips, and none was held out.")
     if model.header.data.n_groups == 1:
-        click.echo("All are of one group, so that nothing could measure it.")
+        click.echo("All clips are of one group, so that it cannot be measured.")
     else:
-        click.echo(f"This command measures it on groups that were not learned from:\n  {measure}")
+        click.echo(f"This command measures it on groups that are held out:\n  {measure}")
 
 
 def _summary(model: Model) -> dict[str, Any]:
@@ -110,7 +91,7 @@ def _summary(model: Model) -> dict[str, Any]:
     help="How far apart windows begin; by default half a window.",
 )
 @click.option(
-    "--annotate", type=click.Path(), metavar="FILE", help="Write the one clip with what is said of it."
+    "--annotate", type=click.Path(), metavar="FILE", help="Write the one clip with its predictions."
 )
 @click.option(
     "--on-error",
@@ -140,9 +121,9 @@ def predict(
     Clips are decoded as the training clips were. Times are those of each clip by itself, after a first call that does
     not count; no features are kept. Exit code 1: some clips could not be decoded.
     """
-    from .experiments.deployment.annotation import check_output
-    from .experiments.deployment.model import load_model
-    from .experiments.deployment.prediction import Windows
+    from ..experiments.deployment.annotation import check_output
+    from ..experiments.deployment.model import load_model
+    from ..experiments.deployment.prediction import Windows
 
     if annotate is not None:
         if len(clips) != 1:
@@ -171,8 +152,8 @@ def predict(
 def _predicted(
     model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool, on_error: OnError | None
 ) -> Iterator[list[Prediction]]:
-    """Yield what is said of each clip; one that cannot be decoded is left out where there are others."""
-    from .experiments.deployment.prediction import predict_video, warm_up
+    """Yield the predictions for each clip; one that cannot be decoded is left out where there are others."""
+    from ..experiments.deployment.prediction import predict_video, warm_up
 
     warm = False
     for clip in clips:
@@ -184,7 +165,7 @@ def _predicted(
         except DecodeError as error:
             if len(clips) == 1:
                 raise
-            say(f"actionbench: {plainly(error)}")
+            say(f"actionbench: {escape(error)}")
             continue
         if windows is None and len(predictions) > 1:
             say(_about_windows(model, predictions))
@@ -228,8 +209,8 @@ def _print_explanations(model: Model, predictions: list[Prediction]) -> None:
 def _annotate(
     model: Model, clip: str, output: str, predictions: list[Prediction], on_error: OnError | None
 ) -> None:
-    from .experiments.deployment.annotation import annotate
-    from .experiments.deployment.prediction import decoding
+    from ..experiments.deployment.annotation import annotate
+    from ..experiments.deployment.prediction import decoding
 
     kept = decoding(model, on_error).get("on_error", "error")
     annotate(clip, output, predictions, model.classes, on_error=kept)
@@ -244,6 +225,24 @@ def _annotate(
 @plugin_option
 def export(model: str, output: str, plugins: tuple[str, ...]) -> None:
     """Write the net of a MODEL that actionbench fit wrote as an ONNX model, which other programs run."""
-    from .api import export_onnx
+    from ..api import export_onnx
 
     click.echo(export_onnx(model, output, plugins=plugins))
+
+
+@click.command()
+@click.argument("name")
+@dataset_options(click.option("--dataset", required=True, metavar="NAME", help="The data set to learn from."))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The text file to write."
+)
+def rules(name: str, dataset: DatasetRequest, output: str) -> None:
+    """Fit the attempt NAME on a whole data set and write its list of rules.
+
+    Edit the file and run it as the attempt rules-file.
+    """
+    from .. import api
+
+    clips = dataset.make()
+    click.echo(api.export_rules(name, clips, output, plugins=dataset.plugins))
+    say(f"fitted on all {len(clips)} clips: on the same people it is more accurate than on others")

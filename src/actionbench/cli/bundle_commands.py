@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import DEFAULT_STORE
-from .terminal import json_option, only_option, print_rows, say, set_option, show_progress
+from .. import DEFAULT_STORE
+from ..workflow import TOLERANCE
+from .options import json_option, only_option, set_option, workers_option
+from .progress import show_progress
+from .terminal import print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
 if TYPE_CHECKING:
@@ -33,20 +36,20 @@ def bundle(store: str, output: str, run: int | None) -> None:
     show, report and compare take it for a store, reproduce runs it again. The same store gives the same bytes. Clips
     are not packed.
     """
-    from .experiments.sharing.bundle import write_bundle
-    from .experiments.store import Store
+    from ..experiments.sharing.bundle import write_bundle
+    from ..experiments.store import Store
 
     with Store.open(store, must_exist=True) as opened:
         written = write_bundle(opened, output, run=run)
     click.echo(written.path)
     counts = ", ".join(f"{count} {status}" for status, count in written.statuses.items())
     say(f"{sum(written.statuses.values())} cells: {counts}")
-    if written.n_strips:
+    if written.n_thumbnails:
         say(
-            f"{written.n_strips} film strips of clips are in it; a run with --set strips=false takes them away"
+            f"{written.n_thumbnails} thumbnails of clips are in it; a run with --set thumbnails=false removes them"
         )
     if not written.finished:
-        say("the run has not come to its end; what is missing is not in the bundle")
+        say("the run has not finished; what is missing is not in the bundle")
 
 
 @click.command()
@@ -58,51 +61,34 @@ def bundle(store: str, output: str, run: int | None) -> None:
 )
 @set_option("matrix, as in datasets.NAME.root=DIR where clips are elsewhere")
 @only_option
-@click.option("-j", "--workers", type=click.IntRange(min=1), help="Cells at a time; by default one per core.")
+@workers_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=1e-6,
+    default=TOLERANCE,
     show_default=True,
     help="How far a probability may be from what it was.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("-v", "--verbose", is_flag=True, help="A row for each cell.")
 @json_option
-def reproduce(
-    path: str,
-    store: str | None,
-    changes: tuple[str, ...],
-    only: tuple[str, ...],
-    workers: int | None,
-    tolerance: float,
-    quiet: bool,
-    verbose: bool,
-    as_json: bool,
-) -> int:
-    """Run the cells of BUNDLE again and say of each whether its predictions are what they were.
+def reproduce(path: str, store: str | None, quiet: bool, verbose: bool, as_json: bool, **options: Any) -> int:
+    """Run the cells of BUNDLE again and compare the predictions of each with what they were.
 
     BUNDLE's own plug-ins run, which is code of who made it. Exit code 0: all agree, exactly or within the tolerance;
     1: some differ, failed or are missing.
     """
-    from .api import reproduction_store, save_thumbnails
-    from .experiments.sharing.bundle import Bundle
-    from .experiments.sharing.reproduction import AGREE, reproduce
+    from .. import workflow
+    from ..api import reproduction_store
+    from ..experiments.sharing.bundle import Bundle
+    from ..experiments.sharing.reproduction import AGREE
 
     where = store or reproduction_store(path)
     with Bundle.open(path) as opened:
         if not opened.header.finished:
-            say("the bundled run had not come to its end; only what it holds is run again")
-        found = reproduce(
-            opened,
-            where,
-            changes=changes,
-            only=only,
-            workers=workers,
-            tolerance=tolerance,
-            tell=say,
-            showing=lambda total: show_progress(total, quiet),
-            ended=save_thumbnails,
+            say("the bundled run had not finished; only what it holds is run again")
+        found = workflow.reproduce(
+            opened, where, notify=say, show_progress=lambda total: show_progress(total, quiet), **options
         )
     if as_json:
         click.echo(found.cells.to_json(orient="records", indent=1, double_precision=15))
@@ -121,7 +107,7 @@ def reproduce(
 
 def _counts(cells: pd.DataFrame) -> tuple[list[str], list[tuple[object, ...]]]:
     """Return header and rows of the table: per attempt how many cells have which verdict."""
-    from .experiments.sharing.reproduction import VERDICTS
+    from ..experiments.sharing.reproduction import VERDICTS
 
     shown = [verdict for verdict in VERDICTS if verdict == "exact" or (cells["verdict"] == verdict).any()]
     rows: list[tuple[object, ...]] = []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from actionbench import watching
+from actionbench.cli import watching
 from actionbench.experiments.store import Store
 from actionbench.experiments.store.schema import CellRecord
 
@@ -104,7 +104,7 @@ def test_the_live_view_shows_the_table_again(author, monkeypatch):
 def test_the_total_is_not_said_where_it_is_not_known(author, capsys):
     author.steps[1:2] = [
         author.begin,
-        lambda: author.store._connection.execute("UPDATE runs SET provenance = '{}'"),
+        lambda: author.store.connection.execute("UPDATE runs SET provenance = '{}'"),
     ]
     watching.watch(str(author.path), 0.5, live=False)
     assert "run 1 (paper): 1 cells done\n" in capsys.readouterr().err

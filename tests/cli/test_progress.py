@@ -3,15 +3,15 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from actionbench.cli.progress import View, show_progress
 from actionbench.experiments.running.runner import AuditProgress
-from actionbench.terminal import _View, show_progress
 
 
 def cell(key):
     return SimpleNamespace(
         key=key,
         title=f"attempt {key}",
-        sides=SimpleNamespace(name="fold 0"),
+        fold=SimpleNamespace(name="fold 0"),
         seed=0,
         data=SimpleNamespace(title="d"),
     )
@@ -23,51 +23,51 @@ def shown(view):
     return [line.strip() for line in console.file.getvalue().splitlines()]
 
 
-def told(key, status, done, failed=0, left=None):
+def report(key, status, done, failed=0, left=None):
     return SimpleNamespace(
         cell=cell(key), status=status, done=done, failed=failed, total=4, seconds_left=left
     )
 
 
-def looking(title, n_clips, ended=False):
+def audit(title, n_clips, ended=False):
     return AuditProgress(SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), ended)
 
 
-def test_the_live_view_says_which_data_are_looked_at():
-    view = _View(4)
-    view.hear(looking("weizmann", 90))
-    view.hear(looking("one", 1))
+def test_the_live_view_says_which_data_are_audited():
+    view = View(4)
+    view.update(audit("weizmann", 90))
+    view.update(audit("one", 1))
     head, _, *lines = shown(view)
     assert head == "0 of 4 cells done, 0 running"
-    assert lines == ["0 s  looking at weizmann: 90 clips", "0 s  looking at one: 1 clip"]
-    view.hear(looking("one", 1, ended=True))
-    assert shown(view)[2:] == ["0 s  looking at weizmann: 90 clips"]
-    view.hear(looking("weizmann", 90, ended=True))
+    assert lines == ["0 s  auditing weizmann: 90 clips", "0 s  auditing one: 1 clip"]
+    view.update(audit("one", 1, ended=True))
+    assert shown(view)[2:] == ["0 s  auditing weizmann: 90 clips"]
+    view.update(audit("weizmann", 90, ended=True))
     assert len(shown(view)) == 2
 
 
-def test_lines_say_once_which_data_are_looked_at(capsys):
-    with show_progress(4, quiet=False) as tell:
-        tell(looking("weizmann", 90))
-        tell(looking("weizmann", 90, ended=True))
-        tell(told("a", "running", 0))
-        tell(told("a", "done", 1))
+def test_lines_say_once_which_data_are_audited(capsys):
+    with show_progress(4, quiet=False) as update:
+        update(audit("weizmann", 90))
+        update(audit("weizmann", 90, ended=True))
+        update(report("a", "running", 0))
+        update(report("a", "done", 1))
     assert capsys.readouterr().err.splitlines() == [
-        "looking at weizmann: 90 clips",
+        "auditing weizmann: 90 clips",
         "[1/4] done    d attempt a fold 0 seed 0",
     ]
 
 
 def test_the_live_view_counts_what_is_done_running_and_failed():
-    view = _View(4)
-    view.hear(told("a", "running", 0))
-    view.hear(told("b", "running", 0))
+    view = View(4)
+    view.update(report("a", "running", 0))
+    view.update(report("b", "running", 0))
     head, _, *running = shown(view)
     assert head == "0 of 4 cells done, 2 running"
     assert running == ["0 s  d attempt a fold 0 seed 0", "0 s  d attempt b fold 0 seed 0"]
-    view.hear(told("a", "failed", 1, failed=1, left=725.0))
+    view.update(report("a", "failed", 1, failed=1, left=725.0))
     head, _, *running = shown(view)
     assert head == "1 of 4 cells done, 1 failed, 1 running, about 12 min left"
     assert running == ["0 s  d attempt b fold 0 seed 0"]
-    view.hear(told("b", "done", 2, failed=1, left=0.0))
+    view.update(report("b", "done", 2, failed=1, left=0.0))
     assert len(shown(view)) == 2

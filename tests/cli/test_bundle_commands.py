@@ -105,10 +105,10 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     actionbench.run(content, plugins=["moody.py"], store="s.sqlite", workers=2)
     actionbench.report("s.sqlite", "report")
     with Store.open("s.sqlite") as store:
-        strips = store.strips(1)
+        strips = store.thumbnails(1)
     assert strips
     _, _, err = call("bundle", "s.sqlite", "-o", "../paper.zip")
-    assert f"{len(strips)} film strips of clips are in it" in err
+    assert f"{len(strips)} thumbnails of clips are in it" in err
     shutil.move(tmp_path / "author", tmp_path / "kept")
     (tmp_path / "reader").mkdir()
     monkeypatch.chdir(tmp_path / "reader")
@@ -120,7 +120,7 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     assert code == 0
     assert [row["verdict"] for row in json.loads(out)] == ["exact"] * 12
     with open_results("../paper.zip") as store:
-        assert store.strips(1) == strips
+        assert store.thumbnails(1) == strips
     theirs, ours = (actionbench.table(store) for store in ("../paper.zip", "paper.reproduced.sqlite"))
     results = [column for column in theirs if not COSTS.search(column)]
     assert len(theirs) == 3

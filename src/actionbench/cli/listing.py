@@ -1,4 +1,4 @@
-"""What ``list`` and ``doctor`` tell."""
+"""What ``list`` and ``doctor`` show."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .baselines.registry import Registry, attempt_registry
-from .errors import PluginError
+from ..baselines.registry import Registry, attempt_registry
+from ..errors import PluginError
 
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pandas", "scikit-learn", "scipy")
 
@@ -19,14 +19,14 @@ def rows(what: str, plugins: Iterable[str | Path] = ()) -> list[dict[str, str]]:
     if what == "attempts":
         return _registered(attempt_registry(plugins), ("family",))
     if what == "datasets":
-        from .experiments.datasets.registry import dataset_registry
+        from ..experiments.datasets.registry import dataset_registry
 
         return _registered(dataset_registry(plugins), ())
     if what == "splits":
-        from .experiments.datasets.splits import SPLITS
+        from ..experiments.datasets.splits import SPLITS
 
         return [{"name": name, "about": _first_line(split)} for name, split in SPLITS.items()]
-    from .experiments.planning.matrix import builtin_matrices
+    from ..experiments.planning.matrix import builtin_matrices
 
     return [{"name": name, "cells of": _contents(name)} for name in builtin_matrices()]
 
@@ -51,20 +51,20 @@ def _first_line(thing: type) -> str:
 
 
 def _contents(name: str) -> str:
-    from .experiments.planning.matrix import read_matrix
+    from ..experiments.planning.matrix import read_matrix
 
     try:
         matrix = read_matrix(name)
     except Exception as error:  # a folder or variable that is not there
-        return f"cannot be read here: {error}"
+        return f"cannot be read: {error}"
     datasets = ", ".join(f"{entry.name} {entry.split.label()}" for entry in matrix.datasets)
     return f"{datasets}; {', '.join(entry.name for entry in matrix.attempts)}"
 
 
 def diagnosis() -> dict[str, Any]:
     """Return versions, machine, threads and data folders."""
-    from .experiments.store import provenance
-    from .models.kernels import usable
+    from ..experiments.store import provenance
+    from ..models.kernels import usable
 
     facts = provenance.collect()
     home = os.environ.get("ACTIONBENCH_DATA")

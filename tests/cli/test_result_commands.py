@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import actionbench
-from actionbench import watching
+from actionbench.cli import watching
 from actionbench.experiments.store import Store
 
 MATRIX = {
@@ -57,8 +57,8 @@ def test_predictions_of_each_clip(here, call, source):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--format", "parquet"], "--format parquet: it is not printed; -o FILE must say where it goes"),
-        (["--predictions", "--format", "parquet"], "-o FILE must say where it goes"),
+        (["--format", "parquet"], "--format parquet: it is not printed; -o FILE must name the file to write"),
+        (["--predictions", "--format", "parquet"], "-o FILE must name the file to write"),
         (["-o", "t.xls"], "-o t.xls: must end in .md, .csv, .tex, .json, .parquet, or --format name one"),
         (["-o", "t", "--format", "terminal"], "-o t: must end in .md"),
         (["--predictions", "--format", "md"], "there is no format md of them; it must be csv or parquet"),
@@ -79,7 +79,7 @@ def test_a_run_without_end_is_said_below_the_table(here, call, made, tmp_path, f
     path = tmp_path / "part.sqlite"
     path.write_bytes(Path("s.sqlite").read_bytes())
     with Store.open(path) as store:
-        store._connection.execute("UPDATE runs SET finished = NULL")
+        store.connection.execute("UPDATE runs SET finished = NULL")
     code, out, err = call("show", str(path), "--format", form)
     assert code == 0
     assert "majority" in out
@@ -135,3 +135,21 @@ def test_mlflow_needs_an_address(here, call, monkeypatch):
     code, _, err = call("mlflow", "s.sqlite")
     assert code == 2
     assert "Missing option '--uri'" in err
+
+
+def test_a_store_without_results_says_so(folder, call):
+    Store.open("empty.sqlite").close()
+    code, _, err = call("show", "empty.sqlite")
+    assert code == 0
+    assert "no results yet" in err
+    assert call("report", "empty.sqlite", "-o", "out")[0] == 2
+
+
+def test_compare_a_store_with_itself(folder, call):
+    call("run", "m.toml")
+    code, out, _ = call("compare", "actionbench.sqlite", "actionbench.sqlite", "--json")
+    assert code == 0
+    assert {row["verdict"] for row in json.loads(out)} == {"no evidence"}
+    assert "+0.0 [" in call("compare", "actionbench.sqlite", "actionbench.sqlite")[1]
+    call("run", "m.toml", "--store", "other.sqlite", "--set", "datasets.folder.title=else")
+    assert call("compare", "actionbench.sqlite", "other.sqlite")[0] == 3

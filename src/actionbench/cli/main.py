@@ -1,0 +1,59 @@
+"""The command ``actionbench``: its sub-commands, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from ..errors import ActionbenchError
+from .author_commands import check, new
+from .bundle_commands import bundle, reproduce
+from .data_commands import data
+from .listing_commands import doctor, list_
+from .model_commands import export, fit, predict, rules
+from .result_commands import compare, mlflow, report, show
+from .run_commands import plan, run
+from .terminal import EXIT_BAD_INPUT, EXIT_INTERRUPTED, escape, prepare_streams, say
+
+# Everything heavy is imported inside the command that needs it.
+
+# Commands that go on where they were interrupted.
+_RESUMABLE = {"run", "reproduce"}
+_RESUMED = "; what has finished is kept, and the same command goes on"
+
+
+def main() -> NoReturn:
+    """Run the command line and end with its exit code."""
+    prepare_streams()
+    try:
+        code = cli.main(standalone_mode=False)
+    except ActionbenchError as error:
+        for sentence in error.args:
+            say(f"actionbench: {escape(sentence)}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
+        code = EXIT_BAD_INPUT
+    except click.exceptions.Abort:
+        say(f"actionbench: interrupted{_RESUMED if {*sys.argv[1:2]} & _RESUMABLE else ''}")
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="actionbench", prog_name="actionbench")
+def cli() -> None:
+    """Honest comparison of ways to recognise actions in video."""
+
+
+COMMANDS = (
+    run, plan, show, report, compare, list_, data, doctor, fit, predict, export, rules, new, check, bundle,
+    reproduce, mlflow,
+)  # fmt: skip
+for command in COMMANDS:
+    cli.add_command(command)

@@ -1,0 +1,335 @@
+"""From a matrix to its table: plan, run, save thumbnails, and cache what is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import DEFAULT_STORE
+from .errors import MatrixError
+
+# Everything heavy is imported inside the function that needs it.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .experiments.isolation.fork_server import ForkServer
+    from .experiments.planning.cells import Plan, PlannedCell
+    from .experiments.running.runner import Progress, RunSummary
+    from .experiments.sharing.bundle import Bundle
+    from .experiments.store import Store
+    from .reports.analysis.results import Result
+
+# Thumbnails of either kind of hard clips, of each data set under each split.
+_MAX_THUMBNAILS = 30
+
+#: How far a probability may be from what it was when a bundle is run again.
+TOLERANCE = 1e-6
+
+#: A matrix: a file, the name of a built-in one, or its content.
+Source = str | Path | Mapping[str, Any]
+
+#: Returns a context manager that gives what receives the progress of a number of cells.
+ShowProgress = Callable[[int], "AbstractContextManager[Callable[[Progress], None]]"]
+
+
+def _quiet(n_cells: int) -> AbstractContextManager[Callable[[Progress], None]]:
+    return nullcontext(lambda _: None)
+
+
+class Output(NamedTuple):
+    """What a run gives: the rows of the comparison table, and what the command prints, as values of JSON.
+
+    ``printed`` holds ``run`` and ``show`` (`tables.layout` of the matrix and of the whole store), ``summary`` (in
+    words), ``failures`` (sentence and traceback of each), ``stopped`` and ``unfinished`` (sentences on runs).
+    """
+
+    table: pd.DataFrame
+    printed: dict[str, Any]
+
+
+class _Ran(NamedTuple):
+    """A run, and what the store holds after it; see `Store.data_version`."""
+
+    summary: RunSummary
+    results: list[Result]
+    version: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A matrix as it is requested: the changes to it, the cells wanted, the plug-ins, and the store of the results.
+
+    Parameters
+    ----------
+    matrix, store, changes, only, plugins
+        As for `api.run`.
+    """
+
+    matrix: Source
+    store: str | Path = DEFAULT_STORE
+    changes: Iterable[str] = ()
+    only: Iterable[str] = ()
+    plugins: Iterable[str | Path] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("changes", "only", "plugins"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def request_hash(self) -> str:
+        """Return a hash of all but the store, and of what else a plan depends on beside files."""
+        from .experiments.running.warm_cache import request_hash
+
+        return request_hash(self.matrix, self.changes, self.only, self.plugins)
+
+    def cached_output(self) -> dict[str, Any] | None:
+        """Return what the last run printed, if it had the same request and nothing has changed since."""
+        from .experiments.running.warm_cache import unchanged
+        from .experiments.store import Store
+
+        if not os.path.isfile(self.store):
+            return None
+        with Store.open(self.store) as store:
+            cached = store.cached_output()
+        if cached is None or cached.request_hash != self.request_hash() or not unchanged(cached.file_stamps):
+            return None
+        return json.loads(cached.output)
+
+    def plan(self, only: Iterable[str] = ()) -> Plan:
+        """Return the cells, of which further conditions may choose."""
+        from .experiments.planning.cells import Plan, plan_cells
+        from .experiments.planning.matrix import read_matrix
+
+        matrix = read_matrix(self.matrix, self.changes)
+        cells = plan_cells(matrix, plugins=self.plugins, only=[*self.only, *only])
+        return Plan(matrix, cells, tuple(self.plugins))
+
+    def plan_table(self, workers: int | None = None) -> pd.DataFrame:
+        """Return the cells as `api.plan` does."""
+        import pandas as pd
+
+        plan = self.plan()
+        stored: dict[str, str] = {}
+        left: dict[str, float | None] = {"seconds": None, "bytes": None}
+        if os.path.isfile(self.store):
+            from .experiments.planning.estimate import Estimate
+            from .experiments.running.runner import default_workers
+            from .experiments.store import Store
+
+            with Store.open(self.store) as store:
+                # What an interrupt has ended always runs again.
+                known = store.status_of().items()
+                stored = {key: status for key, (status, kind) in known if kind != "cancelled"}
+                waiting = [cell for cell in plan.cells if cell.key not in stored]
+                estimate = Estimate(store, waiting, workers or default_workers(plan.matrix.limits.threads))
+                left = {"seconds": estimate.seconds_left(), "bytes": estimate.bytes_left()}
+        table = pd.DataFrame(
+            {
+                "dataset": cell.data.title,
+                "split": cell.data.split,
+                "attempt": cell.title,
+                "family": cell.cls.family,
+                "seed": cell.seed,
+                "fold": cell.fold_index,
+                "fold_name": cell.fold.name,
+                "n_train": len(cell.fold.train),
+                "n_test": len(cell.fold.test),
+                "status": stored.get(cell.key, "to run"),
+                "key": cell.key,
+            }
+            for cell in plan.cells
+        )
+        table.attrs.update(left)
+        return table
+
+    def why(self, cell: str) -> dict[str, list[str]]:
+        """Return reasons as `api.why` does."""
+        from .experiments.planning.staleness import reasons
+        from .experiments.store import Store
+
+        by_axes = "=" in cell
+        cells = self.plan([cell] if by_axes else []).cells
+        if not by_axes:
+            cells = [found for found in cells if found.key.startswith(cell)]
+        if not cells:
+            raise MatrixError(
+                f"--why {cell}: no key of this matrix begins so; `actionbench plan --json` shows all"
+            )
+        with Store.open(self.store, must_exist=True) as store:
+            return {
+                f"{found.data.title} {found.title} {found.fold.name} seed {found.seed}": reasons(found, store)
+                for found in cells
+            }
+
+    def run(self, *, show_progress: ShowProgress = _quiet, **options: Any) -> Output:
+        """Run what the store lacks, and cache what is printed for as long as nothing changes.
+
+        Parameters
+        ----------
+        show_progress : callable
+            Returns a context manager that gives what receives progress, for a number of cells.
+        **options
+            As for `run_cells`.
+        """
+        from .experiments.store import Store
+        from .reports.analysis.results import unfinished
+        from .reports.analysis.tables import layout, score
+
+        # Files that changed later are not vouched for.
+        begun = time.time_ns()
+        plan = self.plan()
+        with Store.open(self.store) as store:
+            ran = _run_plan(plan, store, show_progress, options)
+            whole = score(ran.results)
+            table, shown = _rows_of(whole, plan.cells), layout(whole)
+            printed = {
+                "run": shown if len(table) == len(whole) else layout(table),
+                "show": shown,
+                "summary": _in_words(ran.summary),
+                "failures": _failures(store.cells(), plan.cells) if ran.summary.n_failed else [],
+                "stopped": ran.summary.stopped,
+                "unfinished": unfinished(store),
+            }
+            self._cache(store, plan, ran, printed, begun)
+        return Output(table, printed)
+
+    def _cache(self, store: Store, plan: Plan, ran: _Ran, printed: Mapping[str, Any], begun: int) -> None:
+        from .experiments.running.warm_cache import file_stamps
+        from .experiments.store.store import CachedOutput
+
+        files = _files_behind(plan)
+        if files is None or ran.summary.stopped:
+            return
+        stamps = file_stamps(files)
+        if all(stamp is None or max(stamp[2:]) < begun for stamp in json.loads(stamps).values()):
+            again = replace(ran.summary, n_stored=ran.summary.n_cells, n_run=0)
+            output = json.dumps({**printed, "summary": _in_words(again)})
+            store.cache_output(
+                ran.summary.run_id, CachedOutput(self.request_hash(), stamps, output), ran.version
+            )
+
+
+class Reproduced(NamedTuple):
+    """What came of running a bundle again: `Reproduction.compare`, and whether it was asked to stop before its end."""
+
+    cells: pd.DataFrame
+    stopped: bool
+
+
+def reproduce(
+    bundle: Bundle,
+    store: str | Path,
+    *,
+    changes: Iterable[str] = (),
+    only: Iterable[str] = (),
+    workers: int | None = None,
+    tolerance: float = TOLERANCE,
+    notify: Callable[[str], None] = lambda _: None,
+    show_progress: ShowProgress = _quiet,
+) -> Reproduced:
+    """Run the cells of a bundle again and compare their predictions.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What was packed.
+    store : path
+        Where new results go; one that holds other runs is refused, one with part of this is gone on with.
+    changes, only, workers, tolerance
+        As for `api.reproduce`.
+    notify : callable
+        As for `plan_again`.
+    show_progress : callable
+        As for `Experiment.run`.
+
+    Raises
+    ------
+    ActionbenchError
+        If the data are others, or the store is not of this bundle.
+    """
+    from .experiments.sharing.reproduction import plan_again
+    from .experiments.store import Store
+
+    with plan_again(bundle, changes, only, notify) as again, Store.open(store) as opened:
+        again.check(opened)
+        options = {"cache": again.cache, "retry": ["failed"], "about": {"bundle": bundle.digest}}
+        ran = _run_plan(again.plan, opened, show_progress, {"workers": workers, **options})
+        return Reproduced(again.compare(opened, tolerance), ran.summary.stopped)
+
+
+def _run_plan(plan: Plan, store: Store, show_progress: ShowProgress, options: Mapping[str, Any]) -> _Ran:
+    """Run what a store lacks; a run that comes to its end leaves thumbnails of the clips that are hard."""
+    from .experiments.running.runner import run_cells
+    from .reports.analysis.results import gather
+
+    with show_progress(len(plan.cells)) as progress:
+        summary = run_cells(plan, store, progress=progress, **options)
+    ran = _Ran(summary, version=store.data_version(), results=gather(store))
+    if not summary.stopped:
+        _save_thumbnails(store, plan, ran.results, options.get("fork_server"))
+    return ran
+
+
+def _save_thumbnails(store: Store, plan: Plan, results: list[Result], fork_server: ForkServer | None) -> None:
+    """Keep thumbnails of the first clips of either kind that are hard, none where the matrix wants none."""
+    from .experiments.running.thumbnails import WantedThumbnails, keep_thumbnails
+    from .reports.analysis.hard_clips import hard_clips
+
+    hard = hard_clips(results if plan.matrix.thumbnails else [])
+    first = hard.groupby(["dataset", "split", "kind"]).head(_MAX_THUMBNAILS).groupby(["dataset", "split"])
+    positions = {name: rows["position"].tolist() for name, rows in first}
+    ids = {(*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results}
+    wanted = [
+        WantedThumbnails(dataset_id, data, positions.get((data.title, data.split), []))
+        for data in plan.datasets
+        if (dataset_id := ids.get((data.title, data.split, data.fingerprint))) is not None
+    ]
+    keep_thumbnails(store, wanted, plugins=plan.plugin_paths, fork_server=fork_server)
+
+
+def _rows_of(whole: pd.DataFrame, cells: Iterable[PlannedCell]) -> pd.DataFrame:
+    """Return the rows of a comparison table that some cells belong to."""
+    asked = {cell.place[:3] for cell in cells}
+    wanted = [row in asked for row in zip(whole["dataset"], whole["split"], whole["attempt"], strict=True)]
+    return whole[wanted].reset_index(drop=True)
+
+
+def _files_behind(plan: Plan) -> set[Path] | None:
+    """Return the files without a change of which a plan stays as it is, None where that depends on more."""
+    from .experiments.store.provenance import files_read
+
+    if any(cell.variables for cell in plan.cells):
+        return None
+    files = {Path(plugin).absolute() for plugin in plan.plugins}
+    for data in plan.datasets:
+        if data.files is None:
+            return None
+        files.update(path.absolute() for path in data.files)
+        files.update(Path(path).absolute() for path in data.entry.split.files())
+    for classes in plan.dependencies.values():
+        files.update(files_read(*classes))
+    return files | {Path(file).absolute() for named in {cell.files for cell in plan.cells} for file in named}
+
+
+def _in_words(summary: RunSummary) -> str:
+    skipped = f", {summary.n_skipped} skipped" if summary.n_skipped else ""
+    return (
+        f"{summary.n_cells} cells: {summary.n_stored} were stored, {summary.n_run} run now, "
+        f"{summary.n_failed} failed{skipped}"
+    )
+
+
+def _failures(stored: pd.DataFrame, cells: Iterable[PlannedCell]) -> list[tuple[str, str | None]]:
+    """Return a sentence and the traceback of each failed cell."""
+    rows = stored[(stored["status"] == "failed") & stored["key"].isin([cell.key for cell in cells])]
+    found = []
+    for row in rows.to_dict("records"):
+        what = f"{row['error']}: {row['message']}" if row["error"] else row["message"]
+        where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
+        found.append((f"failed ({row['kind']}): {where} seed {row['seed']}: {what}", row["traceback"]))
+    return found
