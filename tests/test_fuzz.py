@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actionbench.errors import ActionbenchError, DecodeError, PluginError
 from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
 from actionbench.experiments.store.schema import CellRecord
@@ -239,7 +239,7 @@ def read_and_plan(path):
     checked = read_matrix(path)
     # A search for a plan of a million cells is not what is looked for here.
     if len(checked.seeds) * sum(len(entry.points()) for entry in checked.attempts) < 1000:
-        plan_cells(checked)
+        make_plan(checked)
 
 
 def matrices(folder, content):
@@ -337,7 +337,7 @@ def test_official_lists(folder, content, name):
             "attempts": [{"name": "chance"}],
         }
         with decent():
-            plan_cells(read_matrix(content))
+            make_plan(read_matrix(content))
 
 
 def videos(folder, data, suffix):
@@ -469,7 +469,7 @@ def test_plugins_whose_names_look_alike_are_two(folder):
     cells = {"name": "x", "datasets": [{"name": "figures", "split": "leave-one-group-out"}]}
     entries = [{"name": "my-own.py"}, {"name": "my_own.py"}]
     checked = read_matrix(cells | {"attempts": entries})
-    found = plan_cells(checked, plugins=[folder / "my-own.py", folder / "my_own.py"])
+    found = make_plan(checked, plugins=[folder / "my-own.py", folder / "my_own.py"]).cells
     assert {cell.title for cell in found} == {"my-own.py", "my_own.py"}
 
 

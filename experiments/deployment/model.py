@@ -29,7 +29,7 @@ from ...errors import DataError, MatrixError, ModelError, PluginError
 from ..datasets.base import Dataset
 from ..datasets.files import VideoFiles
 from ..datasets.registry import dataset_registry, make_dataset
-from ..evaluation.cell import Charged
+from ..evaluation.cell import FullCost
 from ..planning.cells import ask, data_fingerprint, make_attempt
 from ..planning.matrix import DatasetEntry, Limits, Matrix, read_matrix
 from ..running.feature_cache import features_in, usable_cache
@@ -73,9 +73,9 @@ class Header(_Checked):
     origin: str
     plugin: bool
     classes: list[str]
-    #: Wall time of the training, with what features from the cache would have cost, and without it.
+    #: Wall time of the training: with what features from the cache would have cost, and without.
     fit_seconds: float
-    fit_paid_seconds: float
+    fit_uncached_seconds: float
     data: TrainingData
     #: Hash of all code that can change what the attempt predicts, and the versions of what it imports.
     code: str
@@ -182,7 +182,7 @@ def fit_model(
     with naming(registry), _appearing(folder, overwrite) as place:
         _check_learnable(attempt, wanted.attempt, dataset, entry.name)
         data = _training_data(dataset, entry.name)
-        with features_in(usable_cache(cache, limit), limit), Charged() as watch:
+        with features_in(usable_cache(cache, limit), limit), FullCost() as watch:
             ask(attempt.fit, wanted.attempt, dataset.clips, dataset.labels, dataset.groups)
         attempt.save(place)
         origin = registry.origin(wanted.attempt)
@@ -192,8 +192,8 @@ def fit_model(
             origin=Path(origin).name if plugin else origin,
             plugin=plugin,
             classes=[str(label) for label in attempt.classes_],
-            fit_seconds=watch.charged_seconds,
-            fit_paid_seconds=watch.seconds,
+            fit_seconds=watch.full_seconds,
+            fit_uncached_seconds=watch.seconds,
             data=data,
             code=_code(attempt),
             versions=_versions(attempt),

@@ -61,11 +61,11 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         If the attempt gives anything but probabilities.
     """
     clips = dataset.clips
-    with Charged() as fit:
+    with FullCost() as fit:
         attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
-    with Charged() as warm_up:
+    with FullCost() as warm_up:
         attempt.predict_proba(clips[fold.train[:1]])
-    with Charged() as predict:
+    with FullCost() as predict:
         predicted = attempt.predict_proba(clips[fold.test])
     peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
     probabilities = check_probabilities(attempt, predicted, len(fold.test))
@@ -81,7 +81,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         peak_memory_bytes=peak,
         fit_saved_seconds=fit.saved_seconds,
         predict_saved_seconds=predict.saved_seconds,
-        warm_up_seconds=warm_up.charged_seconds,
+        warm_up_seconds=warm_up.full_seconds,
         latencies=latencies,
         fit_joules=fit.joules,
         predict_joules=predict.joules,
@@ -105,8 +105,8 @@ def _counts(attempt: Attempt) -> dict[str, int]:
     return counts
 
 
-class Charged(Stopwatch):
-    """A stopwatch of a block that computes each feature at most once, and is charged for those that it found.
+class FullCost(Stopwatch):
+    """A stopwatch of a block that computes each feature at most once, and counts those that it found in the cache.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class Charged(Stopwatch):
         self.memory_bytes = self._charges.memory_bytes
 
     @property
-    def charged_seconds(self) -> float:
+    def full_seconds(self) -> float:
         """Wall seconds with all features."""
         return self.seconds + self.saved_seconds
 
@@ -146,9 +146,9 @@ def _one_by_one(
     """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
     milliseconds, rows, start = [], [], time.perf_counter()
     for index in range(min(len(clips), _MAX_LATENCIES)):
-        with Charged() as one:
+        with FullCost() as one:
             row = attempt.predict_proba(clips[index : index + 1])
-        milliseconds.append(1000 * one.charged_seconds)
+        milliseconds.append(1000 * one.full_seconds)
         rows.append(check_probabilities(attempt, row, 1)[0])
         if time.perf_counter() - start > timeout:
             break

@@ -227,9 +227,7 @@ def declared_type(cls: type[Attempt], parameter: str) -> Any:
         return Any
 
 
-def plan_cells(
-    matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()
-) -> list[PlannedCell]:
+def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()) -> Plan:
     """Return the cells of a matrix in the order in which they run.
 
     Data sets are read and divided, attempts are made once, so that whatever is wrong is reported before a cell runs.
@@ -251,7 +249,7 @@ def plan_cells(
     ActionbenchError
         If anything in the matrix does not fit together.
     """
-    plugins = list(plugins)
+    plugins, only = list(plugins), list(only)
     wanted = parse_only(only)
     attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
     faults = Faults()
@@ -271,7 +269,7 @@ def plan_cells(
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
     if not chosen:
         raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_available(cells, wanted)}")
-    return chosen
+    return Plan(matrix, chosen, plugins)
 
 
 def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:

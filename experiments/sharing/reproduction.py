@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import BundleError
-from ..planning.cells import Place, Plan, PlannedCell, is_named, parse_only, plan_cells
+from ..planning.cells import Place, Plan, PlannedCell, is_named, make_plan, parse_only
 from ..planning.matrix import Matrix, read_matrix
 from ..store import Store, provenance
 from .bundle import Bundle, BundledCell
@@ -105,8 +105,9 @@ def plan_again(
         matrix = read_matrix(_moved(bundle.matrix, files), changes)
         matrix = _with_roots(_of_cells(bundle, matrix, only), notify)
         with _own_helpers(Path(folder)):
-            before, cells = _both(bundle, plan_cells(matrix, plugins=plugins, only=only), bool(only))
-            yield Reproduction(bundle, Plan(matrix, cells, plugins), before, Path(folder) / "features")
+            plan = make_plan(matrix, plugins=plugins, only=only)
+            before, cells = _both(bundle, plan.cells, bool(only))
+            yield Reproduction(bundle, replace(plan, cells=cells), before, Path(folder) / "features")
 
 
 def _both(

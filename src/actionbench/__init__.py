@@ -30,28 +30,13 @@ if TYPE_CHECKING:
 #: The file that results are kept in where none is named.
 DEFAULT_STORE = "actionbench.sqlite"
 
-# Heavy rooms are entered only when a name of theirs is asked for.
+# Heavy rooms are imported only when a name of theirs is used; all other names are in `api`.
 _HOMES = {
-    ".api": (
-        "bundle",
-        "check",
-        "compare",
-        "export_onnx",
-        "fit",
-        "load",
-        "log_to_mlflow",
-        "new_attempt",
-        "plan",
-        "predict",
-        "predictions",
-        "report",
-        "reproduce",
-        "run",
-        "table",
-    ),
-    ".baselines.base": ("Attempt", "Explanation"),
-    ".experiments.datasets.base": ("Dataset",),
-    ".features.clip": ("Clip", "Clips"),
+    "Attempt": ".baselines.base",
+    "Clip": ".features.clip",
+    "Clips": ".features.clip",
+    "Dataset": ".experiments.datasets.base",
+    "Explanation": ".baselines.base",
 }
 
 __all__ = [
@@ -85,7 +70,6 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("actionbench")
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home, __name__), name)
+    if name in __all__:
+        return getattr(import_module(_HOMES.get(name, ".api"), __name__), name)
     raise AttributeError(f"module 'actionbench' has no attribute {name!r}")

@@ -505,7 +505,7 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
 
     Examples
     --------
-    >>> net = {"name": "mlp-pixels", "params": {"epochs": 1, "frames": 4, "size": 8}}
+    >>> net = {"name": "mlp-pixels", "params": {"epochs": 1, "frames": 2, "size": 8, "n_views": 1}}
     >>> model = fit(net, "figures", "net", changes=["subjects=2", "frames=8"], overwrite=True)
     >>> export_onnx(model, "net.onnx").name
     'net.onnx'

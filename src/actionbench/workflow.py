@@ -102,12 +102,11 @@ class Experiment:
 
     def plan(self, only: Iterable[str] = ()) -> Plan:
         """Return the cells, of which further conditions may choose."""
-        from .experiments.planning.cells import Plan, plan_cells
+        from .experiments.planning.cells import make_plan
         from .experiments.planning.matrix import read_matrix
 
         matrix = read_matrix(self.matrix, self.changes)
-        cells = plan_cells(matrix, plugins=self.plugins, only=[*self.only, *only])
-        return Plan(matrix, cells, tuple(self.plugins))
+        return make_plan(matrix, plugins=self.plugins, only=[*self.only, *only])
 
     def plan_table(self, workers: int | None = None) -> pd.DataFrame:
         """Return the cells as `api.plan` does."""

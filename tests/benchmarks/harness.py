@@ -201,20 +201,20 @@ def fill(folder: Path) -> None:
     """Write the cells of the matrix as if they had run."""
     import numpy as np
 
-    from actionbench.experiments.planning.cells import plan_cells
+    from actionbench.experiments.planning.cells import make_plan
     from actionbench.experiments.planning.matrix import read_matrix
     from actionbench.experiments.running.runner import add_dataset
     from actionbench.experiments.store import Store, provenance
 
     matrix = read_matrix(folder / "matrix.toml")
-    cells = plan_cells(matrix, plugins=[folder / "plugin.py"])
+    plan = make_plan(matrix, plugins=[folder / "plugin.py"])
     rng = np.random.default_rng(0)
     with Store.open(folder / "s.sqlite") as store:
         run = store.begin_run(matrix.name, matrix.model_dump(mode="json", by_alias=True), {})
         machine = store.add_machine(provenance.machine())
-        numbers = {id(data): add_dataset(store, data, [], []) for data in {cell.data for cell in cells}}
+        numbers = {id(data): add_dataset(store, data, [], []) for data in plan.datasets}
         store.connection.execute("PRAGMA synchronous = OFF")
-        for cell in cells:
+        for cell in plan.cells:
             record = cell.record(numbers[id(cell.data)])
             record.positions = cell.fold.test
             record.probabilities = rng.dirichlet([1, 1], len(cell.fold.test))

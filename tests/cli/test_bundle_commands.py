@@ -105,10 +105,10 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     actionbench.run(content, plugins=["moody.py"], store="s.sqlite", workers=2)
     actionbench.report("s.sqlite", "report")
     with Store.open("s.sqlite") as store:
-        strips = store.thumbnails(1)
-    assert strips
+        thumbnails = store.thumbnails(1)
+    assert thumbnails
     _, _, err = call("bundle", "s.sqlite", "-o", "../paper.zip")
-    assert f"{len(strips)} thumbnails of clips are in it" in err
+    assert f"{len(thumbnails)} thumbnails of clips are in it" in err
     shutil.move(tmp_path / "author", tmp_path / "kept")
     (tmp_path / "reader").mkdir()
     monkeypatch.chdir(tmp_path / "reader")
@@ -120,7 +120,7 @@ def test_a_reader_sees_the_author_s_report_and_gets_the_same_results(author, tmp
     assert code == 0
     assert [row["verdict"] for row in json.loads(out)] == ["exact"] * 12
     with open_results("../paper.zip") as store:
-        assert store.thumbnails(1) == strips
+        assert store.thumbnails(1) == thumbnails
     theirs, ours = (actionbench.table(store) for store in ("../paper.zip", "paper.reproduced.sqlite"))
     results = [column for column in theirs if not COSTS.search(column)]
     assert len(theirs) == 3
@@ -181,7 +181,7 @@ def test_what_is_missing_now_gives_exit_code_1(bundle, call):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("bundle", "gone.sqlite", "-o", "x.zip"), "gone.sqlite: there is no store"),
         (("reproduce", "gone.zip"), "gone.zip: there is no bundle"),
@@ -192,11 +192,11 @@ def test_what_is_missing_now_gives_exit_code_1(bundle, call):
         (("reproduce", "b.zip", "--set", "datasets.figures.subjects=3"), "'figures' is not what was bundled"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(bundle, call, words, says):
+def test_bad_input_is_one_sentence_and_exit_code_2(bundle, call, words, message):
     Path("cut.zip").write_bytes(Path(bundle).read_bytes()[:1000])
     code, out, err = call(*words)
     assert (code, out) == (2, "")
-    assert says in err
+    assert message in err
     assert "Traceback" not in err
     assert not Path("b.reproduced.sqlite").exists()
 

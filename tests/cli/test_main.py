@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,94 +13,75 @@ from actionbench.experiments.store import Store
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
-        (["run", "gone.toml"], "gone.toml: there is no such matrix"),
-        (["run", "m.toml", "--set", "sedes=[1]"], "m.toml: unknown key 'sedes'; did you mean 'seeds'"),
+        ("run gone.toml", "gone.toml: there is no such matrix"),
+        ("run m.toml --set 'sedes=[1]'", "m.toml: unknown key 'sedes'; did you mean 'seeds'"),
         (
-            ["run", "m.toml", "--only", "attempt=rules"],
+            "run m.toml --only attempt=rules",
             "--only attempt=rules: no cell is left; attempt may be majority, chance",
         ),
-        (["run", "m.toml", "--plugin", "gone.py"], "gone.py: there is no such plug-in"),
-        (["run", "m.toml", "--set", "datasets.folder.root=nowhere"], "nowhere is not a folder"),
+        ("run m.toml --plugin gone.py", "gone.py: there is no such plug-in"),
+        ("run m.toml --set datasets.folder.root=nowhere", "nowhere is not a folder"),
         (
-            ["run", "m.toml", "--set", "attempts.chance.name=chnace"],
+            "run m.toml --set attempts.chance.name=chnace",
             "there is no attempt 'chnace'; did you mean 'chance'",
         ),
         (
-            ["run", "m.toml", "--set", 'datasets.folder.split={name="group-k-fold",folds=4}'],
+            "run m.toml --set 'datasets.folder.split={name=\"group-k-fold\",folds=4}'",
             "folds = 4, but the data set has 3 groups",
         ),
-        (["run", "m.toml", "--store", "no/where.sqlite"], "the folder no does not exist"),
-        (["plan", "gone"], "gone: there is no such matrix"),
-        (["show", "gone.sqlite"], "gone.sqlite: there is no store"),
-        (["report", "m.toml", "-o", "out"], "m.toml: cannot be opened as a store"),
-        (["compare", "gone.sqlite", "m.toml"], "gone.sqlite: there is no store"),
-        (["data", "info", "floder"], "there is no data set 'floder'; did you mean 'folder'"),
-        (["data", "info", "folder", "--root", "nowhere", "--set", "groups=none"], "nowhere is not a folder"),
-        (["data", "preview", "figures", "-o", "x.png", "--set", "subjects"], "must be KEY=VALUE"),
-        (["list", "attempts", "--plugin", "gone.py"], "gone.py: there is no such plug-in"),
-        (["rules", "rules", "--dataset", "figurs", "-o", "x.txt"], "there is no data set 'figurs'"),
+        ("run m.toml --store no/where.sqlite", "the folder no does not exist"),
+        ("plan gone", "gone: there is no such matrix"),
+        ("show gone.sqlite", "gone.sqlite: there is no store"),
+        ("report m.toml -o out", "m.toml: cannot be opened as a store"),
+        ("compare gone.sqlite m.toml", "gone.sqlite: there is no store"),
+        ("data info floder", "there is no data set 'floder'; did you mean 'folder'"),
+        ("data info folder --root nowhere --set groups=none", "nowhere is not a folder"),
+        ("data preview figures -o x.png --set subjects", "must be KEY=VALUE"),
+        ("list attempts --plugin gone.py", "gone.py: there is no such plug-in"),
+        ("rules rules --dataset figurs -o x.txt", "there is no data set 'figurs'"),
+        ("rules rule --dataset figures -o x.txt", "there is no attempt 'rule'; did you mean 'rules'"),
         (
-            ["rules", "rule", "--dataset", "figures", "-o", "x.txt"],
-            "there is no attempt 'rule'; did you mean 'rules'",
-        ),
-        (
-            ["rules", "chance", "--dataset", "figures", "-o", "x.txt"],
+            "rules chance --dataset figures -o x.txt",
             "attempt 'chance' has no list of rules; it must be one like 'rules' or 'rules-tree'",
         ),
-        (["rules", "rules", "--dataset", "figures", "-o", "no/x.txt"], "the folder no does not exist"),
+        ("rules rules --dataset figures -o no/x.txt", "the folder no does not exist"),
         (
-            [
-                "rules",
-                "rules-hand",
-                "--dataset",
-                "folder",
-                "--root",
-                "my clips",
-                "--set",
-                "groups=none",
-                "-o",
-                "x",
-            ],
+            "rules rules-hand --dataset folder --root 'my clips' --set groups=none -o x",
             "attempt 'rules-hand': the list is written for KTH's",
         ),
+        ("rules rules-file --dataset figures -o x.txt", "rules-file needs the parameter 'path'"),
+        ("fit hog-smv --dataset figures -o out -q", "did you mean 'hog-svm'"),
+        ("fit chance --dataset figures -o 'my clips' -q", "my clips: is there already"),
+        ("predict 'my clips' x.mp4", "my clips: holds no model, for model.json cannot be read"),
+        ("predict gone a.mp4 b.mp4 --annotate out", "is for one clip, got 2"),
+        ("predict gone a.mp4 --annotate out", "its name must end with .mp4"),
+        ("export gone -o out", "gone: there is no such folder"),
+        ("run typo.toml", "typo.toml: unknown key 'atempts'; did you mean 'attempts'"),
+        ("run m.toml -q -v", "-q contradicts -v; give one of them"),
+        ("run m.toml --fresh --retry error", "--fresh contradicts --retry; give one of them"),
         (
-            ["rules", "rules-file", "--dataset", "figures", "-o", "x.txt"],
-            "rules-file needs the parameter 'path'",
-        ),
-        (["fit", "hog-smv", "--dataset", "figures", "-o", "out", "-q"], "did you mean 'hog-svm'"),
-        (["fit", "chance", "--dataset", "figures", "-o", "my clips", "-q"], "my clips: is there already"),
-        (["predict", "my clips", "x.mp4"], "my clips: holds no model, for model.json cannot be read"),
-        (["predict", "gone", "a.mp4", "b.mp4", "--annotate", "out"], "is for one clip, got 2"),
-        (["predict", "gone", "a.mp4", "--annotate", "out"], "its name must end with .mp4"),
-        (["export", "gone", "-o", "out"], "gone: there is no such folder"),
-        (["run", "typo.toml"], "typo.toml: unknown key 'atempts'; did you mean 'attempts'"),
-        (["run", "m.toml", "-q", "-v"], "-q contradicts -v; give one of them"),
-        (["run", "m.toml", "--fresh", "--retry", "error"], "--fresh contradicts --retry; give one of them"),
-        (
-            ["show", "-o", "out.csv", "--format", "md"],
+            "show -o out.csv --format md",
             "--format md: contradicts -o out.csv, which ends in .csv; give one of them",
         ),
         (
-            ["run", "m.toml", "--set", "datasets.folder.groups=(?P<group>_)"],
+            "run m.toml --set 'datasets.folder.groups=(?P<group>_)'",
             "leave-one-group-out needs two groups or more, the data set has one, '_'",
         ),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, says):
-    code, out, err = call(*words)
+def test_bad_input_is_one_sentence_and_exit_code_2(folder, call, words, message):
+    code, out, err = call(*shlex.split(words))
     assert (code, out) == (2, "")
-    assert says in err
+    assert message in err
     assert len(err.splitlines()) == 1
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize(
-    "words", [["run", "--nope"], ["dance"], ["show", "--format", "xls"], ["run", "-j", "0"]]
-)
+@pytest.mark.parametrize("words", ["run --nope", "dance", "show --format xls", "run -j 0"])
 def test_wrong_use_is_exit_code_2_with_a_hint(call, words):
-    code, out, err = call(*words)
+    code, out, err = call(*shlex.split(words))
     assert (code, out) == (2, "")
     assert "Error: " in err
 

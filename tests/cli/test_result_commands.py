@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -55,21 +56,21 @@ def test_predictions_of_each_clip(here, call, source):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
-        (["--format", "parquet"], "--format parquet: it is not printed; -o FILE must name the file to write"),
-        (["--predictions", "--format", "parquet"], "-o FILE must name the file to write"),
-        (["-o", "t.xls"], "-o t.xls: must end in .md, .csv, .tex, .json, .parquet, or --format name one"),
-        (["-o", "t", "--format", "terminal"], "-o t: must end in .md"),
-        (["--predictions", "--format", "md"], "there is no format md of them; it must be csv or parquet"),
-        (["-o", "gone/t.csv"], "gone/t.csv: No such file or directory"),
-        (["-o", "s.sqlite", "--format", "csv"], "-o s.sqlite: is what is shown; name another file"),
+        ("--format parquet", "--format parquet: it is not printed; -o FILE must name the file to write"),
+        ("--predictions --format parquet", "-o FILE must name the file to write"),
+        ("-o t.xls", "-o t.xls: must end in .md, .csv, .tex, .json, .parquet, or --format name one"),
+        ("-o t --format terminal", "-o t: must end in .md"),
+        ("--predictions --format md", "there is no format md of them; it must be csv or parquet"),
+        ("-o gone/t.csv", "gone/t.csv: No such file or directory"),
+        ("-o s.sqlite --format csv", "-o s.sqlite: is what is shown; name another file"),
     ],
 )
-def test_what_cannot_be_shown_so_is_refused(here, call, words, says):
-    code, out, err = call("show", "s.sqlite", *words)
+def test_what_cannot_be_shown_so_is_refused(here, call, words, message):
+    code, out, err = call("show", "s.sqlite", *shlex.split(words))
     assert (code, out) == (2, "")
-    assert says in err
+    assert message in err
     assert len(err.splitlines()) == 1
 
 

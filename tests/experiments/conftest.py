@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from actionbench import Clip, Dataset
+from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.features import cost
 
 
@@ -35,6 +36,24 @@ class Toy(Dataset):
 @pytest.fixture(scope="session")
 def toy():
     return Toy
+
+
+@pytest.fixture(scope="session")
+def matrix():
+    """A matrix on the data set of the plug-in, by default of its attempt."""
+
+    def make(*attempts, split="leave-one-group-out", seeds=(0,), limits=None, **dataset):
+        return read_matrix(
+            {
+                "name": "test",
+                "seeds": list(seeds),
+                "limits": limits or {},
+                "datasets": [{"name": "toy-data", "split": split, **dataset}],
+                "attempts": list(attempts) or [{"name": "nearest"}],
+            }
+        )
+
+    return make
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from actionbench.errors import ActionbenchError, StoreError
 from actionbench.experiments.isolation import pool
 from actionbench.experiments.isolation.fork_server import ForkServer
 from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
-from actionbench.experiments.planning.cells import Plan, plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store
@@ -208,11 +208,10 @@ def matrix(points, limits=LIMITS):
 
 
 def run(points, path, faulty, limits=LIMITS, **options):
-    checked = matrix(points, limits)
-    cells = plan_cells(checked, plugins=[faulty], only=["fold=0"])
+    plan = make_plan(matrix(points, limits), plugins=[faulty], only=["fold=0"])
     with Store.open(path) as store:
-        run_cells(Plan(checked, cells, [faulty]), store, cache="none", **options)
-    return {cell.key: cell.params["mode"] for cell in cells}
+        run_cells(plan, store, cache="none", **options)
+    return {cell.key: cell.params["mode"] for cell in plan.cells}
 
 
 def check(path):
@@ -436,8 +435,7 @@ def test_one_interrupt_lets_cells_finish_and_a_second_one_cancels_them(path, fau
 
 def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, fork_server, monkeypatch):
     """The interrupt comes between the commit of a cell and all else."""
-    checked = matrix([{"mode": "good"}])
-    cells = plan_cells(checked, plugins=[faulty])
+    plan = make_plan(matrix([{"mode": "good"}]), plugins=[faulty])
     real = Store.add_cell
 
     def interrupted(self, *arguments):
@@ -446,7 +444,7 @@ def test_a_cell_that_has_finished_is_never_written_as_cancelled(path, faulty, fo
 
     monkeypatch.setattr(Store, "add_cell", interrupted)
     with Store.open(path) as store, pytest.raises(KeyboardInterrupt):
-        run_cells(Plan(checked, cells, [faulty]), store, cache="none", fork_server=fork_server, workers=1)
+        run_cells(plan, store, cache="none", fork_server=fork_server, workers=1)
     assert [kind for kind, _ in check(path).values()] == [None]
 
 
@@ -461,14 +459,13 @@ class Full(Store):
 @pytest.mark.parametrize("room", [0, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_full_disk_is_said_and_costs_no_finished_cell(path, faulty, fork_server, room):
     points = [{"mode": "good", "turn": turn} for turn in range(12)]
-    checked = matrix(points)
-    cells = plan_cells(checked, plugins=[faulty])
+    plan = make_plan(matrix(points), plugins=[faulty])
     with Full.open(path) as store:
         store.fill(room)
         with pytest.raises(StoreError, match=r"s\.sqlite: cannot be written \(database or disk is full\)"):
-            run_cells(Plan(checked, cells, [faulty]), store, cache="none", fork_server=fork_server, workers=2)
+            run_cells(plan, store, cache="none", fork_server=fork_server, workers=2)
     before = check(path)
-    assert len(before) < len(cells)
+    assert len(before) < len(plan.cells)
     run(points, path, faulty, workers=2, fork_server=fork_server)
     assert before.items() <= check(path).items()
 

@@ -69,7 +69,7 @@ def _summary(model: Model) -> dict[str, Any]:
         "groups": header.data.n_groups,
         "clip seconds": {"min": shortest, "median": median, "max": longest},
         "fit seconds": header.fit_seconds,
-        "paid, as features were kept": header.fit_paid_seconds,
+        "fit seconds without cached features": header.fit_uncached_seconds,
         "size KiB": model.n_bytes / 1024,
     }
 

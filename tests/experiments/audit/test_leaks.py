@@ -14,8 +14,8 @@ from actionbench.experiments.datasets.weizmann import Weizmann
 class Listed(Dataset):
     """Clips in memory; one that is None cannot be decoded."""
 
-    def __init__(self, clips, labels, groups, known=True, says=()):
-        self._clips, self._labels, self._groups, self._says = clips, labels, groups, list(says)
+    def __init__(self, clips, labels, groups, known=True, message=()):
+        self._clips, self._labels, self._groups, self._says = clips, labels, groups, list(message)
         self.groups_known = known
 
     def read_table(self):
@@ -136,7 +136,7 @@ def test_the_built_in_data_set_has_nothing_to_hide():
 
 
 def test_the_protocol_says_what_it_is_by_code():
-    dataset = Listed([noise(0)], ["x"], ["a"], known=False, says=["Seven clips end early."])
+    dataset = Listed([noise(0)], ["x"], ["a"], known=False, message=["Seven clips end early."])
     warnings = protocol_warnings(dataset, LeakyRandom())
     assert [one.code for one in warnings] == ["groups-unknown", "data-set", "leaky-split"]
     assert [one.text for one in warnings] == [GROUPS_UNKNOWN, "Seven clips end early.", LeakyRandom.warning]
@@ -147,11 +147,7 @@ def test_the_protocol_says_what_it_is_by_code():
 @pytest.mark.parametrize(
     ("labels", "groups", "said"),
     [
-        (
-            "xyxy",
-            "aabb",
-            {"few-groups": "The data set has 2 groups: the variance between groups cannot be"},
-        ),
+        ("xyxy", "aabb", {"few-groups": "The data set has 2 groups: the variance between groups cannot be"}),
         (
             "xyxy",
             "aaaa",

@@ -44,13 +44,13 @@ def test_the_fingerprint_of_a_clip_is_that_of_its_frames():
 
 
 @pytest.mark.parametrize(
-    ("table", "says"),
+    ("table", "message"),
     [
         (rows().drop(columns="group"), "'group' is missing"),
         (rows([]), "not one clip"),
         (rows([("a", "x", "g"), ("a", "y", "h")]), "clip 'a' is in its table twice"),
     ],
 )
-def test_tables_that_are_none(table, says):
-    with pytest.raises(DataError, match=says):
+def test_tables_that_are_none(table, message):
+    with pytest.raises(DataError, match=message):
         _ = Tabled(table).table

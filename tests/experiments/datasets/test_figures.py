@@ -124,11 +124,7 @@ def test_there_is_no_clip_beyond_the_last():
         Figures(subjects=2, clips_per_subject=1).load(12)
 
 
-@given(
-    number=st.integers(0, 200),
-    action=st.sampled_from(ACTIONS),
-    seed=st.integers(0, 1000),
-)
+@given(number=st.integers(0, 200), action=st.sampled_from(ACTIONS), seed=st.integers(0, 1000))
 def test_the_bones_keep_their_length(number, action, seed):
     rng = np.random.default_rng(seed)
     subject = figures.make_subject(number, rng)

@@ -9,7 +9,7 @@ def make(root, **options):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"height": 0}, "height: must be an integer of at least 1, got 0"),
         ({"width": 3.5}, "width: must be an integer of at least 1, got 3.5"),
@@ -19,8 +19,8 @@ def make(root, **options):
         ({"on_error": "skip"}, "on_error: must be 'error' or 'truncate', got 'skip'"),
     ],
 )
-def test_options_that_make_no_sense(class_folders, options, says):
-    with pytest.raises(DataError, match=says):
+def test_options_that_make_no_sense(class_folders, options, message):
+    with pytest.raises(DataError, match=message):
         make(class_folders, **options)
 
 

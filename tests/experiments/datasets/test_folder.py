@@ -47,7 +47,7 @@ def test_groups_from_a_csv(class_folders):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda rows: ["name,group", *rows[1:]], "must name the columns path and group"),
         (lambda rows: rows[:-1], "1 clips have no line in it, the first is 'light/cem_2.mkv'"),
@@ -72,10 +72,10 @@ def test_groups_from_a_csv(class_folders):
         (lambda rows: [*rows[:2], "dark/ann_2.mkv,a", *rows[3:]], "line 3: must have 3 columns"),
     ],
 )
-def test_lists_of_groups_that_do_not_fit(class_folders, change, says):
+def test_lists_of_groups_that_do_not_fit(class_folders, change, message):
     rows = change(["path,group,label", *lines(Folder(class_folders, groups="none"))])
     dataset = Folder(class_folders, groups=write_csv(class_folders, "\n".join(rows)))
-    with pytest.raises(DataError, match=r"groups\.csv.*" + re.escape(says)):
+    with pytest.raises(DataError, match=r"groups\.csv.*" + re.escape(message)):
         _ = dataset.table
 
 
@@ -88,7 +88,7 @@ def test_a_list_of_groups_that_is_missing_or_no_text(class_folders):
 
 
 @pytest.mark.parametrize(
-    ("groups", "says"),
+    ("groups", "message"),
     [
         ("[a-z", "is not a regular expression"),
         ("[a-z]+", "has no \\(\\?P<group>"),
@@ -96,8 +96,8 @@ def test_a_list_of_groups_that_is_missing_or_no_text(class_folders):
         (r"(?P<group>\d*?)_", "finds no group in the file name"),
     ],
 )
-def test_expressions_that_find_no_groups(class_folders, groups, says):
-    with pytest.raises(DataError, match=says):
+def test_expressions_that_find_no_groups(class_folders, groups, message):
+    with pytest.raises(DataError, match=message):
         _ = Folder(class_folders, groups=groups).table
 
 

@@ -209,7 +209,7 @@ def test_several_pairs_of_lists_are_several_folds(toy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "says"),
+    ("train", "test", "message"),
     [
         (
             "dark/ann_0\nlight/ann_0\nnobody",
@@ -237,8 +237,8 @@ def test_several_pairs_of_lists_are_several_folds(toy, tmp_path):
         ("dark/ann_0", "light/bob_0", "training clips of one class only, 'dark'"),
     ],
 )
-def test_official_lists_that_do_not_fit(toy, lists, train, test, says):
-    with pytest.raises(SplitError, match=says):
+def test_official_lists_that_do_not_fit(toy, lists, train, test, message):
+    with pytest.raises(SplitError, match=message):
         lists(train, test).folds(toy())
 
 
@@ -251,12 +251,12 @@ def test_two_pairs_of_lists_that_make_the_same_fold(toy, lists, tmp_path):
 
 def test_lists_that_cannot_be_read(toy, tmp_path):
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\x00")
-    for name, says in (
+    for name, message in (
         ("gone.txt", "there is no list"),
         ("odd.txt", "cannot be read as a list"),
         (".", "cannot be read"),
     ):
-        with pytest.raises(SplitError, match=says):
+        with pytest.raises(SplitError, match=message):
             Official(train=tmp_path / name, test=tmp_path / name).folds(toy())
 
 
@@ -267,11 +267,11 @@ def test_a_group_on_both_sides_is_an_error_that_names_it(toy):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [({"labels": ["dark"]}, "one class only, 'dark'"), ({"people": ["ann"]}, "needs two groups or more")],
 )
-def test_data_sets_too_small_to_divide(toy, options, says):
-    with pytest.raises(SplitError, match=says):
+def test_data_sets_too_small_to_divide(toy, options, message):
+    with pytest.raises(SplitError, match=message):
         LeaveOneGroupOut().folds(toy(**options))
 
 

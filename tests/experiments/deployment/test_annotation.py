@@ -117,11 +117,11 @@ def test_a_video_that_breaks_is_annotated_up_to_there(data_folder, tmp_path):
 
 
 def test_refusals(video, tmp_path):
-    for output, says in (
+    for output, message in (
         ("out.avi", "its name must end with .mp4"),
         ("no/out.mp4", "the video cannot be written"),
     ):
-        with pytest.raises(ActionbenchError, match=says):
+        with pytest.raises(ActionbenchError, match=message):
             annotate(video, tmp_path / output, [said("a", 0, 2)], ["a"])
     same = tmp_path / "same.mp4"
     shutil.copy(video, same)

@@ -15,7 +15,7 @@ from actionbench.baselines.registry import attempt_registry
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.deployment import model as models
 from actionbench.experiments.deployment.model import fit_model, load_model, measuring_command, model_matrix
-from actionbench.experiments.planning.cells import plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import provenance
 from actionbench.features.clip import Clips
@@ -174,7 +174,7 @@ def test_a_model_reads_as_a_saved_attempt_too(whole):
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda folder: shutil.rmtree(folder), "there is no such folder"),
         (lambda folder: (folder / "model.json").unlink(), "holds no model, for model.json cannot be read"),
@@ -199,9 +199,9 @@ def test_a_model_reads_as_a_saved_attempt_too(whole):
         ),
     ],
 )
-def test_what_is_no_whole_model_is_refused(model, damage, says):
+def test_what_is_no_whole_model_is_refused(model, damage, message):
     damage(model)
-    assert says in refused(load_model, model)
+    assert message in refused(load_model, model)
 
 
 @pytest.mark.parametrize("name", ["model.json", "attempt.json"])
@@ -241,8 +241,8 @@ def test_an_attempt_of_a_plugin_needs_it_wherever_it_lies(tmp_path, plugin):
 
 
 def test_what_goes_wrong_leaves_nothing(tmp_path, plugin):
-    says = refused(make, tmp_path / "new" / "model", "broken", plugins=[plugin])
-    assert says == "attempt 'broken': its fit() failed with KeyError: 'ouch'"
+    message = refused(make, tmp_path / "new" / "model", "broken", plugins=[plugin])
+    assert message == "attempt 'broken': its fit() failed with KeyError: 'ouch'"
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -312,12 +312,12 @@ def test_an_empty_folder_is_filled(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    says = refused(make, tmp_path / "file" / "model")
-    assert says.startswith(f"{tmp_path / 'file' / 'model'}: the model cannot be written there")
+    message = refused(make, tmp_path / "file" / "model")
+    assert message.startswith(f"{tmp_path / 'file' / 'model'}: the model cannot be written there")
 
 
 @pytest.mark.parametrize(
-    ("attempt", "dataset", "changes", "says"),
+    ("attempt", "dataset", "changes", "message"),
     [
         ("chnace", {}, [], "there is no attempt 'chnace'; did you mean 'chance'"),
         ("chance", {"name": "figurs"}, [], "there is no data set 'figurs'"),
@@ -331,15 +331,15 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         ("rules-file", {}, [], "rules-file needs the parameter 'path'"),
     ],
 )
-def test_what_cannot_be_learned(tmp_path, attempt, dataset, changes, says):
-    assert says in refused(make, tmp_path / "model", attempt, {**FIGURES, **dataset}, changes)
+def test_what_cannot_be_learned(tmp_path, attempt, dataset, changes, message):
+    assert message in refused(make, tmp_path / "model", attempt, {**FIGURES, **dataset}, changes)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_data_that_cannot_be_learned_from(tmp_path, class_folders):
     folder = {"name": "folder", "root": str(class_folders), "groups": "none"}
-    says = refused(make, tmp_path / "model", "rules-hand", folder)
-    assert "attempt 'rules-hand' cannot learn from data set 'folder': the list is written for" in says
+    message = refused(make, tmp_path / "model", "rules-hand", folder)
+    assert "attempt 'rules-hand' cannot learn from data set 'folder': the list is written for" in message
     shutil.rmtree(class_folders / "dark")
     assert "there is one class only, 'light'" in refused(make, tmp_path / "model", dataset=folder)
     (class_folders / "light" / "ann_1.mkv").write_bytes(b"no video")
@@ -360,8 +360,8 @@ def test_features_are_kept_and_charged(tmp_path):
     first = make(tmp_path / "a", "hog-svm", cache=tmp_path / "cache")
     again = make(tmp_path / "b", "hog-svm", cache=tmp_path / "cache")
     # To keep features takes time that is not charged.
-    assert first.header.fit_paid_seconds >= first.header.fit_seconds
-    assert again.header.fit_paid_seconds < again.header.fit_seconds
+    assert first.header.fit_uncached_seconds >= first.header.fit_seconds
+    assert again.header.fit_uncached_seconds < again.header.fit_seconds
 
 
 def test_the_command_that_measures_plans_what_was_fitted():
@@ -372,13 +372,11 @@ def test_the_command_that_measures_plans_what_was_fitted():
     assert words[:2] == ["actionbench", "run"]
     assert words[-2:] == ["--plugin", "my plugin.py"]
     changes = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
-    cells = plan_cells(read_matrix("quick", changes))
+    cells = make_plan(read_matrix("quick", changes)).cells
     assert {(cell.entry.name, str(cell.params), cell.seed) for cell in cells} == {
         ("hog-svm", str(attempt["params"]), 4)
     }
-    assert {cell.data.fingerprint for cell in cells} == {
-        plan_cells(matrix)[0].data.fingerprint,
-    }
+    assert {cell.data.fingerprint for cell in cells} == {make_plan(matrix).cells[0].data.fingerprint}
     assert len(cells) == 3
 
 
@@ -386,7 +384,7 @@ def test_the_command_that_measures_keeps_odd_words(tmp_path, class_folders):
     folder = {"name": "folder", "root": str(class_folders), "groups": r'(?P<group>[^_"\\]+)_'}
     words = shlex.split(measuring_command(model_matrix("chance", folder)))
     changes = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
-    cells = plan_cells(read_matrix("quick", changes))
+    cells = make_plan(read_matrix("quick", changes)).cells
     assert {cell.fold.name for cell in cells} == {"ann", "bob", "cem"}
 
 

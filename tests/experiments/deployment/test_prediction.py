@@ -162,21 +162,21 @@ def test_a_broken_file_is_named(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
+    ("rows", "message"),
     [
         ([[0.5, 0.7]], "must return rows of probabilities that sum to 1"),
         ([[1.0]], "must return shape"),
         (None, "its predict_proba.. failed with KeyError: 'ouch'"),
     ],
 )
-def test_an_attempt_that_fails_is_named_with_the_clip(model, clips, monkeypatch, rows, says):
+def test_an_attempt_that_fails_is_named_with_the_clip(model, clips, monkeypatch, rows, message):
     def predict_proba(clips):
         if rows is None:
             raise KeyError("ouch")
         return np.array(rows)
 
     monkeypatch.setattr(model.attempt, "predict_proba", predict_proba, raising=False)
-    with pytest.raises(ActionbenchError, match=f"p0_0.mkv: .*{says}"):
+    with pytest.raises(ActionbenchError, match=f"p0_0.mkv: .*{message}"):
         predict_video(model, clips / "dark" / "p0_0.mkv")
 
 

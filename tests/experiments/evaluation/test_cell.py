@@ -151,7 +151,7 @@ def test_the_size_is_that_of_what_was_fitted(toy):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"rows": [0.5, 0.5]}, r"must return shape \(6, 3\) \(clips, classes_\), got \(6, 2\)"),
         ({"rows": [0.5, 0.5, 0.5]}, "sum to 1"),
@@ -160,8 +160,8 @@ def test_the_size_is_that_of_what_was_fitted(toy):
         ({"classes": ["a", "b", "z"]}, "classes_ holds 'z'"),
     ],
 )
-def test_what_breaks_the_contract_is_said(toy, options, says):
-    with pytest.raises(ContractError, match=says):
+def test_what_breaks_the_contract_is_said(toy, options, message):
+    with pytest.raises(ContractError, match=message):
         run(toy, **options)
 
 

@@ -11,8 +11,7 @@ import pytest
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.isolation import cluster
 from actionbench.experiments.isolation.pool import ResourceLimits, Task
-from actionbench.experiments.planning.cells import Plan, plan_cells
-from actionbench.experiments.planning.matrix import read_matrix
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.store import Store
 
@@ -26,33 +25,29 @@ pytestmark = [
 ]
 
 
-def matrix(**limits):
-    return read_matrix(
-        {
-            "name": "test",
-            "seeds": [0, 1],
-            "limits": limits,
-            "datasets": [{"name": "toy-data", "split": "leave-one-group-out"}],
-            "attempts": [
-                {"name": "nearest"},
-                {"name": "nearest", "title": "bad", "params": {"mode": "exiting"}},
-                {"name": "chance"},
-            ],
-        }
-    )
+ATTEMPTS = (
+    {"name": "nearest"},
+    {"name": "nearest", "title": "bad", "params": {"mode": "exiting"}},
+    {"name": "chance"},
+)
 
 
 def run(checked, path, plugin, **options):
     with Store.open(path) as store:
-        run_cells(Plan(checked, plan_cells(checked, plugins=[plugin]), [plugin]), store, **options)
+        run_cells(make_plan(checked, plugins=[plugin]), store, **options)
         cells = store.cells()
         done = cells["key"][cells["status"] == "done"]
         return cells, {key: store.predictions(key)[1].tobytes() for key in done}
 
 
-def test_predictions_are_the_same_one_at_a_time_and_on_dask(tmp_path, plugin):
+def test_predictions_are_the_same_one_at_a_time_and_on_dask(tmp_path, plugin, matrix):
     found = [
-        run(matrix(time="1 h"), tmp_path / f"{number}.sqlite", plugin, **options)
+        run(
+            matrix(*ATTEMPTS, seeds=(0, 1), limits={"time": "1 h"}),
+            tmp_path / f"{number}.sqlite",
+            plugin,
+            **options,
+        )
         for number, options in enumerate(({"workers": 1}, {"workers": 2, "on": "dask"}))
     ]
     first, first_predictions = found[0]
@@ -103,7 +98,7 @@ def test_a_task_whose_worker_dies_is_begun_once_more(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
+def test_a_scheduler_that_is_there_is_used(tmp_path, plugin, matrix):
     scheduler = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"],
         stderr=subprocess.PIPE,
@@ -116,7 +111,7 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
             [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "2", "--no-nanny"],
             stderr=subprocess.DEVNULL,
         )
-        cells, predictions = run(matrix(), tmp_path / "s.sqlite", plugin, on=address)
+        cells, predictions = run(matrix(*ATTEMPTS, seeds=(0, 1)), tmp_path / "s.sqlite", plugin, on=address)
     finally:
         for process in filter(None, (worker, scheduler)):
             process.kill()
@@ -127,16 +122,16 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin):
 
 
 @pytest.mark.parametrize(
-    ("where", "says"),
+    ("where", "message"),
     [
         ("tcp://127.0.0.1:1", r"--on tcp://127.0.0.1:1: no scheduler answers there"),
         ("moon", r"--on moon: must be dask, slurm or the address of a scheduler"),
         ("slurm", r"--on slurm: the memory of a job is not known; set limits.memory"),
     ],
 )
-def test_what_cannot_be_reached_is_said(where, says, monkeypatch):
+def test_what_cannot_be_reached_is_said(where, message, monkeypatch):
     monkeypatch.setattr(cluster, "TIMEOUT", 1)
-    with pytest.raises(ActionbenchError, match=says):
+    with pytest.raises(ActionbenchError, match=message):
         list(cluster.run_on(where, [], workers=1, resource_limits=ResourceLimits()))
 
 

@@ -82,7 +82,7 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ('name = "mine"\n', "", "the key 'name' is missing"),
         ('name = "mine"', "name = 3", "name: input should be a valid string, got 3"),
@@ -167,10 +167,10 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         ("C = [1.0, 10.0]", "random_state = 3", "must not set random_state; it comes from seeds"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_with_file_and_key(write, monkeypatch, old, new, says):
+def test_what_is_wrong_is_one_sentence_with_file_and_key(write, monkeypatch, old, new, message):
     monkeypatch.delenv("NOT_SET_ANYWHERE", raising=False)
     assert old in GOOD
-    with pytest.raises(MatrixError, match=r"m\.toml: .*" + says) as caught:
+    with pytest.raises(MatrixError, match=r"m\.toml: .*" + message) as caught:
         read_matrix(write(GOOD.replace(old, new, 1)))
     assert "\n" not in str(caught.value)
 
@@ -293,7 +293,7 @@ def test_changes(write):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ("limits.threads", "must be KEY=VALUE"),
         ("=3", "must be KEY=VALUE"),
@@ -304,8 +304,8 @@ def test_changes(write):
         ("limits.thraeds=1", "unknown key 'thraeds' in limits"),
     ],
 )
-def test_changes_that_do_not_fit(write, change, says):
-    with pytest.raises(MatrixError, match=says):
+def test_changes_that_do_not_fit(write, change, message):
+    with pytest.raises(MatrixError, match=message):
         read_matrix(write(GOOD), [change])
 
 
@@ -322,7 +322,7 @@ def test_codes_of_warnings_may_be_silenced(write):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             'silence=["near-identical"]',
@@ -331,8 +331,8 @@ def test_codes_of_warnings_may_be_silenced(write):
         ("silence=metadata-tells", "silence: .*list"),
     ],
 )
-def test_what_cannot_be_silenced_is_refused(write, change, says):
-    with pytest.raises(MatrixError, match=says):
+def test_what_cannot_be_silenced_is_refused(write, change, message):
+    with pytest.raises(MatrixError, match=message):
         read_matrix(write(GOOD), [change])
 
 

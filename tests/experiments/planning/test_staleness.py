@@ -1,6 +1,6 @@
 import pytest
 
-from actionbench.experiments.planning.cells import Plan, plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.planning.staleness import reasons
 from actionbench.experiments.running.runner import run_cells
@@ -22,17 +22,17 @@ def why(tmp_path, plugin):
 
     def plan(checked, plugins=(plugin,)):
         provenance.forget()
-        return plan_cells(checked, plugins=plugins, only=["fold=0"])
+        return make_plan(checked, plugins=plugins, only=["fold=0"])
 
     store = Store.open(tmp_path / "s.sqlite")
     first = matrix()
 
     def ask(checked=first, change=lambda _: None):
         change(helper)
-        return reasons(plan(checked)[0], store)
+        return reasons(plan(checked).cells[0], store)
 
     assert ask() == ["No cell of this attempt, data set, split, seed and fold was ever stored."]
-    run_cells(Plan(first, plan(first), [plugin]), store)
+    run_cells(plan(first), store)
     yield ask
     store.close()
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 import actionbench
 from actionbench import Clip
-from actionbench.experiments.planning.cells import Plan, plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running import runner, thumbnails
 from actionbench.experiments.running.runner import run_cells
@@ -243,11 +243,10 @@ def test_an_interrupted_run_makes_none(tmp_path, levels, monkeypatch):
 @pytest.fixture
 def stored(tmp_path, levels):
     """A store with the cells of a run, its data set and its number there."""
-    checked = read_matrix(matrix(levels))
-    cells = plan_cells(checked, plugins=[levels])
+    plan = make_plan(read_matrix(matrix(levels)), plugins=[levels])
     with Store.open(tmp_path / "s.sqlite") as store:
-        run_cells(Plan(checked, cells, [levels]), store)
-        yield store, cells[0].data, int(store.datasets()["id"].iloc[0])
+        run_cells(plan, store)
+        yield store, plan.datasets[0], int(store.datasets()["id"].iloc[0])
 
 
 def kept(stored, positions, levels):

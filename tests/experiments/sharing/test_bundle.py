@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from actionbench.errors import BundleError, StoreError
-from actionbench.experiments.planning.cells import Plan, plan_cells
+from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.runner import run_cells
 from actionbench.experiments.sharing import bundle as bundle_module
@@ -31,10 +31,8 @@ def run(path, plugin, *, only=(), end=True, **content):
     } | content
     for entry in content["datasets"]:
         entry.setdefault("split", "leave-one-group-out")
-    checked = read_matrix(content)
     with Store.open(path) as store:
-        cells = plan_cells(checked, plugins=[plugin], only=only)
-        run_cells(Plan(checked, cells, [plugin]), store, workers=1)
+        run_cells(make_plan(read_matrix(content), plugins=[plugin], only=only), store, workers=1)
         if not end:
             store.connection.execute("UPDATE runs SET finished = NULL")
     return path
@@ -163,9 +161,7 @@ def test_an_earlier_run_is_bundled_by_its_number(tmp_path, plugin, new):
 
 def test_failures_are_neither_run_again_nor_held_against_it(tmp_path, plugin, new):
     old = run(
-        tmp_path / "f.sqlite",
-        plugin,
-        attempts=[{"name": "nearest", "params": {"mode": ["good", "raising"]}}],
+        tmp_path / "f.sqlite", plugin, attempts=[{"name": "nearest", "params": {"mode": ["good", "raising"]}}]
     )
     cells = again(packed(old, tmp_path / "b.zip").path, new)
     assert sorted(cells["verdict"]) == ["exact", "exact", "not bundled", "not bundled"]
@@ -280,7 +276,7 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
 
 
 @pytest.mark.parametrize(
-    ("change", "checked", "says"),
+    ("change", "checked", "message"),
     [
         (lambda m: m.update({"../evil.py": b""}), True, "the member '../evil.py' would be written outside"),
         (lambda m: m.update({"/evil.py": b""}), True, "the member '/evil.py' would be written outside"),
@@ -313,9 +309,9 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
         (lambda m: m.pop("checksums.json"), False, r"no bundle of actionbench, checksums\.json is missing"),
     ],
 )
-def test_what_is_damaged_or_foreign_is_named(made, new, change, checked, says):
+def test_what_is_damaged_or_foreign_is_named(made, new, change, checked, message):
     rewritten(made, change, checked=checked)
-    with pytest.raises(BundleError, match=says):
+    with pytest.raises(BundleError, match=message):
         again(made, new)
     assert not new.exists()
 
@@ -390,10 +386,7 @@ def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
         tmp_path / "all.sqlite",
         plugin,
         datasets=[{"name": "toy-data", "people": 2}, {"name": "toy-data", "people": 2, "title": "twin"}],
-        attempts=[
-            {"name": "nearest", "params": {"mode": ["good", "raising", "skip"]}},
-            {"name": "majority"},
-        ],
+        attempts=[{"name": "nearest", "params": {"mode": ["good", "raising", "skip"]}}, {"name": "majority"}],
         seeds=[0, 1],
     )
     with Store.open(old) as opened:
@@ -426,7 +419,7 @@ def test_runs_that_made_cells_before_come_along_and_later_ones_do_not(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda m: m.update({"store/nothing.json": b'{"columns": ["a"], "rows": []}'}), "has no column 'a'"),
         (
@@ -453,9 +446,9 @@ def test_runs_that_made_cells_before_come_along_and_later_ones_do_not(tmp_path, 
         ),
     ],
 )
-def test_results_that_do_not_fit_together_are_refused(made, change, says):
+def test_results_that_do_not_fit_together_are_refused(made, change, message):
     rewritten(made, change)
-    with pytest.raises(BundleError, match=says), open_results(made):
+    with pytest.raises(BundleError, match=message), open_results(made):
         pass
 
 

@@ -236,8 +236,8 @@ def test_a_store_of_another_version_is_refused_and_left_alone(tmp_path, version)
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
-    says = rf"written by another version of actionbench \(schema {version}, this one reads 1\)"
-    with pytest.raises(StoreError, match=says if version else "table runs already exists"):
+    message = rf"written by another version of actionbench \(schema {version}, this one reads 1\)"
+    with pytest.raises(StoreError, match=message if version else "table runs already exists"):
         Store.open(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
