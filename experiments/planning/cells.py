@@ -78,7 +78,7 @@ class PlannedDataset:
     @property
     def title(self) -> str:
         """The name in tables."""
-        return self.entry.title or self.entry.name
+        return self.entry.label
 
     @property
     def split(self) -> str:
@@ -278,7 +278,7 @@ def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
         folds = entry.split.folds(dataset)
         fingerprint = data_fingerprint(dataset)
     except ActionbenchError as error:
-        raise type(error)(f"data set {(entry.title or entry.name)!r}: {error}") from error
+        raise type(error)(f"data set {entry.label!r}: {error}") from error
     except OSError as error:
         raise DataError(f"data set {entry.name!r}: {error}") from error
     return PlannedDataset(entry, dataset, folds, fingerprint, table_fingerprint(dataset), dataset.files())

@@ -168,6 +168,11 @@ class DatasetEntry(_Checked):
     title: str | None = None
 
     @property
+    def label(self) -> str:
+        """The name in tables."""
+        return self.title or self.name
+
+    @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments of the data set."""
         return dict(self.model_extra or {})
@@ -399,7 +404,7 @@ def _check_unique(matrix: Matrix) -> None:
         with faults:
             _check_params(entry)
     faults.check()
-    datasets = [(entry.title or entry.name, entry.split.label()) for entry in matrix.datasets]
+    datasets = [(entry.label, entry.split.label()) for entry in matrix.datasets]
     attempts = [(entry.label(point),) for entry in matrix.attempts for point in entry.points()]
     for kind, names in (("datasets", datasets), ("attempts", attempts)):
         for name in _repeated(names):

@@ -158,7 +158,7 @@ def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
     kept = [
         entry
         for entry in matrix.datasets
-        if (entry.title or entry.name) in titles and is_named((entry.name, entry.title or entry.name), words)
+        if entry.label in titles and is_named((entry.name, entry.label), words)
     ]
     return matrix.model_copy(update={"datasets": kept}) if kept else matrix
 
@@ -171,7 +171,7 @@ def _with_roots(matrix: Matrix, notify: Callable[[str], None]) -> Matrix:
         root = entry.options.get("root")
         ours = Path(home) / entry.name if home else None
         if isinstance(root, str) and not Path(root).exists() and ours is not None and ours.exists():
-            notify(f"data set {(entry.title or entry.name)!r}: {root} is not there, {ours} is used")
+            notify(f"data set {entry.label!r}: {root} is not there, {ours} is used")
             entry = entry.model_copy(update={"root": str(ours)})
         entries.append(entry)
     return matrix.model_copy(update={"datasets": entries})

@@ -55,6 +55,8 @@ BUNDLED = tuple(_OF_CHOSEN)
 _NAMES = [column.name for column in CELL_COLUMNS]
 _JSON = [column.name for column in CELL_COLUMNS if column.is_json]
 
+_DATASET_COLUMNS = "dataset split fingerprint groups_known classes warnings".split()
+
 
 @dataclass(frozen=True)
 class RunState:
@@ -526,13 +528,12 @@ class Store:
         import pandas as pd
 
         rows = self._read(
-            "SELECT id, dataset, split, fingerprint, groups_known, classes, warnings FROM "
+            f"SELECT id, {', '.join(_DATASET_COLUMNS)} FROM "
             "(SELECT *, row_number() OVER (PARTITION BY dataset, split ORDER BY last DESC, id DESC) AS age FROM "
             " (SELECT d.*, max(c.last_run_id) AS last FROM datasets d JOIN cells c ON c.dataset_id = d.id "
             "  GROUP BY d.id)) WHERE age = 1 ORDER BY dataset, split"
         )
-        columns = ["id", "dataset", "split", "fingerprint", "groups_known", "classes", "warnings"]
-        table = pd.DataFrame(rows, columns=columns)
+        table = pd.DataFrame(rows, columns=["id", *_DATASET_COLUMNS])
         table["groups_known"] = table["groups_known"].astype(bool)
         for column in ("classes", "warnings"):
             table[column] = [json.loads(text) for text in table[column]]
@@ -540,9 +541,8 @@ class Store:
 
     def dataset(self, dataset_id: int) -> dict[str, Any]:
         """Return a data set under a split, of any age: as a row of `datasets`, without its number."""
-        columns = ["dataset", "split", "fingerprint", "groups_known", "classes", "warnings"]
-        rows = self._read(f"SELECT {', '.join(columns)} FROM datasets WHERE id = ?", dataset_id)
-        found = dict(zip(columns, rows[0], strict=True))
+        rows = self._read(f"SELECT {', '.join(_DATASET_COLUMNS)} FROM datasets WHERE id = ?", dataset_id)
+        found = dict(zip(_DATASET_COLUMNS, rows[0], strict=True))
         read = {column: json.loads(found[column]) for column in ("classes", "warnings")}
         return found | read | {"groups_known": bool(found["groups_known"])}
 

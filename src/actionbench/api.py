@@ -88,7 +88,7 @@ def run(
     >>> table["accuracy"].round(3).tolist()
     [0.167]
     """
-    options = {"workers": workers, "on": on, "retry": retry, "fresh": fresh, "cache": cache}
+    options: dict[str, Any] = {"workers": workers, "on": on, "retry": retry, "fresh": fresh, "cache": cache}
     output = Experiment(matrix, store, changes, only, plugins).run(**options)
     if output.printed["stopped"]:
         raise KeyboardInterrupt
@@ -311,10 +311,15 @@ def reproduce(
     from .experiments.sharing.bundle import Bundle
 
     notes: list[str] = []
-    options = {"changes": changes, "only": only, "workers": workers, "tolerance": tolerance}
     with Bundle.open(bundle) as opened:
         found = workflow.reproduce(
-            opened, store or reproduction_store(bundle), notify=notes.append, **options
+            opened,
+            store or reproduction_store(bundle),
+            changes=changes,
+            only=only,
+            workers=workers,
+            tolerance=tolerance,
+            notify=notes.append,
         )
     if found.stopped:
         raise KeyboardInterrupt

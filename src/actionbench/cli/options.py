@@ -92,9 +92,8 @@ def experiment_options(command: Command) -> Command:
         axes = {name: values.pop(name) for name in ("changes", "only", "plugins")}
         return command(Experiment(matrix, store, **axes), **values)
 
-    for option in (plugin_option, only_option, set_option("matrix"), store_option):
-        wrapped = option(wrapped)
-    return click.argument("matrix", default="quick")(wrapped)
+    matrix = click.argument("matrix", default="quick")
+    return matrix(store_option(set_option("matrix")(only_option(plugin_option(wrapped)))))
 
 
 def results_option(command: Command) -> Command:
