@@ -34,6 +34,15 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
         If something else is in it.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/state", {"epoch": 3, "x": np.zeros(2)})
+    ...     content = read(f"{folder}/state")
+    >>> content
+    {'epoch': 3, 'x': array([0., 0.])}
     """
     from safetensors.numpy import save
 

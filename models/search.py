@@ -279,6 +279,14 @@ def random_search(
     Returns
     -------
     list of Trial
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> trials = random_search(lambda genome: -abs(genome - 3), lambda rng: int(rng.integers(9)), 60, rng)
+    >>> best(trials).genome, best(trials).fitness
+    (3, 0.0)
     """
     return evolve(
         fitness, draw, lambda genome, _: genome, evaluations, rng, population=evaluations, seconds=seconds

@@ -38,6 +38,16 @@ def save(net: nn.Module, folder: str | Path) -> None:
     ------
     ActionbenchError
         If an argument is more than numbers, strings, arrays, modules and lists of them, or it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(nn.Linear(3, 2), folder)
+    ...     net = load(folder)
+    >>> net
+    Linear(3, 2)  weight (2, 3), bias (2,)  8 parameters
     """
     from safetensors.numpy import save as packed
 

@@ -55,17 +55,39 @@ _CHUNK = 2**22
 
 
 def weights(net: nn.Module) -> dict[str, Array]:
-    """Return what can be pruned, by path: the parameters of two and more axes, which are filters and matrices."""
+    """Return what can be pruned, by path: the parameters of two and more axes, which are filters and matrices.
+
+    Examples
+    --------
+    >>> list(weights(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))))
+    ['0.weight', '2.weight']
+    """
     return {path: own.value for path, own in net.parameters().items() if own.value.ndim > 1}
 
 
 def connections(net: nn.Module) -> Masks:
-    """Return which weights are not zero, by path."""
+    """Return which weights are not zero, by path.
+
+    Examples
+    --------
+    >>> from actionbench.models import nn
+    >>> connections(nn.Linear(4, 3))
+    {'weight': array([[ True,  True,  True,  True],
+           [ True,  True,  True,  True],
+           [ True,  True,  True,  True]])}
+    """
     return {path: value != 0 for path, value in weights(net).items()}
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Return how many values are learnt, weights that are zero excepted."""
+    """Return how many values are learnt, weights that are zero excepted.
+
+    Examples
+    --------
+    >>> from actionbench.models import nn
+    >>> count_parameters(nn.Linear(4, 3))
+    15
+    """
     zeros = sum(int(np.count_nonzero(~mask)) for mask in connections(net).values())
     return net.count_parameters() - zeros
 

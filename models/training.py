@@ -218,6 +218,18 @@ class Training:
     ------
     ValueError
         If a value makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import zoo
+    >>> samples, targets = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
+    >>> net, training = zoo.mlp(4, 8, 2), Training(epochs=2, batch_size=2)
+    >>> log = training.fit(net, samples, targets, lambda sample, rng: sample, lambda sample: sample[np.newaxis])
+    >>> log.columns.tolist()
+    ['epoch', 'learning_rate', 'loss', 'accuracy']
+    >>> predict_proba(net, samples, lambda sample: sample[np.newaxis]).shape
+    (4, 2)
     """
 
     epochs: int = 30

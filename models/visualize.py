@@ -82,6 +82,13 @@ def filters(
     ------
     ValueError
         If the weight has other axes, or ``shape`` another size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> figure = filters(np.eye(4), title="first layer")
+    >>> figure.axes[0].get_title()
+    'first layer'
     """
     weight = np.asarray(weight)
     if weight.ndim == 2:
@@ -130,6 +137,14 @@ def first_layer(net: Module, shape: Sequence[int] | None = None, *, max_images: 
     ------
     ValueError
         If no layer has such weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> figure = first_layer(nn.Conv2d(3, 8, 5))
+    >>> figure.axes[0].get_title()
+    'weights of Conv2d'
     """
     for name, module in net.named_modules():
         if isinstance(module, _WEIGHTED):
@@ -165,6 +180,14 @@ def activations(net: Module, x: Value, name: str | None = None, *, max_images: i
     ------
     ValueError
         If no module of that name was run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    >>> len(activations(net, np.zeros((1, 8, 8, 1), np.float32)).axes)
+    2
     """
     shown = [(path, module, y) for path, module, y in _outputs(net, x) if name in (None, path)]
     if name is None:
@@ -200,7 +223,15 @@ def _arrays(value: Value) -> Iterator[Images]:
 
 
 def tree(net: Module) -> Figure:
-    """Draw the modules of a net, each in a box, below the one that it is part of, with their numbers of parameters."""
+    """Draw the modules of a net, each in a box, below the one that it is part of, with their numbers of parameters.
+
+    Examples
+    --------
+    >>> from actionbench.models import nn
+    >>> figure = tree(nn.Sequential(nn.Linear(4, 3), nn.Tanh()))
+    >>> [text.get_text() for text in figure.axes[0].texts][1:]
+    ['15', '0: Linear(4, 3)', '15', '1: Tanh()', '–']
+    """
     from matplotlib.figure import Figure
 
     rows = list(net.named_modules())
@@ -359,6 +390,15 @@ def graph(net: Module, x: Value) -> Figure:
         Made of `Sequential` and `Graph`; any other module is one box.
     x : ndarray
         Its input, with the batch axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+    >>> figure = graph(net, np.zeros((1, 4), np.float32))
+    >>> [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    ['input: 4', 'Linear(4, 3), Tanh: 3']
     """
     from matplotlib.figure import Figure
 

@@ -18,9 +18,9 @@ Examples
 >>> import numpy as np
 >>> from actionbench.models import nn
 >>> net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3)).reset(0)
->>> x, criterion = np.ones((4, 2), np.float32), nn.CrossEntropyLoss()
->>> loss = criterion.forward(net.forward(x), np.array([0, 1, 2, 0]))
->>> net.backward(x, criterion.backward(net.forward(x), np.array([0, 1, 2, 0]))).shape
+>>> x, classes, criterion = np.ones((4, 2), np.float32), np.array([0, 1, 2, 0]), nn.CrossEntropyLoss()
+>>> scores = net.forward(x)
+>>> net.backward(x, criterion.backward(scores, classes)).shape
 (4, 2)
 """
 

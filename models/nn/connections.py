@@ -14,12 +14,24 @@ Table = NDArray[np.intp]
 
 
 def full(n_in: int, n_out: int) -> Table:
-    """Connect every channel with every other: an ordinary convolution, shape (n_in * n_out, 2)."""
+    """Connect every channel with every other: an ordinary convolution, shape (n_in * n_out, 2).
+
+    Examples
+    --------
+    >>> full(2, 1).tolist()
+    [[0, 0], [1, 0]]
+    """
     return np.argwhere(np.ones((integer("n_in", n_in), integer("n_out", n_out)), bool))
 
 
 def one_to_one(n: int) -> Table:
-    """Connect each channel with its own, shape (n, 2)."""
+    """Connect each channel with its own, shape (n, 2).
+
+    Examples
+    --------
+    >>> one_to_one(2).tolist()
+    [[0, 0], [1, 1]]
+    """
     return np.repeat(np.arange(integer("n", n))[:, np.newaxis], 2, axis=1)
 
 

@@ -218,6 +218,13 @@ class ConcatTable(Container):
     ----------
     *modules : Module
         The branches.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ConcatTable(nn.Identity(), nn.ReLU()).forward(np.array([[-1.0, 2.0]]))
+    [array([[-1.,  2.]]), array([[0., 2.]])]
     """
 
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
@@ -239,6 +246,13 @@ class Concat(ConcatTable):
         The axis.
     *modules : Module
         The branches.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Concat(1, nn.Identity(), nn.ReLU()).forward(np.array([[-1.0, 2.0]]))
+    array([[-1.,  2.,  0.,  2.]])
     """
 
     checks: ClassVar = {**ConcatTable.checks, "dim": axis}
@@ -271,6 +285,13 @@ class ParallelTable(Container):
     ------
     ValueError
         If the list has another length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ParallelTable(nn.Identity(), nn.ReLU()).forward([np.array([[-1.0]]), np.array([[-1.0]])])
+    [array([[-1.]]), array([[0.]])]
     """
 
     def _forward(self, x: Value) -> tuple[list[Value], Any]:
@@ -296,6 +317,13 @@ class Parallel(Container):
         The axis along which the outputs are joined.
     *modules : Module
         The branches.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Parallel(1, 1, nn.Flatten(), nn.ReLU()).forward(np.array([[[-1.0, 2.0], [-3.0, 4.0]]]))
+    array([[-1.,  2.,  0.,  4.]])
     """
 
     checks: ClassVar = {**Container.checks, "input_dim": axis, "output_dim": axis}

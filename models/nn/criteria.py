@@ -82,6 +82,13 @@ class NLLLoss(Criterion):
     ------
     ValueError
         If a target is no class, or shapes do not go together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> round(nn.NLLLoss().forward(np.log([[0.25, 0.75]]), np.array([1])), 4)
+    0.2877
     """
 
     label_smoothing = 0.0
@@ -159,6 +166,16 @@ class CrossEntropyLoss(NLLLoss):
     ------
     ValueError
         If a target is no class, or shapes do not go together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> scores, classes = np.log([[1.0, 3.0]]), np.array([1])
+    >>> round(nn.CrossEntropyLoss().forward(scores, classes), 4)
+    0.2877
+    >>> nn.CrossEntropyLoss().backward(scores, classes).round(4)
+    array([[ 0.25, -0.25]])
     """
 
     def __init__(
@@ -225,6 +242,13 @@ class MSELoss(_Each):
     ----------
     reduction : str
         ``"mean"`` over all values or ``"sum"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.MSELoss().forward(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    2.0
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -241,6 +265,13 @@ class L1Loss(_Each):
     ----------
     reduction : str
         ``"mean"`` over all values or ``"sum"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.L1Loss().forward(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    1.0
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -292,6 +323,13 @@ class BCELoss(_Each):
     ------
     ValueError
         If a value is outside [0, 1], or the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> round(nn.BCELoss().forward(np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]])), 4)
+    0.6931
     """
 
     def _check(self, input: Array, target: ArrayLike) -> tuple[Array, Array]:
@@ -317,6 +355,13 @@ class BCEWithLogitsLoss(_Each):
     ----------
     reduction : str
         ``"mean"`` over all values or ``"sum"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> round(nn.BCEWithLogitsLoss().forward(np.array([[0.0, 0.0]]), np.array([[0.0, 1.0]])), 4)
+    0.6931
     """
 
     def _loss(self, input: Array, target: Array) -> Array:
@@ -497,6 +542,14 @@ class ParallelCriterion(MultiCriterion):
     ------
     ValueError
         If there is not one weight, input and target for each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> both = nn.ParallelCriterion().add(nn.MSELoss()).add(nn.L1Loss(), 0.5)
+    >>> both.forward([np.array([[1.0]]), np.array([[1.0]])], [np.array([[3.0]]), np.array([[3.0]])])
+    5.0
     """
 
     def __init__(

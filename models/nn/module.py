@@ -66,6 +66,18 @@ class Module(State, Constructed):
     replayable : bool
         Whether the calls of a forward in evaluation depend on attributes and shapes alone, never on the values of the
         input, so that it can be traced and replayed (`replay`); not inherited, each class declares it itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> net = nn.Sequential(nn.Linear(3, 2), nn.Tanh()).reset(0)
+    >>> x = np.ones((4, 3), np.float32)
+    >>> y = net.forward(x)
+    >>> net.backward(x, np.ones_like(y)).shape
+    (4, 3)
+    >>> sorted(net.parameters())
+    ['0.bias', '0.weight']
     """
 
     takes_integers: ClassVar[bool] = False

@@ -26,6 +26,16 @@ class Parameter(Checked):
     value, grad : ndarray
         Of one shape and type; views of the flat vectors after `Module.get_parameters`. A gradient that nobody asked
         for takes no memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> weight = nn.Parameter(np.ones((2, 3)))
+    >>> weight.accumulate(np.ones((2, 3)), 0.5)
+    >>> weight.grad
+    array([[0.5, 0.5, 0.5],
+           [0.5, 0.5, 0.5]])
     """
 
     def __init__(self, value: Array) -> None:

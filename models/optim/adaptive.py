@@ -84,6 +84,13 @@ def adam(
         The same object.
     losses : list of float
         The loss before the step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = adam(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.1})
+    >>> x.round(4), losses
+    (array([0.9]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     rate = decayed(state, learning_rate, learning_rate_decay)
@@ -119,6 +126,13 @@ def adamw(
     -------
     x, losses
         As of `adam`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = adamw(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.1})
+    >>> x.round(4), losses
+    (array([0.899]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state)
     rate = decayed(state, learning_rate, learning_rate_decay)
@@ -153,6 +167,13 @@ def adamax(
     -------
     x, losses
         As of `adam`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = adamax(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.1})
+    >>> x.round(4), losses
+    (array([0.9]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     first, largest = memory(state, "first", x), memory(state, "largest", x)
@@ -189,6 +210,13 @@ def adagrad(
     -------
     x, losses
         As of `adam`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = adagrad(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.1})
+    >>> x.round(4), losses
+    (array([0.9]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     second = memory(state, "second", x)
@@ -224,6 +252,13 @@ def adadelta(
     -------
     x, losses
         As of `adam`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = adadelta(lambda x: (x @ x, 2 * x), np.array([1.0]), {})
+    >>> x.round(4), losses
+    (array([0.9968]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     second, moves = memory(state, "second", x), memory(state, "moves", x)
@@ -263,6 +298,13 @@ def rmsprop(
     -------
     x, losses
         As of `adam`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = rmsprop(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.1})
+    >>> x.round(4), losses
+    (array([0.]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     second = memory(state, "second", x)
@@ -311,6 +353,13 @@ def rprop(
         The same object.
     losses : list of float
         The loss before each step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = rprop(lambda x: (x @ x, 2 * x), np.array([1.0]), {})
+    >>> x.round(4), losses
+    (array([0.9]), [1.0])
     """
     signs, sizes = memory(state, "signs", x), memory(state, "sizes", x, step_size)
     losses = []

@@ -29,6 +29,12 @@ def checkgrad(opfunc: OpFunc, x: Array, eps: float = 1e-7) -> tuple[float, Array
     ------
     ValueError
         If ``eps`` is lost in the rounding of ``x``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> checkgrad(lambda x: (x @ x, 2 * x), np.array([1.0, 2.0]))[0] < 1e-6
+    True
     """
     if (x + x.dtype.type(eps) == x).any():
         raise ValueError(f"eps must change x, which is {x.dtype} up to {abs(x).max()}: {eps} is too small")

@@ -50,6 +50,13 @@ def cg(
         The same object.
     losses : list of float
         The loss at the start and after each line search.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = cg(lambda x: ((x - 3) @ (x - 3), 2 * (x - 3)), np.array([0.0]), {})
+    >>> x.round(3)
+    array([3.])
     """
     rules = _Rules(rho, sig, int_, ext)
     last = state.get("func_eval", 0) + (1.25 * max_iter if max_eval is None else max_eval)

@@ -105,6 +105,12 @@ def nag(
     ------
     ValueError
         If there is no momentum, or an option makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nag(lambda x: (x @ x, 2 * x), np.array([1.0]), {"learning_rate": 0.25, "momentum": 0.5})
+    (array([0.5]), [1.0])
     """
     if momentum == 0:
         raise ValueError("nag needs momentum > 0, got 0")
@@ -146,6 +152,13 @@ def asgd(
     -------
     x, losses
         As of `sgd`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = asgd(lambda x: (x @ x, 2 * x), np.array([1.0]), {"eta0": 0.25})
+    >>> x.round(3), losses
+    (array([0.5]), [1.0])
     """
     loss, gradient = evaluate(opfunc, x, state, weight_decay)
     done = state["func_eval"] - 1
@@ -187,6 +200,12 @@ def beta_lasso(
     -------
     x, losses
         As of `sgd`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> beta_lasso(lambda x: (x @ x, 2 * x), np.array([1.0, 1e-6]), {"learning_rate": 0.25})[0].round(3)
+    array([0.5, 0. ])
     """
     loss, gradient = evaluate(opfunc, x, state)
     step: Array = gradient + lambda_ * np.sign(x)

@@ -96,6 +96,13 @@ def cmaes(
     ----------
     Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016; the step size by the squared length
     of its path, as in his ``barecmaes2.py``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = cmaes(lambda x: ((x - 3) @ (x - 3), None), np.zeros(2), {"f_target": 1e-6})
+    >>> x.round(2)
+    array([3., 3.])
     """
     pop_size = pop_size or 4 + int(3 * math.log(x.size))
     if pop_size < 2:
@@ -207,6 +214,13 @@ def de(
     ------
     ValueError
         If the population is less than 3, the region is empty, or an option makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = de(lambda x: ((x - 3) @ (x - 3), None), np.zeros(2), {"f_target": 1e-4})
+    >>> x.round(1)
+    array([3., 3.])
     """
     pop_size = pop_size or 10 * x.size
     if pop_size < 3:

@@ -46,6 +46,13 @@ def lbfgs(
         The same object.
     losses : list of float
         The loss at the start and after each iteration; without line search the last move is not evaluated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, losses = lbfgs(lambda x: ((x - 3) @ (x - 3), 2 * (x - 3)), np.array([0.0]), {"line_search": "strong_wolfe"})
+    >>> x.round(3)
+    array([3.])
     """
     last = state.get("func_eval", 0) + (1.25 * max_iter if max_eval is None else max_eval)
     loss, gradient = evaluate(opfunc, x, state)

@@ -52,6 +52,11 @@ def cosine(step: int, n_steps: int, peak: float, warm_up: int = 0) -> float:
     """Return the rate of step ``step``: linear over ``warm_up`` steps, then half a cosine to zero at ``n_steps``.
 
     Loshchilov and Hutter 2017.
+
+    Examples
+    --------
+    >>> [round(cosine(step, 10, 1.0), 4) for step in (0, 5, 9)]
+    [1.0, 0.5, 0.0245]
     """
     _check(step, n_steps=n_steps)
     if step < warm_up:
@@ -60,25 +65,49 @@ def cosine(step: int, n_steps: int, peak: float, warm_up: int = 0) -> float:
 
 
 def linear_warm_up(step: int, n_steps: int, peak: float, start: float = 1 / 3) -> float:
-    """Return the rate that goes in a straight line from ``start * peak`` to ``peak`` at ``n_steps``, and stays."""
+    """Return the rate that goes in a straight line from ``start * peak`` to ``peak`` at ``n_steps``, and stays.
+
+    Examples
+    --------
+    >>> [linear_warm_up(step, 2, 1.0, 0.5) for step in range(4)]
+    [0.5, 0.75, 1.0, 1.0]
+    """
     _check(step, n_steps=n_steps)
     return peak * (start + (1 - start) * min(step / n_steps, 1.0))
 
 
 def polynomial(step: int, n_steps: int, peak: float, power: float = 1.0) -> float:
-    """Return the rate that falls from ``peak`` to zero at ``n_steps`` as ``(1 - step / n_steps) ** power``."""
+    """Return the rate that falls from ``peak`` to zero at ``n_steps`` as ``(1 - step / n_steps) ** power``.
+
+    Examples
+    --------
+    >>> [polynomial(step, 4, 1.0) for step in range(4)]
+    [1.0, 0.75, 0.5, 0.25]
+    """
     _check(step, n_steps=n_steps)
     return peak * max(1 - step / n_steps, 0.0) ** power
 
 
 def exponential(step: int, peak: float, gamma: float) -> float:
-    """Return ``peak``, multiplied by ``gamma`` at each step."""
+    """Return ``peak``, multiplied by ``gamma`` at each step.
+
+    Examples
+    --------
+    >>> [exponential(step, 1.0, 0.5) for step in range(3)]
+    [1.0, 0.5, 0.25]
+    """
     _check(step)
     return peak * gamma**step
 
 
 def step_decay(step: int, step_size: int, peak: float, gamma: float = 0.1) -> float:
-    """Return ``peak``, multiplied by ``gamma`` at every ``step_size``-th step."""
+    """Return ``peak``, multiplied by ``gamma`` at every ``step_size``-th step.
+
+    Examples
+    --------
+    >>> [step_decay(step, 2, 1.0) for step in range(4)]
+    [1.0, 1.0, 0.1, 0.1]
+    """
     _check(step, step_size=step_size)
     return peak * gamma ** (step // step_size)
 

@@ -82,6 +82,11 @@ def frames_lstm(
         Probability before the last layer.
     rng : numpy.random.Generator or int, optional
         Source of the initial values.
+
+    Examples
+    --------
+    >>> frames_lstm(10).count_parameters()
+    58434
     """
     net = nn.Sequential(*_stages(channels, widths, (1, 3, 3), (1, 2, 2)), nn.Mean((2, 3)))
     net.add(nn.LSTM(widths[-1], hidden, last=True)).add(nn.Dropout(dropout))
@@ -107,6 +112,11 @@ def inception3d(
         Probability before the last layer.
     rng : numpy.random.Generator or int, optional
         Source of the initial values.
+
+    Examples
+    --------
+    >>> inception3d(10).count_parameters()
+    102610
     """
     net = nn.Sequential(*_convolution3d(channels, 2 * width, 3), nn.MaxPool3d(2))
     channels = 2 * width

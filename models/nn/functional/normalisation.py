@@ -145,7 +145,7 @@ def channel_normal_gradient(
         per_channel(row, channels, factor.dtype) for row in (weight, grad_weight, grad_bias)
     )
     arguments = (weight, total, along, times, grad_weight, grad_bias, factor, slope, shift)
-    kernels.of(factor.dtype).pull(normal.mean, normal.inverse, normal.n, *arguments)
+    kernels.of(factor.dtype).normalise_gradient(normal.mean, normal.inverse, normal.n, *arguments)
     return factor, slope, shift
 
 

@@ -59,7 +59,15 @@ def _where(condition: NDArray[np.bool_], slope: float, other: float, like: Array
 
 
 class ReLU(_Transfer):
-    """``max(x, 0)`` (Nair and Hinton 2010)."""
+    """``max(x, 0)`` (Nair and Hinton 2010).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ReLU().forward(np.array([[-1.0, 2.0]]))
+    array([[0., 2.]])
+    """
 
     replayable = True
 
@@ -71,7 +79,15 @@ class ReLU(_Transfer):
 
 
 class Tanh(_Transfer):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Tanh().forward(np.array([[0.0, 1.0]])).round(3)
+    array([[0.   , 0.762]])
+    """
 
     def _function(self, x: Array) -> Array:
         return np.tanh(x)
@@ -81,7 +97,15 @@ class Tanh(_Transfer):
 
 
 class Sigmoid(_Transfer):
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Sigmoid().forward(np.array([[0.0, 1.0]])).round(3)
+    array([[0.5  , 0.731]])
+    """
 
     def _function(self, x: Array) -> Array:
         return expit(x)
@@ -91,7 +115,15 @@ class Sigmoid(_Transfer):
 
 
 class Softmax(_Transfer):
-    """``exp(x) / Σ exp(x)`` along axis ``dim``."""
+    """``exp(x) / Σ exp(x)`` along axis ``dim``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Softmax().forward(np.log([[1.0, 3.0]])).round(3)
+    array([[0.25, 0.75]])
+    """
 
     checks: ClassVar = {"dim": axis}
 
@@ -117,7 +149,15 @@ class Softmin(Softmax):
 
 
 class LogSoftmax(Softmax):
-    """Logarithm of `Softmax` along axis ``dim``, without overflow."""
+    """Logarithm of `Softmax` along axis ``dim``, without overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> np.exp(nn.LogSoftmax().forward(np.log([[1.0, 3.0]]))).round(3)
+    array([[0.25, 0.75]])
+    """
 
     def _function(self, x: Array) -> Array:
         return log_softmax(x, axis=self.dim) if x.size else x.copy()
@@ -170,7 +210,15 @@ class ReLU6(Hardtanh):
 
 
 class LeakyReLU(_Pointwise):
-    """``x`` above 0, else ``negative_slope * x`` (Maas et al. 2013)."""
+    """``x`` above 0, else ``negative_slope * x`` (Maas et al. 2013).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.LeakyReLU(0.1).forward(np.array([[-1.0, 2.0]]))
+    array([[-0.1,  2. ]])
+    """
 
     checks: ClassVar = {"negative_slope": real}
 
@@ -250,6 +298,13 @@ class PReLU(Module):
     ------
     ValueError
         If an input has another number of channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.PReLU().forward(np.array([[-1.0, 2.0]], np.float32))
+    array([[-0.25,  2.  ]], dtype=float32)
     """
 
     num_parameters = Fixed(lambda layer: len(layer.weight.value))
@@ -286,7 +341,15 @@ class PReLU(Module):
 
 
 class ELU(_Pointwise):
-    """``x`` above 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2016)."""
+    """``x`` above 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ELU().forward(np.array([[-1.0, 2.0]])).round(3)
+    array([[-0.632,  2.   ]])
+    """
 
     checks: ClassVar = {"alpha": real}
 

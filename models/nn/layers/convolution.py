@@ -212,21 +212,45 @@ _ARGUMENTS = """
 
 
 class Conv1d(_Convolution):
-    """Convolution of sequences (N, L, C)."""
+    """Convolution of sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Conv1d(3, 8, 5).forward(np.zeros((2, 20, 3), np.float32)).shape
+    (2, 16, 8)
+    """
 
     axes = 1
     replayable = True
 
 
 class Conv2d(_Convolution):
-    """Convolution of images (N, H, W, C)."""
+    """Convolution of images (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Conv2d(3, 8, 3, stride=2, padding=1).forward(np.zeros((2, 32, 24, 3), np.float32)).shape
+    (2, 16, 12, 8)
+    """
 
     axes = 2
     replayable = True
 
 
 class Conv3d(_Convolution):
-    """Convolution of volumes (N, T, H, W, C)."""
+    """Convolution of volumes (N, T, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Conv3d(1, 8, 3, padding=1).forward(np.zeros((2, 16, 32, 24, 1), np.float32)).shape
+    (2, 16, 32, 24, 8)
+    """
 
     axes = 3
     replayable = True
@@ -362,6 +386,14 @@ class LocallyConnected2d(Module):
     ------
     ValueError
         If the filter does not fit, or an input has another size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> layer = nn.LocallyConnected2d(3, 4, (6, 5), 3)
+    >>> layer.forward(np.zeros((2, 6, 5, 3), np.float32)).shape
+    (2, 4, 3, 4)
     """
 
     in_channels = Fixed(lambda layer: layer.weight.value.shape[-2])

@@ -33,6 +33,15 @@ class Dropout(Function):
     ------
     ValueError
         If ``p`` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Dropout(0.5).evaluate().forward(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    >>> sorted(set(nn.Dropout(0.5).forward(np.ones((1, 100))).ravel().tolist()))
+    [0.0, 2.0]
     """
 
     replayable = True
@@ -93,7 +102,16 @@ class Dropout1d(_ChannelDropout):
 
 
 class Dropout2d(_ChannelDropout):
-    """`Dropout` of whole channels of images (N, H, W, C)."""
+    """`Dropout` of whole channels of images (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> kept = nn.Dropout2d(0.5).forward(np.ones((1, 8, 6, 3)))
+    >>> bool((kept == kept[:, :1, :1]).all())
+    True
+    """
 
     axes = 2
 

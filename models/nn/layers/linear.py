@@ -33,6 +33,13 @@ class Linear(Module):
     ----------
     weight : Parameter, shape (out_features, in_features)
     bias : Parameter, shape (out_features,), or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Linear(4, 2).forward(np.ones((3, 4), np.float32)).shape
+    (3, 2)
     """
 
     replayable = True
@@ -171,6 +178,13 @@ class Embedding(Module):
     ------
     ValueError
         If the input is not made of integers from 0 to ``num_embeddings`` - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Embedding(10, 3).forward(np.array([[1, 2], [4, 9]])).shape
+    (2, 2, 3)
     """
 
     takes_integers = True

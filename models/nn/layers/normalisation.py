@@ -152,14 +152,31 @@ _ARGUMENTS = """
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of (N, C) or (N, L, C)."""
+    """Batch normalisation of (N, C) or (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.BatchNorm1d(1).forward(np.array([[1.0], [3.0]], np.float32)).round(3)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    """
 
     ranks = (2, 3)
     replayable = True
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of (N, H, W, C)."""
+    """Batch normalisation of (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.BatchNorm2d(3).forward(np.zeros((2, 8, 6, 3), np.float32)).shape
+    (2, 8, 6, 3)
+    """
 
     ranks = (4,)
     replayable = True
@@ -193,6 +210,13 @@ class LocalResponseNorm(Function):
     ------
     ValueError
         If ``size`` is below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.LocalResponseNorm(5).forward(np.zeros((2, 8, 6, 3), np.float32)).shape
+    (2, 8, 6, 3)
     """
 
     checks: ClassVar = {"size": integer, "alpha": real, "beta": real, "k": real}

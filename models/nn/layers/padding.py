@@ -153,7 +153,15 @@ _RAISES = """
 
 
 class ConstantPad1d(_ConstantPad):
-    """A constant around sequences (N, L, C)."""
+    """A constant around sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ConstantPad1d(1, 7.0).forward(np.array([[1.0, 2.0]])[..., np.newaxis]).ravel()
+    array([7., 1., 2., 7.])
+    """
 
     axes = 1
 
@@ -177,7 +185,15 @@ class ZeroPad1d(_ZeroPad):
 
 
 class ZeroPad2d(_ZeroPad):
-    """Zeros around images (N, H, W, C)."""
+    """Zeros around images (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ZeroPad2d(1).forward(np.zeros((2, 8, 6, 3))).shape
+    (2, 10, 8, 3)
+    """
 
     axes = 2
 
@@ -189,7 +205,15 @@ class ZeroPad3d(_ZeroPad):
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """The mirrored pixels of the input around sequences (N, L, C)."""
+    """The mirrored pixels of the input around sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ReflectionPad1d(1).forward(np.array([[1.0, 2.0]])[..., np.newaxis]).ravel()
+    array([2., 1., 2., 1.])
+    """
 
     axes = 1
 
@@ -207,7 +231,15 @@ class ReflectionPad3d(_ReflectionPad):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """The outermost pixels again around sequences (N, L, C)."""
+    """The outermost pixels again around sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.ReplicationPad1d(1).forward(np.array([[1.0, 2.0]])[..., np.newaxis]).ravel()
+    array([1., 1., 2., 2.])
+    """
 
     axes = 1
 

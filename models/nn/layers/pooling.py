@@ -220,35 +220,75 @@ _PARTS = """
 
 
 class MaxPool1d(_MaxPool):
-    """Largest value of each window of sequences (N, L, C)."""
+    """Largest value of each window of sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.MaxPool1d(2).forward(np.array([[1.0, 3, 2, 0]])[..., np.newaxis]).ravel()
+    array([3., 2.])
+    """
 
     axes = 1
     replayable = True
 
 
 class MaxPool2d(_MaxPool):
-    """Largest value of each window of images (N, H, W, C)."""
+    """Largest value of each window of images (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.MaxPool2d(2).forward(np.zeros((2, 8, 6, 3))).shape
+    (2, 4, 3, 3)
+    """
 
     axes = 2
     replayable = True
 
 
 class MaxPool3d(_MaxPool):
-    """Largest value of each window of volumes (N, T, H, W, C)."""
+    """Largest value of each window of volumes (N, T, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.MaxPool3d((1, 2, 2)).forward(np.zeros((2, 4, 8, 6, 3))).shape
+    (2, 4, 4, 3, 3)
+    """
 
     axes = 3
     replayable = True
 
 
 class AvgPool1d(_AvgPool):
-    """Mean of each window of sequences (N, L, C)."""
+    """Mean of each window of sequences (N, L, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.AvgPool1d(2).forward(np.array([[1.0, 3, 2, 0]])[..., np.newaxis]).ravel()
+    array([2., 1.])
+    """
 
     axes = 1
     replayable = True
 
 
 class AvgPool2d(_AvgPool):
-    """Mean of each window of images (N, H, W, C)."""
+    """Mean of each window of images (N, H, W, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.AvgPool2d(2).forward(np.zeros((2, 8, 6, 3))).shape
+    (2, 4, 3, 3)
+    """
 
     axes = 2
     replayable = True
@@ -269,7 +309,15 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """Largest values of images (N, H, W, C) in a given number of windows."""
+    """Largest values of images (N, H, W, C) in a given number of windows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.AdaptiveMaxPool2d((3, 2)).forward(np.zeros((2, 8, 6, 3))).shape
+    (2, 3, 2, 3)
+    """
 
     axes = 2
     replayable = True
@@ -290,7 +338,15 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Means of images (N, H, W, C) in a given number of windows."""
+    """Means of images (N, H, W, C) in a given number of windows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.AdaptiveAvgPool2d((3, 2)).forward(np.zeros((2, 8, 6, 3))).shape
+    (2, 3, 2, 3)
+    """
 
     axes = 2
     replayable = True

@@ -416,6 +416,15 @@ class GRU(_Recurrent):
     ------
     ValueError
         If a size is below 1, an input has other axes or no step, or a length is not that of a sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.GRU(3, 5).forward(np.zeros((2, 7, 3), np.float32)).shape
+    (2, 7, 5)
+    >>> nn.GRU(3, 5, last=True).forward(np.zeros((2, 7, 3), np.float32)).shape
+    (2, 5)
     """
 
     gates = 3

@@ -21,6 +21,13 @@ class Sum(Function):
         The axes.
     keepdim : bool
         Whether they stay, with length 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Sum(1).forward(np.array([[1.0, 3.0]]))
+    array([4.])
     """
 
     checks: ClassVar = {"dim": axes}
@@ -49,6 +56,13 @@ class Mean(Sum):
         The axes.
     keepdim : bool
         Whether they stay, with length 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Mean((1, 2)).forward(np.ones((2, 8, 6, 3))).shape
+    (2, 3)
     """
 
     replayable = True
@@ -89,6 +103,13 @@ class Max(Function):
     ------
     ValueError
         If the axis is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Max(1).forward(np.array([[1.0, 3.0]]))
+    array([3.])
     """
 
     takes_integers = True

@@ -52,6 +52,13 @@ class View(_Reshape):
     ------
     ValueError
         If a sample has another number of values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.View(2, -1).forward(np.zeros((5, 6))).shape
+    (5, 2, 3)
     """
 
     replayable = True
@@ -73,7 +80,15 @@ Reshape = View
 
 
 class Flatten(_Reshape):
-    """Make one axis of all from ``start_dim`` on."""
+    """Make one axis of all from ``start_dim`` on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Flatten().forward(np.zeros((5, 2, 3))).shape
+    (5, 6)
+    """
 
     replayable = True
     checks: ClassVar = {"start_dim": axis}
@@ -183,6 +198,13 @@ class Select(_Part):
     ------
     ValueError
         If there is no such slice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Select(1, -1).forward(np.array([[[1, 2], [3, 4]]]))
+    array([[3, 4]])
     """
 
     checks: ClassVar = {"dim": axis, "index": partial(integer, minimum=-MAX_INTEGER)}
@@ -204,6 +226,13 @@ class Narrow(_Part):
     ------
     ValueError
         If the axis is too short.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.Narrow(1, 1, 2).forward(np.array([[1, 2, 3, 4]]))
+    array([[2, 3]])
     """
 
     checks: ClassVar = {

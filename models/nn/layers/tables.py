@@ -19,7 +19,15 @@ def _zeros_like(value: Value) -> Value:
 
 
 class JoinTable(Function):
-    """Join the arrays of a list along axis ``dim``."""
+    """Join the arrays of a list along axis ``dim``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.JoinTable(1).forward([np.array([[1, 2]]), np.array([[3]])])
+    array([[1, 2, 3]])
+    """
 
     takes_integers = True
     checks: ClassVar = {"dim": axis}
@@ -36,7 +44,15 @@ class JoinTable(Function):
 
 
 class SplitTable(Function):
-    """Make a list of the slices of an array along axis ``dim``, each without that axis."""
+    """Make a list of the slices of an array along axis ``dim``, each without that axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.SplitTable(1).forward(np.array([[1, 2]]))
+    [array([1]), array([2])]
+    """
 
     takes_integers = True
     checks: ClassVar = {"dim": axis}
@@ -53,7 +69,15 @@ class SplitTable(Function):
 
 
 class SelectTable(Function):
-    """Take entry ``index`` of a list."""
+    """Take entry ``index`` of a list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.SelectTable(-1).forward([np.array([1]), np.array([2])])
+    array([2])
+    """
 
     takes_integers = True
     checks: ClassVar = {"index": partial(integer, minimum=-MAX_INTEGER)}
@@ -95,7 +119,15 @@ class NarrowTable(Function):
 
 
 class FlattenTable(Function):
-    """Make one list of a list of lists, however deep."""
+    """Make one list of a list of lists, however deep.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.FlattenTable().forward([np.array([1]), [np.array([2])]])
+    [array([1]), array([2])]
+    """
 
     takes_integers = True
 
@@ -107,7 +139,15 @@ class FlattenTable(Function):
 
 
 class CAddTable(Function):
-    """Add the arrays of a list, which have one shape."""
+    """Add the arrays of a list, which have one shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.CAddTable().forward([np.array([1.0]), np.array([2.0])])
+    array([3.])
+    """
 
     def _forward(self, x: list[Array]) -> tuple[Array, Any]:
         _check_alike(self, x)
@@ -118,7 +158,15 @@ class CAddTable(Function):
 
 
 class CMulTable(Function):
-    """Multiply the arrays of a list, which have one shape."""
+    """Multiply the arrays of a list, which have one shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.models import nn
+    >>> nn.CMulTable().forward([np.array([3.0]), np.array([2.0])])
+    array([6.])
+    """
 
     def _forward(self, x: list[Array]) -> tuple[Array, Any]:
         _check_alike(self, x)
