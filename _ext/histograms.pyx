@@ -1,4 +1,4 @@
-"""Orientation histograms of vector fields: in the cells of a grid, and in blocks of any place."""
+"""Orientation histograms of vector fields: in the cells of a grid, and in blocks anywhere."""
 
 from libc.math cimport fabsf, sqrt, sqrtf
 from libc.string cimport memset
@@ -122,8 +122,8 @@ def add_blocks(const double[:, :, ::1] integral, const Py_ssize_t[:, ::1] centre
                double epsilon, double weight, double[:, ::1] out):
     """Add ``weight`` times the blocks of ``cells`` x ``cells`` cells around centres (n, 2), down and right, to rows of ``out``.
 
-    A block is ``side`` pixels high and wide, moved into the frame where it would stick out. Its numbers get ``epsilon``
-    each, then sum 1, then their roots are taken.
+    A block is ``side`` pixels high and wide, moved into the frame where it would stick out. Its values get ``epsilon``
+    each, then sum to 1, then their roots are taken.
     """
     cdef Py_ssize_t height = integral.shape[0] - 1, width = integral.shape[1] - 1, bins = integral.shape[2]
     cdef Py_ssize_t n, i, j, k, y0, x0, top, bottom, left, right

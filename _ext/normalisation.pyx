@@ -8,13 +8,13 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
-from vector cimport (LANES, above, everywhere, free_block, larger, load, load_some, new_block, pick, real, store,
+from vector cimport (LANES, above, broadcast, free_block, larger, load, load_some, new_block, blend, real, store,
                      store_some, vec, zeros)
 
 cdef enum:
     TOGETHER = 4      # vectors summed side by side
-    CHUNK = 1 << 14   # numbers summed in the arrays' own precision
-    PART = 1 << 10    # numbers of a unit of work, at least
+    CHUNK = 1 << 14   # values summed in the arrays' own precision
+    PART = 1 << 10    # values of a unit of work, at least
 
 
 cdef Py_ssize_t make_period(Py_ssize_t channels) noexcept nogil:
@@ -29,7 +29,7 @@ cdef inline vec term(const real* a, const real* mask, const real* centre, Py_ssi
     if centre != NULL:
         value = value - load_some(centre + place, n)
     if mask != NULL:
-        value = pick(above(load_some(mask + at, n), zeros()), value, zeros())
+        value = blend(above(load_some(mask + at, n), zeros()), value, zeros())
     return value
 
 
@@ -93,8 +93,8 @@ def sums(const real[::1] a, const real[::1] b, const real[::1] mask, const doubl
          double[::1] along, int threads):
     """Write the sums per channel of ``a`` and of ``a * (b - around)``; where ``mask`` is not empty, of what has it positive.
 
-    ``around`` has one number per channel, or is empty. It is taken away before anything is rounded to a sum: products with
-    numbers that are far from zero would lose what tells them apart.
+    ``around`` has one value per channel, or is empty. It is subtracted before anything is summed: sums of values far from
+    zero would lose their differences to rounding.
     """
     cdef Py_ssize_t channels = total.shape[0], period = make_period(channels), size = max(CHUNK // period, 1) * period
     cdef Py_ssize_t chunks = (a.shape[0] + size - 1) // size, i, c
@@ -129,7 +129,7 @@ def sums(const real[::1] a, const real[::1] b, const real[::1] mask, const doubl
 def moments(const real[::1] a, double[::1] mean, double[::1] squares, int threads):
     """Write the mean of each channel and the sum of the squared distances from it.
 
-    Each chunk is summed around its first numbers; the chunks are joined as in Chan, Golub and LeVeque 1983.
+    Each chunk is summed around its first values; the chunks are joined as in Chan, Golub and LeVeque 1983.
     """
     cdef Py_ssize_t channels = mean.shape[0], period = make_period(channels), size = max(CHUNK // period, 1) * period
     cdef Py_ssize_t chunks = (a.shape[0] + size - 1) // size, i, c, before = 0, n
@@ -191,13 +191,14 @@ def normalise(double[::1] mean, double[::1] squares, Py_ssize_t n, real[::1] run
         shift[c] = <real> ((bias[c] if bias.shape[0] else 0) + offset * scale[c])
 
 
-def pull(const double[::1] mean, const double[::1] inverse, Py_ssize_t n, const real[::1] weight, const double[::1] total,
-         const double[::1] along, double times, real[::1] grad_weight, real[::1] grad_bias, real[::1] factor,
-         real[::1] slope, real[::1] shift):
-    """Write how the gradient of what was normalised follows: ``grad_output * factor + x * slope + shift``.
+def normalise_gradient(const double[::1] mean, const double[::1] inverse, Py_ssize_t n, const real[::1] weight,
+                       const double[::1] total, const double[::1] along, double times, real[::1] grad_weight,
+                       real[::1] grad_bias, real[::1] factor, real[::1] slope, real[::1] shift):
+    """Write the coefficients of the gradient of the input: ``grad_output * factor + x * slope + shift``.
 
-    ``total`` and ``along`` are the sums of the output's gradient, and of that times ``x - mean``; with n = 0 mean and inverse standard deviation did not depend on it. ``times`` the gradients of weight and bias are added to
-    ``grad_weight`` and ``grad_bias`` unless these are empty; ``weight`` may be empty, too.
+    ``total`` and ``along`` are the sums of the output's gradient, and of that times ``x - mean``; with n = 0 mean and inverse
+    standard deviation were not those of ``x``. ``times`` the gradients of weight and bias are added to ``grad_weight`` and
+    ``grad_bias`` unless these are empty; ``weight`` may be empty, too.
     """
     cdef Py_ssize_t c
     cdef double centred, share
@@ -221,7 +222,7 @@ cdef void map_part(const real* a, const real* mask, const real* b, const real* s
         n = <int> min(size - i, LANES)
         value = load_some(a + i, n)
         if mask != NULL:
-            value = pick(above(load_some(mask + i, n), zeros()), value, zeros())
+            value = blend(above(load_some(mask + i, n), zeros()), value, zeros())
         if scale_a != NULL:
             value = value * load_some(scale_a + i, n) + load_some(shift + i, n)
         if b != NULL:
@@ -231,7 +232,7 @@ cdef void map_part(const real* a, const real* mask, const real* b, const real* s
 
 
 cdef const real* repeat(const real[::1] channels, Py_ssize_t period, real* row) noexcept nogil:
-    """Write one number per channel as often as a period has it; return the row, NULL for no channels."""
+    """Repeat one value per channel to fill a period; return the row, NULL for no channels."""
     cdef Py_ssize_t i
     if not channels.shape[0]:
         return NULL
@@ -249,7 +250,7 @@ def affine(const real[::1] a, const real[::1] mask, const real[::1] b, const rea
     """
     cdef Py_ssize_t i, channels = max(scale_a.shape[0], 1), size = a.shape[0]
     cdef Py_ssize_t period = (PART + channels - 1) // channels * channels
-    cdef vec floor = everywhere(0 if rectify else -INFINITY)
+    cdef vec floor = broadcast(0 if rectify else -INFINITY)
     cdef const real* where = &mask[0] if mask.shape[0] else NULL
     cdef const real* other = &b[0] if b.shape[0] else NULL
     cdef real* rows = <real*> new_block(3 * period * sizeof(real))

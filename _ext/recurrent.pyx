@@ -1,4 +1,4 @@
-"""Long short-term memory: the samples go through time by themselves, so that no thread waits for another."""
+"""Long short-term memory: each thread takes its samples through all steps, so that none waits for another."""
 
 from cython.parallel cimport prange
 from libc.string cimport memset
@@ -71,7 +71,7 @@ cdef inline void step_tile(const Sizes* s, real* gates, const real* packed, cons
                 store_some(gates + ((t * s.samples + first + r) * 4 + i) * s.hidden + unit, sums[4 * r + i], n)
 
 
-cdef void go(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved, real* states,
+cdef void run(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved, real* states,
              Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Take some samples through time."""
     cdef Py_ssize_t t, block, r
@@ -104,11 +104,11 @@ def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] pe
     cdef real* packed = <real*> new_block(blocks * s.hidden * 4 * LANES * sizeof(real))
     if packed == NULL:
         raise MemoryError
-    # What one thread packs lies near to it alone.
+    # What one thread packs is in its cache alone.
     for i in prange(blocks, nogil=True, num_threads=parts, schedule="static"):
         pack(&weight[0, 0], s.hidden, i, packed + i * s.hidden * 4 * LANES)
     for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
-        go(&s, &gates[0, 0, 0], packed, holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
+        run(&s, &gates[0, 0, 0], packed, holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
            tiles * i // parts * FEW, min(tiles * (i + 1) // parts * FEW, s.samples))
     free_block(packed)
 
@@ -118,12 +118,12 @@ cdef inline void back_tile(const Sizes* s, const real* gates, const real* weight
                            Py_ssize_t first, Py_ssize_t last, Py_ssize_t unit, int n_vectors) noexcept nogil:
     """Go one step back with 2 * FEW samples from ``first`` on, if there are so many before ``last``, and some units."""
     cdef vec sums[4 * FEW]
-    # Only what is reached by a number that the compiler knows stays in registers.
+    # Only what is indexed by compile-time constants stays in registers.
     cdef vec states[4 * FEW]
     cdef vec factors[2]
     cdef part parts[2]
     cdef const real* behind[2 * FEW]
-    # What is read of the sizes stands in variables: the compiler must think that a store changes it.
+    # The sizes are copied to variables, as the compiler must assume that a store changes them.
     cdef Py_ssize_t k, at, hidden = s.hidden, steps = 4 * hidden if t + 1 < s.steps else 0
     cdef int r, i, n, columns = <int> min(hidden - unit, n_vectors * LANES)
     cdef const real* row = weight + unit
@@ -175,7 +175,7 @@ cdef inline void back_units(const Sizes* s, const real* gates, const real* peeph
     store_some(cell_grads + sample * s.hidden + unit, cell, n)
 
 
-cdef void go_back(const Sizes* s, const real* gates, const real* weight, const real* peephole, const real* cells,
+cdef void run_back(const Sizes* s, const real* gates, const real* weight, const real* peephole, const real* cells,
                   const real* curved, const real* grads, real* cell_grads, real* driven, Py_ssize_t first,
                   Py_ssize_t last) noexcept nogil:
     """Take some samples back through time."""
@@ -206,6 +206,6 @@ def lstm_gradient(const real[:, :, ::1] gates, const real[:, ::1] weight, const 
         raise MemoryError
     memset(cell_grads, 0, s.samples * s.hidden * sizeof(real))
     for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
-        go_back(&s, &gates[0, 0, 0], &weight[0, 0], holes, &cells[0, 0, 0], &curved[0, 0, 0], &grads[0, 0, 0], cell_grads,
+        run_back(&s, &gates[0, 0, 0], &weight[0, 0], holes, &cells[0, 0, 0], &curved[0, 0, 0], &grads[0, 0, 0], cell_grads,
                 &driven[0, 0, 0], tiles * i // parts * FEW, min(tiles * (i + 1) // parts * FEW, s.samples))
     free_block(cell_grads)

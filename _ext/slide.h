@@ -4,7 +4,7 @@
 
 #include "vector.h"
 
-/* Rows of pixels of a band and of gradients of its places, in numbers. */
+/* Strides of the pixels of a band and of its gradients, in elements, and its size. */
 struct band {
     ptrdiff_t pixel, row, grad_pixel, grad_row, height, width;
 };
@@ -27,7 +27,7 @@ static __attribute__((noinline)) void slide_sums(const struct band *b, const rea
             const vec own = load_part(grad, own_part);
             grad += step;
             EACH (int r = 0; r < SLIDES; r++) {
-                const vec x = everywhere(row[r][at]);
+                const vec x = broadcast(row[r][at]);
                 sums[r][0] += x * own;
                 sums[r][1] += x * before;
                 sums[r][2] += x * last;

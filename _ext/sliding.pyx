@@ -1,20 +1,20 @@
 """Convolution with three neighbouring taps along W into so few channels that one vector holds them.
 
-There a tile of `tile.pxd` reads a number for each product. Here each number that is read meets the three taps at once, as
-it lies under three places: a row of places slides along a row of pixels.
+A tile of `tile.pxd` reads an element for each product. Here each element that is read is multiplied with the three taps at
+once, as it contributes to three pixels of the output: a row of the output slides along a row of pixels.
 """
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from tile cimport UNITS, parts, whole_parts
-from vector cimport (LANES, PLACES, SLIDES, everywhere, free_block, larger, load, load_some, new_block, real, store_some, vec,
+from tile cimport UNITS, ceil_div, round_up
+from vector cimport (LANES, OUTPUTS, SLIDES, broadcast, free_block, larger, load, load_some, new_block, real, store_some, vec,
                      zeros)
-from volume cimport Filter, Plan, Unit, Volume, gather_frame, keep_largest, make_filter, make_plan, pool, see, unit_at
+from volume cimport Filter, Plan, Unit, Volume, gather_frame, keep_largest, make_filter, make_plan, pool, volume_of, unit_at
 
 cdef enum:
-    SUMS = 1 << 20   # numbers of all partial sums of a gradient, at most if it can be less
+    SUMS = 1 << 20   # elements of all partial sums of a gradient, at most if it can be fewer
 
 
 def lanes():
@@ -37,20 +37,20 @@ cdef Plan make_bands(const Volume* v, const Filter* f, Py_ssize_t samples, Runs*
     p.pitch[2] = v.channels
     p.pitch[1] = p.part[2] * v.channels
     p.pitch[0] = p.part[1] * p.pitch[1]
-    r.runs = min(parts(UNITS, bands), f.places[0])
-    r.frames = whole_parts(parts(f.places[0], r.runs), f.window[0])
-    r.runs = parts(f.places[0], r.frames)
+    r.runs = min(ceil_div(UNITS, bands), f.out_size[0])
+    r.frames = round_up(ceil_div(f.out_size[0], r.runs), f.window[0])
+    r.runs = ceil_div(f.out_size[0], r.frames)
     r.units = bands * r.runs
     return p
 
 
 cdef Unit run_at(const Plan* p, const Filter* f, const Runs* r, Py_ssize_t i) noexcept nogil:
     cdef Py_ssize_t bands = p.bands * p.strips, run = i % r.runs * r.frames, band = i // r.runs % bands
-    return unit_at(p, f, (i // (r.runs * bands) * f.places[0] + run) * bands + band)
+    return unit_at(p, f, (i // (r.runs * bands) * f.out_size[0] + run) * bands + band)
 
 
 cdef void list_rows(const Filter* f, const Plan* p, Py_ssize_t channels, Py_ssize_t* rows) noexcept nogil:
-    """Write where each row of three taps begins, for each place in the ring that the first frame may have."""
+    """Write the offset of each row of three taps, for each slot of the ring buffer that the first frame may be in."""
     cdef Py_ssize_t first, t, h, c
     for first in range(f.taps[0]):
         for t in range(f.taps[0]):
@@ -76,27 +76,27 @@ cdef void pack_row(const Volume* filters, Py_ssize_t column_stride, Py_ssize_t n
 
 cdef inline void slide_tile(const real* left, Py_ssize_t pixel, const Py_ssize_t* rows, Py_ssize_t n_rows, const real* right,
                             vec bias, vec floor, real* out, Py_ssize_t out_pixel, Py_ssize_t valid, int columns) noexcept nogil:
-    """Make PLACES neighbouring places of the output, of which the first ``valid`` exist."""
-    cdef vec sums[PLACES]
+    """Compute OUTPUTS neighbouring pixels of the output, of which the first ``valid`` exist."""
+    cdef vec sums[OUTPUTS]
     cdef vec first, second, third, value
     cdef const real* source
     cdef Py_ssize_t k
     cdef int j
-    for j in range(PLACES):
+    for j in range(OUTPUTS):
         sums[j] = bias
     for k in range(n_rows):
         source = left + rows[k]
         first, second, third = load(right), load(right + LANES), load(right + 2 * LANES)
         right += 3 * LANES
-        for j in range(PLACES + 2):
-            value = everywhere(source[j * pixel])
-            if j < PLACES:
+        for j in range(OUTPUTS + 2):
+            value = broadcast(source[j * pixel])
+            if j < OUTPUTS:
                 sums[j] = sums[j] + value * first
-            if 0 < j <= PLACES:
+            if 0 < j <= OUTPUTS:
                 sums[j - 1] = sums[j - 1] + value * second
             if j > 1:
                 sums[j - 2] = sums[j - 2] + value * third
-    for j in range(PLACES):
+    for j in range(OUTPUTS):
         if j < valid:
             store_some(out + j * out_pixel, larger(floor, sums[j]), columns)
 
@@ -104,30 +104,30 @@ cdef inline void slide_tile(const real* left, Py_ssize_t pixel, const Py_ssize_t
 cdef void slide_frame(const Plan* p, const Unit* u, const real* block, const Py_ssize_t* rows, Py_ssize_t n_rows,
                       const real* packed, vec bias, vec floor, real* out, Py_ssize_t out_row, Py_ssize_t out_pixel,
                       int columns) noexcept nogil:
-    """Make one frame of a band."""
+    """Compute one frame of a band."""
     cdef Py_ssize_t i, j
     for i in range(u.rows):
         j = 0
         while j < u.columns:
             slide_tile(block + i * p.pitch[1] + j * p.pitch[2], p.pitch[2], rows, n_rows, packed, bias, floor,
                        out + i * out_row + j * out_pixel, out_pixel, u.columns - j, columns)
-            j += PLACES
+            j += OUTPUTS
 
 
 def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const real[::1] scale, const real[::1] bias,
           real[:, :, :, :, :] out, tuple before, tuple window, bint rectify, int threads):
     """Write the correlation of volumes with filters (kT, kH, 3, C, D), times a scale plus a bias unless these are empty.
 
-    There are at most `lanes` channels D. Of each ``window`` of places the largest is written.
+    There are at most `lanes` channels D. Of each ``window`` of the output the maximum is written.
     """
-    cdef Volume v = see(x), o = see(out), filters = see(weight)
+    cdef Volume v = volume_of(x), o = volume_of(out), filters = volume_of(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], (1, 1, 1), before, (1, 1, 1), (<object> out).shape[1:4])
     cdef bint pooled = pool(&f, window)
     cdef Runs r
     cdef Plan p = make_bands(&v, &f, x.shape[0], &r)
     cdef Py_ssize_t n_rows = f.taps[0] * f.taps[1] * v.channels, i
     # The last tile of a row reads beyond it.
-    cdef Py_ssize_t seen = f.taps[0] * p.pitch[0] + PLACES * v.channels
+    cdef Py_ssize_t seen = f.taps[0] * p.pitch[0] + OUTPUTS * v.channels
     cdef Py_ssize_t block = seen + (p.rows * p.columns * o.channels if pooled else 0)
     cdef real* packed = <real*> new_block(n_rows * 3 * LANES * sizeof(real))
     cdef real* blocks = <real*> new_block(threads * block * sizeof(real))
@@ -141,7 +141,7 @@ def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const r
             memset(blocks, 0, threads * block * sizeof(real))
             list_rows(&f, &p, v.channels, rows)
             term = load_some(&bias[0], <int> o.channels) if bias.shape[0] else zeros()
-            floor = everywhere(0 if rectify else -INFINITY)
+            floor = broadcast(0 if rectify else -INFINITY)
             for i in range(n_rows):
                 pack_row(&filters, weight.strides[4] // <Py_ssize_t> sizeof(real), o.channels, factors, i,
                          packed + i * 3 * LANES)
@@ -157,9 +157,9 @@ def slide(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, const r
 cdef void slide_unit(const Volume* v, const Filter* f, const Plan* p, const Runs* r, const Volume* o, const Py_ssize_t* rows,
                      Py_ssize_t n_rows, const real* packed, vec bias, vec floor, real* block, Py_ssize_t to_pool,
                      Py_ssize_t i) noexcept nogil:
-    """Make a band of some frames; what is to be pooled stands in the block at ``to_pool``, unless that is 0."""
+    """Compute a band of some frames; what is to be pooled is in the block at ``to_pool``, unless that is 0."""
     cdef Unit u = run_at(p, f, r, i)
-    cdef Py_ssize_t taps = f.taps[0], frame, made, n = min(r.frames, f.places[0] - u.frame)
+    cdef Py_ssize_t taps = f.taps[0], frame, made, n = min(r.frames, f.out_size[0] - u.frame)
     for frame in range(n + taps - 1):
         gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
         made = u.frame + frame + 1 - taps
@@ -191,7 +191,7 @@ cdef extern from "slide.h" nogil:
 def slide_gradient(const real[:, :, :, :, :] x, const real[:, :, :, :, :] grad_output, real[:, :, :, :, :] grad_weight,
                    tuple before, double scale, int threads):
     """Add ``scale`` times the gradient of the filters (kT, kH, 3, C, D) of `slide`."""
-    cdef Volume v = see(x), g = see(grad_output)
+    cdef Volume v = volume_of(x), g = volume_of(grad_output)
     cdef Filter f = make_filter((<object> grad_weight).shape[:3], (1, 1, 1), before, (1, 1, 1),
                                 (<object> grad_output).shape[1:4])
     cdef Runs r
@@ -229,7 +229,7 @@ cdef void sum_runs(const Volume* v, const Filter* f, const Plan* p, const Runs* 
         u = run_at(p, f, r, i)
         b.pixel, b.row, b.grad_pixel, b.grad_row = p.pitch[2], p.pitch[1], g.stride[3], g.stride[2]
         b.height, b.width = u.rows, u.columns
-        for frame in range(min(r.frames, f.places[0] - u.frame) + taps - 1):
+        for frame in range(min(r.frames, f.out_size[0] - u.frame) + taps - 1):
             gather_frame(v, f, p, &u, u.frame + frame - f.before[0], block + frame % taps * p.pitch[0])
             if frame >= taps - 1:
                 row = 0

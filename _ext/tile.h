@@ -4,36 +4,36 @@
 
 #include "vector.h"
 
-/* A product with a left matrix that is never made: its element (r, k) is left[rows[r] + steps[k]]. */
+/* A product whose left matrix is implicit: its element (r, k) is left[row_offsets[r] + k_offsets[k]]. */
 struct product {
-    /* `pair`, unless 0: what every second row is behind the one before it. */
+    /* `pair_stride`, unless 0: offset of every second row from the one before it. */
     const real *left;
-    const ptrdiff_t *rows;
-    ptrdiff_t n_rows, pair;
-    const ptrdiff_t *steps;
-    ptrdiff_t n_steps;
-    /* A right matrix, in blocks of 2 * LANES columns `block` numbers apart, `stride` numbers between its rows. */
+    const ptrdiff_t *row_offsets;
+    ptrdiff_t n_rows, pair_stride;
+    const ptrdiff_t *k_offsets;
+    ptrdiff_t n_k;
+    /* The right matrix, in blocks of 2 * LANES columns; `block` and `stride` are elements between blocks and between rows. */
     const real *right;
     ptrdiff_t block, stride, n_columns;
-    /* Row r of the output stands at out[places[r]]. */
+    /* Row r of the output is at out[out_offsets[r]]. */
     real *out;
-    const ptrdiff_t *places;
+    const ptrdiff_t *out_offsets;
     const real *bias;
     int add, rectify;
-    /* Steps summed in registers at a time, and columns for which they stay near while the rows go by. */
+    /* k summed in registers at a time, and columns for which the right matrix then stays in the L1 cache for all rows. */
     ptrdiff_t depth, wide;
 };
 
 #define TILE_ARGUMENTS \
     const struct product *p, ptrdiff_t r0, ptrdiff_t c0, ptrdiff_t first, ptrdiff_t last, int add, vec floor
 
-/* Make rows and vectors of the output from the steps `first` to `last`, of which there is one at least. Of FEW rows some may
-   not exist; ROWS are all there. */
+/* Compute rows and vectors of the output from k = `first` to `last`, excluded, one at least. Of FEW rows some may not exist;
+   of ROWS all do. */
 static inline __attribute__((always_inline)) void tile(TILE_ARGUMENTS, const int n_rows, const int n_vectors, const int paired) {
     static const real nothing[2 * LANES];
-    const ptrdiff_t *steps = p->steps, *places = p->places + r0, stride = p->stride, pair = p->pair;
+    const ptrdiff_t *k_offsets = p->k_offsets, *out_offsets = p->out_offsets + r0, stride = p->stride, pair_stride = p->pair_stride;
     const real *right = p->right + c0 / (2 * LANES) * p->block + first * stride, *row[ROWS];
-    /* A sum begins with what stands in the output, with a bias, or with 0: always with numbers of the memory. */
+    /* A sum begins with the output, a bias or 0, which is always loaded from memory. */
     const real *begin = add ? p->out + c0 : p->bias ? p->bias + c0 : nothing;
     real *out = p->out + c0, rest[2 * LANES];
     const int valid = p->n_rows - r0 < n_rows ? (int)(p->n_rows - r0) : n_rows;
@@ -43,12 +43,12 @@ static inline __attribute__((always_inline)) void tile(TILE_ARGUMENTS, const int
     EACH (int v = 0; v < n_vectors; v++) parts[v] = part_of(columns - v * LANES);
     EACH (int r = 0; r < n_rows; r++) {
         const int own = n_rows == ROWS || r < valid ? r : valid - 1;
-        /* Of a pair the second row has no pointer of its own. */
-        row[r] = p->left + p->rows[r0 + (n_rows == ROWS || !paired || own % 2 == 0 ? own : own - 1)];
-        EACH (int v = 0; v < n_vectors; v++) sums[r][v] = load_part(begin + places[own] * add + v * LANES, parts[v]);
+        /* The second row of a pair has no pointer of its own. */
+        row[r] = p->left + p->row_offsets[r0 + (n_rows == ROWS || !paired || own % 2 == 0 ? own : own - 1)];
+        EACH (int v = 0; v < n_vectors; v++) sums[r][v] = load_part(begin + out_offsets[own] * add + v * LANES, parts[v]);
     }
     for (ptrdiff_t k = first; k < last; k++) {
-        const ptrdiff_t step = steps[k], after = step + pair;
+        const ptrdiff_t step = k_offsets[k], after = step + pair_stride;
         EACH (int v = 0; v < n_vectors; v++) factors[v] = load(right + v * LANES);
         right += stride;
         EACH (int r = 0; r < n_rows; r++) {
@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) void tile(TILE_ARGUMENTS, const int
     }
     EACH (int r = 0; r < n_rows; r++)
         EACH (int v = 0; v < n_vectors; v++)
-            store_part((n_rows == ROWS || r < valid ? out + places[r] : rest) + v * LANES, larger(floor, sums[r][v]), parts[v]);
+            store_part((n_rows == ROWS || r < valid ? out + out_offsets[r] : rest) + v * LANES, larger(floor, sums[r][v]), parts[v]);
 }
 
 #define TILE(name, n_rows, n_vectors, paired) \
@@ -77,7 +77,7 @@ TILE(few_pairs_by_one, FEW, 1, 1)
 static inline void any_tile(TILE_ARGUMENTS) {
     static void (*const tiles[8])(TILE_ARGUMENTS) = {few_by_one, few_by_two, few_pairs_by_one, few_pairs_by_two,
                                                      rows_by_one, rows_by_two, pairs_by_one, pairs_by_two};
-    tiles[4 * (p->n_rows - r0 >= ROWS) + 2 * (p->pair != 0) + (p->n_columns - c0 > LANES)](p, r0, c0, first, last, add, floor);
+    tiles[4 * (p->n_rows - r0 >= ROWS) + 2 * (p->pair_stride != 0) + (p->n_columns - c0 > LANES)](p, r0, c0, first, last, add, floor);
 }
 
 #endif

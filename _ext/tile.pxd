@@ -1,51 +1,51 @@
-"""A product with a left matrix that is never made: element (r, k) of it is ``left[rows[r] + steps[k]]``.
+"""A product whose left matrix is implicit: its element (r, k) is ``left[row_offsets[r] + k_offsets[k]]``.
 
-With rows = pixels and steps = taps of a filter this is a convolution, with rows = taps and steps = pixels the gradient of
-its weights. Each number of the output is summed in one order.
+With a row for each pixel and a k for each tap of a filter this is a convolution, with a row for each tap and a k for each
+pixel the gradient of its weights. Each element of the output is summed in one order.
 """
 
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from vector cimport FEW, LANES, ROWS, everywhere, load, real, store, vec
+from vector cimport FEW, LANES, ROWS, broadcast, load, real, store, vec
 
 cdef enum:
-    DEPTH = 256      # products summed in registers at a time
-    NEAR = 1 << 13   # numbers of the right matrix that stay near while the rows go by
-    UNITS = 16       # units of work that there are at least if there can be
+    DEPTH = 256      # k summed in registers at a time
+    L1_ELEMENTS = 1 << 13   # elements of the right matrix that stay in the L1 cache for all rows
+    UNITS = 16       # units of work to make at least, if there can be so many
 
 
-cdef inline Py_ssize_t parts(Py_ssize_t size, Py_ssize_t part) noexcept nogil:
+cdef inline Py_ssize_t ceil_div(Py_ssize_t size, Py_ssize_t part) noexcept nogil:
     return (size + part - 1) // part
 
 
-cdef inline Py_ssize_t whole_parts(Py_ssize_t size, Py_ssize_t part) noexcept nogil:
-    return parts(size, part) * part
+cdef inline Py_ssize_t round_up(Py_ssize_t size, Py_ssize_t part) noexcept nogil:
+    return ceil_div(size, part) * part
 
 
 cdef inline void grid(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t row_step, Py_ssize_t column_step,
-                      Py_ssize_t* places) noexcept nogil:
-    """Write where rows of numbers stand."""
+                      Py_ssize_t* offsets) noexcept nogil:
+    """Write the offsets of the elements of a matrix."""
     cdef Py_ssize_t i, j
     for i in range(rows):
         for j in range(columns):
-            places[i * columns + j] = i * row_step + j * column_step
+            offsets[i * columns + j] = i * row_step + j * column_step
 
 
 cdef extern from "tile.h" nogil:
     ctypedef struct Product "struct product":
         const real* left
-        const Py_ssize_t* rows
+        const Py_ssize_t* row_offsets
         Py_ssize_t n_rows
-        Py_ssize_t pair
-        const Py_ssize_t* steps
-        Py_ssize_t n_steps
+        Py_ssize_t pair_stride
+        const Py_ssize_t* k_offsets
+        Py_ssize_t n_k
         const real* right
         Py_ssize_t block
         Py_ssize_t stride
         Py_ssize_t n_columns
         real* out
-        const Py_ssize_t* places
+        const Py_ssize_t* out_offsets
         const real* bias
         bint add
         bint rectify
@@ -56,14 +56,14 @@ cdef extern from "tile.h" nogil:
 
 
 cdef inline void multiply(const Product* p) noexcept nogil:
-    """Make the whole product, block by block of its columns and of its depth."""
+    """Compute the product, block by block of its columns and of its depth."""
     cdef Py_ssize_t left = 0, first, last
     cdef vec floor
     while left < p.n_columns:
         first = 0
-        while first < p.n_steps:
-            last = min(first + p.depth, p.n_steps)
-            floor = everywhere(0 if p.rectify and last == p.n_steps else -INFINITY)
+        while first < p.n_k:
+            last = min(first + p.depth, p.n_k)
+            floor = broadcast(0 if p.rectify and last == p.n_k else -INFINITY)
             multiply_block(p, left, min(left + p.wide, p.n_columns), first, last, p.add or first > 0, floor)
             first = last
         left += p.wide
@@ -81,8 +81,8 @@ cdef inline void multiply_block(const Product* p, Py_ssize_t left, Py_ssize_t ri
 
 
 cdef inline void set_blocks(Product* p, Py_ssize_t depth) noexcept nogil:
-    p.depth = parts(max(p.n_steps, 1), parts(max(p.n_steps, 1), depth))
-    p.wide = max(NEAR // p.depth // (2 * LANES), 1) * 2 * LANES
+    p.depth = ceil_div(max(p.n_k, 1), ceil_div(max(p.n_k, 1), depth))
+    p.wide = max(L1_ELEMENTS // p.depth // (2 * LANES), 1) * 2 * LANES
 
 
 cdef inline void pack(const real* matrix, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n_rows, Py_ssize_t n_columns,

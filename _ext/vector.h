@@ -1,4 +1,4 @@
-/* Vectors of numbers as the compiler knows them, as wide as the instruction set that it was told. */
+/* Vectors by GCC's extension, as wide as the registers of the instruction set that is compiled for. */
 #ifndef ACTIONBENCH_VECTOR_H
 #define ACTIONBENCH_VECTOR_H
 
@@ -13,10 +13,10 @@
 
 #ifdef DOUBLE
 typedef double real;
-typedef int64_t whole;
+typedef int64_t integer;
 #else
 typedef float real;
-typedef int32_t whole;
+typedef int32_t integer;
 #endif
 
 #if defined(__AVX512F__)
@@ -28,26 +28,26 @@ typedef int32_t whole;
 #endif
 #define LANES ((int)(VECTOR_BYTES / sizeof(real)))
 
-/* As many sums as registers hold beside what they are made of: rows of a tile with two vectors each, places of a row
-   that slides along pixels, and rows of three taps whose gradients are summed. */
+/* As many sums as registers hold besides their operands: ROWS of a tile with two vectors each, OUTPUTS of a row that
+   slides along pixels, and SLIDES, rows of three taps whose gradients are summed. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define ROWS 14
-#define PLACES 16
+#define OUTPUTS 16
 #define SLIDES 9
 #else
 #define ROWS 6
-#define PLACES 8
+#define OUTPUTS 8
 #define SLIDES 3
 #endif
 #define FEW (ROWS / 3)
-/* Loops over sums must vanish. */
+/* Loops over sums must be unrolled, else the sums are not in registers. */
 #define EACH _Pragma("GCC unroll 32") for
 
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 static inline vec zeros(void) { return (vec){0}; }
-static inline vec everywhere(real value) { return value - (vec){0}; }
+static inline vec broadcast(real value) { return value - (vec){0}; }
 static inline vec load(const real *p) { return *(const unaligned_vec *)p; }
 static inline void store(real *p, vec v) { *(unaligned_vec *)p = v; }
 
@@ -55,7 +55,7 @@ static inline void store(real *p, vec v) { *(unaligned_vec *)p = v; }
 #include <immintrin.h>
 #endif
 #if defined(__AVX512F__)
-/* Half a vector, if the compiler knows that it is half, comes without a mask: one that reaches over a line is slow. */
+/* Half a vector, where that is known at compile time, is loaded without a mask: a masked load across a cache line is slow. */
 #define IS_HALF(n) (__builtin_constant_p(n) && (n) == LANES / 2)
 #define MASK_OF(n) ((n) >= LANES ? (1u << LANES) - 1 : (1u << (n)) - 1)
 static inline vec load_some(const real *p, int n) {
@@ -86,7 +86,7 @@ static inline void store_some(real *p, vec v, int n) {
 }
 #endif
 
-/* The first lanes of a vector, as many as there are: what a part of it means is made once for many. */
+/* The first n lanes of a vector: their mask is made once for many loads and stores. */
 #if defined(__AVX512F__)
 #ifdef DOUBLE
 typedef __mmask8 part;
@@ -105,16 +105,16 @@ static inline vec load_part(const real *p, part n) { return load_some(p, n); }
 static inline void store_part(real *p, vec v, part n) { store_some(p, v, n); }
 #endif
 
-/* Whole numbers as wide as the real ones, and choices between numbers. */
-typedef whole ivec __attribute__((vector_size(VECTOR_BYTES)));
+/* Integers as wide as the floating-point type, and blends by comparison. */
+typedef integer ivec __attribute__((vector_size(VECTOR_BYTES)));
 
 #if defined(__AVX512F__)
 #ifdef DOUBLE
 typedef __mmask8 chosen;
 static inline chosen above(vec a, vec b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ); }
 static inline chosen same(ivec a, ivec b) { return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b); }
-static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_pd(c, (__m512d)b, (__m512d)a); }
-static inline ivec pick_whole(chosen c, ivec a, ivec b) {
+static inline vec blend(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_pd(c, (__m512d)b, (__m512d)a); }
+static inline ivec blend_integer(chosen c, ivec a, ivec b) {
     return (ivec)_mm512_mask_blend_epi64(c, (__m512i)b, (__m512i)a);
 }
 static inline chosen missing(vec a) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)a, _CMP_UNORD_Q); }
@@ -126,8 +126,8 @@ static inline chosen exceeds(vec a, vec b) {
 typedef __mmask16 chosen;
 static inline chosen above(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ); }
 static inline chosen same(ivec a, ivec b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
-static inline vec pick(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_ps(c, (__m512)b, (__m512)a); }
-static inline ivec pick_whole(chosen c, ivec a, ivec b) {
+static inline vec blend(chosen c, vec a, vec b) { return (vec)_mm512_mask_blend_ps(c, (__m512)b, (__m512)a); }
+static inline ivec blend_integer(chosen c, ivec a, ivec b) {
     return (ivec)_mm512_mask_blend_epi32(c, (__m512i)b, (__m512i)a);
 }
 static inline chosen missing(vec a) { return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q); }
@@ -142,20 +142,20 @@ static inline chosen above(vec a, vec b) { return a > b; }
 static inline chosen same(ivec a, ivec b) { return a == b; }
 static inline chosen missing(vec a) { return a != a; }
 static inline chosen exceeds(vec a, vec b) { return ~(a <= b) & (b == b); }
-static inline ivec pick_whole(chosen c, ivec a, ivec b) { return (c & a) | (~c & b); }
-static inline vec pick(chosen c, vec a, vec b) { return (vec)pick_whole(c, (ivec)a, (ivec)b); }
+static inline ivec blend_integer(chosen c, ivec a, ivec b) { return (c & a) | (~c & b); }
+static inline vec blend(chosen c, vec a, vec b) { return (vec)blend_integer(c, (ivec)a, (ivec)b); }
 #endif
-static inline ivec everywhere_whole(whole value) { return value - (ivec){0}; }
-/* Places are 32 bits wide, whatever the type. */
+static inline ivec broadcast_integer(integer value) { return value - (ivec){0}; }
+/* Indices are 32 bits wide, whatever the type. */
 #if defined(__AVX512F__)
-static inline ivec load_places(const int *p, int n) {
+static inline ivec load_indices(const int *p, int n) {
 #ifdef DOUBLE
     return (ivec)_mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32((__mmask8)MASK_OF(n), p));
 #else
     return IS_HALF(n) ? (ivec)load_some((const real *)p, n) : (ivec)_mm512_maskz_loadu_epi32((__mmask16)MASK_OF(n), p);
 #endif
 }
-static inline void store_places(int *p, ivec v, int n) {
+static inline void store_indices(int *p, ivec v, int n) {
 #ifdef DOUBLE
     _mm512_mask_cvtepi64_storeu_epi32(p, (__mmask8)MASK_OF(n), (__m512i)v);
 #else
@@ -166,21 +166,21 @@ static inline void store_places(int *p, ivec v, int n) {
 #endif
 }
 #else
-typedef int32_t places __attribute__((vector_size(VECTOR_BYTES / sizeof(real) * 4), aligned(4), may_alias));
-static inline ivec load_places(const int *p, int n) {
+typedef int32_t indices __attribute__((vector_size(VECTOR_BYTES / sizeof(real) * 4), aligned(4), may_alias));
+static inline ivec load_indices(const int *p, int n) {
     ivec v = {0};
-    if (n >= LANES) return __builtin_convertvector(*(const places *)p, ivec);
+    if (n >= LANES) return __builtin_convertvector(*(const indices *)p, ivec);
     for (int i = 0; i < n; i++) v[i] = p[i];
     return v;
 }
-static inline void store_places(int *p, ivec v, int n) {
+static inline void store_indices(int *p, ivec v, int n) {
     if (n >= LANES)
-        *(places *)p = __builtin_convertvector(v, places);
+        *(indices *)p = __builtin_convertvector(v, indices);
     else
         for (int i = 0; i < n; i++) p[i] = (int)v[i];
 }
 #endif
-/* The larger one; the second where either is no number. The compiler does not see the one instruction in the choice. */
+/* The larger one; the second where either is NaN. The compiler does not find the one instruction for it. */
 static inline vec larger(vec a, vec b) {
 #if defined(__AVX512F__)
     return sizeof(real) == 4 ? (vec)_mm512_max_ps((__m512)a, (__m512)b) : (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
@@ -189,12 +189,12 @@ static inline vec larger(vec a, vec b) {
 #elif defined(__SSE2__)
     return sizeof(real) == 4 ? (vec)_mm_max_ps((__m128)a, (__m128)b) : (vec)_mm_max_pd((__m128d)a, (__m128d)b);
 #else
-    return pick(above(a, b), a, b);
+    return blend(above(a, b), a, b);
 #endif
 }
 
 /* The larger one; NaN where either is. (`exceeds`, above, says where a is larger than b or the first of the two to be NaN.) */
-static inline vec maximum(vec a, vec b) { return pick(missing(a), a, larger(a, b)); }
+static inline vec maximum(vec a, vec b) { return blend(missing(a), a, larger(a, b)); }
 
 /* The sum, halves added to halves. */
 static inline real total(vec v) {
@@ -220,7 +220,7 @@ static inline vec hyperbolic_tangent(vec x) {
 }
 #else
 static inline vec exponential(vec x) {
-    x = larger(everywhere(-87.0f), -larger(everywhere(-87.0f), -x));
+    x = larger(broadcast(-87.0f), -larger(broadcast(-87.0f), -x));
     vec turns = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
     vec r = (x - turns * 0.693359375f) + turns * 2.12194440e-4f;
     vec y = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -239,33 +239,33 @@ static inline vec hyperbolic_tangent(vec x) {
     y = y * square + 1.33314422036e-1f;
     y = y * square - 3.33332819422e-1f;
     y = y * square * x + x;
-    return pick(above(everywhere(0.390625f), square), y, 1.0f - 2.0f / (exponential(x + x) + 1.0f));
+    return blend(above(broadcast(0.390625f), square), y, 1.0f - 2.0f / (exponential(x + x) + 1.0f));
 }
 #endif
 static inline vec logistic(vec x) { return 1 / (1 + exponential(-x)); }
 
 static inline void prefetch(const real *p) { __builtin_prefetch(p); }
 
-/* Blocks of memory. Those given back wait on a shelf: fresh memory costs more than most uses of it. With the GIL held. */
-#define SHELF 8
-#define HEAVIEST ((size_t)1 << 26)
-#define WASTE 8
-static size_t *shelf[SHELF];
+/* Blocks of memory. Freed ones are kept for reuse, as fresh memory costs more than most uses of it. With the GIL held. */
+#define MAX_KEPT 8
+#define MAX_BYTES ((size_t)1 << 26)
+#define MAX_SLACK 8
+static size_t *kept[MAX_KEPT];
 
-/* A block may serve for less than it holds. Where all are too small the new one takes the place of the largest of them, so
-   that not every size that was ever needed waits. */
+/* A block may be larger than was asked for. Where all are too small the new one replaces the largest of them, so that not
+   every size that was ever needed is kept. */
 static inline void *new_block(size_t bytes) {
     int best = -1, below = -1;
-    for (int i = 0; i < SHELF; i++) {
-        if (!shelf[i]) continue;
-        if (shelf[i][0] < bytes)
-            below = below < 0 || shelf[i][0] > shelf[below][0] ? i : below;
-        else if (shelf[i][0] / WASTE <= bytes)
-            best = best < 0 || shelf[i][0] < shelf[best][0] ? i : best;
+    for (int i = 0; i < MAX_KEPT; i++) {
+        if (!kept[i]) continue;
+        if (kept[i][0] < bytes)
+            below = below < 0 || kept[i][0] > kept[below][0] ? i : below;
+        else if (kept[i][0] / MAX_SLACK <= bytes)
+            best = best < 0 || kept[i][0] < kept[best][0] ? i : best;
     }
-    int taken = best < 0 && bytes <= HEAVIEST ? below : best;
-    size_t *block = taken < 0 ? NULL : shelf[taken];
-    if (block) shelf[taken] = NULL;
+    int taken = best < 0 && bytes <= MAX_BYTES ? below : best;
+    size_t *block = taken < 0 ? NULL : kept[taken];
+    if (block) kept[taken] = NULL;
     if (best < 0) {
         free(block);
         if ((block = aligned_alloc(64, (bytes + 191) / 64 * 64))) block[0] = (bytes + 63) / 64 * 64;
@@ -276,10 +276,10 @@ static inline void *new_block(size_t bytes) {
 static inline void free_block(void *p) {
     if (!p) return;
     size_t *block = (size_t *)p - 64 / sizeof(size_t);
-    for (int i = 0; i < SHELF && block && block[0] <= HEAVIEST; i++) {
-        size_t *other = shelf[i];
+    for (int i = 0; i < MAX_KEPT && block && block[0] <= MAX_BYTES; i++) {
+        size_t *other = kept[i];
         if (!other || other[0] < block[0]) {
-            shelf[i] = block;
+            kept[i] = block;
             block = other;
         }
     }

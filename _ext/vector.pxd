@@ -1,17 +1,17 @@
 cdef extern from "vector.h" nogil:
     ctypedef float real
     ctypedef float vec
-    ctypedef int whole
+    ctypedef int integer
     ctypedef int ivec
     ctypedef int chosen
     ctypedef int part
     enum: LANES
     enum: ROWS
     enum: FEW
-    enum: PLACES
+    enum: OUTPUTS
     enum: SLIDES
     vec zeros()
-    vec everywhere(real value)
+    vec broadcast(real value)
     vec load(const real* p)
     vec load_some(const real* p, int n)
     void store(real* p, vec v)
@@ -24,14 +24,14 @@ cdef extern from "vector.h" nogil:
     real total(vec v)
     vec hyperbolic_tangent(vec x)
     vec logistic(vec x)
-    ivec everywhere_whole(whole value)
-    ivec load_places(const int* p, int n)
-    void store_places(int* p, ivec v, int n)
+    ivec broadcast_integer(integer value)
+    ivec load_indices(const int* p, int n)
+    void store_indices(int* p, ivec v, int n)
     chosen above(vec a, vec b)
     chosen exceeds(vec a, vec b)
     chosen same(ivec a, ivec b)
-    vec pick(chosen c, vec a, vec b)
-    ivec pick_whole(chosen c, ivec a, ivec b)
+    vec blend(chosen c, vec a, vec b)
+    ivec blend_integer(chosen c, ivec a, ivec b)
     void prefetch(const real* p)
     void* new_block(size_t size)
     void free_block(void* p)

@@ -2,17 +2,17 @@
 
 from libc.string cimport memcpy, memset
 
-from tile cimport UNITS, parts, whole_parts
+from tile cimport UNITS, ceil_div, round_up
 from vector cimport LANES, ROWS, load_some, maximum, real, store_some, vec
 
 cdef enum:
     PIXELS = 512     # pixels of a unit of work
     FEWEST = 2 * ROWS
-    BLOCK = 1 << 17  # numbers of the part of a volume that a unit copies, at most if it can be less
+    BLOCK = 1 << 17  # elements of a volume that a unit copies, at most if it can be fewer
 
 
 cdef struct Volume:
-    # Strides of samples, frames, rows and pixels; channels are neighbours.
+    # Strides of samples, frames, rows and pixels; channels are contiguous.
     const real* data
     Py_ssize_t[4] stride
     Py_ssize_t[3] size
@@ -20,24 +20,24 @@ cdef struct Volume:
 
 
 cdef struct Filter:
-    # `before`: how far outside of the volume the first tap of the first place stands.
+    # `before`: padding before the first pixel of the volume.
     Py_ssize_t[3] taps
     Py_ssize_t[3] stride
     Py_ssize_t[3] before
     Py_ssize_t[3] dilation
-    Py_ssize_t[3] places
-    # Of so many places along each axis only the largest number is wanted.
+    Py_ssize_t[3] out_size
+    # Windows of a maximum pooling of the output.
     Py_ssize_t[3] window
 
 
 cdef struct Plan:
-    # A unit of work is a band of `rows` times `columns` places in one frame of the output.
+    # A unit of work is a band of `rows` times `columns` pixels in one frame of the output.
     Py_ssize_t rows
     Py_ssize_t columns
     Py_ssize_t bands
     Py_ssize_t strips
     Py_ssize_t units
-    bint direct                 # nothing is read outside of the volume: it is read where it stands
+    bint direct                 # without padding the volume is read in place
     Py_ssize_t[3] part          # frames, rows and pixels that a unit reads
     Py_ssize_t[3] pitch         # strides of frames, rows and pixels there
 
@@ -51,27 +51,27 @@ cdef struct Unit:
     Py_ssize_t columns
 
 
-cdef inline Filter make_filter(tuple taps, tuple stride, tuple before, tuple dilation, tuple places):
+cdef inline Filter make_filter(tuple taps, tuple stride, tuple before, tuple dilation, tuple out_size):
     cdef Filter f
     cdef int axis
     for axis in range(3):
         f.taps[axis], f.stride[axis], f.before[axis] = taps[axis], stride[axis], before[axis]
-        f.dilation[axis], f.places[axis], f.window[axis] = dilation[axis], places[axis], 1
+        f.dilation[axis], f.out_size[axis], f.window[axis] = dilation[axis], out_size[axis], 1
     return f
 
 
 cdef inline bint pool(Filter* f, tuple window):
-    """Look at the output as windows of places; say whether a window has several."""
+    """Set the windows of a pooling of the output; return whether one has several pixels."""
     cdef int axis
     for axis in range(3):
         f.window[axis] = window[axis]
-        f.places[axis] *= f.window[axis]
+        f.out_size[axis] *= f.window[axis]
     return f.window[0] * f.window[1] * f.window[2] > 1
 
 
-cdef inline Py_ssize_t reach(const Filter* f, int axis, Py_ssize_t places) noexcept nogil:
-    """Return how many pixels some neighbouring places see."""
-    return (places - 1) * f.stride[axis] + (f.taps[axis] - 1) * f.dilation[axis] + 1
+cdef inline Py_ssize_t reach(const Filter* f, int axis, Py_ssize_t n) noexcept nogil:
+    """Return how many pixels of the input ``n`` neighbouring ones of the output depend on."""
+    return (n - 1) * f.stride[axis] + (f.taps[axis] - 1) * f.dilation[axis] + 1
 
 
 cdef inline Plan make_plan(const Volume* v, const Filter* f, Py_ssize_t samples) noexcept nogil:
@@ -79,19 +79,19 @@ cdef inline Plan make_plan(const Volume* v, const Filter* f, Py_ssize_t samples)
     cdef int axis
     p.direct = True
     for axis in range(3):
-        if f.before[axis] > 0 or reach(f, axis, f.places[axis]) - f.before[axis] > v.size[axis]:
+        if f.before[axis] > 0 or reach(f, axis, f.out_size[axis]) - f.before[axis] > v.size[axis]:
             p.direct = False
-    p.columns = whole_parts(parts(f.places[2], parts(f.places[2], PIXELS)), f.window[2])
-    p.rows = min(max(PIXELS // p.columns, 1), f.places[1])
+    p.columns = round_up(ceil_div(f.out_size[2], ceil_div(f.out_size[2], PIXELS)), f.window[2])
+    p.rows = min(max(PIXELS // p.columns, 1), f.out_size[1])
     p.part[0], p.part[2] = reach(f, 0, 1), reach(f, 2, p.columns)
-    while p.rows > 1 and (samples * f.places[0] * parts(f.places[1], p.rows) < UNITS and p.rows * p.columns > FEWEST
+    while p.rows > 1 and (samples * f.out_size[0] * ceil_div(f.out_size[1], p.rows) < UNITS and p.rows * p.columns > FEWEST
                           or not p.direct and p.part[0] * reach(f, 1, p.rows) * p.part[2] * v.channels > BLOCK):
-        p.rows = parts(p.rows, 2)
-    p.bands = parts(f.places[1], p.rows)
-    p.rows = whole_parts(parts(f.places[1], p.bands), f.window[1])
-    p.bands = parts(f.places[1], p.rows)
-    p.strips = parts(f.places[2], p.columns)
-    p.units = samples * f.places[0] * p.bands * p.strips
+        p.rows = ceil_div(p.rows, 2)
+    p.bands = ceil_div(f.out_size[1], p.rows)
+    p.rows = round_up(ceil_div(f.out_size[1], p.bands), f.window[1])
+    p.bands = ceil_div(f.out_size[1], p.rows)
+    p.strips = ceil_div(f.out_size[2], p.columns)
+    p.units = samples * f.out_size[0] * p.bands * p.strips
     p.part[1] = reach(f, 1, p.rows)
     p.pitch[2] = v.stride[3] if p.direct else v.channels
     p.pitch[1] = v.stride[2] if p.direct else p.part[2] * v.channels
@@ -103,10 +103,10 @@ cdef inline Unit unit_at(const Plan* p, const Filter* f, Py_ssize_t i) noexcept 
     cdef Unit u
     u.column = i % p.strips * p.columns
     u.row = i // p.strips % p.bands * p.rows
-    u.frame = i // (p.strips * p.bands) % f.places[0]
-    u.sample = i // (p.strips * p.bands * f.places[0])
-    u.rows = min(p.rows, f.places[1] - u.row)
-    u.columns = min(p.columns, f.places[2] - u.column)
+    u.frame = i // (p.strips * p.bands) % f.out_size[0]
+    u.sample = i // (p.strips * p.bands * f.out_size[0])
+    u.rows = min(p.rows, f.out_size[1] - u.row)
+    u.columns = min(p.columns, f.out_size[2] - u.column)
     return u
 
 
@@ -126,9 +126,9 @@ cdef inline void copy_row(const real* source, Py_ssize_t stride, Py_ssize_t size
 
 cdef inline void gather_frame(const Volume* v, const Filter* f, const Plan* p, const Unit* u, Py_ssize_t frame,
                               real* block) noexcept nogil:
-    """Copy what a unit sees of one frame.
+    """Copy what a unit reads of one frame.
 
-    Where a band is as wide as the volume, the zeros on both sides stand in the block from the beginning.
+    Where a band is as wide as the volume, the zeros on both sides are in the block from the beginning.
     """
     cdef Py_ssize_t h = u.row * f.stride[1] - f.before[1], w = u.column * f.stride[2] - f.before[2], j
     cdef const real* source = v.data + u.sample * v.stride[0] + frame * v.stride[1]
@@ -141,7 +141,7 @@ cdef inline void gather_frame(const Volume* v, const Filter* f, const Plan* p, c
 
 
 cdef inline const real* gather(const Volume* v, const Filter* f, const Plan* p, const Unit* u, real* block) noexcept nogil:
-    """Return the first number that a unit's first place sees, in the volume or in the block, into which it copies."""
+    """Return the first element that a unit reads, in the volume or in the block, into which it is copied."""
     cdef Py_ssize_t t = u.frame * f.stride[0] - f.before[0], i
     if p.direct:
         return (v.data + u.sample * v.stride[0] + t * v.stride[1] + (u.row * f.stride[1] - f.before[1]) * v.stride[2]
@@ -151,7 +151,7 @@ cdef inline const real* gather(const Volume* v, const Filter* f, const Plan* p, 
     return block
 
 
-cdef inline Volume see(const real[:, :, :, :, :] x) noexcept nogil:
+cdef inline Volume volume_of(const real[:, :, :, :, :] x) noexcept nogil:
     cdef Volume v
     cdef int axis
     v.data = &x[0, 0, 0, 0, 0]
@@ -165,7 +165,7 @@ cdef inline Volume see(const real[:, :, :, :, :] x) noexcept nogil:
 
 cdef inline void keep_lanes(const Filter* f, const real* source, Py_ssize_t row, Py_ssize_t pixel, bint first, real* out,
                             int n) noexcept nogil:
-    """Write the largest of a window of ``n`` numbers each, or of these and what was written before."""
+    """Write the maximum of a window in ``n`` channels, or of these and what was written before."""
     cdef vec value = load_some(source if first else out, n)
     cdef Py_ssize_t i, j
     for i in range(f.window[1]):
@@ -175,7 +175,7 @@ cdef inline void keep_lanes(const Filter* f, const real* source, Py_ssize_t row,
 
 
 cdef inline void keep_largest(const Filter* f, const Unit* u, const real* band, Py_ssize_t frame, const Volume* o) noexcept nogil:
-    """Write the largest numbers of the windows in one frame of a band, or of these and what was written for frames before."""
+    """Write the maxima of the windows in one frame of a band, or of these and what was written for frames before."""
     cdef Py_ssize_t i, j, c, n, row = u.columns * o.channels
     cdef bint first = frame % f.window[0] == 0
     cdef real* out
