@@ -1,4 +1,4 @@
-"""What several attempts need to fit."""
+"""Functions that several attempts share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..features.clip import Clips
 
-__all__ = ["encode", "inner_folds", "pick", "softmax"]
+__all__ = ["check_is_fitted", "choose", "encode", "inner_folds", "softmax"]
 
 T = TypeVar("T")
 
@@ -34,25 +34,39 @@ def encode(clips: Clips, labels: ArrayLike) -> tuple[NDArray[np.str_], NDArray[n
     return classes, codes.astype(np.intp)
 
 
-def inner_folds(n_clips: int, groups: ArrayLike | None, most: int) -> list[Fold]:
-    """Divide the training clips so that no group stands on both sides.
+def check_is_fitted(attempt: object) -> None:
+    """Check that an attempt has an attribute that ends in ``_``, like scikit-learn's function of this name.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it has not been fitted.
+    """
+    if not any(name.endswith("_") and not name.startswith("__") for name in vars(attempt)):
+        from sklearn.exceptions import NotFittedError
+
+        raise NotFittedError(f"this {type(attempt).__name__} is not fitted yet; call fit first")
+
+
+def inner_folds(n_clips: int, groups: ArrayLike | None, max_folds: int) -> list[Fold]:
+    """Divide the training clips into folds, so that no group is in both the training and the test part.
 
     Parameters
     ----------
     n_clips : int
         Number of training clips.
     groups : array_like of str, shape (n_clips,), optional
-        Their groups; each clip is its own where they are not known.
-    most : int
-        Most folds.
+        Their groups; by default each clip is a group of its own.
+    max_folds : int
+        Largest number of folds.
 
     Returns
     -------
     list of (train, test) indices
-        None where there is one group only.
+        Empty if there is one group only.
     """
     _, codes = np.unique(np.arange(n_clips) if groups is None else np.asarray(groups), return_inverse=True)
-    n_folds = min(most, int(codes.max()) + 1)
+    n_folds = min(max_folds, int(codes.max()) + 1)
     if n_folds < 2:
         return []
     from sklearn.model_selection import GroupKFold
@@ -60,28 +74,28 @@ def inner_folds(n_clips: int, groups: ArrayLike | None, most: int) -> list[Fold]
     return list(GroupKFold(n_folds).split(codes, groups=codes))
 
 
-def pick(
+def choose(
     choices: Sequence[T],
-    right: Callable[[T, NDArray[np.intp], NDArray[np.intp]], int],
+    n_correct: Callable[[T, NDArray[np.intp], NDArray[np.intp]], int],
     n_clips: int,
     groups: ArrayLike | None,
 ) -> T:
-    """Return the choice that is correct most often on held-out groups of the training clips.
+    """Return the choice with the highest accuracy on held-out groups of the training clips.
 
     Parameters
     ----------
     choices : sequence
-        What to choose from; among equals the first wins, as it does where there is one group only.
-    right : callable
-        ``right(choice, train, held)`` learns from some clips and returns how many of the others it gets right.
+        What to choose from; among equals, or if there is one group only, the first wins.
+    n_correct : callable
+        ``n_correct(choice, train, test)`` fits on some clips and returns how many of the others it predicts correctly.
     n_clips, groups
         See `inner_folds`.
     """
     if len(choices) == 1:
         return choices[0]
     total = np.zeros(len(choices))
-    for train, held in inner_folds(n_clips, groups, 5):
-        total += [right(choice, train, held) for choice in choices]
+    for train, test in inner_folds(n_clips, groups, 5):
+        total += [n_correct(choice, train, test) for choice in choices]
     return choices[int(np.argmax(total))]
 
 

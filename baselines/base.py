@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import did_you_mean
 from ..features.clip import Clip, Clips
+from . import persistence
+from ._training import check_is_fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +22,7 @@ __all__ = ["Attempt", "Clip", "Clips", "Explanation", "check_is_fitted"]
 
 
 class Explanation(str):
-    """What an attempt says of itself: a text, and figures beside it.
+    """The explanation of a fitted attempt: a text, with figures.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ class Explanation(str):
     figures: dict[str, Figure]
 
     def __new__(cls, text: str, figures: dict[str, Figure] | None = None) -> Self:
-        """Make the string and hang the figures on it."""
+        """Create the string and attach the figures."""
         explanation = super().__new__(cls, text)
         explanation.figures = figures or {}
         return explanation
@@ -43,22 +45,22 @@ class Attempt(ABC):
     """One way to recognise actions.
 
     A scikit-learn estimator whose samples are clips: parameters are keyword arguments of ``__init__``, which only
-    stores them; ``fit`` checks and works, sets ``classes_`` and other attributes that end in ``_``, and returns
-    ``self``. What is random takes its numbers from the parameter ``random_state``. A parameter named ``n_jobs`` or
-    ``threads`` must not change the outcome.
+    stores them; ``fit`` checks them, sets ``classes_`` and other attributes that end in ``_``, and returns ``self``.
+    Randomness is controlled by the parameter ``random_state``. A parameter named ``n_jobs`` or ``threads`` must not
+    change the outcome.
 
-    It is one by what it can do, not by derivation: to import scikit-learn takes longer than to plan a matrix.
+    The class does not derive from scikit-learn's, whose import takes longer than planning a matrix.
 
     Attributes
     ----------
     family : str
         ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"trivial"``, or any new word.
     controls : tuple of str
-        Values of the parameter ``control`` that take something away which the attempt claims to use; a matrix with
-        ``controls = true`` runs them beside it.
+        Values of the parameter ``control`` that remove something which the attempt claims to use; a matrix with
+        ``controls = true`` runs them as well.
     trusted_types : tuple of str
-        Types of what is fitted, as ``module.Name``, that `load` may make although neither skops nor this project
-        trusts them; scikit-learn's own need not be named.
+        Types of fitted attributes, as ``module.Name``, that `load` may create although neither skops nor this project
+        trusts them; scikit-learn's own need not be listed.
     classes_ : ndarray of str, shape (n_classes,)
         The labels seen in ``fit``, sorted.
     """
@@ -79,7 +81,7 @@ class Attempt(ABC):
         labels : ndarray of str, shape (n_clips,)
             Their labels.
         groups : ndarray of str, shape (n_clips,), optional
-            Their groups, so that whatever is chosen inside can be chosen on held-out groups.
+            Their groups, so that hyperparameters can be chosen on held-out groups.
         """
 
     @abstractmethod
@@ -98,13 +100,13 @@ class Attempt(ABC):
         return self.classes_[best]
 
     def score(self, clips: Clips, labels: ArrayLike) -> float:
-        """Return the share of clips whose label `predict` gives."""
+        """Return the accuracy of `predict`."""
         return float(np.mean(self.predict(clips) == np.asarray(labels)))
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         """Return the parameters by name, sorted, each with its default."""
-        # The signature of object's takes anything.
+        # The signature of `object.__init__` accepts anything.
         if cls.__init__ is object.__init__:
             return {}
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
@@ -135,7 +137,7 @@ class Attempt(ABC):
         return self
 
     def __repr__(self) -> str:
-        """Print the class with the parameters that are not as by default."""
+        """Return the class with the parameters that differ from the defaults."""
         defaults, params = self._defaults(), self.get_params(deep=False)
         changed = [
             f"{name}={value!r}" for name, value in params.items() if repr(value) != repr(defaults[name])
@@ -143,14 +145,14 @@ class Attempt(ABC):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def _validate_params(self) -> None:
-        """Hold the parameters against ``_parameter_constraints``, declared as scikit-learn's estimators do."""
+        """Validate the parameters by ``_parameter_constraints``, declared as in scikit-learn's estimators."""
         from sklearn.utils._param_validation import validate_parameter_constraints
 
         declared = self._parameter_constraints  # type: ignore[attr-defined]
         validate_parameter_constraints(declared, self.get_params(deep=False), caller_name=type(self).__name__)
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what kind of estimator this is: a classifier."""
+        """Return scikit-learn's tags of a classifier."""
         from sklearn.base import BaseEstimator, ClassifierMixin
 
         class Classifier(ClassifierMixin, BaseEstimator):
@@ -159,67 +161,48 @@ class Attempt(ABC):
         return Classifier().__sklearn_tags__()
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying for each parameter; none by default."""
+        """Return the candidate values of each parameter; none by default."""
         return {}
 
     def explain(self) -> Explanation:
-        """Describe how the fitted attempt decides.
+        """Explain how the fitted attempt decides.
 
-        An attempt that can also say why it decides as it does for one clip takes it as a parameter ``clip``, which is
-        optional, and says that after the rest.
+        An attempt that can also explain the decision for one clip takes it as an optional parameter ``clip``.
         """
         return Explanation(f"{type(self).__name__} does not explain itself.")
 
     def count(self) -> dict[str, int]:
-        """Return what the fitted attempt consists of.
+        """Return the size of the fitted attempt.
 
         Returns
         -------
         dict of str to int
-            ``parameters``: numbers fitted to the data; ``operations``: floating-point operations to predict one
+            ``parameters``: values fitted to the data; ``operations``: floating-point operations to predict one
             clip, where known; of a list of rules ``rules``, ``conditions`` and ``quantities``.
         """
         return {}
 
     def uses(self) -> list[type[Attempt]]:
-        """Return the attempts that this one makes by name, whose code counts as its own; none by default."""
+        """Return the attempts that this one creates by name, whose code counts as its own; none by default."""
         return []
 
     def files(self) -> list[Path]:
-        """Return the files named by parameters: a result is computed again when the content of one changes."""
+        """Return the files named by parameters: results are computed again when the content of one changes."""
         return []
 
     def environment(self) -> list[str]:
-        """Return the names of the environment variables that change what is fitted or predicted; none by default."""
+        """Return the names of environment variables that change the results; none by default."""
         return []
 
     def skip(self, dataset: Any) -> str | None:
-        """Return why this attempt makes no sense on a data set, or None where it does."""
+        """Return why this attempt cannot be used on a data set, or None if it can."""
         return None
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted attempt to a folder, without pickle."""
-        from .persistence import save
-
-        save(self, Path(folder))
+        persistence.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read what `save` wrote."""
-        from .persistence import load
-
-        return load(cls, Path(folder))
-
-
-def check_is_fitted(attempt: Attempt) -> None:
-    """Refuse an attempt that has no attribute which ends in ``_``, as scikit-learn's function of this name does.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If it has not been fitted.
-    """
-    if not any(name.endswith("_") and not name.startswith("__") for name in vars(attempt)):
-        from sklearn.exceptions import NotFittedError
-
-        raise NotFittedError(f"this {type(attempt).__name__} is not fitted yet; call fit first")
+        return persistence.load(cls, Path(folder))

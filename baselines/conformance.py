@@ -1,6 +1,6 @@
-"""What every attempt promises, as checks that anybody's attempt can be put to.
+"""The contract of attempts, as checks that can be run on any attempt.
 
-`check_attempt` returns a report per check; `conformance_tests` makes them tests of pytest, in one line of a plug-in::
+`check_attempt` yields a report per check; `conformance_tests` makes them tests of pytest, in one line of a plug-in::
 
     test_conformance = conformance_tests(MyAttempt)
 """
@@ -11,7 +11,7 @@ import importlib
 import inspect
 import json
 import os
-import pickletools  # tells a pickle by its opcodes, to refuse it; it builds and runs nothing
+import pickletools  # recognises a pickle by its opcodes without running it
 import random
 import re
 import subprocess
@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ActionbenchError, PluginError, did_you_mean
-from ._examples import Labelled, blank, colours, examples, mixed, odd_sizes, one_frame
+from ..features.examples import Labelled, blank, colours, examples, mixed, odd_sizes, one_frame
 from .base import Attempt, Clips
-from .registry import PLUGINS, load_plugin
+from .plugins import PLUGINS, load_plugin
 
 __all__ = [
     "CHECKS",
@@ -47,38 +47,38 @@ __all__ = [
     "run_check",
 ]
 
-#: Generous for clips as small as those of the checks.
+#: Default limits, generous for the small clips of the checks.
 SECONDS = 60.0
 MEBIBYTES = 2048.0
 
-# A process may take this long to load libraries before its time counts, in seconds.
-_STARTING = 60.0
+# Seconds that a process may take to import libraries, beyond its time limit.
+_STARTUP_SECONDS = 60.0
 
 
 class Nonconformity(AssertionError):
-    """A promise that an attempt does not keep, in one sentence."""
+    """A violation of the contract by an attempt, in one sentence."""
 
 
 class _Inapplicable(Exception):
-    """Why a check does not apply to an attempt."""
+    """The reason why a check does not apply to an attempt."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a check.
+    """The result of a check.
 
     Parameters
     ----------
     check : str
-        Its name.
+        Name of the check.
     outcome : {"passed", "failed", "refused", "skipped"}
-        ``"refused"``: the attempt does not take such clips and says so in a sentence, which is its right.
+        ``"refused"``: the attempt rejects such clips with an error message, as it may.
     reason : str
-        Why, unless it passed.
+        The reason, unless it passed.
     seconds : float
-        How long it took.
+        Duration.
     error : Exception, optional
-        What was raised where it failed.
+        The exception if it failed.
     """
 
     check: str
@@ -89,8 +89,8 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Elsewhere:
-    """What fit and predict_proba gave and took in a process of their own."""
+class _ProcessResult:
+    """Probabilities and cost of ``fit`` and ``predict_proba`` in a separate process."""
 
     probabilities: NDArray[np.float64]
     seconds: float
@@ -98,16 +98,16 @@ class _Elsewhere:
 
 
 class Trial:
-    """An attempt under examination: makes it, and keeps what several checks look at.
+    """An attempt under test: creates instances, and keeps results that several checks share.
 
     Parameters
     ----------
     cls : type
         The attempt's class.
     params : mapping, optional
-        Parameters that it is made with; ``random_state`` is 0 where it has one and none is given.
+        Parameters of its instances; ``random_state`` is 0 by default if it is a parameter.
     seconds, mebibytes : float
-        What fitting and predicting a dozen tiny clips may take, in a process of its own.
+        Limits of fitting and predicting a dozen tiny clips in a separate process.
     """
 
     def __init__(
@@ -122,9 +122,9 @@ class Trial:
         self.params = dict(params or {})
         self.seconds = seconds
         self.mebibytes = mebibytes
-        #: Whether it hung or died in a process of its own, so that it should not be tried in this one.
-        self.ended = False
-        self._unfit = False
+        #: Whether it timed out or was killed in a separate process, so that it must not run in this one.
+        self.crashed = False
+        self._fit_fails = False
 
     def make(self, **params: Any) -> Attempt:
         """Return a new attempt, not fitted."""
@@ -138,38 +138,38 @@ class Trial:
     @cached_property
     def fitted(self) -> Attempt:
         """The attempt, fitted on `examples`; must not be fitted again."""
-        if self._unfit:
-            raise _Inapplicable("not tried, as fit fails")
-        self._unfit = True
+        if self._fit_fails:
+            raise _Inapplicable("not run, as fit fails")
+        self._fit_fails = True
         attempt = self.make().fit(*examples())
-        self._unfit = False
+        self._fit_fails = False
         return attempt
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """What it says of the clips that it learned from."""
+        """Its predictions for the training clips."""
         return self.fitted.predict_proba(examples()[0])
 
     @cached_property
-    def elsewhere(self) -> _Elsewhere:
-        """The same from another process."""
+    def in_another_process(self) -> _ProcessResult:
+        """The same, and their cost, from a separate process."""
         return _in_another_process(self)
 
 
 @dataclass(frozen=True)
 class Check:
-    """A promise and how it is tried.
+    """A clause of the contract and its test.
 
     Parameters
     ----------
     name : str
         Its name.
     demand : str
-        What is promised, in one sentence.
+        The clause, in one sentence.
     function : callable
-        Takes a `Trial` and raises where the promise is not kept.
+        Takes a `Trial` and raises an exception if the clause is violated.
     may_refuse : bool
-        Whether an attempt may answer with an `ActionbenchError` instead.
+        Whether an attempt may raise an `ActionbenchError` instead.
     """
 
     name: str
@@ -200,18 +200,18 @@ def check_attempt(
     seconds: float = SECONDS,
     mebibytes: float = MEBIBYTES,
 ) -> Iterator[Report]:
-    """Put an attempt to all checks.
+    """Run all checks on an attempt.
 
     Parameters
     ----------
     cls : type
         Its class.
     params : mapping, optional
-        Parameters that it is made with, such as few epochs.
+        Parameters of its instances, such as few epochs.
     skip : mapping of str to str, optional
-        Checks that do not run, and why.
+        Checks to skip, and the reasons.
     seconds, mebibytes : float
-        What fitting and predicting a dozen tiny clips may take.
+        Limits of fitting and predicting a dozen tiny clips.
 
     Yields
     ------
@@ -221,7 +221,14 @@ def check_attempt(
     Raises
     ------
     PluginError
-        If ``skip`` names a check that is none, or gives no reason.
+        If ``skip`` names an unknown check, or gives no reason.
+
+    Examples
+    --------
+    >>> from actionbench.baselines.trivial.majority import Majority
+    >>> report = next(check_attempt(Majority))
+    >>> report.check, report.outcome
+    ('declarations', 'passed')
     """
     skip = _reasons(skip)
     trial = Trial(cls, params, seconds=seconds, mebibytes=mebibytes)
@@ -254,15 +261,15 @@ def conformance_tests(
 
 
 def run_check(trial: Trial, check: Check, skip: Mapping[str, str] | None = None) -> Report:
-    """Put an attempt to one check; parameters are those of `check_attempt`."""
+    """Run one check on an attempt; parameters are those of `check_attempt`."""
     started, error = time.perf_counter(), None
     outcome: Literal["passed", "failed", "refused", "skipped"] = "passed"
     reason = ""
     try:
         if skip and check.name in skip:
             raise _Inapplicable(skip[check.name])
-        if trial.ended:
-            raise _Inapplicable("not tried, as it did not come to an end in a process of its own")
+        if trial.crashed:
+            raise _Inapplicable("not run, as it timed out or was killed in a separate process")
         check.function(trial)
     except _Inapplicable as why:
         outcome, reason = "skipped", str(why)
@@ -279,12 +286,12 @@ def _reasons(skip: Mapping[str, str] | None) -> dict[str, str]:
         if name not in CHECKS:
             raise PluginError(f"skip: there is no check {name!r}; {did_you_mean(name, CHECKS)}")
         if not (isinstance(reason, str) and reason.strip()):
-            raise PluginError(f"skip: the check {name!r} needs a reason in words, got {reason!r}")
+            raise PluginError(f"skip: the check {name!r} needs a reason, got {reason!r}")
     return dict(skip or {})
 
 
 def _sentence(error: Exception, cls: type) -> str:
-    """Return what went wrong, and where in the attempt's file where it was no promise of ours."""
+    """Return the error in one sentence, with its line in the attempt's file unless it is a `Nonconformity`."""
     if isinstance(error, Nonconformity):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -337,11 +344,11 @@ def _largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
 
 @_check()
 def check_declarations(trial: Trial) -> None:
-    """Declare a word as ``family``, and ``controls``, ``uses()``, ``files()``, ``environment()`` as they should be."""
+    """Declare a string as ``family``; have ``controls``, ``uses()``, ``files()``, ``environment()`` of their types."""
     cls = trial.cls
-    _demand(isinstance(getattr(cls, "family", None), str), "the class must have an attribute family, a word")
-    words = isinstance(cls.controls, tuple) and all(isinstance(word, str) for word in cls.controls)
-    _demand(words, f"controls must be a tuple of words, got {cls.controls!r}")
+    _demand(isinstance(getattr(cls, "family", None), str), "the class must have a string as attribute family")
+    strings = isinstance(cls.controls, tuple) and all(isinstance(name, str) for name in cls.controls)
+    _demand(strings, f"controls must be a tuple of strings, got {cls.controls!r}")
     _demand(
         not cls.controls or "control" in trial.names(),
         "a class with controls must have a parameter named control",
@@ -363,7 +370,7 @@ def check_declarations(trial: Trial) -> None:
 
 @_check()
 def check_constructor(trial: Trial) -> None:
-    """Name parameters with defaults in the constructor, and only store them there, unchecked and unchanged."""
+    """Name all parameters in the constructor, with defaults, and only store them there, unchecked and unchanged."""
     for parameter in list(inspect.signature(trial.cls.__init__).parameters.values())[1:]:
         _demand(
             parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
@@ -392,7 +399,7 @@ def check_constructor(trial: Trial) -> None:
 
 @_check()
 def check_parameters(trial: Trial) -> None:
-    """Give back by ``get_params`` and ``clone`` what was set; refuse an unknown parameter; have a ``repr``."""
+    """Return by ``get_params`` and ``clone`` what was set; reject unknown parameters; have a ``repr``."""
     from sklearn.base import clone
 
     attempt = trial.make()
@@ -405,11 +412,11 @@ def check_parameters(trial: Trial) -> None:
     )
     _demand(
         _raises(TypeError, lambda: trial.make(no_such_parameter=1)),
-        "the constructor must refuse what it does not know",
+        "the constructor must reject unknown parameters",
     )
     _demand(
         _raises(ValueError, lambda: attempt.set_params(no_such_parameter=1)),
-        "set_params must refuse a parameter that it does not know",
+        "set_params must reject unknown parameters",
     )
 
 
@@ -436,7 +443,7 @@ def check_not_fitted(trial: Trial) -> None:
         for name, call in calls.items():
             try:
                 refused = _raises(NotFittedError, call)
-            except Exception as error:  # anything but the error that was asked for
+            except Exception as error:  # any other error
                 raise Nonconformity(
                     f"{name} before fit must raise NotFittedError, it raised {type(error).__name__}: {error}; "
                     "begin with sklearn.utils.validation.check_is_fitted(self)"
@@ -446,8 +453,8 @@ def check_not_fitted(trial: Trial) -> None:
 
 @_check()
 def check_cost(trial: Trial) -> None:
-    """End within bounds of time and memory in a process of its own, for a dozen tiny clips."""
-    cost = trial.elsewhere
+    """Fit and predict a dozen tiny clips within limits of time and memory, in a separate process."""
+    cost = trial.in_another_process
     _demand(
         cost.seconds <= trial.seconds,
         f"fitting and predicting a dozen tiny clips took {cost.seconds:.1f} s, more than {trial.seconds:g}",
@@ -460,7 +467,7 @@ def check_cost(trial: Trial) -> None:
 
 @_check()
 def check_fit(trial: Trial) -> None:
-    """Return the attempt itself, set sorted ``classes_``, leave parameters alone, end in ``_`` what is set."""
+    """Return the attempt itself, set sorted ``classes_``, keep parameters, end names of fitted attributes in ``_``."""
     clips, labels, groups = examples()
     attempt = trial.make()
     before = attempt.get_params(deep=False)
@@ -478,12 +485,12 @@ def check_fit(trial: Trial) -> None:
         for name in vars(attempt)
         if name not in before and not (name.endswith("_") or name.startswith("_"))
     ]
-    _demand(not badly_named, f"what fit sets must end in _, got {badly_named}")
+    _demand(not badly_named, f"names of attributes that fit sets must end in _, got {badly_named}")
 
 
 @_check()
 def check_probabilities(trial: Trial) -> None:
-    """Return float64 of shape (clips, classes), rows of sum 1, none for no clip; by ``predict`` the likeliest label."""
+    """Return float64 of shape (clips, classes), rows of sum 1, none for no clip; ``predict`` the likeliest label."""
     clips, _, _ = examples()
     attempt = trial.fitted
     _check_probabilities(trial.probabilities, attempt, len(clips))
@@ -497,13 +504,13 @@ def check_probabilities(trial: Trial) -> None:
     behind = np.flatnonzero(chosen < trial.probabilities.max(axis=1) - 1e-9)
     _demand(
         not len(behind),
-        f"predict must return the label that predict_proba finds likeliest, it does not for clip {behind[:1]}",
+        f"predict must return the label with the highest probability, it does not for clip {behind[:1]}",
     )
 
 
 @_check()
 def check_same_twice(trial: Trial) -> None:
-    """Predict the same, bit by bit, after another ``fit``, whatever the global random numbers are."""
+    """Predict the same, bit by bit, after another ``fit``, whatever the state of global random generators."""
     from sklearn.base import clone
 
     with _global_seed(1):
@@ -515,7 +522,7 @@ def check_same_twice(trial: Trial) -> None:
 
 @contextmanager
 def _global_seed(seed: int) -> Iterator[None]:
-    """Seed the generators that an attempt must not use, and put them back."""
+    """Seed the global generators, which an attempt must not use, and restore their states."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
@@ -528,13 +535,13 @@ def _global_seed(seed: int) -> Iterator[None]:
 
 @_check()
 def check_same_in_another_process(trial: Trial) -> None:
-    """Predict the same, bit by bit, in another process, where strings have other hashes."""
-    _check_same(trial.probabilities, trial.elsewhere.probabilities, "in another process")
+    """Predict the same, bit by bit, in another process, where hashes of strings differ."""
+    _check_same(trial.probabilities, trial.in_another_process.probabilities, "in another process")
 
 
 @_check()
 def check_seeds(trial: Trial) -> None:
-    """Take any whole number as ``random_state``, and give the same result for the same one."""
+    """Accept any integer as ``random_state``, and give the same result for the same one."""
     if "random_state" not in trial.names():
         raise _Inapplicable("it has no random_state")
     clips, labels, groups = _few()
@@ -571,14 +578,14 @@ def _without_a_class() -> Labelled:
 
 @_check()
 def check_refit(trial: Trial) -> None:
-    """Forget the first ``fit`` in a second one."""
+    """Keep nothing of the first ``fit`` in a second one."""
     attempt = trial.make().fit(*_without_a_class()).fit(*examples())
     _check_same(trial.probabilities, attempt.predict_proba(examples()[0]), "whatever was fitted before")
 
 
 @_check()
 def check_missing_class(trial: Trial) -> None:
-    """Have those labels only in ``classes_`` that a fold teaches."""
+    """Have only the labels of the training clips in ``classes_``."""
     clips, labels, groups = _without_a_class()
     attempt = trial.make().fit(clips, labels, groups)
     _demand(
@@ -590,7 +597,7 @@ def check_missing_class(trial: Trial) -> None:
 
 @_check(may_refuse=True)
 def check_one_class(trial: Trial) -> None:
-    """Learn from clips of a single class, or refuse."""
+    """Fit clips of a single class, or refuse."""
     clips, labels, groups = examples()
     rows = labels == labels[0]
     _predict(trial.make().fit(clips[rows], labels[rows], groups[rows]), clips[:2])
@@ -598,13 +605,13 @@ def check_one_class(trial: Trial) -> None:
 
 @_check(may_refuse=True)
 def check_few_clips(trial: Trial) -> None:
-    """Learn from one clip of each class without groups, or refuse."""
+    """Fit one clip of each class without groups, or refuse."""
     clips, labels, _ = examples()
     _predict(trial.make().fit(clips[:3], labels[:3]), clips[:2])
 
 
 def _take(trial: Trial, clips: Clips) -> None:
-    """Ask about clips, and learn from them beside others."""
+    """Predict clips, and fit them together with others."""
     _predict(trial.fitted, clips)
     others, labels, groups = examples()
     everything = Clips.of([*others[:6], *clips])
@@ -617,7 +624,7 @@ def _take(trial: Trial, clips: Clips) -> None:
 
 @_check(may_refuse=True)
 def check_repeated_clips(trial: Trial) -> None:
-    """Learn from the same clip under two labels, or refuse."""
+    """Fit the same clip with two labels, or refuse."""
     clips, labels, groups = examples()
     rows = [0, 0, 0, 0]
     _predict(trial.make().fit(clips[rows], labels[[0, 1, 0, 1]], groups[[0, 0, 3, 3]]), clips[:2])
@@ -625,37 +632,37 @@ def check_repeated_clips(trial: Trial) -> None:
 
 @_check(may_refuse=True)
 def check_one_frame(trial: Trial) -> None:
-    """Take clips of one frame, or refuse them."""
+    """Accept clips of one frame, or refuse them."""
     _take(trial, one_frame())
 
 
 @_check(may_refuse=True)
 def check_odd_sizes(trial: Trial) -> None:
-    """Take clips of one pixel, one line, narrow, wide, and of odd numbers of pixels, or refuse them."""
+    """Accept clips of one pixel, one line, narrow, wide, and of odd numbers of pixels, or refuse them."""
     _take(trial, odd_sizes())
 
 
 @_check(may_refuse=True)
 def check_blank(trial: Trial) -> None:
-    """Take clips that are black, white or without motion, or refuse them."""
+    """Accept clips that are black, white or without motion, or refuse them."""
     _take(trial, blank())
 
 
 @_check(may_refuse=True)
 def check_colour(trial: Trial) -> None:
-    """Take clips in colour beside grey ones, or refuse them."""
+    """Accept colour clips together with grey ones, or refuse them."""
     _take(trial, colours())
 
 
 @_check()
 def check_mixed_clips(trial: Trial) -> None:
-    """Take clips of different sizes, lengths and frame rates in one call."""
+    """Accept clips of different sizes, lengths and frame rates in one call."""
     _take(trial, mixed())
 
 
 @_check()
 def check_input_untouched(trial: Trial) -> None:
-    """Leave clips, labels and groups, all read-only, as they are."""
+    """Leave clips, labels and groups, all read-only, unchanged."""
     clips, labels, groups = _few()
     labels, groups = labels.copy(), groups.copy()
     for table in (labels, groups):
@@ -669,13 +676,13 @@ def check_input_untouched(trial: Trial) -> None:
 
 @_check()
 def check_clips_alone(trial: Trial) -> None:
-    """Say the same of a clip whatever clips stand beside it in the call, in whatever order."""
+    """Predict a clip independently of the other clips in the call and of their order."""
     clips, _, _ = examples()
     whole = trial.probabilities
     backwards = _predict(trial.fitted, clips[::-1])[::-1]
     alone = np.concatenate([_predict(trial.fitted, clips[[row]]) for row in range(3)])
-    # Products of matrices round otherwise for another number of rows.
-    for found, when in ((backwards, "the order of the clips"), (alone, "the clips beside it in the call")):
+    # Matrix products are rounded differently for another number of rows.
+    for found, when in ((backwards, "the order of the clips"), (alone, "the other clips in the call")):
         wanted = whole[: len(found)]
         _demand(
             np.allclose(found, wanted, rtol=0, atol=1e-6),
@@ -685,7 +692,7 @@ def check_clips_alone(trial: Trial) -> None:
 
 @_check()
 def check_saved(trial: Trial) -> None:
-    """Write a folder without pickle by ``save``, and predict the same, bit by bit, after ``load``."""
+    """Save to a folder without pickle, and predict the same, bit by bit, after ``load``."""
     clips, _, _ = examples()
     with tempfile.TemporaryDirectory(prefix="actionbench-") as parent:
         folder = Path(parent) / "deep" / "model"
@@ -699,7 +706,7 @@ def check_saved(trial: Trial) -> None:
             read = json.dumps(loaded.get_params(deep=False))
             _demand(read == kept, f"load must keep the parameters, {kept} became {read}")
             _check_same(trial.probabilities, loaded.predict_proba(clips), "after save and load")
-            _demand(loaded.explain() == trial.fitted.explain(), "explain() must say the same after load")
+            _demand(loaded.explain() == trial.fitted.explain(), "explain() must return the same after load")
 
 
 def _check_no_pickle(name: str, file: Path) -> None:
@@ -715,36 +722,36 @@ def _check_no_pickle(name: str, file: Path) -> None:
 
 
 def _is_pickle(content: bytes) -> bool:
-    """Return whether bytes are a pickle to their end, or NumPy's file of one."""
+    """Return whether bytes are a pickle from start to end, or a NumPy file with one."""
     if content.startswith(b"\x93NUMPY"):
         return b"'descr': '|O'" in content[:128]
-    # Only the opcodes are read; nothing is built or run from them.
+    # Only the opcodes are parsed; nothing is executed.
     try:
         *_, (_, _, end) = pickletools.genops(content)
-    except Exception:  # what is no pickle fails in many ways
+    except Exception:  # other content may fail in any way
         return False
     return end == len(content) - 1
 
 
 @_check()
 def check_counts(trial: Trial) -> None:
-    """Give whole numbers of 0 or more by name from ``count``."""
+    """Return nonnegative integers by name from ``count``."""
     for name, number in trial.fitted.count().items():
-        _demand(isinstance(name, str), f"names of count() must be words, got {name!r}")
-        whole = isinstance(number, Integral) and not isinstance(number, bool) and number >= 0
-        _demand(whole, f"count()[{name!r}] must be a whole number of 0 or more, got {number!r}")
+        _demand(isinstance(name, str), f"names of count() must be strings, got {name!r}")
+        valid = isinstance(number, Integral) and not isinstance(number, bool) and number >= 0
+        _demand(valid, f"count()[{name!r}] must be a nonnegative integer, got {number!r}")
 
 
 @_check()
 def check_explanation(trial: Trial) -> None:
-    """Give a text from ``explain``, pictures of matplotlib beside it, and so of a clip where it takes one."""
+    """Return a text from ``explain``, with figures of matplotlib; also for a clip if it takes one."""
     if type(trial.fitted).explain is Attempt.explain:
         raise _Inapplicable("it does not explain itself")
     explain: Callable[..., Any] = trial.fitted.explain
-    said = [explain()]
+    texts = [explain()]
     if "clip" in inspect.signature(explain).parameters:
-        said.append(explain(clip=examples()[0][0]))
-    for text in said:
+        texts.append(explain(clip=examples()[0][0]))
+    for text in texts:
         _demand(isinstance(text, str) and bool(text.strip()), f"explain() must return a text, got {text!r}")
         pictures = getattr(text, "figures", {})
         _demand(
@@ -755,7 +762,7 @@ def check_explanation(trial: Trial) -> None:
 
 @_check()
 def check_search_space(trial: Trial) -> None:
-    """Offer parameters in ``search_space``, and values for them that JSON can hold and ``fit`` takes."""
+    """List parameters in ``search_space``, with values that are JSON values and valid in ``fit``."""
     space = trial.make().search_space()
     if not space:
         raise _Inapplicable("it has no search space")
@@ -776,14 +783,14 @@ def check_search_space(trial: Trial) -> None:
                 ) from error
 
 
-def _in_another_process(trial: Trial) -> _Elsewhere:
+def _in_another_process(trial: Trial) -> _ProcessResult:
     module, file = trial.cls.__module__, inspect.getsourcefile(trial.cls)
     try:
         task = json.dumps(
             {"module": module, "file": file, "class": trial.cls.__qualname__, "params": trial.params}
         )
     except TypeError as error:
-        raise _Inapplicable(f"its parameters are no JSON values ({error})") from error
+        raise _Inapplicable(f"its parameters are not JSON values ({error})") from error
     command = [sys.executable, "-c", f"from {__name__} import _serve; _serve()"]
     environment = {
         **os.environ,
@@ -797,35 +804,35 @@ def _in_another_process(trial: Trial) -> _Elsewhere:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=_STARTING + trial.seconds,
+            timeout=_STARTUP_SECONDS + trial.seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        trial.ended = True
+        trial.crashed = True
         raise Nonconformity(
-            f"fitting and predicting a dozen tiny clips did not end within {_STARTING + trial.seconds:g} s, "
-            f"{_STARTING:g} of them to start a process"
+            f"fitting and predicting a dozen tiny clips did not end within {_STARTUP_SECONDS + trial.seconds:g} s, "
+            f"{_STARTUP_SECONDS:g} of them to start a process"
         ) from None
     return _read_answer(trial, done)
 
 
-def _read_answer(trial: Trial, done: subprocess.CompletedProcess[str]) -> _Elsewhere:
+def _read_answer(trial: Trial, done: subprocess.CompletedProcess[str]) -> _ProcessResult:
     if done.returncode < 0:
-        trial.ended = True
+        trial.crashed = True
         raise Nonconformity(f"the process in which it was fitted was killed by signal {-done.returncode}")
     lines = done.stdout.splitlines()
     answer = json.loads(lines[-1]) if lines and lines[-1].startswith('{"conformance"') else None
     if answer is None:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Nonconformity(f"it fails in a process of its own: {last}")
+        raise Nonconformity(f"it fails in a separate process: {last}")
     if answer["conformance"] == "not found":
         raise _Inapplicable(f"another process cannot import {trial.cls.__module__}.{trial.cls.__qualname__}")
     probabilities = np.array(answer["probabilities"], dtype=np.float64)
-    return _Elsewhere(probabilities, answer["seconds"], answer["mebibytes"])
+    return _ProcessResult(probabilities, answer["seconds"], answer["mebibytes"])
 
 
 def _serve() -> None:
-    """Fit and predict as standard input says, and print what came of it as one line."""
+    """Fit and predict the attempt described on standard input, and print the result as one line."""
     task = json.load(sys.stdin)
     try:
         if task["module"].startswith(PLUGINS):
@@ -853,7 +860,7 @@ def _serve() -> None:
 def _peak_mebibytes() -> float:
     """Return the largest resident set of this process."""
     status = Path("/proc/self/status")
-    # What getrusage says on Linux may be the peak of the parent.
+    # On Linux getrusage may return the peak of the parent process.
     if status.is_file() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return int(peak[1]) / 1024
     import resource

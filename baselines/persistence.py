@@ -1,4 +1,4 @@
-"""Writing a fitted attempt to a folder and reading it back, without pickle."""
+"""Saving a fitted attempt to a folder and loading it, without pickle."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import ActionbenchError
-from .base import check_is_fitted
-from .registry import PLUGINS, declared
+from ._training import check_is_fitted
+from .plugins import PLUGINS, described, installed_entry_points
 
 if TYPE_CHECKING:
     from .base import Attempt
 
-__all__ = ["SCIKIT_LEARN", "load", "pack", "same", "save", "state_bytes", "unpack"]
+__all__ = ["SCIKIT_LEARN", "load", "pack", "same_state", "save", "state_bytes", "unpack"]
 
 A = TypeVar("A", bound="Attempt")
 
@@ -26,8 +26,8 @@ _STATE = "fitted.skops"
 _FORMAT = 1
 _PLAIN = "fitted_state() must give numbers, arrays and containers of them"
 
-#: Types of scikit-learn that skops does not trust by itself. What each does when it is made was read: it copies what it
-#: is given, and runs nothing that a file names. A forged tree can still make scikit-learn read beyond its arrays.
+#: Types of scikit-learn that skops does not trust by default. Their constructors were reviewed: they copy their
+#: arguments, and run nothing that a file names. A forged tree can still make scikit-learn read beyond its arrays.
 SCIKIT_LEARN = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -67,7 +67,7 @@ def save(attempt: Attempt, folder: Path) -> None:
 
     ``attempt.json`` names the class and its parameters, ``fitted.skops`` holds the fitted attributes: numbers, arrays,
     containers of them, scikit-learn's estimators. An attempt with others names their types in ``trusted_types``, or
-    gives ``fitted_state()``, a dict without them, and takes it back by ``restore_state(state)``. What was written is
+    gives ``fitted_state()``, a dict without them, and restores it by ``restore_state(state)``. The written state is
     read back and compared.
 
     Parameters
@@ -75,16 +75,16 @@ def save(attempt: Attempt, folder: Path) -> None:
     attempt : Attempt
         The fitted attempt.
     folder : Path
-        Where to; made where it does not exist.
+        Where to; created if it does not exist.
 
     Raises
     ------
     ActionbenchError
-        If a parameter cannot be written as JSON, what was fitted cannot be read back, or the folder not be written.
+        If a parameter cannot be written as JSON, the fitted state cannot be read back, or the folder not be written.
     sklearn.exceptions.NotFittedError
         If the attempt is not fitted.
     """
-    # Takes a second to import, and is needed here and to read only.
+    # Importing skops takes a second.
     import skops.io
 
     check_is_fitted(attempt)
@@ -98,10 +98,10 @@ def save(attempt: Attempt, folder: Path) -> None:
     state = _state(attempt)
     try:
         content = skops.io.dumps(state)
-    except Exception as error:  # whatever a type of a plug-in says of itself
+    except Exception as error:  # a type of a plug-in may fail in any way
         raise ActionbenchError(
-            f"{type(attempt).__name__} cannot be saved: what was fitted cannot be written "
-            f"({_described(error)}); {_PLAIN}"
+            f"{type(attempt).__name__} cannot be saved: its fitted state cannot be written "
+            f"({described(error)}); {_PLAIN}"
         ) from error
     _check_readable(attempt, state, content)
     try:
@@ -113,26 +113,24 @@ def save(attempt: Attempt, folder: Path) -> None:
 
 
 def _check_readable(attempt: Attempt, state: dict[str, Any], content: bytes) -> None:
-    """Refuse what `load` would not take, or would take for something else."""
+    """Check that `load` would restore the same state."""
     name = type(attempt).__name__
-    strange = _untrusted(type(attempt), content)
-    if strange:
+    untrusted = _untrusted(type(attempt), content)
+    if untrusted:
         raise ActionbenchError(
-            f"{name} cannot be saved: what was fitted holds {', '.join(strange)}; {name}.trusted_types must name these "
-            f"types, if all that they do when they are read is trusted, or {_PLAIN}"
+            f"{name} cannot be saved: its fitted state holds {', '.join(untrusted)}; {name}.trusted_types must name "
+            f"these types, if loading them is safe, or {_PLAIN}"
         )
     try:
         back = _read(type(attempt), content)
-    except Exception as error:  # whatever a type of a plug-in makes of its own state
+    except Exception as error:  # a type of a plug-in may fail in any way
         raise ActionbenchError(
-            f"{name} cannot be saved: what was fitted cannot be read back ({_described(error)}); {_PLAIN}"
+            f"{name} cannot be saved: its fitted state cannot be read back ({described(error)}); {_PLAIN}"
         ) from error
-    if not same(state, back):
-        raise ActionbenchError(f"{name} cannot be saved: what is read back is not what was fitted; {_PLAIN}")
-
-
-def _described(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    if not same_state(state, back):
+        raise ActionbenchError(
+            f"{name} cannot be saved: the state read back differs from the fitted one; {_PLAIN}"
+        )
 
 
 def _read(cls: type[Attempt], content: bytes) -> Any:
@@ -142,14 +140,14 @@ def _read(cls: type[Attempt], content: bytes) -> Any:
 
 
 def _untrusted(cls: type[Attempt], content: bytes) -> list[str]:
-    """Return the types in a file that neither skops, nor this project, nor an attempt trusts."""
+    """Return the types in a file that neither skops, nor this project, nor the attempt trusts."""
     import skops.io
 
     return sorted({*skops.io.get_untrusted_types(data=content)} - {*SCIKIT_LEARN, *cls.trusted_types})
 
 
-def same(one: Any, other: Any) -> bool:
-    """Return whether two fitted states are of the same types and hold the same numbers; NaN is the same as NaN."""
+def same_state(one: Any, other: Any) -> bool:
+    """Return whether two fitted states have the same types and values; NaN equals NaN."""
     return _same(one, other, {})
 
 
@@ -158,10 +156,10 @@ def _same(one: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    # They are held so that no other object gets their address.
+    # References are kept so that no other object gets the same address.
     seen[id(one), id(other)] = one, other
     if isinstance(one, np.ndarray | np.generic) and one.dtype != object:
-        # Between the fields of a record lies what nobody has written.
+        # The padding between the fields of a record is undefined.
         first, second = np.asarray(one), np.asarray(other)
         return (first.dtype, first.shape) == (second.dtype, second.shape) and all(
             first[part].tobytes() == second[part].tobytes() for part in first.dtype.names or [...]
@@ -176,7 +174,7 @@ def _same(one: Any, other: Any, seen: dict[tuple[int, int], Any]) -> bool:
         return len(one) == len(other) and all(_same(*pair, seen) for pair in zip(one, other, strict=True))
     try:
         return _same(one.__getstate__(), other.__getstate__(), seen)
-    except TypeError:  # a type of an extension that says only how it is made
+    except TypeError:  # a type of an extension module that only defines __reduce__
         return _same(one.__reduce__()[1:], other.__reduce__()[1:], seen)
 
 
@@ -193,7 +191,7 @@ def load(cls: type[A], folder: Path) -> A:
     Returns
     -------
     Attempt
-        Predicts what the saved one did.
+        With the same predictions as the saved one.
 
     Raises
     ------
@@ -202,7 +200,7 @@ def load(cls: type[A], folder: Path) -> A:
     """
     description = _read_description(folder)
     try:
-        found = _find(cls, description["class"])
+        found = _find_class(cls, description["class"])
     except ActionbenchError as error:
         raise ActionbenchError(f"{folder}: {error}") from error
     try:
@@ -211,25 +209,25 @@ def load(cls: type[A], folder: Path) -> A:
         raise ActionbenchError(
             f"{folder / _DESCRIPTION}: the parameters are not those of {found.__name__} ({error})"
         ) from error
-    _restore(attempt, folder)
+    _read_state(attempt, folder)
     return attempt
 
 
 def pack(attempt: Attempt) -> dict[str, Any]:
-    """Return a fitted attempt as plain values, for the ``fitted_state()`` of one that it is part of."""
+    """Return a fitted attempt as plain values, for the ``fitted_state()`` of an attempt that contains it."""
     params = attempt.get_params(deep=False)
     return {"class": _name(type(attempt)), "params": params, "state": _state(attempt)}
 
 
 def unpack(cls: type[A], packed: dict[str, Any]) -> A:
-    """Take back what `pack` gave, an attempt of a class or of one that derives from it."""
-    attempt = _find(cls, packed["class"])(**packed["params"])
-    _take(attempt, packed["state"])
+    """Return the attempt that `pack` was given, of a class or of one that derives from it."""
+    attempt = _find_class(cls, packed["class"])(**packed["params"])
+    _set_state(attempt, packed["state"])
     return attempt
 
 
 def state_bytes(attempt: Attempt) -> int:
-    """Return the bytes of all numbers and texts that a fitted attempt consists of, without how they are packed."""
+    """Return the bytes of all values and texts in the fitted state of an attempt, without containers."""
     return _bytes(_state(attempt), set())
 
 
@@ -253,7 +251,7 @@ def _bytes(value: Any, seen: set[int]) -> int:
 def _name(cls: type) -> str:
     module = cls.__module__
     if module.startswith(PLUGINS):
-        # The name of the file alone: the folder of a plug-in may be another where the attempt is read back.
+        # The name of the file only, as the plug-in may be in another folder where the attempt is loaded.
         file = getattr(sys.modules.get(module), "__file__", None)
         module = PLUGINS + Path(file).stem if file else module
     return f"{module}:{cls.__qualname__}"
@@ -286,10 +284,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _find(cls: type[A], name: str) -> type[A]:
-    """Return the class of that name, of those that are imported or declared by an installed package."""
-    for entry in declared("actionbench.attempts"):
-        # Only what a package declares is ever imported, whatever the file says.
+def _find_class(cls: type[A], name: str) -> type[A]:
+    """Return the class of that name, among those imported or declared by an installed package."""
+    for entry in installed_entry_points("actionbench.attempts"):
+        # Only modules that a package declares are imported, whatever the file names.
         if entry.value == name:
             entry.load()
     for known in _descendants(cls):
@@ -307,26 +305,25 @@ def _descendants(cls: type[A]) -> Iterator[type[A]]:
         yield from _descendants(child)
 
 
-def _restore(attempt: Attempt, folder: Path) -> None:
+def _read_state(attempt: Attempt, folder: Path) -> None:
     path = folder / _STATE
     try:
         content = path.read_bytes()
-        strange = _untrusted(type(attempt), content)
-        if not strange:
-            _take(attempt, _read(type(attempt), content))
-    except Exception as error:
-        # A damaged archive fails in many ways; each of them means the same to the reader.
+        untrusted = _untrusted(type(attempt), content)
+        if not untrusted:
+            _set_state(attempt, _read(type(attempt), content))
+    except Exception as error:  # a damaged archive may fail in any way
         raise ActionbenchError(
-            f"{path}: the fitted attempt cannot be read back ({_described(error)})"
+            f"{path}: the fitted attempt cannot be read back ({described(error)})"
         ) from error
-    if strange:
+    if untrusted:
         raise ActionbenchError(
-            f"{path}: holds {', '.join(strange)}, which {type(attempt).__name__}.trusted_types does not name; "
+            f"{path}: holds {', '.join(untrusted)}, which {type(attempt).__name__}.trusted_types does not name; "
             "nothing was read"
         )
 
 
-def _take(attempt: Attempt, state: dict[str, Any]) -> None:
+def _set_state(attempt: Attempt, state: dict[str, Any]) -> None:
     if hasattr(attempt, "restore_state"):
         attempt.restore_state(state)
         return

@@ -1,37 +1,31 @@
-"""Finding attempts and data sets: by entry point, or in a file named with ``--plugin``."""
+"""Registries of attempts and data sets: from entry points, and from files named with ``--plugin``."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from functools import partial
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from ..errors import PluginError, did_you_mean
 from .base import Attempt
+from .plugins import described, installed_entry_points, load_plugin
 
-__all__ = ["Found", "Registry", "attempt_registry", "attempts_in_use", "load_plugin", "naming"]
+__all__ = ["Registry", "RegistryEntry", "attempt_registry", "current_attempts", "use_attempts"]
 
 T = TypeVar("T")
 
-#: What the module names of plug-ins begin with.
-PLUGINS = "actionbench_plugins."
-
 
 @dataclass(frozen=True)
-class Found:
-    """A name in a registry, where it comes from, and how to load it."""
+class RegistryEntry:
+    """A name in a registry, with functions that return its origin and its class."""
 
     name: str
     origin: Callable[[], str]
@@ -52,12 +46,12 @@ class Registry(Generic[T]):
     plugins : iterable of path, optional
         Python files in which further ones are defined.
     required : tuple of str
-        Class attributes that must be words.
+        Class attributes that must be strings.
 
     Raises
     ------
     PluginError
-        If a plug-in file is missing, cannot be run, or takes a name that is taken.
+        If a plug-in file is missing, cannot be run, or uses a name that exists already.
     """
 
     def __init__(
@@ -71,25 +65,27 @@ class Registry(Generic[T]):
         self.what = what
         self._base = base
         self._required = required
-        self._found: dict[str, Found] = {}
-        for point in declared(group):
-            self._found.setdefault(point.name, Found(point.name, partial(_origin, point), point.load))
+        self._entries: dict[str, RegistryEntry] = {}
+        for point in installed_entry_points(group):
+            self._entries.setdefault(
+                point.name, RegistryEntry(point.name, partial(_origin, point), point.load)
+            )
         for path in plugins:
             for name, found_class in _classes_of(load_plugin(Path(path)), base):
-                if name in self._found:
+                if name in self._entries:
                     raise PluginError(
-                        f"{path}: the {what} {name!r} is there already, from {self.origin(name)}; "
+                        f"{path}: the {what} {name!r} exists already, from {self.origin(name)}; "
                         "give the class another `name`"
                     )
-                self._found[name] = Found(name, partial(str, path), partial(_itself, found_class))
+                self._entries[name] = RegistryEntry(name, partial(str, path), partial(_identity, found_class))
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
-        return sorted(self._found)
+        return sorted(self._entries)
 
     def origin(self, name: str) -> str:
         """Return where a name comes from: a distribution with its version, or a file."""
-        return self._found[name].origin()
+        return self._entries[name].origin()
 
     def get(self, name: str) -> type[T]:
         """Return the class of a name.
@@ -99,31 +95,25 @@ class Registry(Generic[T]):
         PluginError
             If there is none, or if it cannot be loaded; the message says why.
         """
-        if name not in self._found:
-            raise PluginError(f"there is no {self.what} {name!r}; {did_you_mean(name, self._found)}")
-        found = self._found[name]
+        if name not in self._entries:
+            raise PluginError(f"there is no {self.what} {name!r}; {did_you_mean(name, self._entries)}")
+        entry = self._entries[name]
         try:
-            loaded = found.load()
+            loaded = entry.load()
         except Exception as error:  # a plug-in may fail in any way
             raise PluginError(
-                f"the {self.what} {name!r} from {found.origin()} cannot be loaded: {_why(error)}"
+                f"the {self.what} {name!r} from {entry.origin()} cannot be loaded: {described(error)}"
             ) from error
         if not (inspect.isclass(loaded) and issubclass(loaded, self._base)):
             raise PluginError(
-                f"the {self.what} {name!r} from {found.origin()} must be a class derived from {self._base.__name__}"
+                f"the {self.what} {name!r} from {entry.origin()} must be a class derived from {self._base.__name__}"
             )
         for attribute in self._required:
             if not isinstance(getattr(loaded, attribute, None), str):
                 raise PluginError(
-                    f"the {self.what} {name!r} from {found.origin()} must have a class attribute {attribute!r}, a word"
+                    f"the {self.what} {name!r} from {entry.origin()} must have a class attribute {attribute!r}, a str"
                 )
         return loaded
-
-
-@cache
-def declared(group: str) -> tuple[EntryPoint, ...]:
-    """Return the entry points of a group in all installed packages, looked up once in a process."""
-    return tuple(entry_points(group=group))
 
 
 def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
@@ -131,54 +121,26 @@ def attempt_registry(plugins: Iterable[str | Path] = ()) -> Registry[Attempt]:
     return Registry("attempt", "actionbench.attempts", Attempt, plugins, required=("family",))
 
 
-_IN_USE: ContextVar[Registry[Attempt] | None] = ContextVar("attempts in use", default=None)
+_CURRENT: ContextVar[Registry[Attempt] | None] = ContextVar("current attempts", default=None)
 
 
 @contextmanager
-def naming(attempts: Registry[Attempt]) -> Iterator[None]:
-    """Let an attempt that makes others by their names find those of a registry, inside of a ``with`` block."""
-    token = _IN_USE.set(attempts)
+def use_attempts(attempts: Registry[Attempt]) -> Iterator[None]:
+    """Let attempts that create others by name find those of a registry, inside of a ``with`` block."""
+    token = _CURRENT.set(attempts)
     try:
         yield
     finally:
-        _IN_USE.reset(token)
+        _CURRENT.reset(token)
 
 
-def attempts_in_use() -> Registry[Attempt]:
-    """Return the registry of `naming`; outside of it, what installed packages declare."""
-    found = _IN_USE.get()
+def current_attempts() -> Registry[Attempt]:
+    """Return the registry of `use_attempts`; outside of it, that of installed packages."""
+    found = _CURRENT.get()
     return attempt_registry() if found is None else found
 
 
-def load_plugin(path: Path) -> ModuleType:
-    """Run a plug-in file once per process, under a module name of its own.
-
-    The folder of the file is put last on the import path, so that it may import helpers beside it.
-    """
-    path = path.resolve()
-    # The hash tells "a-b.py" from "a_b.py".
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-    name = f"{PLUGINS}{re.sub(r'[^0-9A-Za-z]', '_', str(path))}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if not os.path.isfile(path):
-        raise PluginError(f"{path}: there is no such plug-in; it must be a Python file")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path}: a plug-in must be a Python file, with a name that ends in .py")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a plug-in may fail in any way
-        del sys.modules[name]
-        raise PluginError(f"{path}: the plug-in cannot be loaded: {_why(error)}") from error
-    return module
-
-
-def _itself(found_class: type[T]) -> type[T]:
+def _identity(found_class: type[T]) -> type[T]:
     return found_class
 
 
@@ -202,7 +164,3 @@ def _kebab(name: str) -> str:
 
 def _origin(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-
-
-def _why(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

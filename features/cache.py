@@ -1,7 +1,7 @@
-"""Features that are computed once for each clip, and shared by all attempts, folds and seeds.
+"""A cache of features on disk: each is computed once per clip, and shared by all attempts, folds and seeds.
 
 An entry is a file named by a hash of all that can change its content: the clip, the feature with its parameters, its
-code. Entries are written whole or not at all, and a process that needs what another is computing waits for it.
+code. Entries are written atomically, and a process that needs what another is computing waits for it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .clip import Clip, Clips
-from .cost import Cost, charging, current_charges
+from .cost import Cost, current_costs, track_costs
 
-__all__ = ["SPILL", "Feature", "FeatureCache", "compute", "computed", "kept", "using"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "Feature",
+    "FeatureCache",
+    "compute",
+    "compute_one",
+    "temporary_cache",
+    "use_cache",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 
-#: What the names of folders begin with that hold features as long as a piece of work takes.
-SPILL = "actionbench-features-"
+#: Prefix of the names of temporary folders with features.
+TEMPORARY_PREFIX = "actionbench-features-"
 
 _SUFFIX = ".safetensors"
-# Share of the limit that is written between two looks at the whole folder, and that is left after tidying up.
-_LOOK, _KEEP = 0.02, 0.8
+# Share of the limit that is written between two checks of the folder's size, and share that is left after an eviction.
+_CHECK_AFTER, _KEEP = 0.02, 0.8
 
 
 class Feature(Protocol):
@@ -46,7 +54,7 @@ class Feature(Protocol):
 
 
 class FeatureCache:
-    """Entries in a folder, the least recently used of which go when it is full.
+    """Entries in a folder; the least recently used are removed when it is full.
 
     Parameters
     ----------
@@ -64,13 +72,13 @@ class FeatureCache:
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, feature: Feature, fingerprint: str, load: Callable[[], Clip]) -> Arrays:
-        """Return a feature of a clip, which is loaded if the feature is not there yet."""
-        charges = current_charges()
-        if charges is None:
-            with charging():
+        """Return a feature of a clip, which is loaded if the feature is not cached."""
+        tracked = current_costs()
+        if tracked is None:
+            with track_costs():
                 return self.get(feature, fingerprint, load)
         path = self._path(feature, fingerprint)
-        with charges.entry() as costs:
+        with tracked.reading() as costs:
             found = self._read(path, costs)
             if found is not None:
                 return found
@@ -79,7 +87,7 @@ class FeatureCache:
                 found = self._read(path, costs)
                 if found is not None:
                     return found
-                with charges.computing(costs, path.stem):
+                with tracked.measuring(costs, path.stem):
                     arrays = feature.extract(load())
                 self._write(path, arrays, costs)
         return arrays
@@ -96,7 +104,7 @@ class FeatureCache:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
                 found = {key: Cost(*cost) for key, cost in json.loads(file.metadata()["costs"]).items()}
             os.utime(path)
-        # It is not there, goes at this moment, or is damaged: then it is computed.
+        # A missing, just removed or damaged entry is computed.
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
         costs.update(found)
@@ -109,15 +117,15 @@ class FeatureCache:
             save_file(content, part, {"costs": json.dumps(costs)})
             os.replace(part, path)
             self._written += path.stat().st_size
-            if self._written > _LOOK * self.limit:
-                self._tidy()
+            if self._written > _CHECK_AFTER * self.limit:
+                self._evict()
         except (OSError, SafetensorError) as error:
-            warnings.warn(f"{path}: a feature could not be kept ({error})", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{path}: a feature could not be cached ({error})", RuntimeWarning, stacklevel=2)
             with suppress(OSError):
                 part.unlink()
 
-    def _tidy(self) -> None:
-        """Remove the entries that were not used for the longest time if all take more than the limit."""
+    def _evict(self) -> None:
+        """Remove the least recently used entries if all together take more than the limit."""
         self._written = 0
         entries = []
         for path in self.folder.glob(f"??/*{_SUFFIX}"):
@@ -136,10 +144,10 @@ class FeatureCache:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a file that one process can hold; it is let go however the process ends."""
+    """Hold an exclusive file lock, which the system releases however the process ends."""
     try:
         import fcntl
-    except ImportError:  # elsewhere two processes may compute the same
+    except ImportError:  # without locks two processes may compute the same
         path.parent.mkdir(exist_ok=True)
         yield
         return
@@ -147,12 +155,12 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             path.parent.mkdir(exist_ok=True)
             handle = os.open(path, os.O_CREAT | os.O_RDWR)
-        except OSError:  # on a full disk two processes may compute the same, too
+        except OSError:  # a full disk: two processes may compute the same
             yield
             return
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            # Who held it before has removed it: then nobody else would see this lock.
+            # If the previous holder has removed the file, no other process would see this lock.
             if _is_at(handle, path):
                 try:
                     yield
@@ -174,22 +182,22 @@ _CACHE: ContextVar[FeatureCache | None] = ContextVar("feature cache", default=No
 
 
 @contextmanager
-def kept() -> Iterator[None]:
-    """Compute each feature once inside of a ``with`` block, also where no cache is in use."""
+def temporary_cache() -> Iterator[None]:
+    """Compute each feature once inside of a ``with`` block: by a temporary cache where none is in use."""
     if _CACHE.get() is not None:
         yield
         return
-    # Neither code nor limit matter to what is gone so soon.
+    # A temporary cache needs neither a hash of the code nor a limit.
     with (
-        TemporaryDirectory(prefix=SPILL) as folder,
-        using(FeatureCache(Path(folder), sys.maxsize, lambda _: "")),
+        TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder,
+        use_cache(FeatureCache(Path(folder), sys.maxsize, lambda _: "")),
     ):
         yield
 
 
 @contextmanager
-def using(cache: FeatureCache | None) -> Iterator[None]:
-    """Look into a cache inside of a ``with`` block; without one everything is computed."""
+def use_cache(cache: FeatureCache | None) -> Iterator[None]:
+    """Use a cache inside of a ``with`` block; with None everything is computed."""
     token = _CACHE.set(cache)
     try:
         yield
@@ -198,7 +206,7 @@ def using(cache: FeatureCache | None) -> Iterator[None]:
 
 
 def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
-    """Yield a feature of each clip, in order; a clip whose feature is kept is not decoded."""
+    """Yield a feature of each clip, in order; a clip whose feature is cached is not decoded."""
     cache = _CACHE.get()
     if cache is None:
         yield from (feature.extract(clip) for clip in clips)
@@ -207,8 +215,8 @@ def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
         yield cache.get(feature, fingerprint, lambda index=index: clips[index])  # type: ignore[misc]
 
 
-def computed(feature: Feature, clip: Clip) -> Arrays:
-    """Return a feature of one clip, as a step of another."""
+def compute_one(feature: Feature, clip: Clip) -> Arrays:
+    """Return a feature of one clip, for use in another feature's ``extract``."""
     cache = _CACHE.get()
     if cache is None:
         return feature.extract(clip)

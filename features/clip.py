@@ -97,7 +97,7 @@ class ClipSource(Protocol):
         """Return clip ``index``, decoded."""
 
     def fingerprint(self, index: int) -> str:
-        """Return a hash that changes whenever clip ``index`` would."""
+        """Return a hash that changes whenever the content of clip ``index`` does."""
 
 
 class _Listed:
@@ -119,14 +119,14 @@ class _Listed:
 class Clips(Sequence[Clip]):
     """A lazy, read-only sequence of clips.
 
-    A clip is decoded each time it is asked for, so that a data set larger than memory is no special case.
+    A clip is decoded each time it is accessed, so that a data set may be larger than memory.
 
     Parameters
     ----------
     source : ClipSource
         Where the clips come from.
     indices : array_like of int, optional
-        Which clips of the source, in which order; all of them by default.
+        Clips of the source, in order; all of them by default.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class Clips(Sequence[Clip]):
 
     def __init__(self, source: ClipSource, indices: ArrayLike | None = None) -> None:
         self._source = source
-        # Shared with all parts: to hash a file takes as long as to read it.
+        # Shared with all slices, as hashing a file takes as long as reading it.
         self._hashes: dict[int, str] = {}
         if indices is None:
             indices = np.arange(len(source))
@@ -145,7 +145,7 @@ class Clips(Sequence[Clip]):
 
     @classmethod
     def of(cls, clips: Iterable[Clip]) -> Clips:
-        """Make the sequence from clips in memory."""
+        """Create the sequence from clips in memory."""
         return cls(_Listed(clips))
 
     def __len__(self) -> int:
@@ -169,7 +169,7 @@ class Clips(Sequence[Clip]):
 
     @property
     def fingerprints(self) -> list[str]:
-        """One hash per clip, in order, each of what the clip was when it was first asked for."""
+        """One hash per clip, in order, each computed once."""
         for index in self._indices.tolist():
             if index not in self._hashes:
                 self._hashes[index] = self._source.fingerprint(index)

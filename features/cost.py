@@ -1,4 +1,4 @@
-"""What work costs: wall and CPU time, energy and memory, with each feature counted once, computed or found."""
+"""Costs of a block of work: wall and CPU time, energy and memory, with each feature counted once, cached or not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Charges",
     "Cost",
     "EnergyMeter",
+    "FeatureCosts",
     "Stopwatch",
-    "charging",
-    "current_charges",
+    "current_costs",
     "peak_memory_bytes",
 ]
 
 _POWERCAP = Path("/sys/class/powercap")
-# Written there, this lets the peak of the resident set begin anew (Linux).
+# Writing this resets the peak of the resident set (Linux).
 _CLEAR_REFS, _CLEAR_PEAK = Path("/proc/self/clear_refs"), "5"
 
 
@@ -39,7 +38,7 @@ class Stopwatch:
     seconds, cpu_seconds : float
         Set when the block ends.
     joules : float or None
-        What the processor has used, with all that ran on it meanwhile; None where that cannot be read.
+        Energy of the whole processor meanwhile; None where it cannot be read.
     """
 
     seconds = float("nan")
@@ -59,7 +58,7 @@ class Stopwatch:
 
 
 class EnergyMeter:
-    """Energy since it was made, by the processor's own counters (RAPL, Linux), of all its packages.
+    """Energy used since the meter was created, by the processor's counters (RAPL, Linux), of all its packages.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class EnergyMeter:
 
     Notes
     -----
-    Counters run over; one that does so twice between two readings goes unseen, which takes a minute or more.
+    Counters wrap around. A counter that wraps twice between two readings, which takes a minute or more, is misread.
     """
 
     def __init__(self, folder: Path = _POWERCAP) -> None:
@@ -99,7 +98,7 @@ class EnergyMeter:
 
 def peak_memory_bytes() -> int:
     """Return the largest resident set that this process has had, in bytes."""
-    return max(_MemoryMeter.largest, _peak_bytes())
+    return max(_MemoryMeter.earlier_peak, _peak_bytes())
 
 
 def _peak_bytes() -> int:
@@ -119,17 +118,16 @@ def _resident_bytes() -> int:
 
 
 def _release_memory() -> None:
-    """Give freed memory back to the system, so that what a process holds does not depend on what it has done before."""
+    """Return freed memory to the system, so that what a process holds does not depend on its past."""
     with suppress(AttributeError, OSError):  # a function of the GNU library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 class _MemoryMeter:
-    """The memory that a block needs beyond what its process held before; blocks may lie in each other.
+    """The memory that a block needs beyond what its process held before; blocks may be nested.
 
-    Libraries that earlier blocks have loaded count as needed: another process that finds what a block has computed has
-    not loaded them. Where the peak cannot begin anew, a block that stays below that of an earlier one seems to need
-    nothing else.
+    Libraries loaded by earlier blocks count as needed, since a process that finds the result in the cache has not
+    loaded them. Where the peak cannot be reset, a block that stays below an earlier peak appears to need nothing else.
 
     Attributes
     ----------
@@ -138,45 +136,45 @@ class _MemoryMeter:
     """
 
     bytes = 0
-    #: The largest resident set before the peak began anew.
-    largest = 0
-    #: What all blocks so far have left behind.
-    left = 0
+    #: Largest resident set before the last reset of the peak.
+    earlier_peak = 0
+    #: Bytes that all blocks so far have retained.
+    retained = 0
     _open: list[_MemoryMeter] = []  # noqa: RUF012 (of this process)
 
     def __enter__(self) -> Self:
-        self._note()
+        self._update_peaks()
         try:
             _CLEAR_REFS.write_text(_CLEAR_PEAK)
-            self._floor = 0
+            self._peak_before = 0
         except OSError:
-            self._floor = _peak_bytes()
+            self._peak_before = _peak_bytes()
         self._before = self._peak = _resident_bytes()
-        self._left_before, self._left_inside = self.left, 0
+        self._retained_before, self._retained_inside = self.retained, 0
         self._open.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._note()
+        self._update_peaks()
         self._open.remove(self)
-        self.bytes = self._left_before + max(0, self._peak - self._before)
+        self.bytes = self._retained_before + max(0, self._peak - self._before)
         _release_memory()
         grown = _resident_bytes() - self._before
-        _MemoryMeter.left = max(0, self.left + grown - self._left_inside)
+        _MemoryMeter.retained = max(0, self.retained + grown - self._retained_inside)
         for outer in self._open[-1:]:
-            outer._left_inside += grown
+            outer._retained_inside += grown
 
     @classmethod
-    def _note(cls) -> None:
+    def _update_peaks(cls) -> None:
         now = _peak_bytes()
-        _MemoryMeter.largest = max(cls.largest, now)
+        _MemoryMeter.earlier_peak = max(cls.earlier_peak, now)
         for meter in cls._open:
-            if now > meter._floor:
+            if now > meter._peak_before:
                 meter._peak = max(meter._peak, now)
 
 
 class Cost(NamedTuple):
-    """What a feature of a clip cost, without the features that it rests on.
+    """Cost of a feature of a clip, without the features that it is computed from.
 
     Attributes
     ----------
@@ -185,7 +183,7 @@ class Cost(NamedTuple):
     joules : float
         Energy of the whole processor meanwhile, NaN where it is not known.
     memory_bytes : int
-        Memory that was needed beyond what the process held before, with the libraries that it had loaded for features.
+        Memory needed beyond what the process held before, libraries loaded for features included.
     """
 
     seconds: float
@@ -195,7 +193,7 @@ class Cost(NamedTuple):
 
 
 def _clock() -> Callable[[], NDArray[np.float64]]:
-    """Return what tells wall seconds, CPU seconds and joules, shape (3,)."""
+    """Return a function that returns wall seconds, CPU seconds and joules, shape (3,)."""
     energy = EnergyMeter()
 
     def now() -> NDArray[np.float64]:
@@ -207,8 +205,8 @@ def _clock() -> Callable[[], NDArray[np.float64]]:
     return now
 
 
-class Charges:
-    """What the features of a block of work cost: each once, however often it is read, computed there or before.
+class FeatureCosts:
+    """Full cost of the features that a block of work uses, each counted once, whether computed there or cached.
 
     Parameters
     ----------
@@ -217,34 +215,35 @@ class Charges:
 
     Attributes
     ----------
-    extra : ndarray of float64, shape (3,)
-        What is to be added to the wall seconds, CPU seconds and joules that the block measures: the cost of the
-        features that it found, less what keeping, finding and waiting for features took.
+    correction : ndarray of float64, shape (3,)
+        What to add to the wall seconds, CPU seconds and joules measured with the cache to get those without it: the
+        cost of computing the cached features, less the time spent on reading, writing and waiting for them.
     memory_bytes : int
-        What the process would have held if it had computed what it found.
+        What the process would have held had it computed the cached features.
     """
 
     def __init__(self, clock: Callable[[], NDArray[np.float64]]) -> None:
-        self.extra = np.zeros(3)
+        self.correction = np.zeros(3)
         self.memory_bytes = 0
         self._clock = clock
-        self._total, self._spent = np.zeros(3), np.zeros(3)
+        # Full cost of all features counted so far, and the actual cost of getting them.
+        self._full, self._actual = np.zeros(3), np.zeros(3)
         self._counted: set[str] = set()
         self._measured: set[str] = set()
         self._open: list[dict[str, Cost]] = []
 
     @contextmanager
-    def entry(self) -> Iterator[dict[str, Cost]]:
-        """Charge the feature that is found or computed inside of a ``with`` block.
+    def reading(self) -> Iterator[dict[str, Cost]]:
+        """Count the feature that is read from the cache or computed inside of a ``with`` block.
 
         Yields
         ------
         dict
-            To be filled with the costs of the feature and of those that it rests on, by their keys; features that are
-            charged inside are put there.
+            To be filled with the costs of the feature and of those that it is computed from, by key; features counted
+            in nested blocks are added.
         """
         costs: dict[str, Cost] = {}
-        begun, extra, total, spent = self._clock(), self.extra, self._total, self._spent
+        begun, correction, full, actual = self._clock(), self.correction, self._full, self._actual
         self._open.append(costs)
         try:
             yield costs
@@ -253,50 +252,50 @@ class Charges:
             for outer in self._open[-1:]:
                 outer.update(costs)
             new = costs.keys() - self._counted
-            found = new - self._measured
+            cached = new - self._measured
             self._counted |= new
             if new:
-                self._total = self._total + np.sum([costs[key][:3] for key in sorted(new)], axis=0)
-            if found:
-                needed = max(costs[key].memory_bytes for key in found)
-                held = _resident_bytes() - _MemoryMeter.left
+                self._full = self._full + np.sum([costs[key][:3] for key in sorted(new)], axis=0)
+            if cached:
+                needed = max(costs[key].memory_bytes for key in cached)
+                held = _resident_bytes() - _MemoryMeter.retained
                 self.memory_bytes = max(self.memory_bytes, held + needed)
             elapsed = self._clock() - begun
-            self.extra = extra + self._total - total - elapsed
-            self._spent = spent + elapsed
+            self.correction = correction + self._full - full - elapsed
+            self._actual = actual + elapsed
 
     @contextmanager
-    def computing(self, costs: dict[str, Cost], key: str) -> Iterator[None]:
-        """Measure what a feature costs that is computed inside of a ``with`` block, without those charged there."""
-        begun, spent = self._clock(), self._spent
+    def measuring(self, costs: dict[str, Cost], key: str) -> Iterator[None]:
+        """Measure the cost of a feature computed inside of a ``with`` block, without those counted in nested blocks."""
+        begun, actual = self._clock(), self._actual
         with _MemoryMeter() as memory:
             yield
-        own = self._clock() - begun - (self._spent - spent)
+        own = self._clock() - begun - (self._actual - actual)
         seconds, cpu_seconds, joules = map(float, own)
         costs[key] = Cost(seconds, cpu_seconds, joules, memory.bytes)
         self._measured.add(key)
 
 
-_CHARGES: ContextVar[Charges | None] = ContextVar("charges", default=None)
+_CURRENT: ContextVar[FeatureCosts | None] = ContextVar("current feature costs", default=None)
 
 
 @contextmanager
-def charging(clock: Callable[[], NDArray[np.float64]] | None = None) -> Iterator[Charges]:
-    """Charge the features that are read inside of a ``with`` block, each once.
+def track_costs(clock: Callable[[], NDArray[np.float64]] | None = None) -> Iterator[FeatureCosts]:
+    """Count the costs of the features that are used inside of a ``with`` block, each once.
 
     Parameters
     ----------
     clock : callable, optional
-        See `Charges`; by default that of the machine.
+        See `FeatureCosts`; by default that of the machine.
     """
-    charges = Charges(clock or _clock())
-    token = _CHARGES.set(charges)
+    costs = FeatureCosts(clock or _clock())
+    token = _CURRENT.set(costs)
     try:
-        yield charges
+        yield costs
     finally:
-        _CHARGES.reset(token)
+        _CURRENT.reset(token)
 
 
-def current_charges() -> Charges | None:
-    """Return the charges of the innermost block that charges, None outside of any."""
-    return _CHARGES.get()
+def current_costs() -> FeatureCosts | None:
+    """Return the costs tracked by the innermost `track_costs` block, None outside of any."""
+    return _CURRENT.get()

@@ -1,4 +1,4 @@
-"""Grid descriptors of a clip: HOG, HOF and MBH in cells of the mover's box and of the time."""
+"""Grid descriptors of a clip: HOG, HOF and MBH in cells of the person's box and of the time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ __all__ = ["Channel", "GridDescriptor"]
 
 Channel = Literal["hog", "hof", "mbh"]
 
-# The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in a mirror,
-# in eighths of a turn. A mirror turns the sign of what points right; of the flow's component to the right it
-# turns the sign once more.
+# The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in the mirror image,
+# in eighths of a turn. Mirroring changes the sign of components to the right; that of the flow to the right twice.
 _PARTS: dict[Channel, list[tuple[int, int]]] = {"hog": [(8, 4)], "hof": [(9, 4)], "mbh": [(8, 0), (8, 4)]}
 
-# Flow is histogrammed in pixels per this many seconds, so that the frame rate does not move the zero bin.
+# Flow is histogrammed in pixels per this many seconds, so that the zero bin does not depend on the frame rate.
 _FLOW_SECONDS = 1 / 25
 
 
 @dataclass(frozen=True)
 class GridDescriptor:
-    """Describe a clip by histograms over a space-time grid, which goes with the mover or covers the frame.
+    """Describe a clip by histograms over a space-time grid, which follows the person or covers the frame.
 
     Each frame's block of cells is normalised as in the dense trajectories (Wang and Schmid, ICCV 2013), then
     averaged over each time cell. Cuboids lose little against trajectories (Kantorov and Laptev, CVPR 2014).
@@ -37,17 +36,17 @@ class GridDescriptor:
     Attributes
     ----------
     channels : tuple of {"hog", "hof", "mbh"}
-        What is histogrammed; with the mover, gradients count only where something moves, so that the scene does not.
+        What is histogrammed. If centred, gradients count only near moving pixels, so that the scene is left out.
     cells : int
         Rows, and columns, of cells.
     times : int
         Cells of the time.
     margin : float
-        What is added to the mover's box on each side, as a share of its size.
+        What is added to the person's box on each side, as a share of its size.
     finest : int
         Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
     centred : bool
-        Whether the grid goes with the mover; else it covers the frame.
+        Whether the grid follows the person; otherwise it covers the frame.
     """
 
     channels: tuple[Channel, ...]
@@ -89,7 +88,7 @@ class GridDescriptor:
         return frame_grid(boxes, shape, (self.cells, self.cells))
 
     def mirror(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the descriptors would be, had left and right been exchanged.
+        """Return the descriptors of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
@@ -111,7 +110,7 @@ class GridDescriptor:
 
 
 def _near(mask: NDArray[np.bool_], found: bool) -> NDArray[np.float32] | None:
-    """Weigh the pixels by whether something moves beside them; all alike where nothing moves at all."""
+    """Return weights of 1 near moving pixels and 0 elsewhere, None where nothing moves at all."""
     if not found:
         return None
     around = np.ones((5, 5), np.uint8)

@@ -1,7 +1,7 @@
-"""From many descriptors of a clip to one vector: bags of words, Fisher vectors, VLAD.
+"""Encodings of many local descriptors of a clip as one vector: bags of words, Fisher vectors, VLAD.
 
-What an encoding needs to know is learned from a sample of the training clips' descriptors, which streams by: only the
-sample is ever in memory.
+An encoding is learned from a random sample of the training clips' descriptors, drawn from a stream: only the sample is
+in memory.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from sklearn.decomposition import PCA
 __all__ = ["Fisher", "Vlad", "Words", "power_normalised", "sample_rows"]
 
 Array = NDArray[np.float64]
-#: Descriptors are float32: an encoding of them is learned and looked up in single precision, in half of the time.
+#: Descriptors are float32, and encodings are learned and applied in single precision, in half of the time.
 Rows = NDArray[np.floating]
 
-# Variances of a mixture's components: below this they describe single points.
-_LEAST_VARIANCE = 1e-4
-# When a mixture is fitted: so many steps, or one that gains less in mean log-likelihood.
-_MOST_STEPS, _LEAST_GAIN = 50, 1e-2
-# Below this share of the largest, as a logarithm, a component's density counts for nothing.
-_LEAST_LOG = -40.0
+# Smallest variance of a mixture's components, relative to the mean variance: smaller ones describe single points.
+_MIN_VARIANCE = 1e-4
+# Fitting a mixture ends after so many steps, or when one gains less than this in mean log-likelihood.
+_MAX_STEPS, _MIN_GAIN = 50, 1e-2
+# Smallest density of a component relative to the largest, as a logarithm.
+_MIN_LOG = -40.0
 
 
 def sample_rows(arrays: Iterable[Rows], n: int, rng: np.random.Generator) -> Rows:
-    """Draw rows from a stream of arrays, each with the same chance (reservoir sampling: Vitter 1985).
+    """Draw rows from a stream of arrays with equal probability (reservoir sampling: Vitter 1985).
 
     Parameters
     ----------
     arrays : iterable of ndarray, shape (m, D)
         Any number of rows each.
     n : int
-        Most rows drawn.
+        Largest number of rows drawn.
     rng : numpy.random.Generator
-        Source of chance.
+        Random generator.
 
     Returns
     -------
     ndarray, shape (min(n, rows in all), D)
-        In the order of the stream and of its type; of shape (0, 0) where there is no array.
+        In the order, and of the type, of the stream; of shape (0, 0) if there is no array.
     """
     kept: Rows | None = None
-    # The n smallest of random keys, one per row, are a uniform draw.
-    keys, places, seen = np.full(n, np.inf), np.zeros(n, np.intp), 0
+    # The rows with the n smallest random keys are a uniform sample.
+    keys, positions, seen = np.full(n, np.inf), np.zeros(n, np.intp), 0
     for array in arrays:
         if kept is None:
             kept = np.empty((n, array.shape[1]), array.dtype)
@@ -57,16 +57,16 @@ def sample_rows(arrays: Iterable[Rows], n: int, rng: np.random.Generator) -> Row
         come = chosen[chosen >= n]
         come = come[np.isfinite(both[come])] - n
         gone = np.setdiff1d(np.arange(n), chosen, assume_unique=True)[: len(come)]
-        kept[gone], keys[gone], places[gone] = array[come], new[come], seen + come
+        kept[gone], keys[gone], positions[gone] = array[come], new[come], seen + come
         seen += len(array)
     if kept is None:
         return np.empty((0, 0))
     drawn = np.flatnonzero(np.isfinite(keys))
-    return kept[drawn[np.argsort(places[drawn])]]
+    return kept[drawn[np.argsort(positions[drawn])]]
 
 
 def power_normalised(vectors: Array) -> Array:
-    """Take signed square roots, then make each row of length 1 (Perronnin et al., ECCV 2010); zeros stay.
+    """Take signed square roots, then scale each row to length 1 (Perronnin et al., ECCV 2010); zeros stay.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Words:
 
     @classmethod
     def learn(cls, sample: Rows, n_words: int, random_state: int) -> Words:
-        """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
+        """Cluster a sample (n, D) by k-means, into at most as many words as it has distinct rows."""
         return cls(_centres(sample, n_words, random_state))
 
     @property
@@ -107,14 +107,15 @@ class Words:
 
 @dataclass(frozen=True, eq=False)
 class Fisher:
-    """A Gaussian mixture: a clip is how its descriptors would change it (Sanchez et al., IJCV 2013).
+    """Fisher vectors: the gradient of a Gaussian mixture's log-likelihood on a clip's descriptors.
 
-    Descriptors are reduced to half of their length by principal components first. The vector is power-normalised.
+    Sanchez et al., IJCV 2013. Descriptors are reduced to half of their length by principal components first. The vector
+    is power-normalised.
 
     Attributes
     ----------
     offset, basis : ndarray, shape (D,) and (d, D)
-        What is subtracted, and the principal components.
+        Mean of the descriptors, and their principal components.
     weights, means, variances : ndarray, shape (K,), (K, d) and (K, d)
         The mixture, its covariances diagonal.
     """
@@ -127,10 +128,10 @@ class Fisher:
 
     @classmethod
     def learn(cls, sample: Rows, n_components: int, random_state: int) -> Fisher:
-        """Learn from a sample (n, D); there are no more components than a tenth of its rows."""
-        sample = _two_at_least(sample)
+        """Learn from a sample (n, D), with at most as many components as a tenth of its rows."""
+        sample = _with_two_rows(sample)
         length = min(-(-sample.shape[1] // 2), len(sample))
-        # Far from 0 squares leave no digits to the differences.
+        # Centred first, as squares far from 0 lose the digits of the differences.
         middle = sample.mean(axis=0, dtype=np.float64)
         centred = (sample - middle).astype(sample.dtype)
         components = PCA(length, svd_solver="covariance_eigh").fit(centred)
@@ -165,9 +166,9 @@ class Fisher:
 
 @dataclass(frozen=True, eq=False)
 class Vlad:
-    """A small codebook: a clip is the sum of what its descriptors differ from their words by (Jegou et al., CVPR 2010).
+    """VLAD: the sum of the differences between descriptors and their nearest words (Jegou et al., CVPR 2010).
 
-    The sum at each word is made of length 1 by itself (Arandjelovic and Zisserman, CVPR 2013), then the whole is
+    The sum of each word is scaled to length 1 (Arandjelovic and Zisserman, CVPR 2013), then the whole vector is
     power-normalised.
 
     Attributes
@@ -180,7 +181,7 @@ class Vlad:
 
     @classmethod
     def learn(cls, sample: Rows, n_words: int, random_state: int) -> Vlad:
-        """Cluster a sample (n, D) by k-means; there are no more words than distinct rows."""
+        """Cluster a sample (n, D) by k-means, into at most as many words as it has distinct rows."""
         return cls(_centres(sample, n_words, random_state))
 
     @property
@@ -197,14 +198,14 @@ class Vlad:
         return power_normalised((sums / np.where(length > 0, length, 1.0)).ravel())
 
 
-def _two_at_least(sample: Rows) -> Rows:
-    """Fill up a sample with two rows that differ: where hardly anything moved there is nothing to learn from."""
+def _with_two_rows(sample: Rows) -> Rows:
+    """Extend a sample to at least two distinct rows, which clustering needs even where nothing moves."""
     more = np.tile([[1.0], [0.0]], sample.shape[1]).astype(sample.dtype)
     return np.concatenate([sample, more[: max(2 - len(sample), 0)]])
 
 
 def _centres(sample: Rows, n_words: int, random_state: int) -> Rows:
-    sample = _two_at_least(sample)
+    sample = _with_two_rows(sample)
     n_words = min(n_words, _n_distinct(sample))
     first = _first_centres(sample, n_words, random_state)
     return np.asarray(KMeans(n_words, init=first, n_init=1, max_iter=15).fit(sample).cluster_centers_)
@@ -213,23 +214,23 @@ def _centres(sample: Rows, n_words: int, random_state: int) -> Rows:
 def _mixture(x: Rows, n_components: int, random_state: int) -> tuple[Rows, Rows, Rows]:
     """Fit a mixture of Gaussians with diagonal covariances by expectation and maximisation (Dempster et al. 1977).
 
-    As scikit-learn's, which is slow in single precision: it computes with numbers too small for its exponent.
+    Like scikit-learn's ``GaussianMixture``, which is slow in single precision, as it computes with denormal values.
 
     Returns
     -------
     weights, means, variances : ndarray, shape (K,), (K, d) and (K, d)
     """
-    least = _LEAST_VARIANCE * max(float(x.var(axis=0).mean()), 1e-12)
+    min_variance = _MIN_VARIANCE * max(float(x.var(axis=0).mean()), 1e-12)
     squares, before = x * x, -np.inf
     nearest = _nearest(x, _first_centres(x, n_components, random_state))
     shares = np.eye(n_components, dtype=x.dtype)[nearest]
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         mass = np.maximum(shares.sum(axis=0), 1e-6)[:, np.newaxis]
         means = shares.T @ x / mass
-        variances = np.maximum(shares.T @ squares / mass - means * means, 0) + x.dtype.type(least)
+        variances = np.maximum(shares.T @ squares / mass - means * means, 0) + x.dtype.type(min_variance)
         weights = mass[:, 0] / mass.sum()
         shares, likelihood = _posteriors(x, weights, means, variances)
-        if likelihood - before < _LEAST_GAIN:
+        if likelihood - before < _MIN_GAIN:
             break
         before = likelihood
     return weights, means, variances
@@ -241,15 +242,15 @@ def _posteriors(x: Rows, weights: Rows, means: Rows, variances: Rows) -> tuple[R
     distances = x * x @ precisions.T - 2 * x @ (means * precisions).T + (means**2 * precisions).sum(axis=1)
     logs = np.log(weights) - 0.5 * (distances + np.log(2 * np.pi * variances).sum(axis=1))
     highest = logs.max(axis=1, keepdims=True)
-    # Numbers too small for single precision's exponent would be many times slower.
-    shares = np.exp(np.maximum(logs - highest, _LEAST_LOG))
+    # Denormal values would be many times slower.
+    shares = np.exp(np.maximum(logs - highest, _MIN_LOG))
     total = shares.sum(axis=1, keepdims=True)
     return shares / total, float((np.log(total) + highest).mean(dtype=np.float64))
 
 
 def _first_centres(sample: Rows, n: int, random_state: int) -> Rows:
     """Choose rows to begin with, more likely those far from the others (k-means++: Arthur and Vassilvitskii 2007)."""
-    # Some rows for each centre tell where to begin as well as all do.
+    # A subsample gives initial centres as good as those of all rows.
     few = sample[:: max(len(sample) // max(5 * n, 1000), 1)]
     few = few if _n_distinct(few) >= n else sample
     centres, _ = kmeans_plusplus(few.astype(np.float64), n, random_state=random_state)
@@ -257,7 +258,7 @@ def _first_centres(sample: Rows, n: int, random_state: int) -> Rows:
 
 
 def _n_distinct(rows: Rows) -> int:
-    # By adding nothing -0 becomes 0.
+    # Adding 0 turns -0 into 0.
     return len({row.tobytes() for row in rows + 0})
 
 
@@ -265,7 +266,7 @@ def _nearest(descriptors: Rows, centres: Rows) -> NDArray[np.intp]:
     """Return the index of the nearest centre of each row; of equally near ones the first."""
     if not len(descriptors):
         return np.empty(0, np.intp)
-    # Single precision tells apart what counts, in half of the time, as long as squares are not far from 0.
+    # Single precision suffices, in half of the time, once the rows are centred.
     middle = np.mean(centres, axis=0, dtype=np.float64)
     x, words = (np.subtract(rows, middle).astype(np.float32) for rows in (descriptors, centres))
     return np.argmin((words * words).sum(axis=1) - 2 * x @ words.T, axis=1)

@@ -16,27 +16,27 @@ __all__ = [
     "background_flow",
     "camera_path",
     "camera_shift",
+    "frame_stride",
     "optical_flow",
     "stabilise",
-    "thinned",
     "working_frames",
 ]
 
 Method = Literal["dis", "farneback"]
 
 # DIS needs a few patches at its coarsest scale; OpenCV refuses or crashes on less.
-_SMALLEST_SIDE = 32
+_MIN_SIDE = 32
 
 # Shifts of the camera below this, in pixels, are within the flow's error.
-_SMALLEST_SHIFT = 0.1
+_MIN_SHIFT = 0.1
 
-# Corners that must agree on how the camera moves.
-_FEWEST_INLIERS = 25
+# Corners that must agree on the motion of the camera.
+_MIN_INLIERS = 25
 
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Let OpenCV compute on one thread, so that nothing depends on how many there are."""
+    """Make OpenCV use one thread, so that results do not depend on their number."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -45,8 +45,8 @@ def single_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def thinned(fps: float, max_fps: float = 30.0) -> int:
-    """Return the n of which every n-th frame is kept, so that there are about ``max_fps`` per second or fewer."""
+def frame_stride(fps: float, max_fps: float = 30.0) -> int:
+    """Return the n for which every n-th frame gives about ``max_fps`` frames per second or fewer."""
     return max(1, round(fps / max_fps))
 
 
@@ -54,7 +54,7 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
     """Bring a clip to a size and a frame rate at which its motion can be measured.
 
     Small frames are enlarged, at most twice, since pyramids lose fast motion in them; large ones are averaged
-    down. Frames are left out, never made up.
+    down. Frames may be left out, but are never interpolated.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
     fps : float
         Their frame rate.
     """
-    stride = thinned(clip.fps, max_fps)
+    stride = frame_stride(clip.fps, max_fps)
     frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
     scale = min(2.0, side / min(clip.height, clip.width))
     if round(clip.height * scale) == clip.height and round(clip.width * scale) == clip.width:
@@ -134,9 +134,9 @@ def optical_flow(
 
 
 def _pad(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat the border below and to the right until a pyramid fits."""
+    """Repeat the border below and to the right up to the smallest size that pyramids need."""
     height, width = frames.shape[1:]
-    missing = (max(0, _SMALLEST_SIDE - height), max(0, _SMALLEST_SIDE - width))
+    missing = (max(0, _MIN_SIDE - height), max(0, _MIN_SIDE - width))
     if not any(missing):
         return np.ascontiguousarray(frames)
     return np.pad(frames, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
@@ -169,7 +169,7 @@ def _reduce(flow: NDArray[np.float32], reduce: int) -> NDArray[np.float32]:
 
 
 def stabilise(flow: NDArray[np.float32], shifts: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Subtract what the camera adds to all pixels of a frame.
+    """Subtract the motion of the camera.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def median_flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the median vector of each frame, shape (T, 2), in pixels per frame."""
     if not len(flow):
         return np.empty((0, 2), np.float32)
-    # A sample of the pixels has the same median to within noise and costs a ninth.
+    # A ninth of the pixels has the same median to within noise.
     sample = flow[:, 1::3, 1::3] if min(flow.shape[1:3]) >= 30 else flow
     return np.median(sample, axis=(1, 2)).astype(np.float32)
 
@@ -199,8 +199,8 @@ def median_flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
 def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
     """Measure how the camera shifts from frame to frame.
 
-    The median flow is believed where undoing it brings most parts of the frame closer to each other. Flow spreads
-    from a mover into ground without texture, whose median then is the mover's.
+    The median flow is accepted where undoing it reduces the difference of most parts of the frame. Otherwise it is not
+    that of the camera: flow spreads from a person into ground without texture, whose median then is the person's.
 
     Parameters
     ----------
@@ -212,10 +212,10 @@ def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArra
     Returns
     -------
     ndarray of float32, shape (T - 1, 2)
-        Right and down, in pixels per frame; 0 where the camera seems to rest.
+        Right and down, in pixels per frame; 0 where the camera appears to rest.
     """
     shifts = median_flow(flow)
-    shifts[np.abs(shifts).max(axis=1) < _SMALLEST_SHIFT] = 0
+    shifts[np.abs(shifts).max(axis=1) < _MIN_SHIFT] = 0
     with single_thread():
         for index in np.flatnonzero(shifts.any(axis=1)):
             first, second = (
@@ -237,7 +237,7 @@ def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (T, 2)
-        How far the ground is from where it was in the first frame, right and down, in pixels.
+        Displacement of the background since the first frame, right and down, in pixels.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    """Return whether undoing a shift brings at least half of the frame's parts closer by a tenth."""
+    """Return whether undoing a shift reduces the difference of at least half of the frame's parts by a tenth."""
     size = (8, 8)
     before = cv2.resize(np.abs(second - first), size, interpolation=cv2.INTER_AREA)
     after = cv2.resize(np.abs(shift_back(second, shift) - first), size, interpolation=cv2.INTER_AREA)
@@ -270,9 +270,9 @@ def shift_back(frame: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArra
 
 
 def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Tell how the camera moves the ground, by a homography between frames (Wang and Schmid, ICCV 2013).
+    """Estimate how the camera moves the background, by a homography between frames (Wang and Schmid, ICCV 2013).
 
-    Corners that go with the flow vote; the homography is believed if it has enough of them, and most.
+    The homography is fitted by RANSAC to corners and their flow, and accepted if most of them, and enough, are inliers.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDA
     Returns
     -------
     ndarray of float32, shape (T - 1, H, W, 2)
-        Flow of the ground, right and down, in pixels per frame; 0 where the camera seems to rest.
+        Flow of the background, right and down, in pixels per frame; 0 where the camera appears to rest.
     """
     ground = np.zeros_like(flow)
     height, width = frames.shape[1:]
@@ -294,8 +294,8 @@ def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDA
         matrix = _homography(frames[index], flow[index])
         if matrix is not None:
             moved = cv2.perspectiveTransform(grid, matrix) - grid
-            # Below the flow's own error it would only add noise.
-            if np.abs(moved).max() >= _SMALLEST_SHIFT:
+            # A motion below the error of the flow would only add noise.
+            if np.abs(moved).max() >= _MIN_SHIFT:
                 ground[index] = moved.reshape(height, width, 2)
     return ground
 
@@ -303,12 +303,12 @@ def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDA
 def _homography(frame: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64] | None:
     with single_thread():
         corners = cv2.goodFeaturesToTrack(frame, 1000, 0.001, 3)
-        if corners is None or len(corners) <= 2 * _FEWEST_INLIERS:
+        if corners is None or len(corners) <= 2 * _MIN_INLIERS:
             return None
         points = corners.reshape(-1, 2)
         column, row = np.rint(points).astype(np.intp).T
         ends = points + flow[row.clip(0, len(flow) - 1), column.clip(0, flow.shape[1] - 1)]
         matrix, inliers = cv2.findHomography(points, ends, cv2.RANSAC, 1.0)
-    if matrix is None or inliers.sum() <= max(_FEWEST_INLIERS, len(points) / 2):
+    if matrix is None or inliers.sum() <= max(_MIN_INLIERS, len(points) / 2):
         return None
     return np.asarray(matrix, np.float64)

@@ -29,7 +29,7 @@ def frame_grid(boxes: NDArray[np.floating], shape: tuple[int, int], cells: tuple
     Parameters
     ----------
     boxes : ndarray, shape (T, 4)
-        Top, left, bottom, right in pixels; what sticks out of the frame is cut off.
+        Top, left, bottom, right in pixels; clipped to the frame.
     shape : tuple of int
         Height and width of the frames.
     cells : tuple of int
@@ -61,8 +61,8 @@ def orientation_histograms(
 ) -> NDArray[np.float64]:
     """Histogram the directions of a vector field in each cell of each frame.
 
-    Directions are signed (a full turn), each vector is split linearly between the two nearest bins and counts
-    by its length.
+    Directions are signed (a full turn); each vector is split linearly between the two nearest bins and weighted by its
+    length.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def orientation_histograms(
     bins : int
         Number of directions.
     threshold : float
-        Longest vector that counts as none, in the unit of the field.
+        Longest vector that counts as zero, in the unit of the field.
     zero_bin : bool
-        Whether a last bin counts the vectors that are none, each as 1.
+        Whether a last bin counts the zero vectors, each as 1.
     weights : ndarray of float32, shape (T, H, W), optional
         Weight of each pixel.
 
@@ -87,8 +87,8 @@ def orientation_histograms(
     Raises
     ------
     ValueError
-        If the arrays do not fit each other, a vector is infinite or none (NaN), a cell lies outside the frames, or
-        ``bins`` is less than 1.
+        If the shapes of the arrays differ, a vector is infinite or NaN, a cell lies outside the frames, or ``bins`` is
+        less than 1.
     """
     dx, dy = (np.require(vectors, np.float32, ["C", "A"]) for vectors in (dx, dy))
     weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
@@ -101,15 +101,15 @@ def orientation_histograms(
 
 
 def check_field(*parts: NDArray) -> None:
-    """Refuse vectors that have no direction.
+    """Check that vectors are finite.
 
     Raises
     ------
     ValueError
-        If a number is infinite or none (NaN).
+        If a component is infinite or NaN.
     """
     if not all(np.isfinite(part).all() for part in parts):
-        raise ValueError("the vectors of a field must be finite numbers, got infinity or NaN")
+        raise ValueError("the vectors of a field must be finite, got infinity or NaN")
 
 
 def _check(dx: NDArray, dy: NDArray, grid: Grid, weights: NDArray, bins: int) -> None:
@@ -202,7 +202,7 @@ def normalise(histograms: NDArray[np.float64], floor: float = 0.05) -> NDArray[n
     histograms : ndarray, shape (..., R, C, B)
         Non-negative histograms of the cells of one block.
     floor : float
-        Added to every bin, as in the dense trajectories: a block without content becomes even, not noise.
+        Added to every bin, as in the dense trajectories, so that a block without content becomes uniform, not noise.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def normalise(histograms: NDArray[np.float64], floor: float = 0.05) -> NDArray[n
 
 
 def time_cells(histograms: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
-    """Average over equal parts of the time.
+    """Average over equal intervals of time.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def time_cells(histograms: NDArray[np.float64], cells: int) -> NDArray[np.float6
         One histogram per frame. Where there are fewer frames than cells, cells share a frame; no frame gives
         zeros.
     cells : int
-        Number of parts.
+        Number of intervals.
 
     Returns
     -------

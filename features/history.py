@@ -1,4 +1,4 @@
-"""Motion history and motion energy: where somebody moved lately, as one picture, and its Hu moments."""
+"""Motion history and motion energy images: where, and how recently, pixels moved; and their Hu moments."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Motion, OfMotion
-from .mover import follow, mover_size
+from .motion import Motion, MotionFeature
+from .person import crop_along, person_size
 
 __all__ = ["MotionHistory", "hu_moments", "motion_energy", "motion_history"]
 
-# The moments of a picture span ten orders of magnitude; those below this are rounding.
-_SMALLEST_MOMENT = 1e-10
+# Moments span ten orders of magnitude; those below this are rounding errors.
+_MIN_MOMENT = 1e-10
 
 
 def motion_history(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how lately each pixel moved (Bobick and Davis, PAMI 2001).
+    """Return how recently each pixel moved (Bobick and Davis, PAMI 2001).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def motion_history(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (H, W)
-        1 where the last frame moves, falling evenly with each frame since, 0 where none does.
+        1 where the last frame moves, decreasing linearly with each frame since, 0 where none does.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def motion_energy(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the seven moments of Hu (1962), which neither place, size nor rotation change, on a log scale.
+    """Return the seven moments of Hu (1962), invariant to position, size and rotation, on a log scale.
 
     Parameters
     ----------
@@ -55,24 +55,24 @@ def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (7,)
-        0 for an empty picture; only the sign of the last one tells a picture from its mirror image.
+        0 for an empty picture; only the sign of the last one differs between a picture and its mirror image.
     """
     moments = cv2.HuMoments(cv2.moments(np.ascontiguousarray(picture, np.float32))).ravel()
-    return np.sign(moments) * np.log10(1 + np.abs(moments) / _SMALLEST_MOMENT)
+    return np.sign(moments) * np.log10(1 + np.abs(moments) / _MIN_MOMENT)
 
 
 @dataclass(frozen=True)
-class MotionHistory(OfMotion):
-    """Describe the mover by pictures of where and how lately it moved, in a window that goes with it.
+class MotionHistory(MotionFeature):
+    """Describe the person by pictures of where and how recently pixels moved, in a window along the track.
 
     Attributes
     ----------
     seconds : float
-        What a picture looks back on; a whole clip that is shorter.
+        Duration that a picture covers; the whole clip if it is shorter.
     side : int
         Pixels of the pictures' sides.
     margin : float
-        What is added to the mover on each side, as a share of its size.
+        What is added to the person's box on each side, as a share of its size.
     """
 
     seconds: float = 1.0
@@ -91,7 +91,7 @@ class MotionHistory(OfMotion):
         -------
         dict
             ``"moments"`` (14,), those of the history before those of the energy, averaged over the clip;
-            ``"history"`` and ``"energy"`` (side, side), at the time that moves most.
+            ``"history"`` and ``"energy"`` (side, side), of the window with most motion.
         """
         empty = np.zeros((self.side, self.side))
         if not motion.track.found:
@@ -101,21 +101,25 @@ class MotionHistory(OfMotion):
         moments = [
             np.concatenate([hu_moments(a), hu_moments(b)]) for a, b in zip(histories, energies, strict=True)
         ]
-        most = int(np.argmax([mask.sum() for mask in masks]))
-        return {"moments": np.mean(moments, axis=0), "history": histories[most], "energy": energies[most]}
+        largest = int(np.argmax([mask.sum() for mask in masks]))
+        return {
+            "moments": np.mean(moments, axis=0),
+            "history": histories[largest],
+            "energy": energies[largest],
+        }
 
     def _windows(self, motion: Motion) -> list[NDArray[np.bool_]]:
-        """Return what moves about the mover, in spans of time that overlap by half."""
-        # A square keeps the proportions, to which moments are not blind.
-        length = max(mover_size(motion, self.margin))
+        """Return the moving pixels about the person, in windows of time that overlap by half."""
+        # A square keeps the proportions, which moments depend on.
+        length = max(person_size(motion, self.margin))
         size = (self.side, self.side)
-        pictures = follow(motion.track.mask, motion.track.centres, (length, length), size) >= 0.5
+        pictures = crop_along(motion.track.mask, motion.track.centres, (length, length), size) >= 0.5
         span = min(len(pictures), max(2, round(self.seconds * motion.fps)))
         starts = range(0, len(pictures) - span + 1, max(1, span // 2))
         return [pictures[start : start + span] for start in starts]
 
     def mirror(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what arrays would be, had left and right been exchanged.
+        """Return the arrays of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------

@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .flow import single_thread
-from .motion import Motion, OfMotion
-from .mover import mover_length, steady
+from .motion import Motion, MotionFeature
+from .person import person_length, stabilised_scene
 
 __all__ = ["Hog3d", "Solid", "directions", "quantise"]
 
 Solid = Literal["icosahedron", "dodecahedron"]
 
-# Descriptors and places.
+# Descriptors and positions.
 _Described = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 # Cells of a block: in time, from top to bottom, from left to right.
 _CELLS = (3, 4, 4)
 
-# Largest share of a descriptor's length that one value may have.
-_LARGEST = 0.25
+# Largest value of a descriptor of length 1.
+_MAX_SHARE = 0.25
 
-# Seconds of a clip that are worked on at once.
-_PIECE = 2.0
+# Seconds of a clip that are processed at once.
+_CHUNK_SECONDS = 2.0
 
 
 def directions(solid: Solid) -> NDArray[np.float64]:
@@ -57,10 +57,10 @@ def directions(solid: Solid) -> NDArray[np.float64]:
 
 
 def quantise(gradients: NDArray[np.floating], solid: Solid) -> NDArray[np.float32]:
-    """Share out vectors among the faces of a solid (Klaser, Marszalek and Schmid, BMVC 2008).
+    """Quantise the directions of vectors on the faces of a solid (Klaser, Marszalek and Schmid, BMVC 2008).
 
-    A vector counts for each face by how far it is nearer to its normal than the neighbouring normals are, so that one
-    along a normal counts for that face alone.
+    A vector votes for each face by its projection on the normal, less that of a neighbouring normal, so that a vector
+    along a normal votes for that face alone.
 
     Parameters
     ----------
@@ -87,25 +87,25 @@ def quantise(gradients: NDArray[np.floating], solid: Solid) -> NDArray[np.float3
 
 
 @dataclass(frozen=True)
-class Hog3d(OfMotion):
-    """Describe blocks of 4 x 4 x 3 cells of space and time, taken densely where the mover moves.
+class Hog3d(MotionFeature):
+    """Describe blocks of 4 x 4 x 3 cells of space and time, taken densely where the person moves.
 
     Attributes
     ----------
     solid : {"icosahedron", "dodecahedron"}
         What the directions are quantised on: 20 or 12 bins of a cell.
     sizes : tuple of float
-        Sides of the blocks, in lengths of the mover (`mover_length`).
+        Sides of the blocks, in lengths of the person (`person_length`).
     seconds : float
         Duration of the blocks, a frame for each cell or more; the whole clip if it is shorter.
     parts : int
         Mean gradients of a cell along each axis, each quantised by itself.
     step : int
         Cells from one block to the next, along each axis.
-    moving : float
+    min_moving : float
         Least share of a block that moves.
     speed : float
-        Lengths of the mover per second at which what passes changes as much in time as in space.
+        Lengths of the person per second at which gradients in time weigh as much as gradients in space.
     """
 
     solid: Solid = "icosahedron"
@@ -113,7 +113,7 @@ class Hog3d(OfMotion):
     seconds: float = 0.5
     parts: int = 2
     step: int = 2
-    moving: float = 0.05
+    min_moving: float = 0.05
     speed: float = 0.5
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
@@ -128,7 +128,7 @@ class Hog3d(OfMotion):
         -------
         dict
             ``"hog3d"`` (n, 48 * bins), of length 1 each, by time, row and column of the cell; ``"place"`` (n, 4): where
-            the middle of the block is in the mover's box, from left to right and from top to bottom, and in the clip,
+            the middle of the block is in the person's box, from left to right and from top to bottom, and in the clip,
             from 0 to 1, and its size. No row where nothing moves.
         """
         found = [self._none()]
@@ -141,7 +141,7 @@ class Hog3d(OfMotion):
         return {"hog3d": rows, "place": places}
 
     def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what descriptors would be, had left and right been exchanged.
+        """Return the descriptors of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
@@ -162,13 +162,13 @@ class Hog3d(OfMotion):
         return np.empty((0, n_values), np.float32), np.empty((0, 4), np.float32)
 
     def _pieces(self, motion: Motion) -> Iterator[NDArray[np.float64]]:
-        """Yield the edges in time, in frames, of the parts of some blocks that are worked on at once."""
+        """Yield the edges in time, in frames, of the parts of the blocks that are processed at once."""
         n_frames = len(motion.frames)
         block, step = _CELLS[0] * self.parts, self.step * self.parts
-        # Between frames there is nothing: however low the frame rate, a cell takes one.
+        # However low the frame rate, a cell takes at least one frame.
         part = min(max(self.seconds * motion.fps, _CELLS[0]), n_frames) / block
         n_blocks = (int(n_frames / part + 1e-6) - block) // step + 1
-        at_once = max(1, int(_PIECE * motion.fps / (step * part)))
+        at_once = max(1, int(_CHUNK_SECONDS * motion.fps / (step * part)))
         for first in range(0, n_blocks, at_once):
             last = min(first + at_once, n_blocks) - 1
             yield np.minimum(np.arange(first * step, last * step + block + 1) * part, n_frames)
@@ -177,13 +177,13 @@ class Hog3d(OfMotion):
         """Describe the blocks of one size."""
         side, cell = size * view.unit, size * view.unit / _CELLS[1]
         rows, columns = (round(length / cell) for length in view.planes.shape[1:3])
-        # Within a pixel there is no gradient to average.
+        # Parts smaller than a pixel have no gradient to average.
         if side < _CELLS[1] * self.parts or min(rows, columns) < _CELLS[1]:
             return self._none()
         means = _means(view.planes, view.edges, (rows * self.parts, columns * self.parts))
         votes = _windows(_cells(quantise(means[..., :3], self.solid), self.parts), self.step)
         moving = _windows(_cells(means[..., 3:], self.parts), self.step).mean(axis=(3, 4, 5, 6))
-        chosen = np.stack(np.nonzero(moving >= self.moving * self.parts**3), axis=1)
+        chosen = np.stack(np.nonzero(moving >= self.min_moving * self.parts**3), axis=1)
         found = votes[tuple(chosen.T)].reshape(len(chosen), self._none()[0].shape[1])
         full = found.any(axis=1)
         shape = np.array([rows, columns]) / view.planes.shape[1:3]
@@ -196,28 +196,30 @@ class Hog3d(OfMotion):
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """What the blocks of a piece are cut from."""
+    """The frames from which the blocks of a chunk are cut."""
 
-    planes: NDArray[np.float32]  # (T, H, W, 4): gradients to the right, down, in time, and whether it moves
+    planes: NDArray[
+        np.float32
+    ]  # (T, H, W, 4): gradients to the right, down, in time, and whether a pixel moves
     boxes: NDArray[np.float64]  # (T, 4)
     edges: NDArray[np.float64]  # of the parts of cells, in frames from the first
-    unit: float  # length of the mover in pixels
+    unit: float  # length of the person in pixels
     start: int
     n_frames: int  # of the clip
 
     def place(self, times: NDArray[np.float64], middles: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where points (down, right) are in the mover's box, and in the clip: x, y, t."""
+        """Return where points (down, right) are in the person's box, and in the clip: x, y, t."""
         boxes = self.boxes[np.clip(times.astype(np.intp), 0, len(self.boxes) - 1)]
         down, right = ((middles - boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2])).T
         return np.clip(np.stack([right, down, (self.start + times) / self.n_frames], axis=1), 0, 1)
 
 
 def _view(motion: Motion, edges: NDArray[np.float64], speed: float, margin: float) -> _View:
-    n_frames, unit = len(motion.frames), mover_length(motion)
+    n_frames, unit = len(motion.frames), person_length(motion)
     first, last = int(edges[0]), int(np.ceil(edges[-1]))
     # One frame more on each side, for the gradients in time.
     start, stop = max(first - 1, 0), min(last + 1, n_frames)
-    scene = steady(motion, start, stop, margin * unit)
+    scene = stabilised_scene(motion, start, stop, margin * unit)
     planes = np.zeros((*scene.frames.shape, 4), np.float32)
     planes[:, :, 1:-1, 0] = (scene.frames[:, :, 2:] - scene.frames[:, :, :-2]) / 2
     planes[:, 1:-1, :, 1] = (scene.frames[:, 2:] - scene.frames[:, :-2]) / 2
@@ -230,10 +232,10 @@ def _view(motion: Motion, edges: NDArray[np.float64], speed: float, margin: floa
 def _means(
     planes: NDArray[np.float32], edges: NDArray[np.float64], size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Average planes over a lattice of parts, shape (len(edges) - 1, *size, 4)."""
+    """Average planes over a grid of parts, shape (len(edges) - 1, *size, 4)."""
     with single_thread():
         small = np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA) for plane in planes])
-    # An integral over time, read between frames too, so that a part need not be whole frames.
+    # An integral over time, interpolated between frames, so that a part may end between them.
     integral = np.concatenate(
         [np.zeros_like(small[:1], np.float64), np.cumsum(small, axis=0, dtype=np.float64)]
     )
@@ -256,7 +258,7 @@ def _windows(cells: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 
 def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows to length 1, with no value that outweighs the others (Lowe, IJCV 2004)."""
+    """Scale rows to length 1, with values clipped so that none dominates (Lowe, IJCV 2004)."""
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = np.minimum(rows, np.float32(_LARGEST))
+    rows = np.minimum(rows, np.float32(_MAX_SHARE))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Space-time interest points: where brightness changes in space and in time at once, and what it looks like there."""
+"""Space-time interest points, where brightness changes in space and in time at once, and descriptors around them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from scipy import ndimage
 
 from .flow import single_thread
 from .histograms import Grid, orientation_histograms
-from .motion import Motion, OfMotion
-from .mover import Scene, mover_length, pieces, steady
+from .motion import Motion, MotionFeature
+from .person import Scene, chunks, person_length, stabilised_scene
 
 __all__ = ["InterestPoints", "corners", "cuboid_histograms"]
 
 # Cells of a descriptor: in time, from top to bottom, from left to right.
 _CELLS = (2, 3, 3)
 
-# Weight of the cube of the trace, and how much wider than the gradients their products are smoothed (Laptev, IJCV
+# Weight of the cube of the trace, and width of the smoothing of products relative to that of gradients (Laptev, IJCV
 # 2005).
 _TRACE, _WIDER = 0.005, 2**0.5
 
-# Smoothed pictures are made smaller until this many pixels are left to a standard deviation.
+# Smoothed pictures are reduced to this many pixels per standard deviation.
 _FINE = 1.4
 
-# Pixels per this many seconds below which flow is none, as in `hof`.
-_FLOW_SECONDS, _FLOW_LEAST = 1 / 25, 0.4
+# Pixels per this many seconds below which flow counts as no motion, as in `hof`.
+_FLOW_SECONDS, _MIN_FLOW = 1 / 25, 0.4
 
-# Seconds of a clip that are worked on at once.
-_PIECE = 2.0
+# Seconds of a clip that are processed at once.
+_CHUNK_SECONDS = 2.0
 
 
 def corners(
     frames: NDArray[np.floating], sigma: float, tau: float, kept: slice = slice(None)
 ) -> NDArray[np.float32]:
-    """Measure how much brightness changes in space and in time at once (Laptev, IJCV 2005).
+    """Compute Harris's corner measure in space and time (Laptev, IJCV 2005).
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ def corners(
     Returns
     -------
     ndarray of float32, shape (frames kept, H, W)
-        Harris's measure in three dimensions, det(M) - 0.005 trace(M)**3, where M is the mean of the products of the
-        gradients, taken per standard deviation.
+        det(M) - 0.005 trace(M)**3, where M is the smoothed outer product of the gradients per standard deviation.
     """
     smooth = _smooth(np.asarray(frames, np.float32), sigma, tau)
     gt, gy, gx = np.gradient(smooth)
@@ -70,10 +69,10 @@ def corners(
 def _smooth(
     volume: NDArray[np.float32], sigma: float, tau: float, kept: slice = slice(None)
 ) -> NDArray[np.float32]:
-    """Convolve with a Gaussian in space and time; the border goes on."""
+    """Convolve with a Gaussian in space and time, repeating the border."""
     side, length = (2 * int(np.ceil(3 * deviation)) + 1 for deviation in (sigma, tau))
     with single_thread():
-        # Time from top to bottom of one wide picture.
+        # Time runs from top to bottom of one wide picture.
         flat = volume.reshape(len(volume), -1)
         flat = cv2.GaussianBlur(flat, (1, length), tau, sigmaY=tau, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
         out = flat.reshape(volume.shape)[kept]
@@ -85,19 +84,19 @@ def _smooth(
 def cuboid_histograms(
     histograms: NDArray[np.floating], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sum a lattice of histograms over 2 x 3 x 3 cells of cuboids.
+    """Sum a grid of histograms over 2 x 3 x 3 cells of cuboids.
 
     Parameters
     ----------
     histograms : ndarray, shape (T, R, C, B)
-        Histograms of the lattice's cells, each taken as even inside.
+        Histograms of the grid's cells, each taken as uniform inside.
     low, high : ndarray of float64, shape (n, 3)
-        Corners of the cuboids: time, row, column, in cells of the lattice. What lies outside is empty.
+        Corners of the cuboids: time, row, column, in cells of the grid. Outside the grid everything is 0.
 
     Returns
     -------
     ndarray of float64, shape (n, 18 * B)
-        By time, row and column of the cell; of sum 1, or 0 where there is nothing.
+        By time, row and column of the cell; of sum 1, or 0 for empty cuboids.
     """
     integral = np.zeros((*(length + 1 for length in histograms.shape[:3]), histograms.shape[3]))
     integral[1:, 1:, 1:] = histograms.cumsum(axis=0, dtype=np.float64).cumsum(axis=1).cumsum(axis=2)
@@ -114,7 +113,7 @@ def cuboid_histograms(
 
 
 def _interpolate(integral: NDArray[np.float64], edges: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Read an integral between its points, at all combinations of edges, shape (n, 3, 4, 4, B)."""
+    """Interpolate an integral at all combinations of edges, shape (n, 3, 4, 4, B)."""
     below, shares = [], []
     for axis, (edge, length) in enumerate(zip(edges, integral.shape[:3], strict=True)):
         edge = np.expand_dims(np.clip(edge, 0, length - 1), tuple({1, 2, 3} - {axis + 1}))
@@ -132,22 +131,22 @@ def _interpolate(integral: NDArray[np.float64], edges: list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class InterestPoints(OfMotion):
+class InterestPoints(MotionFeature):
     """Describe the surroundings of space-time interest points by shape and flow (Laptev et al., CVPR 2008).
 
     Attributes
     ----------
     scales : tuple of float
-        Scales of the points in space, in lengths of the mover (`mover_length`); at least a pixel.
+        Scales of the points in space, in lengths of the person (`person_length`); at least a pixel.
     seconds : tuple of float
         Scales in time; at least a frame.
     width, duration : float
         Side of the described cuboid in scales in space, and its duration in scales in time.
     rate : float
         Most points per second, the strongest ones.
-    least : float
-        Least strength of a point as a share of the strongest one about that time. Strength grows with the sixth power
-        of contrast.
+    min_strength : float
+        Smallest strength of a point as a share of the strongest one at about that time. Strength grows with the sixth
+        power of contrast.
     """
 
     scales: tuple[float, ...] = (0.025, 0.04, 0.06)
@@ -155,7 +154,7 @@ class InterestPoints(OfMotion):
     width: float = 18.0
     duration: float = 8.0
     rate: float = 100.0
-    least: float = 1e-6
+    min_strength: float = 1e-6
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
         """Describe an observed clip.
@@ -169,7 +168,7 @@ class InterestPoints(OfMotion):
         -------
         dict
             ``"hog"`` (n, 72) and ``"hof"`` (n, 90), histograms of gradients in 4 directions and of flow in 4 directions
-            and none, over 2 x 3 x 3 cells, of sum 1; ``"place"`` (n, 4): where the point is in the mover's box, from
+            and none, over 2 x 3 x 3 cells, of sum 1; ``"place"`` (n, 4): where the point is in the person's box, from
             left to right and from top to bottom, and in the clip, from 0 to 1, and its scale in space. No row
             where nothing moves.
         """
@@ -178,18 +177,20 @@ class InterestPoints(OfMotion):
             n_frames = len(motion.frames)
             # Of the two smoothings, each cut off at three deviations, and of the cuboids.
             reach = int(np.ceil(max(8.0, self.duration / 2) * self._taus(motion)[-1])) + 2
-            for start, stop, first, last in pieces(n_frames, max(1, round(_PIECE * motion.fps)), reach):
-                scene = steady(motion, start, stop, 0.3 * mover_length(motion))
+            for start, stop, first, last in chunks(
+                n_frames, max(1, round(_CHUNK_SECONDS * motion.fps)), reach
+            ):
+                scene = stabilised_scene(motion, start, stop, 0.3 * person_length(motion))
                 points = self._points(motion, scene, first - start, last - start)
                 place = _places(scene, points)
                 place[:, 2] = (start + points[:, 0]) / n_frames
-                place[:, 3] /= mover_length(motion)
+                place[:, 3] /= person_length(motion)
                 parts.append((*self._describe(motion, scene, points), place))
         arrays = (np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True))
         return dict(zip(("hog", "hof", "place"), arrays, strict=True))
 
     def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what descriptors would be, had left and right been exchanged.
+        """Return the descriptors of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
@@ -202,13 +203,13 @@ class InterestPoints(OfMotion):
             Of the same shape.
         """
         n_bins = array.shape[1] // int(np.prod(_CELLS))
-        # Right, down, left, up, and none.
+        # Right, down, left, up, no motion.
         order = [2, 1, 0, 3, 4][:n_bins]
         cells = array.reshape(len(array), *_CELLS, n_bins)
         return cells[:, :, :, ::-1][..., order].reshape(array.shape)
 
     def _sigmas(self, motion: Motion) -> list[float]:
-        return sorted({max(1.0, scale * mover_length(motion)) for scale in self.scales})
+        return sorted({max(1.0, scale * person_length(motion)) for scale in self.scales})
 
     def _taus(self, motion: Motion) -> list[float]:
         return sorted({max(1.0, seconds * motion.fps) for seconds in self.seconds})
@@ -223,7 +224,7 @@ class InterestPoints(OfMotion):
             shrink = np.array(scene.frames.shape[1:]) / small.shape[1:]
             for tau in self._taus(motion):
                 fine = sigma / float(shrink.mean())
-                # A point is the strongest among its neighbours in time too.
+                # A point is the strongest among its neighbours in space and time.
                 before = max(first - round(tau) - 1, 0)
                 kept = slice(before, last + round(tau) + 1)
                 strength = corners(small, fine, tau, kept)
@@ -234,9 +235,9 @@ class InterestPoints(OfMotion):
                 scale = np.broadcast_to([sigma, tau], (len(places), 2))
                 found.append(np.column_stack([middles, scale, values]))
         points = np.concatenate(found)
-        points = points[points[:, 5] >= self.least * points[:, 5].max(initial=0)]
-        most = int(np.ceil(self.rate * (last - first) / motion.fps))
-        chosen = np.sort(np.argsort(-points[:, 5], kind="stable")[:most])
+        points = points[points[:, 5] >= self.min_strength * points[:, 5].max(initial=0)]
+        limit = int(np.ceil(self.rate * (last - first) / motion.fps))
+        chosen = np.sort(np.argsort(-points[:, 5], kind="stable")[:limit])
         return points[chosen, :5]
 
     def _describe(
@@ -257,12 +258,12 @@ class InterestPoints(OfMotion):
         dy[:, 1:-1] = frames[:, 2:] - frames[:, :-2]
         shape = orientation_histograms(dx, dy, grid, bins=4)
         dx, dy = np.moveaxis(flow * np.float32(motion.fps * _FLOW_SECONDS), -1, 0)
-        moving = orientation_histograms(dx, dy, grid, bins=4, threshold=_FLOW_LEAST, zero_bin=True)
+        moving = orientation_histograms(dx, dy, grid, bins=4, threshold=_MIN_FLOW, zero_bin=True)
         return cuboid_histograms(shape, low, high), cuboid_histograms(moving, low, high)
 
 
 def _shrink(scene: Scene, factor: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Average frames down, and mark what is beside something that moves."""
+    """Reduce frames by averaging, and mark the pixels near moving ones."""
     height, width = (max(1, round(length / factor)) for length in scene.frames.shape[1:])
     around = np.ones((5, 5), np.uint8)
     with single_thread():
@@ -274,7 +275,7 @@ def _shrink(scene: Scene, factor: float) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def _maxima(strength: NDArray[np.float32], sigma: float, tau: float) -> NDArray[np.intp]:
-    """Return the places (t, y, x) where strength is positive and greatest within a standard deviation."""
+    """Return the positions (t, y, x) where strength is positive and greatest within a standard deviation."""
     side = 2 * max(1, round(sigma)) + 1
     with single_thread():
         largest = np.stack([cv2.dilate(plane, np.ones((side, side), np.uint8)) for plane in strength])
@@ -291,7 +292,7 @@ def _lattice(shape: tuple[int, ...], side: int) -> Grid:
 
 
 def _places(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where points are in the mover's box, from left to right and from top to bottom, and their scales."""
+    """Return where points are in the person's box, from left to right and from top to bottom, and their scales."""
     boxes = scene.boxes[points[:, 0].astype(np.intp)]
     down, right = np.clip((points[:, 1:3] - boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2]), 0, 1).T
     return np.column_stack([right, down, np.zeros_like(right), points[:, 3]])

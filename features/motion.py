@@ -1,4 +1,4 @@
-"""What every hand-made description of a clip starts from: workable frames, their flow, the mover."""
+"""The common start of all handcrafted features of a clip: resized frames, their flow, the person's track."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cache import computed
+from .cache import compute_one
 from .clip import Clip
 from .flow import Method, camera_shift, optical_flow, stabilise, working_frames
 from .regions import Track, main_track
 
-__all__ = ["Motion", "Observation", "OfMotion", "observe"]
+__all__ = ["Motion", "MotionFeature", "Observation", "observe"]
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """A clip, observed.
+    """Frames, flow and track of a clip.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class Motion:
     fps : float
         Their frame rate.
     flow : ndarray of float32, shape (T - 1, H, W, 2)
-        Stabilised flow, in pixels per frame, as exact as half precision is.
+        Stabilised flow, in pixels per frame, rounded to half precision.
     track : Track
         The main moving region.
     shifts : ndarray of float32, shape (T - 1, 2)
-        What the camera adds to the flow, right and down, in pixels per frame.
+        Contribution of the camera to the flow, right and down, in pixels per frame.
     """
 
     frames: NDArray[np.uint8]
@@ -44,14 +44,14 @@ class Motion:
 
 @dataclass(frozen=True)
 class Observation:
-    """How a clip is observed, see `observe`."""
+    """Parameters of `observe`, as a feature."""
 
     side: int = 120
     method: Method = "dis"
     finest: int = 1
 
     def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
-        """Return what a `Motion` is made of."""
+        """Return the arrays of a `Motion`."""
         frames, fps = working_frames(clip, self.side)
         flow = optical_flow(frames, self.method, finest=self.finest)
         shifts = camera_shift(frames, flow)
@@ -68,7 +68,7 @@ class Observation:
 
 
 def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int = 1) -> Motion:
-    """Compute the flow of a clip and find its mover.
+    """Compute the flow of a clip and find its person.
 
     Parameters
     ----------
@@ -83,15 +83,15 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     -------
     Motion
     """
-    seen = computed(Observation(side, method, finest), clip)
-    frames = seen["frames"]
-    mask = np.unpackbits(seen["mask"], count=frames.size).reshape(frames.shape).astype(bool)
-    track = Track(mask, seen["boxes"], bool(seen["found"]))
-    return Motion(frames, float(seen["fps"]), seen["flow"].astype(np.float32), track, seen["shifts"])
+    arrays = compute_one(Observation(side, method, finest), clip)
+    frames = arrays["frames"]
+    mask = np.unpackbits(arrays["mask"], count=frames.size).reshape(frames.shape).astype(bool)
+    track = Track(mask, arrays["boxes"], bool(arrays["found"]))
+    return Motion(frames, float(arrays["fps"]), arrays["flow"].astype(np.float32), track, arrays["shifts"])
 
 
-class OfMotion(ABC):
-    """A feature of a clip that has been observed with the usual parameters."""
+class MotionFeature(ABC):
+    """A feature computed from the motion of a clip, observed with the default parameters."""
 
     @abstractmethod
     def describe(self, motion: Motion) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Named numbers of a clip, in body heights and seconds, that a rule can test and a person can read.
+"""Named quantities of a clip, in body heights and seconds, that a rule can test and a person can read.
 
-A body height is the height of the main moving region where all of it moves; of somebody who only waves it is
-the reach of the arms.
+A body height is the height of the main moving region; of somebody who only waves it is the reach of the arms.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from .cache import computed
+from .cache import compute_one
 from .clip import Clip
 from .flow import camera_path, single_thread
 from .motion import Motion, observe
-from .similarity import repeats
+from .similarity import repetition
 
 __all__ = ["QUANTITIES", "Quantities", "Quantity", "measure", "quantities"]
 
@@ -26,16 +25,16 @@ Series = NDArray[np.float64]
 
 
 class Quantity(NamedTuple):
-    """A number of a clip.
+    """Definition of a quantity.
 
     Attributes
     ----------
     name : str
-        What a rule calls it.
+        Its name in rules.
     unit : str
         Its unit; empty where it is a ratio.
     meaning : str
-        What it says of the clip, in one line.
+        Its meaning, in one line.
     """
 
     name: str
@@ -44,10 +43,10 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("horizontal speed", "heights/s", "how fast the mover gets from one side to the other"),
-    Quantity("horizontal sweep", "heights", "how far apart the mover's positions are from side to side"),
-    Quantity("vertical sweep", "heights", "how far apart the mover's positions are from top to bottom"),
-    Quantity("path speed", "heights/s", "length of the mover's path, in any direction, per second"),
+    Quantity("horizontal speed", "heights/s", "how fast the person gets from one side to the other"),
+    Quantity("horizontal sweep", "heights", "how far apart the person's positions are from side to side"),
+    Quantity("vertical sweep", "heights", "how far apart the person's positions are from top to bottom"),
+    Quantity("path speed", "heights/s", "length of the person's path, in any direction, per second"),
     Quantity("box aspect", "", "width of the moving region over its height, median over time"),
     Quantity("box aspect spread", "", "how much that varies: 90th less 10th percentile"),
     Quantity("box height spread", "heights", "how much the height of the moving region varies"),
@@ -62,11 +61,13 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("coherence", "", "net over absolute motion within a frame: 1 moves as one piece"),
     Quantity("vertical motion", "", "share of the motion that is up or down"),
     Quantity("motion speed", "heights/s", "speed of what moves, median over time"),
-    Quantity("limb speed", "heights/s", "speed of what moves against the mover as a whole, median over time"),
-    Quantity("surge", "heights/s", "how much the horizontal speed of the whole mover varies"),
-    Quantity("bounce", "heights", "how much the whole mover goes up and down about its path"),
-    Quantity("bounce speed", "heights/s", "how much the vertical speed of the whole mover varies"),
-    Quantity("bounce frequency", "Hz", "how often the mover goes up and down"),
+    Quantity(
+        "limb speed", "heights/s", "speed of what moves against the person as a whole, median over time"
+    ),
+    Quantity("surge", "heights/s", "how much the horizontal speed of the whole person varies"),
+    Quantity("bounce", "heights", "how much the whole person goes up and down about its path"),
+    Quantity("bounce speed", "heights/s", "how much the vertical speed of the whole person varies"),
+    Quantity("bounce frequency", "Hz", "how often the person goes up and down"),
     Quantity("bounce sharpness", "", "how regularly: share of the spectrum in its highest peak"),
     Quantity("repeat frequency", "Hz", "how often the whole movement comes round; 0 where it does not"),
     Quantity("repeat likeness", "", "how alike it is then: 1 is the same, 0 has nothing in common"),
@@ -81,7 +82,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(
         "passing speed",
         "heights/s",
-        "how fast the mover gets to either side at its fastest: 90th percentile over time",
+        "how fast the person gets to either side at its fastest: 90th percentile over time",
     ),
 )
 
@@ -97,18 +98,18 @@ def quantities(clip: Clip) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        One finite number for each of `QUANTITIES`, in their order; all 0 where nothing moves.
+        One finite value for each of `QUANTITIES`, in their order; all 0 where nothing moves.
     """
-    values = computed(Quantities(), clip)["values"]
+    values = compute_one(Quantities(), clip)["values"]
     return {quantity.name: float(value) for quantity, value in zip(QUANTITIES, values, strict=True)}
 
 
 @dataclass(frozen=True)
 class Quantities:
-    """The named numbers of a clip as an array."""
+    """The quantities of a clip as an array."""
 
     def extract(self, clip: Clip) -> dict[str, Series]:
-        """Return one number for each of `QUANTITIES`, under ``"values"``."""
+        """Return one value for each of `QUANTITIES`, under ``"values"``."""
         return {"values": np.array(list(measure(observe(clip)).values()))}
 
 
@@ -118,7 +119,7 @@ def measure(motion: Motion) -> dict[str, float]:
     if not motion.track.found:
         return dict.fromkeys(names, 0.0)
     view = _view(motion)
-    repeat_frequency, repeat_likeness = repeats(motion)
+    repeat_frequency, repeat_likeness = repetition(motion)
     found = {
         **_path(view),
         **_shape(view),
@@ -134,7 +135,7 @@ def measure(motion: Motion) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A mover in its own units: heights, and heights per second."""
+    """Motion of a person in its own units: heights, and heights per second."""
 
     fps: float
     height: float  # pixels
@@ -173,7 +174,7 @@ def _means(values: Series, frame: NDArray[np.intp], n_frames: int) -> Series:
 
 
 def _pictures(mask: NDArray[np.bool_], boxes: Series, side: int = 32) -> Series:
-    """Bring what moves inside each box to one size."""
+    """Resize the mask inside each box to one size."""
     pictures = np.empty((len(mask), side, side))
     edges = np.rint(boxes).astype(int)
     with single_thread():
@@ -202,7 +203,7 @@ def _path(view: _View) -> dict[str, float]:
         "horizontal sweep": float(np.ptp(np.percentile(horizontal, [5, 95]))),
         "vertical sweep": float(np.ptp(np.percentile(view.centres[:, 0], [5, 95]))),
         "path speed": float(np.hypot(*steps.T).sum() / seconds[-1]),
-        # Who turns round or leaves the picture for a while passes as fast as who crosses it once.
+        # A person who turns round or leaves the frame for a while passes as fast as one who crosses it once.
         "passing speed": float(np.percentile(np.abs(steps[:, 1]), 90) * view.fps),
     }
 
@@ -246,7 +247,7 @@ def _dominant(values: Series, fps: float) -> tuple[float, float]:
     if len(values) < 4:
         return 0.0, 0.0
     values = signal.detrend(values) * np.hanning(len(values))
-    # Padding lets the peak lie between the few frequencies of a short clip.
+    # Padding interpolates between the few frequencies of a short clip.
     power = np.abs(np.fft.rfft(values, 8 * len(values))) ** 2
     frequencies = np.fft.rfftfreq(8 * len(values), 1 / fps)
     power[frequencies < 0.5] = 0
@@ -277,14 +278,14 @@ def _silhouette(view: _View) -> dict[str, float]:
 
 
 def _widths(view: _View, rows: slice) -> Series:
-    """Width of what moves in some rows of the box, in heights."""
+    """Return the width of what moves in some rows of the box, in heights."""
     columns = view.pictures[:, rows].max(axis=1) > 0.5
     first, last = np.argmax(columns, axis=1), columns.shape[1] - np.argmax(columns[:, ::-1], axis=1)
     return np.where(columns.any(axis=1), last - first, 0) / columns.shape[1] * view.sizes[:, 1]
 
 
 def _lean(view: _View) -> float:
-    """Median offset of the upper half's centroid from the lower one's, ahead positive."""
+    """Return the median offset of the upper half's centroid from the lower one's, positive in walking direction."""
     half = view.pictures.shape[1] // 2
     places = np.arange(view.pictures.shape[2]) / view.pictures.shape[2]
     centroids = []

@@ -1,4 +1,4 @@
-"""What moves: a mask of motion, the main moving region, and a box around it in each frame."""
+"""Moving regions: a mask of motion, the main moving region, and its bounding box in each frame."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Track:
 
     @property
     def body_height(self) -> float:
-        """Height of the mover in pixels: nearly the highest box, which is where all of it moves."""
+        """Height of the person in pixels: the 90th percentile of the heights of the boxes."""
         return float(max(1.0, np.percentile(self.boxes[:, 2] - self.boxes[:, 0], 90)))
 
 
@@ -48,22 +48,22 @@ def motion_mask(
     shifts: NDArray[np.float32] | None = None,
     *,
     deviations: float = 5.0,
-    least: float = 4.0,
+    min_threshold: float = 4.0,
 ) -> NDArray[np.bool_]:
     """Mark the pixels that change from one frame to the next by more than noise does.
 
-    Noise is measured on the clip itself, by the median absolute deviation of the smoothed differences, which
-    a mover smaller than half of the frame hardly touches.
+    Noise is estimated on the clip itself, by the median absolute deviation of the smoothed differences, which is robust
+    to a person smaller than half of the frame.
 
     Parameters
     ----------
     frames : ndarray of uint8, shape (T, H, W)
         Grey frames.
     shifts : ndarray of float32, shape (T - 1, 2), optional
-        Motion of the camera, right and down, in pixels per frame, to be undone first.
+        Motion of the camera, right and down, in pixels per frame, which is undone first.
     deviations : float
         Threshold in standard deviations of the noise.
-    least : float
+    min_threshold : float
         Lowest threshold, in grey levels: rounding and compression are not Gaussian.
 
     Returns
@@ -79,20 +79,20 @@ def motion_mask(
             differences[index] = smooth[index + 1] - smooth[index]
             if shifts is not None and shifts[index].any():
                 differences[index] = shift_back(smooth[index + 1], shifts[index]) - smooth[index]
-                _forget_border(differences[index], shifts[index])
+                _clear_border(differences[index], shifts[index])
     sample = differences[:, 1::3, 1::3] if min(frames.shape[1:]) >= 30 else differences
-    # The light of the whole scene may change.
+    # The lighting of the whole scene may change.
     differences -= np.median(sample, axis=(1, 2), keepdims=True)
     noise = 1.4826 * float(np.median(np.abs(sample)))
-    mask = np.abs(differences) > max(deviations * noise, least)
-    # A camera that trembles by less than flow can tell draws thin lines along edges.
+    mask = np.abs(differences) > max(deviations * noise, min_threshold)
+    # A camera that shakes by less than flow can measure leaves thin lines along edges.
     with single_thread():
         opened = [cv2.morphologyEx(m.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) for m in mask]
     return np.stack(opened).astype(bool)
 
 
-def _forget_border(difference: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
-    """Set to 0 what came into view or left it, and what smoothing spread from there."""
+def _clear_border(difference: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
+    """Set to 0 the border that enters or leaves the view, and what smoothing spreads from it."""
     right, down = (int(width) for width in np.ceil(np.abs(shift)) + 3)
     difference[:down], difference[-down:] = 0, 0
     difference[:, :right], difference[:, -right:] = 0, 0
@@ -105,10 +105,10 @@ def main_track(
     *,
     window: float = 0.4,
 ) -> Track:
-    """Find the region that moves most, over the whole clip.
+    """Find the main moving region over the whole clip.
 
-    Moving pixels are gathered into coarse cells, cells that touch in space and time into tracks, and the
-    track with most moving pixels is kept, so that a second, smaller mover does not count.
+    Moving pixels are counted in coarse cells, cells that touch in space and time are joined into tracks, and the track
+    with most moving pixels is kept, so that a second, smaller person is ignored.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def main_track(
     shifts : ndarray of float32, shape (T - 1, 2), optional
         Motion of the camera, see `motion_mask`.
     window : float
-        Seconds over which a box gathers what moves: limbs rest at the ends of their swing.
+        Seconds over which a box covers what moves, as limbs rest at the ends of their swing.
 
     Returns
     -------
@@ -128,11 +128,11 @@ def main_track(
     """
     height, width = frames.shape[1:]
     mask = motion_mask(frames, shifts)
-    mask = _largest(mask, fps)
+    mask = _largest_region(mask, fps)
     whole = np.tile([0.0, 0.0, height, width], (len(frames), 1))
     if not mask.any():
         return Track(np.zeros(frames.shape, bool), whole, found=False)
-    # A frame shows what moves before it and after it.
+    # A pixel of a frame moves if it changes from the frame before or to the frame after.
     both = np.concatenate([mask[:1], mask[1:] | mask[:-1], mask[-1:]])
     span = 2 * round(window * fps / 2) + 1
     path = np.zeros((len(frames), 2)) if shifts is None else camera_path(shifts)
@@ -146,9 +146,9 @@ def main_track(
 def _extent(
     profile: NDArray[np.int64], span: int, path: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where the mover begins and ends, from its moving pixels in each frame at each position.
+    """Return where the person begins and ends, from the moving pixels of each frame at each position.
 
-    It is smoothed over ``span`` frames against the ground, which has gone along ``path``.
+    Smoothed over ``span`` frames relative to the ground, which moves along ``path``.
     """
     total = profile.sum(axis=1)
     seen = np.flatnonzero(total)
@@ -158,7 +158,7 @@ def _extent(
     low, high, centre = (
         np.interp(np.arange(len(profile)), seen, values - path[seen]) for values in (low, high, centre)
     )
-    # The window moves with the mover, else a fast one would be smeared out.
+    # The window moves with the person, otherwise a fast one would be smeared out.
     smooth = ndimage.uniform_filter1d(centre, span, mode="nearest")
     low = smooth + ndimage.minimum_filter1d(low - smooth, span, mode="nearest")
     high = smooth + ndimage.maximum_filter1d(high - smooth, span, mode="nearest")
@@ -167,13 +167,13 @@ def _extent(
     return low, np.clip(high, low + 1, profile.shape[1])
 
 
-def _largest(mask: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
+def _largest_region(mask: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
     """Keep the largest connected track of a mask."""
     if not mask.any():
         return mask
     side = max(1, min(mask.shape[1:]) // 30)
     cells = _count(mask, side)
-    # Single pixels are noise that passed the threshold: a fifth of a cell must move.
+    # Single pixels are noise above the threshold: a fifth of a cell must move.
     active = cells > 0.2 * side * side
     if not active.any():
         return np.zeros_like(mask)

@@ -1,4 +1,4 @@
-"""Local binary patterns on three orthogonal planes of space and time, about the mover."""
+"""Local binary patterns on three orthogonal planes of space and time, about the person."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Motion, OfMotion
-from .mover import follow, mover_size
+from .motion import Motion, MotionFeature
+from .person import crop_along, person_size
 
 __all__ = ["BINS", "LbpTop", "binary_patterns", "uniform_bins"]
 
@@ -53,7 +53,7 @@ def binary_patterns(
     Returns
     -------
     ndarray of uint8, shape (T - 2 radii[0], H - 2 radii[1], W - 2 radii[2])
-        Bit k says whether neighbour k is at least as bright; empty where no voxel is inside.
+        Bit k is set where neighbour k is at least as bright; empty where no voxel is inside.
     """
     volume = np.asarray(volume, np.float32)
     shape = tuple(max(length - 2 * radius, 0) for length, radius in zip(volume.shape, radii, strict=True))
@@ -70,7 +70,7 @@ def binary_patterns(
 def _shifted(
     volume: NDArray[np.float32], radii: tuple[int, int, int], offsets: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Return what lies at an offset from each voxel inside."""
+    """Return the values at an offset from each voxel inside."""
     return volume[
         tuple(
             slice(radius + offset, length - radius + offset)
@@ -95,13 +95,13 @@ def _neighbour(
         first, second = (
             _shifted(volume, radii, _offsets(axes, near + right, near_2 + down)) for right in (0, 1)
         )
-        # In this form a neighbourhood of one brightness is not changed by rounding.
+        # In this form rounding does not change a neighbourhood of one brightness.
         rows.append(first + share * (second - first))
     return rows[0] + share_2 * (rows[1] - rows[0])
 
 
 def _split(distance: float) -> tuple[int, np.float32]:
-    """Part a distance into the integer below and the rest."""
+    """Split a distance into the integer below and the rest."""
     below = int(np.floor(distance))
     return below, np.float32(distance - below)
 
@@ -113,21 +113,21 @@ def _offsets(axes: tuple[int, int], first: int, second: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class LbpTop(OfMotion):
-    """Describe the mover by how its brightness varies in space, and in space and time, over a grid about it.
+class LbpTop(MotionFeature):
+    """Describe the person by how brightness varies in space, and in space and time, over a grid of blocks.
 
     Attributes
     ----------
     rows, columns, times : int
         Blocks from top to bottom, from left to right, and in time.
     height, width : int
-        Pixels of the picture of the mover.
+        Pixels of the picture of the person.
     radius : int
         Distance of the neighbours in space, in pixels of that picture.
     seconds : float
         Distance of the neighbours in time, at least one frame.
     margin : float
-        What is added to the mover on each side, as a share of its size.
+        What is added to the person's box on each side, as a share of its size.
     """
 
     rows: int = 3
@@ -156,14 +156,14 @@ class LbpTop(OfMotion):
         blocks = (self.times, self.rows, self.columns)
         if not motion.track.found:
             return {"histogram": np.zeros(np.prod(blocks) * 3 * BINS)}
-        extent = mover_size(motion, self.margin)
-        pictures = follow(motion.frames, motion.track.centres, extent, (self.height, self.width))
+        extent = person_size(motion, self.margin)
+        pictures = crop_along(motion.frames, motion.track.centres, extent, (self.height, self.width))
         radii = (max(1, round(self.seconds * motion.fps)), self.radius, self.radius)
         planes = [_histograms(binary_patterns(pictures, axes, radii), blocks) for axes in _PLANES]
         return {"histogram": np.stack(planes, axis=1).ravel()}
 
     def mirror(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what histograms would be, had left and right been exchanged.
+        """Return the histograms of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ def _histograms(codes: NDArray[np.uint8], blocks: tuple[int, int, int]) -> NDArr
 
 
 def _mirrored_bins() -> NDArray[np.intp]:
-    """Return, for each bin, that of the pattern whose first axis is turned round."""
+    """Return, for each bin, that of the pattern with its first axis reversed."""
     bins, codes = uniform_bins(), np.arange(256)
     mirrored = sum((codes >> bit & 1) << (4 - bit) % 8 for bit in range(8))
     order = np.empty(BINS, np.intp)

@@ -1,4 +1,4 @@
-"""Dense trajectories: points that are tracked through a few frames, and what surrounds them."""
+"""Dense trajectories: points that are tracked through a few frames, and descriptors of their surroundings."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ Array = NDArray[np.float64]
 
 # Shorter side of the frames in pixels: smaller ones are enlarged, larger ones reduced.
 _SIDES = 120, 240
-# What makes a trajectory one of the ground, of noise, or of nothing, in pixels, and what a frame is there in seconds
-# (Wang and Schmid, ICCV 2013).
-_STILL, _WILD, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
+# Thresholds in pixels for trajectories that are static, erratic, jump, or move with the camera, and the duration in
+# seconds of the frames that they refer to (Wang and Schmid, ICCV 2013).
+_STILL, _ERRATIC, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
 _FRAME = 1 / 25
-# Longest flow that counts as none, in pixels per frame, and what keeps empty histograms from dividing by zero.
+# Longest flow that counts as no motion, in pixels per frame, and the constant that is added to all histograms.
 _NO_FLOW, _EPSILON = 0.4, 0.05
-# Fields of flow that are worked on at once.
-_PIECE = 60
+# Fields of flow that are processed at once.
+_CHUNK = 60
 # Channel: bins.
 _BINS = {"hog": 8, "hof": 9, "mbhx": 8, "mbhy": 8}
 
 
 @dataclass(frozen=True)
 class DenseTrajectories:
-    """Improved dense trajectories (Wang and Schmid, ICCV 2013): points of a grid on their way, without the camera's.
+    """Improved dense trajectories (Wang and Schmid, ICCV 2013), with the motion of the camera removed.
 
     Points of a grid are tracked through the median-filtered flow at several scales; those that hardly move, jump, or
-    move as the ground does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that goes with it.
+    move as the background does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that follows it.
 
-    At any frame rate a trajectory takes as long as ``length`` frames of 1/25 s, in a short clip two thirds of it; its
-    shape is brought to ``length`` steps. As all take the same time, they begin before the last of it: of a clip that is
-    cut to 16 frames those are left that begin in its first third. A clip in which nothing moves has none. In frames
-    lower than twice ``side`` the blocks are half as high as the frame.
+    At any frame rate a trajectory lasts as long as ``length`` frames of 1/25 s, or two thirds of a clip shorter than
+    that; its shape is resampled to ``length`` steps. As all last equally long, none begins near the end of a clip. A
+    clip in which nothing moves has none. In frames lower than twice ``side`` the blocks are half as high as the frame.
 
     Parameters
     ----------
@@ -60,8 +59,8 @@ class DenseTrajectories:
     quality : float
         Smallest eigenvalue of the gradient's covariance at a point, as a share of the largest in the frame.
     method : {"dis", "farneback"}
-        Of the flow, see `optical_flow`. That of the reference program spreads motion over what surrounds it; with the
-        sharper one there are a quarter as many trajectories of small movers.
+        Of the flow, see `optical_flow`. Farneback's, which the reference implementation uses, blurs motion over its
+        surroundings; with the sharper DIS there are a quarter as many trajectories of small people.
     """
 
     length: int = 15
@@ -74,8 +73,8 @@ class DenseTrajectories:
     method: Method = "farneback"
 
     def __post_init__(self) -> None:
-        least = {"length": self.times, "stride": 1, "side": 1, "cells": 1, "times": 1, "scales": 1}
-        for name, low in least.items():
+        minima = {"length": self.times, "stride": 1, "side": 1, "cells": 1, "times": 1, "scales": 1}
+        for name, low in minima.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be {low} or more, got {getattr(self, name)}")
 
@@ -101,33 +100,33 @@ class DenseTrajectories:
         n_fields = len(frames) - 1
         wanted = self.length * _FRAME * fps
         length = min(round(wanted), max(2 * n_fields // 3, 1), n_fields)
-        least = 32 / min(frames.shape[1:])
-        scales = [scale for scale in 2 ** (-np.arange(self.scales) / 2) if scale == 1 or scale >= least]
-        going = [_Tracks.none(length) for _ in scales]
+        min_scale = 32 / min(frames.shape[1:])
+        scales = [scale for scale in 2 ** (-np.arange(self.scales) / 2) if scale == 1 or scale >= min_scale]
+        active = [_Tracks.none(length) for _ in scales]
         found: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in scales]
         flow = free = np.empty((0, *frames.shape[1:], 2), np.float32)
-        for begin in range(0, max(n_fields, 1), _PIECE):
-            # Trajectories that end in this piece began in the one before.
+        for begin in range(0, max(n_fields, 1), _CHUNK):
+            # Trajectories that end in this chunk may begin in the one before.
             first = max(begin - length, 0)
-            piece = frames[begin : begin + _PIECE + 1]
+            piece = frames[begin : begin + _CHUNK + 1]
             new = optical_flow(piece, self.method)
             flow = np.concatenate([flow[len(flow) - begin + first :], new])
             free = np.concatenate([free[len(free) - begin + first :], new - background_flow(piece, new)])
             fields = _Fields(frames[first : begin + len(piece)], flow, free, first, n_fields, fps)
             for index, scale in enumerate(scales):
-                part, going[index] = self._at_scale(fields.resized(scale), going[index], begin, wanted)
+                part, active[index] = self._at_scale(fields.resized(scale), active[index], begin, wanted)
                 found[index].append(part)
         parts = [part for pieces in found for part in pieces]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def mirror(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return what descriptors (n, D) of a channel would be, had left and right been exchanged."""
+        """Return the descriptors (n, D) of a channel for the mirrored clips, left and right exchanged."""
         if channel == "trajectory":
             return (rows.reshape(len(rows), self.length, 2) * (-1, 1)).reshape(rows.shape).astype(rows.dtype)
         parts = [part for part in _BINS if part.startswith(channel)]
         mirrored = []
         for part, block in zip(parts, np.split(rows, len(parts), axis=1), strict=True):
-            # A mirror turns what points right; of the flow's component to the right it turns the sign once more.
+            # Mirroring changes the sign of components to the right; that of the flow to the right twice.
             opposite, bins = 0 if part == "mbhx" else 4, _BINS[part]
             order = [(opposite - index) % 8 for index in range(8)] + list(range(8, bins))
             cells = block.reshape(len(rows), self.times, self.cells, self.cells, bins)
@@ -135,13 +134,13 @@ class DenseTrajectories:
         return np.concatenate(mirrored, axis=1)
 
     def _at_scale(
-        self, fields: _Fields, going: _Tracks, begin: int, wanted: float
+        self, fields: _Fields, active: _Tracks, begin: int, wanted: float
     ) -> tuple[dict[str, NDArray[np.float32]], _Tracks]:
-        """Go on with tracks from one field on; describe those that end."""
-        (height, width), length = fields.frames.shape[1:], going.points.shape[1] - 1
+        """Continue tracks from one field of flow on; describe those that end."""
+        (height, width), length = fields.frames.shape[1:], active.points.shape[1] - 1
         # Speeds are compared and histogrammed in pixels per 1/25 s.
         rate = np.float32(_FRAME * fields.fps)
-        done, going = self._tracked(fields, going, begin)
+        done, active = self._tracked(fields, active, begin)
         scale, share = fields.scale, min(length / wanted, 1.0)
         done = done.only(_valid(done.steps / scale, float(rate), share))
         points, n = done.points, len(done.points)
@@ -160,36 +159,36 @@ class DenseTrajectories:
         )
         shape = _stretched(done.steps, self.length) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
         arrays = {"trajectory": shape.reshape(n, 2 * self.length), **described, "place": place}
-        return {name: array.astype(np.float32) for name, array in arrays.items()}, going
+        return {name: array.astype(np.float32) for name, array in arrays.items()}, active
 
-    def _tracked(self, fields: _Fields, going: _Tracks, begin: int) -> tuple[_Tracks, _Tracks]:
-        """Track points through the fields from one on; return the whole tracks and those still on their way."""
-        (height, width), length = fields.frames.shape[1:], going.points.shape[1] - 1
+    def _tracked(self, fields: _Fields, active: _Tracks, begin: int) -> tuple[_Tracks, _Tracks]:
+        """Track points through the fields from one on; return the complete tracks and the active ones."""
+        (height, width), length = fields.frames.shape[1:], active.points.shape[1] - 1
         whole = [_Tracks.none(length)]
         for index in range(begin, fields.first + len(fields.flow) if length else begin):
             frame, flow, free = (
                 array[index - fields.first] for array in (fields.frames, fields.flow, fields.free)
             )
             if index + length <= fields.n_fields:
-                going = going.joined(
-                    _Tracks.starting(self._new_points(frame, going.now(index)), index, length)
+                active = active.joined(
+                    _Tracks.starting(self._new_points(frame, active.now(index)), index, length)
                 )
-            now, rows, ages = going.now(index), np.arange(len(going.points)), index - going.starts
+            now, rows, ages = active.now(index), np.arange(len(active.points)), index - active.starts
             column, row = np.rint(now).astype(np.intp).T
             column, row = column.clip(0, width - 1), row.clip(0, height - 1)
             smooth = np.stack([_median(flow[..., part]) for part in (0, 1)], axis=-1)
             step = smooth[row, column]
-            going.points[rows, ages + 1] = now + step
-            going.steps[rows, ages] = step - (flow - free)[row, column]
-            there = going.now(index + 1)
+            active.points[rows, ages + 1] = now + step
+            active.steps[rows, ages] = step - (flow - free)[row, column]
+            there = active.now(index + 1)
             inside = ((there >= 0) & (there <= [width - 1, height - 1])).all(axis=1)
             ended = ages + 1 == length
-            whole.append(going.only(inside & ended))
-            going = going.only(inside & ~ended)
-        return whole[0].joined(*whole[1:]), going
+            whole.append(active.only(inside & ended))
+            active = active.only(inside & ~ended)
+        return whole[0].joined(*whole[1:]), active
 
     def _new_points(self, frame: NDArray[np.uint8], taken: Array) -> Array:
-        """Return points of the grid with enough texture, in whose cells nothing is tracked."""
+        """Return points of the grid with enough texture, in cells without a tracked point."""
         with single_thread():
             quality = cv2.cornerMinEigenVal(frame, 3, ksize=3)
         rows = np.arange(self.stride // 2, frame.shape[0], self.stride)
@@ -204,7 +203,7 @@ class DenseTrajectories:
     def _along(
         self, frames: NDArray[np.uint8], free: NDArray[np.float32], points: Array, starts: NDArray[np.intp]
     ) -> dict[str, Array]:
-        """Histogram what surrounds each point of the trajectories, shape (n, times * cells * cells * bins)."""
+        """Histogram the surroundings of the trajectories' points, shape (n, times * cells * cells * bins)."""
         n, length = points.shape[:2]
         block = self.cells**2
         out = {name: np.zeros((n, self.times, block * bins)) for name, bins in _BINS.items()}
@@ -232,16 +231,16 @@ class DenseTrajectories:
 
 @dataclass(frozen=True, eq=False)
 class _Tracks:
-    """Points on their way.
+    """Tracked points.
 
     Attributes
     ----------
     points : ndarray, shape (n, length + 1, 2)
-        Right and down, in pixels; of unfinished tracks what is still to come is 0.
+        Right and down, in pixels; points of active tracks that are not reached yet are 0.
     starts : ndarray of int, shape (n,)
         The frame of the first point.
     steps : ndarray, shape (n, length, 2)
-        Displacements against the ground.
+        Displacements relative to the background.
     """
 
     points: Array
@@ -253,10 +252,10 @@ class _Tracks:
         return cls.starting(np.empty((0, 2)), 0, length)
 
     @classmethod
-    def starting(cls, places: Array, index: int, length: int) -> _Tracks:
-        n = len(places)
+    def starting(cls, positions: Array, index: int, length: int) -> _Tracks:
+        n = len(positions)
         points = np.zeros((n, length + 1, 2))
-        points[:, 0] = places
+        points[:, 0] = positions
         return cls(points, np.full(n, index, np.intp), np.zeros((n, length, 2)))
 
     def joined(self, *others: _Tracks) -> _Tracks:
@@ -267,18 +266,18 @@ class _Tracks:
         return _Tracks(*(array[kept] for array in vars(self).values()))
 
     def now(self, index: int) -> Array:
-        """Return where they are in a frame."""
+        """Return their positions in a frame."""
         return self.points[np.arange(len(self.points)), index - self.starts]
 
 
 @dataclass(frozen=True, eq=False)
 class _Fields:
-    """A piece of a clip at one scale: its frames, flow, and flow against the ground."""
+    """A chunk of a clip at one scale: its frames, flow, and flow relative to the background."""
 
     frames: NDArray[np.uint8]
     flow: NDArray[np.float32]
     free: NDArray[np.float32]
-    first: int  # where in the clip the piece begins
+    first: int  # frame of the clip at which the chunk begins
     n_fields: int  # of flow in the whole clip
     fps: float
     scale: float = 1.0
@@ -310,7 +309,7 @@ def _median(field: NDArray[np.float32]) -> NDArray[np.float32]:
 def _fields(
     frame: NDArray[np.uint8], free: NDArray[np.float32]
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return what is histogrammed in one frame, right and down."""
+    """Return the vector fields that are histogrammed in one frame, right and down."""
     fields = {"hof": (np.ascontiguousarray(free[..., 0]), np.ascontiguousarray(free[..., 1]))}
     with single_thread():
         for name, image in (("hog", frame), ("mbhx", fields["hof"][0]), ("mbhy", fields["hof"][1])):
@@ -323,9 +322,9 @@ def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
 
 
 def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
-    """Return which trajectories are neither still nor wild, and move against the ground.
+    """Return which trajectories are neither static nor erratic, and move relative to the background.
 
-    The reference program looks for what is still or wild in the frame, so that it loses whom a camera follows.
+    The reference implementation tests the path in the frame, and so loses a person whom the camera follows.
 
     Parameters
     ----------
@@ -334,23 +333,23 @@ def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bo
     rate : float
         Frames per 1/25 s.
     share : float
-        How long they are as a share of what they should be: in less time less way is none.
+        Their duration as a share of the nominal one, by which the threshold for static ones is scaled.
     """
     spread = np.insert(steps.cumsum(axis=1), 0, 0.0, axis=1).std(axis=1)
     lengths = rate * np.linalg.norm(steps, axis=2)
     longest, total = lengths.max(axis=1, initial=0), lengths.sum(axis=1)
     jumps = (longest > _JUMP) & (longest > _JUMP_SHARE * total)
     moves = longest > _CAMERA
-    return (spread >= share * _STILL).any(axis=1) & (spread <= _WILD).all(axis=1) & ~jumps & moves
+    return (spread >= share * _STILL).any(axis=1) & (spread <= _ERRATIC).all(axis=1) & ~jumps & moves
 
 
 def _stretched(steps: Array, length: int) -> Array:
-    """Bring steps (n, m, 2) to a number of them, the path between first and last point staying what it is."""
+    """Resample steps (n, m, 2) to another number of steps along the same path."""
     n, own = steps.shape[:2]
     if own == length or not n:
         return steps if own == length else np.zeros((n, length, 2))
     path = np.concatenate([np.zeros((n, 1, 2)), steps.cumsum(axis=1)], axis=1)
-    places = np.linspace(0, own, length + 1)
-    low = np.minimum(places.astype(np.intp), own - 1)
-    share = (places - low)[np.newaxis, :, np.newaxis]
+    positions = np.linspace(0, own, length + 1)
+    low = np.minimum(positions.astype(np.intp), own - 1)
+    share = (positions - low)[np.newaxis, :, np.newaxis]
     return np.diff(path[:, low] * (1 - share) + path[:, low + 1] * share, axis=1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-#: Frame rate assumed where neither the header nor the time stamps tell one (a single image, say).
+#: Frame rate assumed where neither the header nor the time stamps give one (a single image, for example).
 FALLBACK_FPS = 25.0
 
 # Flags of a stream (FFmpeg's AV_DISPOSITION_*).
@@ -35,7 +35,7 @@ _PLANAR = frozenset("gray nv12 nv21".split()) | {
 }
 _BT601 = frozenset((2, 5, 6))
 
-#: What a data set gives for a video, in the words of a matrix.
+#: Options of a data set in a matrix.
 Color = Literal["grey", "rgb"]
 OnError = Literal["error", "truncate"]
 
@@ -95,7 +95,7 @@ def read_video(
 
 
 class Video:
-    """The frames of an open file, decoded one at a time; see `open_video`."""
+    """Frames of an open file, decoded one at a time; see `open_video`."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ def open_video(
     on_error: OnError = "error",
     fps: float | None = None,
 ) -> Iterator[Video]:
-    """Open a video file whose frames are decoded as they are asked for, once; else like `read_video`."""
+    """Open a video file whose frames are decoded lazily, in one pass; parameters are those of `read_video`."""
     path = Path(path)
     with open_container(path) as container:
         yield Video(path, container, width, height, stride, color, on_error, fps)
@@ -191,7 +191,7 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
     Parameters
     ----------
     path : path
-        The file. It appears, or is replaced, when all is written.
+        The file, created or replaced once all is written.
     frames : iterable of ndarray of uint8, shape (H, W, 3)
         Red, green, blue; one or more of one size. A last row or column is repeated where the size is odd, as H.264
         has half as many colours as pixels.
@@ -240,7 +240,7 @@ def open_container(path: Path) -> InputContainer:
         raise DecodeError(f"{path}: there is no such file")
     if path.stat().st_size == 0:
         raise DecodeError(f"{path}: the file is empty")
-    # Before 19, PyAV refuses a file for a title that is not UTF-8 unless it is told to replace such letters.
+    # PyAV before version 19 rejects a file whose title is not UTF-8 unless such letters are replaced.
     options: Any = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
     try:
         # Absolute, so that a name such as "-x.mp4" or "a:b.mp4" is never taken for an option or a protocol.

@@ -1,4 +1,4 @@
-"""Volumes of video for nets: a fixed number of small frames at a fixed rate, of what a clip shows or how it moves."""
+"""Volumes of video for nets: a fixed number of small frames, or fields of flow, at a fixed rate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .cache import Arrays
 from .clip import Clip
-from .flow import single_thread, thinned
+from .flow import frame_stride, single_thread
 from .motion import Motion, observe
-from .mover import follow, mover_size
+from .person import crop_along, person_size
 
 __all__ = ["CHANNELS", "Input", "Order", "SmallVideo", "View", "VolumeReader"]
 
@@ -25,22 +25,22 @@ Volume = NDArray[np.float32]
 #: Channels of each input.
 CHANNELS: dict[Input, int] = {"grey": 1, "colour": 3, "gradients": 5, "flow": 2}
 
-# Faster than this, in heights of the mover per second, is no body but an error of the flow.
-_FASTEST = 10.0
-# What is added on each side of the mover, as a share of its size.
+# Flow faster than this, in heights of the person per second, is an error.
+_MAX_SPEED = 10.0
+# What is added to the person's box on each side, as a share of its size.
 _MARGIN = 0.1
 
 
 @dataclass(frozen=True)
 class SmallVideo:
-    """A clip made small, of at most about 30 frames per second.
+    """Frames or flow of a clip at a small size, with at most about 30 frames per second.
 
     Parameters
     ----------
     input : {"grey", "colour", "gradients", "flow"}
-        What is kept: grey or coloured frames, the flow between them, or grey frames and flow.
+        Grey frames, colour frames, grey frames and flow, or flow.
     view : {"frame", "person"}
-        Whether the whole frame is made small, or a square about the mover that goes with it.
+        Whether the whole frame is resized, or a square that follows the person.
     side : int
         Pixels of the height and of the width.
     """
@@ -58,43 +58,43 @@ class SmallVideo:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
     def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
-        """Make a clip small.
+        """Resize a clip.
 
         Returns
         -------
         dict
-            ``"frames"`` (T, side, side, 1 or 3) of uint8 where they are wanted, ``"flow"`` (T, side, side, 2) of
-            float16 where it is, right and down in heights of the mover per second, without the camera's; ``"fps"``.
+            ``"frames"`` (T, side, side, 1 or 3) of uint8 unless the input is flow; ``"flow"`` (T, side, side, 2) of
+            float16 if the input includes it, stabilised, right and down in heights of the person per second; ``"fps"``.
         """
         needs_motion = self.view == "person" or self.input in ("gradients", "flow")
         motion = observe(clip) if needs_motion else None
-        stride = thinned(clip.fps)
+        stride = frame_stride(clip.fps)
         small: dict[str, NDArray[Any]] = {"fps": np.array(clip.fps / stride)}
         if self.input != "flow":
             frames = Clip(clip.frames[::stride], clip.fps / stride)
             planes = _coloured(frames.frames) if self.input == "colour" else frames.grey()[..., np.newaxis]
-            small["frames"] = np.rint(self._made_small(planes, motion)).astype(np.uint8)
+            small["frames"] = np.rint(self._resized(planes, motion)).astype(np.uint8)
         if motion is not None and self.input in ("gradients", "flow"):
             height = motion.track.body_height
             fields = motion.flow * np.float32(motion.fps / height)
-            # Behind the last frame there is no flow: it goes on as it was.
+            # The last frame has no flow to a next one; that of the frame before is repeated.
             fields = (
                 np.concatenate([fields, fields[-1:]]) if len(fields) else np.zeros((1, *_shape(motion), 2))
             )
-            small["flow"] = self._made_small(fields.clip(-_FASTEST, _FASTEST), motion).astype(np.float16)
+            small["flow"] = self._resized(fields.clip(-_MAX_SPEED, _MAX_SPEED), motion).astype(np.float16)
         return small
 
-    def _made_small(self, planes: NDArray[Any], motion: Motion | None) -> NDArray[np.float32]:
+    def _resized(self, planes: NDArray[Any], motion: Motion | None) -> NDArray[np.float32]:
         size = (self.side, self.side)
         if motion is None or self.view == "frame":
             with single_thread():
                 small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
             return np.stack(small).reshape(len(planes), *size, planes.shape[-1]).astype(np.float32)
-        # The flow's frames may be of another size.
+        # The flow may have been computed at another size.
         scale = np.array(planes.shape[1:3]) / _shape(motion)
-        extent = max(mover_size(motion, _MARGIN))
+        extent = max(person_size(motion, _MARGIN))
         centres = motion.track.centres[: len(planes)] * scale
-        return follow(planes, centres, (extent * scale[0], extent * scale[1]), size)
+        return crop_along(planes, centres, (extent * scale[0], extent * scale[1]), size)
 
 
 def _shape(motion: Motion) -> tuple[int, int]:
@@ -115,21 +115,20 @@ class VolumeReader:
         Frames of a volume.
     rate : float
         Frames per second of a volume; 12.5 is every second frame of 25 per second. A clip that is too short is
-        begun again at its end.
+        repeated.
     size : int
         Pixels of the height and of the width.
     margin : int
-        Pixels that a random crop may move; what is seen is made ``size + margin`` high and wide, so that
-        nobody is cut off.
+        Pixels by which a random crop may move; clips are resized to ``size + margin`` pixels.
     brightness : float
         Largest random change of contrast and brightness of frames, as a share of the deviation.
     input, view
         See `SmallVideo`. A volume of gradients has five channels: the frame, its gradients right and down, and the
         flow (the hardwired layer of Ji et al. 2013).
     order : {"kept", "shuffled", "still"}
-        Whether the frames of a volume are in order; the others are controls: in any order, or one of them repeated.
+        Whether the frames of a volume are in order; or, as controls, in random order, or one of them repeated.
     stacked : bool
-        Whether the frames are channels of one picture, (H, W, T * C), as for nets without a time axis.
+        Whether the frames are channels of one picture, (H, W, T * C), for nets without a time axis.
     """
 
     frames: int = 16
@@ -152,7 +151,7 @@ class VolumeReader:
 
     @property
     def small(self) -> SmallVideo:
-        """What is kept of a clip between the epochs."""
+        """The feature that is computed once per clip and kept between epochs."""
         return SmallVideo(self.input, self.view, self.size + self.margin)
 
     @property
@@ -164,7 +163,7 @@ class VolumeReader:
         return self.frames, self.size, self.size, channels
 
     def augment(self, video: Arrays, rng: np.random.Generator) -> Volume:
-        """Return a volume from a random time and place, mirrored half of the time, of `shape`."""
+        """Return a volume of `shape` for training: a random crop in time and space, mirrored half of the time."""
         start = int(rng.integers(self._last(video) + 1))
         top, left = (int(value) for value in rng.integers(self.margin + 1, size=2))
         mirrored = rng.random() < 0.5
@@ -172,7 +171,7 @@ class VolumeReader:
         return self._volume(video, start, top, left, rng, mirrored, 1 + contrast, shift)
 
     def test_views(self, video: Arrays, n: int) -> Volume:
-        """Return at most ``n`` volumes at evenly spaced times from the middle of what is seen, shape (n, *shape)."""
+        """Return at most ``n`` volumes for prediction: centre crops at evenly spaced times, shape (n, *shape)."""
         last, middle = self._last(video), self.margin // 2
         starts = np.unique(np.linspace(0, last, n).round().astype(int)) if n > 1 else [last // 2]
         rng = np.random.default_rng(0)
@@ -197,15 +196,15 @@ class VolumeReader:
         contrast: float = 1.0,
         shift: float = 0.0,
     ) -> Volume:
-        places = start + (np.arange(self.frames) * self._step(video)).astype(int)
+        indices = start + (np.arange(self.frames) * self._step(video)).astype(int)
         if self.order == "shuffled":
-            places = rng.permutation(places)
+            indices = rng.permutation(indices)
         elif self.order == "still":
-            places[:] = places[len(places) // 2]
+            indices[:] = indices[len(indices) // 2]
         rows, columns = slice(top, top + self.size), slice(left, left + self.size)
 
         def cut(planes: NDArray[Any]) -> NDArray[np.float32]:
-            part = planes[places % len(planes), rows, columns].astype(np.float32)
+            part = planes[indices % len(planes), rows, columns].astype(np.float32)
             return part[:, :, ::-1] if mirrored else part
 
         parts = []
@@ -215,7 +214,7 @@ class VolumeReader:
             if self.input == "gradients":
                 parts += [_gradient(frames, axis) for axis in (2, 1)]
         if "flow" in video:
-            # What goes right goes left in a mirror.
+            # In a mirror image flow to the right becomes flow to the left.
             parts.append(cut(video["flow"]) * np.array([-1 if mirrored else 1, 1], np.float32))
         volume = np.concatenate(parts, axis=-1)
         if self.stacked:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import actionbench
+from actionbench.baselines.registry import attempt_registry
+from actionbench.features.cache import FeatureCache, use_cache
 from actionbench.models import kernels
 
 ROOT = Path(actionbench.__file__).parent
@@ -133,10 +135,17 @@ def test_examples(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     names = [name for name in sorted(MODULES) if not lacking(name)]
-    found = {name: doctest.testmod(importlib.import_module(name), optionflags=flags) for name in names}
+    # Many examples compute the same features.
+    with use_cache(FeatureCache(tmp_path, 2**30, lambda _: "")):
+        found = {name: doctest.testmod(importlib.import_module(name), optionflags=flags) for name in names}
     assert [name for name, results in found.items() if results.failed] == []
     # A doctest that finds no example holds nothing.
     assert sum(results.attempted for results in found.values()) > 100
+
+
+def test_every_attempt_has_an_example():
+    attempts = attempt_registry()
+    assert [name for name in attempts.names() if ">>> " not in (attempts.get(name).__doc__ or "")] == []
 
 
 def test_no_room_was_imported_under_a_name_of_its_own():

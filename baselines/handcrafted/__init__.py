@@ -1,1 +1,1 @@
-"""Engineered features with support vector machines, and their fusion."""
+"""Handcrafted features with support vector machines, and their fusion."""

@@ -1,4 +1,4 @@
-"""Many local descriptors of a clip, encoded as one vector, and a support vector machine."""
+"""SVMs on the encoded local descriptors of a clip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...features.cache import Feature, compute, kept
+from ...features.cache import Feature, compute, temporary_cache
 from ..base import Clips, Explanation
 from ._svm import Mirror, VectorSvm
 
@@ -23,7 +23,7 @@ Encoding = Literal["fisher", "words", "vlad"]
 
 
 def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
-    """Return what learns an encoding."""
+    """Return the class of an encoding."""
     from ...features.encodings import Fisher, Vlad, Words
 
     kinds: dict[str, type[Fisher | Words | Vlad]] = {"fisher": Fisher, "words": Words, "vlad": Vlad}
@@ -31,9 +31,9 @@ def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
 
 
 class EncodedSvm(VectorSvm):
-    """Local descriptors, each channel encoded by itself, and one-against-rest support vector machines.
+    """One-vs-rest SVMs on local descriptors, each channel encoded by itself.
 
-    Fisher vectors and VLAD go to linear machines, histograms of words to machines with a chi-squared kernel.
+    The SVM is linear for Fisher vectors and VLAD, and has a chi-squared kernel for histograms of words.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class EncodedSvm(VectorSvm):
     n_samples : int
         Descriptors of the training clips from which the encoding is learned.
     C : float
-        Inverse strength of the machine's regularisation.
+        Inverse strength of the regularisation.
     mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
+        Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
+        held-out groups, as where left and right distinguish actions.
     random_state : int
-        Seed of sample, encoding and machine.
+        Seed of sample, encoding and solver.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class EncodedSvm(VectorSvm):
 
     Notes
     -----
-    The encoding is learned once, without labels, from all clips that `fit` is given. It has thus seen the held-out
-    clips on which ``mirror`` and the temperature of the probabilities are chosen, though not their labels; it never
-    sees the test side of a fold, and `tune` learns it anew on each inner fold.
+    The encoding is learned once, without labels, from all clips given to `fit`. It thus includes the held-out clips on
+    which ``mirror`` and the temperature of the probabilities are chosen, though not their labels; it never includes
+    the test clips of a fold, and tuning learns it anew on each inner fold.
     """
 
     standardised = False
@@ -86,7 +86,7 @@ class EncodedSvm(VectorSvm):
 
     @abstractmethod
     def _feature(self) -> Feature:
-        """Return what describes a clip, one row of each channel per local descriptor."""
+        """Return the feature, with one row of each channel per local descriptor."""
 
     def _channels(self) -> tuple[str, ...]:
         """Return the names of the arrays that are encoded."""
@@ -94,21 +94,21 @@ class EncodedSvm(VectorSvm):
 
     @abstractmethod
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return what descriptors (n, D) would be, had left and right been exchanged."""
+        """Return the descriptors (n, D) of the mirrored clips, left and right exchanged."""
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Learn the encoding, choose on held-out groups, learn from all.
+        """Learn the encoding, choose ``mirror`` and temperature on held-out groups, train on all clips.
 
         Raises
         ------
         ValueError
-            If the encoding is another word.
+            If the encoding is unknown.
         """
         if self.encoding not in get_args(Encoding):
             raise ValueError(
                 f"encoding must be one of {', '.join(get_args(Encoding))}, got {self.encoding!r}"
             )
-        with kept():
+        with temporary_cache():
             return super().fit(clips, labels, groups)
 
     def _prepare(self, clips: Clips) -> None:
@@ -139,7 +139,7 @@ class EncodedSvm(VectorSvm):
         return self._encoded(clips, self._mirrored_rows)
 
     def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
-        # The parts together have length 1, if each has.
+        # If each part has length 1, so has the whole vector.
         scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_))
         return np.array(
             [
@@ -158,26 +158,26 @@ class EncodedSvm(VectorSvm):
         return self.encoding != "words"
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying for each parameter."""
+        """Return the candidate values of each parameter."""
         return {"C": [1.0, 10.0, 100.0, 1000.0], "encoding": list(get_args(Encoding))}
 
     def count(self) -> dict[str, int]:
-        """Return the number of fitted numbers, those of the encoding included."""
+        """Return the number of fitted values, those of the encoding included."""
         encoded = sum(array.size for encoder in self.encoders_.values() for array in vars(encoder).values())
         return {"parameters": super().count()["parameters"] + encoded}
 
     def explain(self) -> Explanation:
-        """Describe how clips are encoded, and what the machine relies on."""
+        """Describe the encoding, and the share of each channel in the classifier."""
         return Explanation(f"{self.encoding}: {super().explain()}")
 
     def fitted_state(self) -> dict[str, Any]:
-        """Return what `save` writes: plain numbers and arrays."""
-        names = ("classes_", "machine_", "mirror_", "sharpness_")
+        """Return what `save` writes: plain values and arrays."""
+        names = ("classes_", "classifier_", "mirror_", "sharpness_")
         encoders = {name: dict(vars(encoder)) for name, encoder in self.encoders_.items()}
         return {**{name: getattr(self, name) for name in names}, "encoders_": encoders}
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Take back what `fitted_state` gave."""
+        """Restore the result of `fitted_state`."""
         for name, value in state.items():
             setattr(self, name, value)
         kind = _kind(self.encoding)

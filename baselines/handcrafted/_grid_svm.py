@@ -1,4 +1,4 @@
-"""Histograms over a grid of cells, and a support vector machine."""
+"""SVMs on histograms over a grid of cells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...features.cache import compute
 from ..base import Clips, Explanation, check_is_fitted
-from ._svm import Mirror, VectorSvm, class_maps, shares
+from ._svm import Mirror, VectorSvm, class_maps, weight_shares
 
 if TYPE_CHECKING:
     from ...features.descriptors import Channel, GridDescriptor
@@ -21,24 +21,24 @@ Array = NDArray[np.float64]
 
 
 class GridSvm(VectorSvm):
-    """Histograms over a grid of cells, and a linear one-against-rest support vector machine.
+    """A linear one-vs-rest SVM on histograms over a grid of cells.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the machine's regularisation; the descriptors are scaled, so that it does not
+        Inverse strength of the regularisation; the descriptors are scaled, so that it does not
         depend on their length.
     grid : {"person", "frame"}
-        Whether the cells go with the mover's box, or cover the frame.
+        Whether the cells follow the person's box, or cover the frame.
     cells : int
         Rows, and columns, of cells.
     times : int
         Cells of the time.
     mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
+        Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
+        held-out groups, as where left and right distinguish actions.
     random_state : int
-        Seed of the machine's solver.
+        Seed of the solver.
     """
 
     #: What is histogrammed, or can be.
@@ -86,7 +86,7 @@ class GridSvm(VectorSvm):
         return self._descriptor().mirror(vectors)
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying for each parameter."""
+        """Return the candidate values of each parameter."""
         return {
             "C": [0.01, 0.1, 1.0, 10.0, 100.0],
             "cells": [3, 4, 6],
@@ -95,12 +95,11 @@ class GridSvm(VectorSvm):
         }
 
     def explain(self) -> Explanation:
-        """Describe which channels and cells the weights rely on, and picture the cells of each class."""
+        """Describe the share of each channel in the weights, and draw the cells of each class."""
         check_is_fitted(self)
         lines = [
-            f"{self.cells} x {self.cells} cells of the {'mover' if self.grid == 'person' else 'frame'} x "
-            f"{self.times} parts of the time",
-            *shares(self.machine_["weights"], self._sizes(), self.classes_),
+            f"{self.cells} x {self.cells} cells of the {self.grid} x {self.times} intervals of time",
+            *weight_shares(self.classifier_["weights"], self._sizes(), self.classes_),
         ]
         return Explanation("\n".join(lines), {"cells": class_maps(self._maps(), self.classes_)})
 
@@ -108,7 +107,7 @@ class GridSvm(VectorSvm):
         """Return the squared weights of each class in each cell, shape (n_classes, cells, cells)."""
         maps, start = np.zeros((len(self.classes_), self.cells, self.cells)), 0
         for channel, size in self._sizes().items():
-            weights = self.machine_["weights"][:, start : start + size]
+            weights = self.classifier_["weights"][:, start : start + size]
             parts = np.split(weights, 2, axis=1) if channel == "mbh" else [weights]
             for part in parts:
                 shaped = part.reshape(len(maps), self.times, self.cells, self.cells, -1)

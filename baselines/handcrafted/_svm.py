@@ -1,4 +1,4 @@
-"""One vector per clip, and support vector machines on them."""
+"""Support vector machines (SVMs) on one vector per clip."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ from ..base import Attempt, Clips, Explanation, check_is_fitted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Machine", "Mirror", "VectorSvm", "chosen", "class_maps", "shares"]
+__all__ = ["Classifier", "Mirror", "VectorSvm", "class_maps", "parse_channels", "weight_shares"]
 
 C = TypeVar("C", bound=str)
 Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
-#: The arrays of a trained machine by name.
-Machine = dict[str, Array]
+#: The arrays of a trained classifier by name.
+Classifier = dict[str, Array]
 #: Decision values (n, n_classes) and true classes (n,) of clips that were not learned from.
 _HeldOut = tuple[Array, NDArray[np.intp]]
 
 
 class VectorSvm(Attempt):
-    """A vector per clip, and one-against-rest support vector machines.
+    """One-vs-rest support vector machines (SVMs) on one vector per clip.
 
-    A subclass says how clips become vectors. Probabilities are the softmax of the decision values, its temperature
-    fitted on held-out groups of the training clips (Guo et al., ICML 2017). A subclass has the parameters ``C``,
-    ``mirror`` and ``random_state``.
+    A subclass defines the vectors. Probabilities are the softmax of the decision values, with a temperature fitted on
+    held-out groups of the training clips (Guo et al., ICML 2017). A subclass has the parameters ``C``, ``mirror`` and
+    ``random_state``.
 
     Attributes
     ----------
-    machine_ : dict of ndarray
-        A linear machine's ``weights`` (n_classes, n_values) and ``intercepts`` (n_classes,), and the ``means`` and
-        ``scales`` (n_values,) by which vectors are standardised; or that of `_train_chi2`.
+    classifier_ : dict of ndarray
+        A linear SVM's ``weights`` (n_classes, n_values) and ``intercepts`` (n_classes,), and the ``means`` and
+        ``scales`` (n_values,) by which vectors are standardised; or the arrays of `_train_chi2`.
     mirror_ : bool
-        Whether mirror images were learned from.
+        Whether mirror images were added to the training clips.
     sharpness_ : float
-        What the decision values are multiplied by before the softmax.
+        Inverse temperature: the factor of the decision values before the softmax.
     """
 
     family = "features"
-    #: Whether values are brought to one scale; vectors whose length has a meaning are not.
+    #: Whether values are standardised; vectors whose length has a meaning are not.
     standardised: ClassVar[bool] = True
     C: float
     mirror: Mirror
     random_state: int
 
     def _prepare(self, clips: Clips) -> None:
-        """Learn from the training clips what making vectors needs; nothing by default."""
+        """Learn from the training clips what `_vectors` needs; nothing by default."""
 
     @abstractmethod
     def _vectors(self, clips: Clips) -> Array:
         """Describe clips, shape (n_clips, n_values)."""
 
     def _mirrored(self, vectors: Array, clips: Clips) -> Array | None:
-        """Return what the vectors of clips would be, had left and right been exchanged, if that can be said."""
+        """Return the vectors of the mirrored clips, None if they cannot be derived."""
         return None
 
     @abstractmethod
     def _sizes(self) -> dict[str, int]:
-        """Return the parts of a vector by name, and their lengths."""
+        """Return the lengths of the parts of a vector by name."""
 
     def _is_linear(self) -> bool:
-        """Return whether the machine is linear; else each part of a vector is a histogram, see `_train_chi2`."""
+        """Return whether the SVM is linear; otherwise each part of a vector is a histogram, see `_train_chi2`."""
         return True
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Describe the clips, choose on held-out groups, learn from all."""
+        """Compute the vectors, choose ``mirror`` and temperature on held-out groups, train on all clips."""
         self.classes_, codes = encode(clips, labels)
         self._prepare(clips)
         vectors = self._vectors(clips)
@@ -79,17 +79,17 @@ class VectorSvm(Attempt):
         held_out = self._held_out(vectors, other, codes, folds)
         if self.mirror == "auto" and other is not None:
             plain = self._held_out(vectors, None, codes, folds)
-            if _harms(held_out, plain):
+            if _mirroring_harms(held_out, plain):
                 other, held_out = None, plain
         self.mirror_ = other is not None
         self.sharpness_ = _sharpness(*held_out)
-        self.machine_ = self._train(vectors, other, codes)
+        self.classifier_ = self._train(vectors, other, codes)
         return self
 
     def _held_out(
         self, vectors: Array, other: Array | None, codes: NDArray[np.intp], folds: list[Fold]
     ) -> _HeldOut:
-        """Return decision values and true classes of clips whose groups were not learned from."""
+        """Return decision values and true classes of the clips of held-out groups."""
         values, truth = [np.empty((0, len(self.classes_)))], [np.empty(0, np.intp)]
         for train, test in folds:
             if len(np.unique(codes[train])) > 1:
@@ -98,40 +98,42 @@ class VectorSvm(Attempt):
                 truth.append(codes[test])
         return np.concatenate(values), np.concatenate(truth)
 
-    def _train(self, vectors: Array, other: Array | None, codes: NDArray[np.intp]) -> Machine:
+    def _train(self, vectors: Array, other: Array | None, codes: NDArray[np.intp]) -> Classifier:
         if other is not None:
             vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
-        how = (len(self.classes_), self.C, self.random_state)
+        options = (len(self.classes_), self.C, self.random_state)
         if self._is_linear():
-            return _train_linear(vectors, codes, self.standardised, *how)
-        return _train_chi2(vectors, codes, list(self._sizes().values()), *how)
+            return _train_linear(vectors, codes, self.standardised, *options)
+        return _train_chi2(vectors, codes, list(self._sizes().values()), *options)
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""
         check_is_fitted(self)
         if not len(clips):
             return np.empty((0, len(self.classes_)))
-        return softmax(self.sharpness_ * _decide(self._vectors(clips), self.machine_))
+        return softmax(self.sharpness_ * _decide(self._vectors(clips), self.classifier_))
 
     def count(self) -> dict[str, int]:
-        """Return the number of fitted numbers."""
+        """Return the number of fitted values."""
         check_is_fitted(self)
-        return {"parameters": sum(array.size for array in self.machine_.values()) + 1}
+        return {"parameters": sum(array.size for array in self.classifier_.values()) + 1}
 
     def explain(self) -> Explanation:
-        """Describe what a vector consists of, and what the machine relies on."""
+        """Describe the parts of a vector, and the share of each in the classifier."""
         check_is_fitted(self)
         sizes = self._sizes()
         lines = [", ".join(f"{name} {size} values" for name, size in sizes.items())]
         if self._is_linear():
-            return Explanation("\n".join([*lines, *shares(self.machine_["weights"], sizes, self.classes_)]))
-        used = np.count_nonzero(np.any(self.machine_["alphas"], axis=0))
-        lines.append(f"{used} of {len(self.machine_['examples'])} training vectors are support vectors")
+            return Explanation(
+                "\n".join([*lines, *weight_shares(self.classifier_["weights"], sizes, self.classes_)])
+            )
+        used = np.count_nonzero(np.any(self.classifier_["alphas"], axis=0))
+        lines.append(f"{used} of {len(self.classifier_['examples'])} training vectors are support vectors")
         return Explanation("\n".join(lines))
 
 
-def chosen(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
-    """Return the channels that a text such as ``"hog+hof"`` names, in the order in which they are known.
+def parse_channels(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
+    """Return the channels named in a text such as ``"hog+hof"``, in the order of the known ones.
 
     Raises
     ------
@@ -151,10 +153,10 @@ def _train_linear(
     n_classes: int,
     C: float,
     random_state: int,
-) -> Machine:
+) -> Classifier:
     if standardised:
         means, scales = vectors.mean(axis=0), vectors.std(axis=0)
-        # A value that never varies says nothing, and the length of a vector shall be about 1.
+        # Constant values are set to 0, and vectors are scaled to a length of about 1.
         scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(vectors.shape[1])
     else:
         means, scales = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
@@ -165,18 +167,18 @@ def _train_linear(
     else:
         from sklearn.svm import LinearSVC
 
-        machine = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
-        # The weights are sums of the vectors: in the space that these span they are the same, and found sooner.
+        svm = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
+        # The weights are a linear combination of the vectors: solving in the space that these span is faster.
         vectors = (vectors - means) / scales
         powers, directions = np.linalg.eigh(vectors @ vectors.T)
         powers = np.maximum(powers, 1e-300)
         spans = powers > 1e-12 * powers[-1]
         lengths, directions = np.sqrt(powers[spans]), directions[:, spans]
-        machine.fit(directions * lengths, codes)
-        found = machine.coef_ / lengths @ directions.T @ vectors
+        svm.fit(directions * lengths, codes)
+        found = svm.coef_ / lengths @ directions.T @ vectors
         both = len(present) == 2
         weights[present] = np.concatenate([-found, found]) if both else found
-        intercepts[present] = np.array([-1, 1]) * machine.intercept_ if both else machine.intercept_
+        intercepts[present] = np.array([-1, 1]) * svm.intercept_ if both else svm.intercept_
     return {"weights": weights, "intercepts": intercepts, "means": means, "scales": scales}
 
 
@@ -187,23 +189,23 @@ def _train_chi2(
     n_classes: int,
     C: float,
     random_state: int,
-) -> Machine:
+) -> Classifier:
     """Train on the kernel ``exp(-sum over channels of D / A)``, D the chi-squared distance (Zhang et al., IJCV 2007).
 
     Returns
     -------
     dict of ndarray
-        The training vectors as ``examples``, what each says for each class (n_classes, n_examples) and the
-        ``intercepts``; of each channel the first value and the mean distance A.
+        The training vectors as ``examples``, their dual coefficients ``alphas`` (n_classes, n_examples) and the
+        ``intercepts``; for each channel its first index in ``starts`` and the mean distance A in ``widths``.
     """
     from sklearn.svm import SVC
 
     starts = np.cumsum([0, *channels[:-1]])
     parts = np.split(vectors, starts[1:], axis=1)
     distances = [_distances(part, part) for part in parts]
-    # The mean over all pairs; of a channel that never differs any number will do.
+    # The mean over all pairs; for a constant channel any positive value will do.
     widths = np.array([max(distance.mean(), 1e-12) for distance in distances])
-    machine = {"examples": vectors, "starts": starts.astype(np.float64), "widths": widths}
+    classifier = {"examples": vectors, "starts": starts.astype(np.float64), "widths": widths}
     kernel = _similarities(distances, widths)
     alphas, intercepts = np.zeros((n_classes, len(vectors))), np.full(n_classes, -1.0)
     present = np.unique(codes)
@@ -214,7 +216,7 @@ def _train_chi2(
         one = SVC(C=C, kernel="precomputed", random_state=random_state).fit(kernel, codes == label)
         alphas[label, one.support_] = one.dual_coef_[0]
         intercepts[label] = one.intercept_[0]
-    return {**machine, "alphas": alphas, "intercepts": intercepts}
+    return {**classifier, "alphas": alphas, "intercepts": intercepts}
 
 
 def _distances(one: Array, other: Array) -> Array:
@@ -224,25 +226,29 @@ def _distances(one: Array, other: Array) -> Array:
     return -0.5 * additive_chi2_kernel(one, other)
 
 
-def _kernel(vectors: Array, machine: Machine) -> Array:
-    starts = machine["starts"].astype(np.intp)[1:]
-    pairs = zip(np.split(vectors, starts, axis=1), np.split(machine["examples"], starts, axis=1), strict=True)
-    return _similarities([_distances(*pair) for pair in pairs], machine["widths"])
+def _kernel(vectors: Array, classifier: Classifier) -> Array:
+    starts = classifier["starts"].astype(np.intp)[1:]
+    pairs = zip(
+        np.split(vectors, starts, axis=1), np.split(classifier["examples"], starts, axis=1), strict=True
+    )
+    return _similarities([_distances(*pair) for pair in pairs], classifier["widths"])
 
 
 def _similarities(distances: list[Array], widths: Array) -> Array:
     return np.exp(-np.sum([one / width for one, width in zip(distances, widths, strict=True)], axis=0))
 
 
-def _decide(vectors: Array, machine: Machine) -> Array:
+def _decide(vectors: Array, classifier: Classifier) -> Array:
     """Return the decision values, shape (n_clips, n_classes)."""
-    if "examples" in machine:
-        return _kernel(vectors, machine) @ machine["alphas"].T + machine["intercepts"]
-    return (vectors - machine["means"]) / machine["scales"] @ machine["weights"].T + machine["intercepts"]
+    if "examples" in classifier:
+        return _kernel(vectors, classifier) @ classifier["alphas"].T + classifier["intercepts"]
+    return (vectors - classifier["means"]) / classifier["scales"] @ classifier["weights"].T + classifier[
+        "intercepts"
+    ]
 
 
-def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
-    """Return for each class how much of its squared weights lies on each channel."""
+def weight_shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
+    """Describe for each class the share of each channel in its squared weights."""
     power = np.add.reduceat(weights**2, np.cumsum([0, *sizes.values()])[:-1], axis=1)
     parts = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300)
     return [
@@ -252,7 +258,7 @@ def shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[s
 
 
 def class_maps(maps: Array, classes: np.ndarray) -> Figure:
-    """Picture how much the machine looks at each place, one map (n_classes, rows, columns) for each class."""
+    """Draw the squared weights at each position, one map (n_classes, rows, columns) for each class."""
     from matplotlib.figure import Figure
 
     n_columns = min(6, len(classes))
@@ -272,15 +278,15 @@ def class_maps(maps: Array, classes: np.ndarray) -> Figure:
     return figure
 
 
-def _harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:
-    """Return whether mirror images cost more clips than chance explains: two deviations of McNemar's test."""
-    right = [np.argmax(values, axis=1) == truth for values, truth in (mirrored, plain)]
-    lost, won = np.sum(right[1] & ~right[0]), np.sum(right[0] & ~right[1])
+def _mirroring_harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:
+    """Return whether mirror images lower the accuracy by more than two standard deviations of McNemar's test."""
+    correct = [np.argmax(values, axis=1) == truth for values, truth in (mirrored, plain)]
+    lost, won = np.sum(correct[1] & ~correct[0]), np.sum(correct[0] & ~correct[1])
     return bool(lost - won > 2 * np.sqrt(lost + won))
 
 
 def _sharpness(values: Array, truth: NDArray[np.intp]) -> float:
-    """Return the factor under which the softmax is most likely on held-out clips."""
+    """Return the factor that maximises the likelihood of the softmax on held-out clips."""
     if not len(truth):
         return 1.0
     factors = np.logspace(-1, 1, 41)

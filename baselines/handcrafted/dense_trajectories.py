@@ -1,4 +1,4 @@
-"""Improved dense trajectories, encoded, and a support vector machine."""
+"""An SVM on encoded dense trajectories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ._encoded_svm import EncodedSvm, Encoding
-from ._svm import Mirror, chosen
+from ._svm import Mirror, parse_channels
 
 if TYPE_CHECKING:
     from ...features.trajectories import DenseTrajectories as Feature
@@ -16,12 +16,12 @@ __all__ = ["DenseTrajectories"]
 
 
 class DenseTrajectories(EncodedSvm):
-    """Shape of dense trajectories with HOG, HOF and MBH along them (Wang and Schmid, ICCV 2013), camera motion removed.
+    """An SVM on improved dense trajectories: their shape, and HOG, HOF and MBH along them (Wang and Schmid, ICCV 2013).
 
     Parameters
     ----------
     channels : str
-        Which descriptors are used, with + between.
+        Descriptors to use, separated by ``+``.
     encoding : {"fisher", "words", "vlad"}
         How the descriptors of a clip become one vector, each channel by itself.
     n_words : int
@@ -29,17 +29,25 @@ class DenseTrajectories(EncodedSvm):
     n_samples : int
         Trajectories of the training clips from which the encoding is learned.
     C : float
-        Inverse strength of the machine's regularisation.
+        Inverse strength of the regularisation.
     mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
+        Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
+        held-out groups, as where left and right distinguish actions.
     random_state : int
-        Seed of sample, encoding and machine.
+        Seed of sample, encoding and solver.
 
     Attributes
     ----------
     encoders_ : dict of Fisher, Words or Vlad
         The encoding of each channel.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = DenseTrajectories(n_words=2, mirror=False).fit(clips[1:3], labels[1:3])
+    >>> attempt.score(clips[1:3], labels[1:3])
+    1.0
     """
 
     known_channels = ("trajectory", "hog", "hof", "mbh")
@@ -64,7 +72,7 @@ class DenseTrajectories(EncodedSvm):
         self.random_state = random_state
 
     def _channels(self) -> tuple[str, ...]:
-        return chosen(self.channels, self.known_channels)
+        return parse_channels(self.channels, self.known_channels)
 
     def _feature(self) -> Feature:
         from ...features.trajectories import DenseTrajectories as Feature

@@ -1,4 +1,4 @@
-"""Gradients in three dimensions as a bag of words."""
+"""An SVM on bags of words of gradients in three dimensions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ __all__ = ["Hog3dBow"]
 
 
 class Hog3dBow(EncodedSvm):
-    """HOG3D (Klaser, Marszalek and Schmid, BMVC 2008), densely where something moves, and a support vector machine.
+    """An SVM on HOG3D descriptors (Klaser, Marszalek and Schmid, BMVC 2008), densely sampled near moving pixels.
 
     Parameters are those of `EncodedSvm`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = Hog3dBow(n_words=10).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.score(clips[:6], labels[:6])
+    1.0
     """
 
     known_channels = ("hog3d",)

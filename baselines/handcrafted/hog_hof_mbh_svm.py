@@ -1,11 +1,11 @@
-"""Shape and motion: HOG, HOF and MBH and a linear support vector machine."""
+"""A linear SVM on shape and motion: HOG, HOF and MBH."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ._grid_svm import Grid, GridSvm
-from ._svm import Mirror, chosen
+from ._svm import Mirror, parse_channels
 
 if TYPE_CHECKING:
     from ...features.descriptors import Channel
@@ -14,15 +14,23 @@ __all__ = ["HogHofMbhSvm"]
 
 
 class HogHofMbhSvm(GridSvm):
-    """Shape, motion and motion boundaries about the mover, and a support vector machine.
+    """A linear SVM on shape, motion and motion boundaries about the person.
 
-    The descriptors of the dense trajectories (Wang and Schmid, ICCV 2013) on a grid that goes with the
-    mover. Other parameters and attributes are those of `GridSvm`.
+    The descriptors of the dense trajectories (Wang and Schmid, ICCV 2013) on a grid that follows the person. Other
+    parameters and attributes are those of `GridSvm`.
 
     Parameters
     ----------
     channels : str
-        Which descriptors are used, with + between.
+        Descriptors to use, separated by ``+``.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = HogHofMbhSvm().fit(clips, labels, groups)
+    >>> attempt.score(clips, labels)
+    1.0
     """
 
     known_channels = ("hog", "hof", "mbh")
@@ -42,4 +50,4 @@ class HogHofMbhSvm(GridSvm):
         self.channels = channels
 
     def _channels(self) -> tuple[Channel, ...]:
-        return chosen(self.channels, self.known_channels)
+        return parse_channels(self.channels, self.known_channels)

@@ -1,4 +1,4 @@
-"""Shape: histograms of oriented gradients and a linear support vector machine."""
+"""A linear SVM on histograms of oriented gradients."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ __all__ = ["HogSvm"]
 
 
 class HogSvm(GridSvm):
-    """Shape alone: brightness gradients where something moves, and a support vector machine.
+    """A linear SVM on shape alone: histograms of oriented gradients near moving pixels (Dalal and Triggs, CVPR 2005).
 
-    Histograms of oriented gradients: Dalal and Triggs, CVPR 2005. Parameters and attributes
-    are those of `GridSvm`.
+    Parameters and attributes are those of `GridSvm`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = HogSvm().fit(clips, labels, groups)
+    >>> attempt.score(clips, labels)
+    1.0
     """
 
     known_channels = ("hog",)
-    # The flow only tells how the camera moved.
+    # The flow is used for the motion of the camera only.
     finest = 2

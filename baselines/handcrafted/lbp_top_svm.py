@@ -1,4 +1,4 @@
-"""Local binary patterns of space and time and a support vector machine."""
+"""An SVM on local binary patterns in space and time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ __all__ = ["LbpTopSvm"]
 
 
 class LbpTopSvm(VectorSvm):
-    """LBP-TOP (Zhao and Pietikainen, PAMI 2007) in blocks about the mover, and machines with a chi-squared kernel.
+    """A chi-squared SVM on LBP-TOP (Zhao and Pietikainen, PAMI 2007) in blocks about the person.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the machine's regularisation.
+        Inverse strength of the regularisation.
     mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
+        Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
+        held-out groups, as where left and right distinguish actions.
     random_state : int
-        Seed of the machine's solver.
+        Seed of the solver.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = LbpTopSvm().fit(clips, labels, groups)
+    >>> attempt.score(clips, labels)
+    1.0
     """
 
     def __init__(self, *, C: float = 100.0, mirror: Mirror = "auto", random_state: int = 0) -> None:

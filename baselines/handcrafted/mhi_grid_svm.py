@@ -1,4 +1,4 @@
-"""Motion history and energy images, pixel by pixel, and a support vector machine."""
+"""A linear SVM on the pixels of motion history and energy images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ __all__ = ["MhiGridSvm"]
 
 
 class MhiGridSvm(VectorSvm):
-    """Motion history and energy about the mover (Bobick and Davis, PAMI 2001), as pictures of few pixels.
+    """A linear SVM on small motion history and energy images about the person (Bobick and Davis, PAMI 2001).
 
     Parameters
     ----------
     C : float
-        Inverse strength of the machine's regularisation.
+        Inverse strength of the regularisation.
     side : int
         Pixels of the pictures' sides.
     mirror : {"auto", True, False}
-        Whether to learn from each clip's mirror image too. ``"auto"`` does unless held-out groups of the
-        training clips say that left and right tell actions apart.
+        Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
+        held-out groups, as where left and right distinguish actions.
     random_state : int
-        Seed of the machine's solver.
+        Seed of the solver.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MhiGridSvm().fit(clips, labels, groups)
+    >>> attempt.score(clips, labels)
+    1.0
     """
 
     def __init__(
@@ -50,7 +58,7 @@ class MhiGridSvm(VectorSvm):
         return pictures[..., ::-1].reshape(vectors.shape)
 
     def explain(self) -> Explanation:
-        """Describe whether the weights rely on history or energy, and picture where."""
+        """Describe the shares of history and energy in the weights, and draw where these lie."""
         text = super().explain()
-        pictures = self.machine_["weights"].reshape(len(self.classes_), 2, self.side, self.side)
+        pictures = self.classifier_["weights"].reshape(len(self.classes_), 2, self.side, self.side)
         return Explanation(text, {"pixels": class_maps((pictures**2).sum(axis=1), self.classes_)})

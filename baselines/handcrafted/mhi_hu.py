@@ -1,4 +1,4 @@
-"""Moments of motion history and energy images, and a support vector machine."""
+"""A linear SVM on the Hu moments of motion history and energy images."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ __all__ = ["MhiHu"]
 
 
 class MhiHu(VectorSvm):
-    """Seven moments of Hu each of the motion history and energy images (Bobick and Davis, PAMI 2001), on a log scale.
+    """A linear SVM on the Hu moments of motion history and energy images (Bobick and Davis, PAMI 2001), on a log scale.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the machine's regularisation.
+        Inverse strength of the regularisation.
     random_state : int
-        Seed of the machine's solver.
+        Seed of the solver.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MhiHu().fit(clips, labels, groups)
+    >>> attempt.score(clips, labels)
+    1.0
     """
 
-    #: A mirror image changes one sign only, that of the last moment, whose size alone is taken.
+    #: A mirror image only changes the sign of the last moment.
     mirror = False
 
     def __init__(self, *, C: float = 10.0, random_state: int = 0) -> None:

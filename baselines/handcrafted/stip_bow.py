@@ -1,4 +1,4 @@
-"""Space-time interest points as a bag of words."""
+"""An SVM on bags of words of space-time interest points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ __all__ = ["StipBow"]
 
 
 class StipBow(EncodedSvm):
-    """HOG and HOF about space-time interest points (Laptev et al., CVPR 2008), and a support vector machine.
+    """An SVM on HOG and HOF about space-time interest points (Laptev et al., CVPR 2008).
 
     Parameters are those of `EncodedSvm`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = StipBow(n_words=10).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.score(clips[:6], labels[:6])
+    1.0
     """
 
     known_channels = ("hog", "hof")

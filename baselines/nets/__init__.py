@@ -1,1 +1,1 @@
-"""Fully connected nets and ConvNets, and how they are trained."""
+"""Fully connected nets and ConvNets, and their training."""

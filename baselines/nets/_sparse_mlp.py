@@ -1,4 +1,4 @@
-"""What fully connected nets that lose most of their weights have in common."""
+"""Base class of sparse fully connected nets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from ...models import nn
 
-#: Distances along time, height and width in which locality is measured.
+#: Units of distance along time, height and width for the measures of locality.
 SCALES = {"space": (0.0, 1.0, 1.0), "time": (1.0, 0.0, 0.0)}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SparseMlp(MlpFlow):
-    """A fully connected net on flow about the mover, of whose weights most are zero in the end.
+    """A fully connected net on flow about the person, most of whose weights become zero in training.
 
     Parameters and attributes are those of `MlpFlow`.
     """
@@ -34,11 +34,11 @@ class SparseMlp(MlpFlow):
         return next(iter(structure.connections(net).values()))
 
     def localities(self, net: nn.Module) -> dict[str, float]:
-        """Return the mean of `structure.locality` over the first layer's units, beside what it would be without them.
+        """Return the mean of `structure.locality` over the first layer's units, with two references.
 
-        ``space`` and ``time`` are those of the net, ``shared space`` and ``shared time`` what comes from where all
-        units look (`structure.shared_locality`), ``chance space`` and ``chance time`` those of masks with as many
-        inputs of each unit at random; NaN where no unit has two inputs.
+        ``space`` and ``time`` are those of the net, ``shared space`` and ``shared time`` those explained by the inputs
+        that all units have in common (`structure.shared_locality`), ``chance space`` and ``chance time`` those of
+        random masks with as many inputs of each unit; NaN where no unit has two inputs.
         """
         from ...models import structure
 
@@ -52,16 +52,16 @@ class SparseMlp(MlpFlow):
         return found
 
     def count(self) -> dict[str, int]:
-        """Return the counts of `NetAttempt.count`, but only parameters that are not zero.
+        """Return the counts of `NetAttempt.count`, with nonzero parameters only.
 
-        The operations are those that are done, zeros included.
+        The operations include those with zero weights.
         """
         from ...models import structure
 
         return {**super().count(), "parameters": structure.count_parameters(self.net())}
 
     def explain(self) -> Explanation:
-        """Return what is left of the net and where it looks, with pictures of both."""
+        """Describe the remaining weights and the locality of the first layer, with figures of both."""
         from ...models import structure
 
         explanation, net = super().explain(), self.net()
@@ -70,12 +70,13 @@ class SparseMlp(MlpFlow):
         fan_in = masks[0].sum(axis=1)
         found = self.localities(net)
         text = (
-            f"{explanation}\n{left:,} of {total:,} weights are left ({left / total:.1%}); "
-            f"{structure.effective_density(masks):.1%} of all stand on a way from an input to a score. "
-            f"{np.count_nonzero(fan_in)} of {len(fan_in)} units of the first layer look at anything, at "
-            f"{_mean(fan_in[fan_in > 0]):.1f} of {masks[0].shape[1]:,} numbers each. Their inputs lie "
-            f"{found['space']:.2f} times as far apart in space as by chance, {found['time']:.2f} times in time; drawn "
-            f"by how many units look at each it would be {found['shared space']:.2f} and {found['shared time']:.2f}."
+            f"{explanation}\n{left:,} of {total:,} weights are nonzero ({left / total:.1%}); "
+            f"{structure.effective_density(masks):.1%} of all lie on a path from an input to an output. "
+            f"{np.count_nonzero(fan_in)} of {len(fan_in)} units of the first layer have inputs, "
+            f"{_mean(fan_in[fan_in > 0]):.1f} of {masks[0].shape[1]:,} on average. Their inputs are "
+            f"{found['space']:.2f} times as far apart in space as random inputs, {found['time']:.2f} times in time; of "
+            f"inputs drawn by how many units share them it would be {found['shared space']:.2f} and "
+            f"{found['shared time']:.2f}."
         )
         return Explanation(text, explanation.figures)
 
@@ -89,6 +90,6 @@ class SparseMlp(MlpFlow):
 
 
 def _mean(values: NDArray[np.floating]) -> float:
-    """Return the mean of what is a number, NaN where nothing is."""
+    """Return the mean of the finite values, NaN if there is none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")

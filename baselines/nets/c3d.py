@@ -16,9 +16,17 @@ __all__ = ["C3d"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class C3d(VideoNet):
-    """``c3d``: the net that Tran et al. (ICCV 2015) trained from scratch, 17 million parameters, for those with time.
+    """``c3d``: the net of Tran et al. (ICCV 2015), trained from scratch; its 17 million parameters take long to train.
 
     Parameters and attributes are those of `VideoNet`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = C3d(epochs=1, frames=8, size=16, n_views=1).fit(clips[:2], labels[:2])
+    >>> attempt.predict_proba(clips[2:4]).shape
+    (2, 2)
     """
 
     input: Input = "colour"

@@ -23,6 +23,14 @@ class ConvNet3d(VideoNet):
     ----------
     widths : sequence of int
         Channels of each stage.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = ConvNet3d(epochs=1, widths=(2, 2, 2, 2)).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 64)

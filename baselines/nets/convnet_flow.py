@@ -19,6 +19,14 @@ class ConvNetFlow(ConvNetFrame):
     """``tiny2d`` on a stack of ten fields of flow (the temporal stream of Simonyan and Zisserman, NIPS 2014).
 
     Parameters and attributes are those of `ConvNetFrame`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = ConvNetFlow(epochs=1, widths=(2, 2, 2)).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     controls = VideoNet.controls

@@ -15,15 +15,23 @@ __all__ = ["ConvNetFrame"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ConvNetFrame(VideoNet):
-    """``tiny2d`` on one frame at a time, averaged over frames: what pictures without motion say.
+    """``tiny2d`` on single frames, averaged over frames, without any motion.
 
-    Whoever claims to use motion must beat it (Karpathy et al., CVPR 2014). Other parameters and attributes are those of
-    `VideoNet`.
+    The baseline that methods based on motion must beat (Karpathy et al., CVPR 2014). Other parameters and attributes
+    are those of `VideoNet`.
 
     Parameters
     ----------
     widths : sequence of int
         Channels of each stage.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = ConvNetFrame(epochs=1, widths=(2, 2, 2, 2)).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     stacked = True

@@ -15,7 +15,7 @@ __all__ = ["ConvNetLstm"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ConvNetLstm(VideoNet):
-    """A 2D ConvNet on each frame and an LSTM on what it gives (Donahue et al., CVPR 2015; Baccouche et al. 2011).
+    """A 2D ConvNet on each frame and an LSTM on its outputs (Donahue et al., CVPR 2015; Baccouche et al. 2011).
 
     Other parameters and attributes are those of `VideoNet`.
 
@@ -25,6 +25,14 @@ class ConvNetLstm(VideoNet):
         Channels of each stage.
     hidden : int
         Channels of the LSTM's state.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = ConvNetLstm(epochs=1, widths=(2, 2, 2, 2), hidden=4).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     epochs: int = 120

@@ -23,6 +23,14 @@ class InceptionSmall(VideoNet):
     ----------
     width : int
         Channels of each branch of the first module.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = InceptionSmall(epochs=1, width=2).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     width: int = 8

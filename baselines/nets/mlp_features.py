@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...features.cache import Arrays
 from ..base import Explanation
-from ..handcrafted._svm import chosen, shares
+from ..handcrafted._svm import parse_channels, weight_shares
 from ..handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
 from .net import NetAttempt, Reader
 
@@ -25,17 +25,25 @@ __all__ = ["MlpFeatures"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MlpFeatures(NetAttempt):
-    """Fully connected layers on HOG, HOF and MBH about the mover, the vector of ``hog-hof-mbh-svm``.
+    """Fully connected layers on HOG, HOF and MBH about the person, the vector of ``hog-hof-mbh-svm``.
 
-    Beside that attempt it says what the classifier gives, and what the features. Other parameters and attributes are
-    those of `NetAttempt`.
+    A comparison with that attempt separates the effect of the classifier from that of the features. Other parameters
+    and attributes are those of `NetAttempt`.
 
     Parameters
     ----------
     channels : str
-        Which descriptors are used, with + between.
+        Descriptors to use, separated by ``+``.
     hidden : sequence of int
         Units of each hidden layer.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MlpFeatures(epochs=20).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     family = "dense"
@@ -50,7 +58,7 @@ class MlpFeatures(NetAttempt):
     def _descriptor(self) -> GridDescriptor:
         from ...features.descriptors import GridDescriptor
 
-        return GridDescriptor(chosen(self.channels, HogHofMbhSvm.known_channels))
+        return GridDescriptor(parse_channels(self.channels, HogHofMbhSvm.known_channels))
 
     def _reader(self) -> Reader:
         return _DescriptorReader(self._descriptor())
@@ -62,21 +70,21 @@ class MlpFeatures(NetAttempt):
         return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
 
     def explain(self) -> Explanation:
-        """Say, beside what all nets say, which descriptors the first layer relies on."""
+        """Describe the net, and the share of each descriptor in the weights of the first layer."""
         from ...models import nn
 
-        said = super().explain()
+        explanation = super().explain()
         weights = cast(nn.Linear, self.net().find_modules(nn.Linear)[0]).weight.value
         power = np.linalg.norm(weights, axis=0, keepdims=True)
-        line = shares(power, self._descriptor().sizes(), np.array(["first layer"]))
-        return Explanation("\n".join([said, *line]), said.figures)
+        line = weight_shares(power, self._descriptor().sizes(), np.array(["first layer"]))
+        return Explanation("\n".join([explanation, *line]), explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
-        """Return nothing: weights on histograms are no patches."""
+        """Return no figure, as weights on histograms are no patches."""
         return {}
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         return {
             "learning_rate": [5e-4, 2e-3, 5e-3],
             "dropout": [0.1, 0.3, 0.5],
@@ -87,7 +95,7 @@ class MlpFeatures(NetAttempt):
 
 @dataclass(frozen=True)
 class _DescriptorReader:
-    """Gives the descriptor of a clip; for training, half of the time that of its mirror image."""
+    """Returns the descriptor of a clip; for training, half of the time that of its mirror image."""
 
     small: GridDescriptor
 
@@ -104,6 +112,6 @@ class _DescriptorReader:
 
 
 def _scaled(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Bring the mean square of each row to 1, which a layer's initial weights are made for."""
+    """Scale each row to a mean square of 1, as the initialisation of layers assumes."""
     size = np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
     return (rows / np.maximum(size, 1e-9)).astype(np.float32)

@@ -17,15 +17,23 @@ __all__ = ["MlpPixels"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MlpPixels(VideoNet):
-    """Fully connected layers on a volume of small grey frames, each pixel a number by itself.
+    """Fully connected layers on the pixels of a volume of small grey frames.
 
-    It has to learn each place and time anew, which few clips do not allow: the least that nets can do. Other
-    parameters and attributes are those of `VideoNet`.
+    The weakest baseline among nets: without weight sharing it must learn each position and time separately, for which
+    few clips do not suffice. Other parameters and attributes are those of `VideoNet`.
 
     Parameters
     ----------
     hidden : sequence of int
         Units of each hidden layer.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MlpPixels(epochs=20).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     family = "dense"
@@ -47,5 +55,5 @@ class MlpPixels(VideoNet):
         return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         return {**super().search_space(), "hidden": [[64], [128], [256], [128, 128]]}

@@ -19,17 +19,25 @@ __all__ = ["MlpPruned"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MlpPruned(SparseMlp):
-    """``mlp-flow`` with a tenth of its weights: trained, pruned and trained again from where it began, round by round.
+    """``mlp-flow`` with a tenth of its weights: trained, pruned and trained again from its initial values, in rounds.
 
-    Weights that stay are rewound to their initial values (Frankle and Carbin 2019). ``criterion = "random"`` is the
-    control: the same number of weights, whichever. ``density = 1`` is the dense net. Pellegrini and Biroli (2021) found
-    that what is left of a net for images looks at neighbouring pixels, as a convolution does; `explain` says how it
-    is in video. Other parameters and attributes are those of `MlpFlow`.
+    Remaining weights are rewound to their initial values (Frankle and Carbin 2019). ``criterion = "random"`` is the
+    control: the same number of weights, chosen at random. ``density = 1`` is the dense net. On images the remaining
+    inputs of a unit are neighbouring pixels, as in a convolution (Pellegrini and Biroli 2021); `explain` reports this
+    locality for video. Other parameters and attributes are those of `MlpFlow`.
 
     Parameters
     ----------
     density, rounds, criterion
         See `Pruning`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MlpPruned(epochs=5, rounds=1).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     density: float = 0.1
@@ -49,7 +57,7 @@ class MlpPruned(SparseMlp):
         )
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         from ...models.structure import Criterion
 
         return {

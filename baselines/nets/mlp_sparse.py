@@ -19,19 +19,27 @@ __all__ = ["MlpSparse"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MlpSparse(SparseMlp):
-    """``mlp-flow`` trained with β-LASSO: small weights become zero and may come back (Neyshabur 2020).
+    """``mlp-flow`` trained with β-LASSO: small weights are set to zero and may become nonzero again (Neyshabur 2020).
 
-    How many stay is found, not asked for; biases are spared. Other parameters and attributes are those of `MlpFlow`;
-    there is no weight decay.
+    The number of nonzero weights follows from the training; biases are not penalised. Other parameters and attributes
+    are those of `MlpFlow`; there is no weight decay.
 
     Parameters
     ----------
     strength : float
-        λ: how much the loss rises with the sum of the sizes of all weights.
+        λ: weight of the L1 norm of all weights in the loss.
     beta : float
-        Weights smaller than ``beta * strength`` become zero after each step.
+        Weights smaller than ``beta * strength`` are set to zero after each step.
     momentum : float
-        Of the descent; the paper has none and many more steps.
+        Momentum of gradient descent; the paper uses none and many more steps.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = MlpSparse(epochs=5).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     epochs: int = 300
@@ -59,7 +67,7 @@ class MlpSparse(SparseMlp):
         return replace(super()._training(net), **how)
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         space = super().search_space()
         del space["weight_decay"]
         return {**space, "learning_rate": [0.01, 0.03, 0.1], "strength": [3e-5, 1e-4, 3e-4]}

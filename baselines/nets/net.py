@@ -1,4 +1,4 @@
-"""What the attempts with nets have in common."""
+"""Base classes of the attempts with nets."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from ...models import nn
     from ...models.training import CachedSamples, LazySamples, Training
 
-Numbers = NDArray[np.float32]
+Array = NDArray[np.float32]
 Control = Literal["none", "shuffled", "still", "random"]
 
-# Bytes of small video that stay in memory in a training; what is beyond is read again in each epoch.
-_CACHE_BYTES = 2**30
+# Bytes of resized clips that are kept in memory in training; those beyond are read again in each epoch.
+_MAX_CACHED = 2**30
 
 
 class Reader(Protocol):
@@ -36,17 +36,17 @@ class Reader(Protocol):
 
     @property
     def small(self) -> Feature:
-        """What is kept of a clip."""
+        """The feature that is computed once per clip."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of an input."""
 
-    def augment(self, video: Arrays, rng: np.random.Generator) -> Numbers:
-        """Return one input for training."""
+    def augment(self, video: Arrays, rng: np.random.Generator) -> Array:
+        """Return one randomly augmented input for training."""
 
-    def test_views(self, video: Arrays, n: int) -> Numbers:
-        """Return ``n`` inputs for prediction, or fewer."""
+    def test_views(self, video: Arrays, n: int) -> Array:
+        """Return at most ``n`` inputs for prediction."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -60,13 +60,13 @@ class NetAttempt(Attempt):
     dropout, label_smoothing, learning_rate, weight_decay, batch_size
         See `Training` and the net in `zoo`.
     n_views : int
-        Most inputs of a clip whose predictions are averaged.
+        Largest number of inputs of a clip whose predictions are averaged.
     validation : float
-        Share of the training groups that is held out to choose the epoch; 0 keeps the last.
+        Share of the training groups that is held out to choose the epoch; with 0 the last epoch is used.
     patience : int, optional
-        Epochs without a lower loss on the groups held out after which the training ends.
+        Epochs without a lower loss on the held-out groups after which training stops.
     random_state : int
-        Seed of everything random.
+        Seed of all random numbers.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ class NetAttempt(Attempt):
     state_ : dict of str to ndarray
         The net's parameters and buffers.
     curve_ : dict of str to ndarray
-        The training's log, by column.
+        The training log, by column.
     n_clips_ : int
-        Training clips.
+        Number of training clips.
     """
 
     epochs: int = 60
@@ -93,14 +93,14 @@ class NetAttempt(Attempt):
 
     @abstractmethod
     def _reader(self) -> Reader:
-        """Return what makes the inputs."""
+        """Return the reader that creates the inputs."""
 
     @abstractmethod
     def _untrained(self, n_classes: int) -> nn.Module:
-        """Return the net with any parameters."""
+        """Return the net with initial parameters."""
 
     def _training(self, net: nn.Module) -> Training:
-        """Return how the net is trained."""
+        """Return the training procedure."""
         from ...models.training import Training
 
         return Training(
@@ -124,7 +124,7 @@ class NetAttempt(Attempt):
         self.curve_ = {str(name): log[name].to_numpy() for name in log}
         return self
 
-    def _views(self, video: Arrays) -> Numbers:
+    def _views(self, video: Arrays) -> Array:
         return self._reader().test_views(video, self.n_views)
 
     def net(self) -> nn.Module:
@@ -146,7 +146,7 @@ class NetAttempt(Attempt):
         return np.zeros((1, *self._reader().shape), np.float32)
 
     def inputs(self, clip: Clip) -> Any:
-        """Return what the net sees of a clip: its inputs, shape (n, ...), or a list of such where it takes several."""
+        """Return the net's inputs for a clip, shape (n, ...), or a list of such arrays if it has several inputs."""
         return self._views(_read(self._reader(), Clips.of([clip]))[0])
 
     def export(self, path: str | Path) -> None:
@@ -169,7 +169,7 @@ class NetAttempt(Attempt):
             raise ActionbenchError(f"{path}: the net cannot be written there ({error.strerror})") from error
 
     def _to_probabilities(self) -> nn.Module:
-        """Return the fitted net with probabilities for scores."""
+        """Return the fitted net with a softmax."""
         from ...models import nn
 
         return nn.Sequential(self.net(), nn.Softmax()).evaluate()
@@ -184,7 +184,7 @@ class NetAttempt(Attempt):
         }
 
     def explain(self) -> Explanation:
-        """Return the net's tree and how its training went, with the loss and the first layer's weights as figures."""
+        """Describe the net and its training, with the loss and the first layer's weights as figures."""
         from ...models import visualize
 
         loss, accuracy = self.curve_["loss"], self.curve_["accuracy"]
@@ -193,30 +193,30 @@ class NetAttempt(Attempt):
             f"{type(self).__name__} for {', '.join(self.classes_)}.\n{net.tree()}\n"
             f"{net.count_parameters():,} parameters, {self.n_clips_:,} training clips. "
             f"Loss {loss[0]:.3f} in the first epoch, {loss[-1]:.3f} in the last of {len(loss)}; "
-            f"{accuracy[-1]:.1%} of the augmented training inputs right at the end."
+            f"training accuracy {accuracy[-1]:.1%} on augmented inputs in the last epoch."
         )
         return Explanation(text, {"loss": visualize.loss_curve(self.curve_), **self._pictures(net)})
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
-        """Picture what the net has learned."""
+        """Return figures of the learned weights."""
         from ...models import visualize
 
         return {"first-layer": visualize.first_layer(net, self._reader().shape, max_images=16)}
 
 
 def _read(reader: Reader, clips: Clips) -> LazySamples:
-    """Return what is kept of each clip, read when it is asked for; a clip whose feature is kept is not decoded."""
+    """Return the feature of each clip, read lazily; a clip whose feature is cached is not decoded."""
     from ...models.training import LazySamples
 
     return LazySamples(range(len(clips)), lambda index: next(compute(reader.small, clips[index : index + 1])))
 
 
 def cached_samples(reader: Reader, clips: Clips) -> CachedSamples:
-    """Return the samples of a training, in memory as far as there is room."""
+    """Return the feature of each clip for training, cached in memory up to a limit."""
     from ...models.training import CachedSamples
 
     return CachedSamples(
-        _read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _CACHE_BYTES
+        _read(reader, clips), lambda video: sum(array.nbytes for array in video.values()), _MAX_CACHED
     )
 
 
@@ -229,18 +229,18 @@ class VideoNet(NetAttempt):
     Parameters
     ----------
     input : {"grey", "colour", "gradients", "flow"}
-        What a volume shows, see `VolumeReader`.
+        Content of a volume, see `VolumeReader`.
     view : {"frame", "person"}
-        Whether of the whole frame, or of what is about the mover.
+        Whether volumes show the whole frame, or a square that follows the person.
     control : {"none", "shuffled", "still", "random"}
-        What the net is denied: the order of the frames, all frames but one, or all training but that of its last
-        layer. What it gives then says whether it needs motion, and learnt filters, at all.
+        An ablation: shuffled frames, one repeated frame, or training of the last layer only, which measures the
+        contribution of motion and of learnt filters.
     frames : int
         Frames of a volume.
     rate : float
         Frames per second of a volume.
     size, margin : int
-        Pixels of a volume's height and width, and how far a random crop may move.
+        Pixels of a volume's height and width, and by which a random crop may move.
     """
 
     family = "convnet"
@@ -278,14 +278,14 @@ class VideoNet(NetAttempt):
         return self._reader().shape[-1]
 
     def _training(self, net: nn.Module) -> Training:
-        how = super()._training(net)
+        training = super()._training(net)
         if self.control != "random":
-            return how
+            return training
         last = list(net.parameters())[-1].rpartition(".")[0]
-        return replace(how, trained=last)
+        return replace(training, trained=last)
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         from ...features.volume import CHANNELS, View
 
         return {

@@ -1,4 +1,4 @@
-"""A net whose architecture evolves."""
+"""A net whose architecture is found by evolution."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["NetEvolved"]
 
 Method = Literal["evolution", "random"]
 
-# Where nothing can be held out to search with.
-_PLAIN = "conv 8, pool, conv 16, pool"
-# Clips from which on an architecture is judged.
-_FEWEST = 4
+# The architecture where no groups can be held out for a search.
+_DEFAULT = "conv 8, pool, conv 16, pool"
+# Smallest number of training clips of a candidate.
+_MIN_CLIPS = 4
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _Expressed(VideoNet):
     """The net of a genome."""
 
-    genome: str = _PLAIN
-    most_operations: float = np.inf
+    genome: str = _DEFAULT
+    max_operations: float = np.inf
 
     def _space(self, n_classes: int) -> search.Space:
         from ...models import search
 
-        return search.Space(self._reader().shape, n_classes, most_operations=self.most_operations)
+        return search.Space(self._reader().shape, n_classes, most_operations=self.max_operations)
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import search
@@ -51,32 +51,41 @@ class _Expressed(VideoNet):
 class NetEvolved(VideoNet):
     """A small net whose stages are found by regularised evolution on held-out training groups (Real et al. 2019).
 
-    Each candidate is trained shortly on two thirds of the training groups and judged by its loss on the others; the
-    best is trained on all. What a stage can be is told by `search.Space`: convolutions in space, time or both, random
+    Each candidate is trained briefly on two thirds of the training groups and evaluated by its loss on the others; the
+    best is trained on all. Possible stages are those of `search.Space`: convolutions in space, time or both, random
     wiring, fully connected layers, pooling. Other parameters and attributes are those of `VideoNet`.
 
     Parameters
     ----------
     method : {"evolution", "random"}
-        Whether genomes evolve or, as the control of the same budget, are drawn.
+        Whether genomes evolve or, as a control with the same budget, are drawn at random.
     evaluations : int
-        Candidates that are trained.
+        Number of candidates.
     population, sample : int
         See `search.evolve`.
     search_epochs : int
-        Passes over the training clips of a candidate.
-    most_operations : float
-        Floating-point operations of a candidate for one volume, at most.
+        Epochs of training of a candidate.
+    max_operations : float
+        Largest number of floating-point operations of a candidate for one volume.
     seconds : float, optional
-        After which no candidate is tried any more; the outcome then depends on the machine.
+        Time limit of the search; the result then depends on the speed of the machine.
 
     Attributes
     ----------
     genome_ : str
-        The one that was chosen, see `search.read_genome`.
+        The chosen genome, see `search.read_genome`.
     trials_ : dict of str to list
-        ``genome``, ``fitness`` (the negative loss on the groups held out) and ``parent`` (-1 where it was drawn) of
-        each candidate, in order; empty where there are too few clips or groups to hold any out.
+        ``genome``, ``fitness`` (the negative loss on the held-out groups) and ``parent`` (-1 if drawn at random) of
+        each candidate, in order; empty if there are too few clips or groups to hold any out.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = NetEvolved(evaluations=2, search_epochs=1, epochs=1, population=2, sample=1)
+    >>> attempt = attempt.fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     family = "convnet"
@@ -92,7 +101,7 @@ class NetEvolved(VideoNet):
     population: int = 10
     sample: int = 4
     search_epochs: int = 12
-    most_operations: float = 2e7
+    max_operations: float = 2e7
     seconds: float | None = None
 
     def _expressed(self, genome: str) -> _Expressed:
@@ -111,16 +120,16 @@ class NetEvolved(VideoNet):
         classes, targets = encode(clips, labels)
         folds = inner_folds(len(clips), groups, 3)
         trials: list[search.Trial] = []
-        if folds and len(folds[0][0]) >= _FEWEST:
+        if folds and len(folds[0][0]) >= _MIN_CLIPS:
             trials = self._search(cached_samples(self._reader(), clips), targets, len(classes), *folds[0])
-        genome = _written(search.best(trials).genome) if trials else _PLAIN
+        genome = _genome_text(search.best(trials).genome) if trials else _DEFAULT
         fitted = self._expressed(genome).fit(clips, labels, groups)
         for name, value in vars(fitted).items():
             if name.endswith("_"):
                 setattr(self, name, value)
         self.genome_ = genome
         self.trials_: dict[str, list[Any]] = {
-            "genome": [_written(trial.genome) for trial in trials],
+            "genome": [_genome_text(trial.genome) for trial in trials],
             "fitness": [trial.fitness for trial in trials],
             "parent": [trial.parent for trial in trials],
         }
@@ -132,17 +141,17 @@ class NetEvolved(VideoNet):
         targets: NDArray[np.intp],
         n_classes: int,
         train: NDArray[np.intp],
-        held: NDArray[np.intp],
+        test: NDArray[np.intp],
     ) -> list[search.Trial]:
         from ...models import search
 
-        space = self._expressed(_PLAIN)._space(n_classes)
+        space = self._expressed(_DEFAULT)._space(n_classes)
         known: dict[str, float] = {}
 
         def fitness(genome: search.Genome) -> float:
-            name = _written(genome)
+            name = _genome_text(genome)
             if name not in known:
-                known[name] = -self._loss(space.build(genome), samples, targets, train, held)
+                known[name] = -self._loss(space.build(genome), samples, targets, train, test)
             return known[name]
 
         rng = np.random.default_rng(self.random_state)
@@ -165,38 +174,38 @@ class NetEvolved(VideoNet):
         samples: Samples,
         targets: NDArray[np.intp],
         train: NDArray[np.intp],
-        held: NDArray[np.intp],
+        test: NDArray[np.intp],
     ) -> float:
-        """Return the cross entropy of a candidate on clips of groups that it did not see."""
+        """Return the cross entropy of a candidate on clips of held-out groups."""
         from ...models.training import LazySamples, predict_proba
 
         how = replace(self._training(net), epochs=self.search_epochs, validation=0.0, patience=None)
         augment = self._reader().augment
         how.fit(net, LazySamples(train.tolist(), samples.__getitem__), targets[train], augment, self._views)
-        probabilities = predict_proba(net, LazySamples(held.tolist(), samples.__getitem__), self._views)
-        return float(-np.log(np.maximum(probabilities[np.arange(len(held)), targets[held]], 1e-7)).mean())
+        probabilities = predict_proba(net, LazySamples(test.tolist(), samples.__getitem__), self._views)
+        return float(-np.log(np.maximum(probabilities[np.arange(len(test)), targets[test]], 1e-7)).mean())
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying."""
+        """Return the candidate values of each parameter."""
         return {**super().search_space(), "evaluations": [15, 30, 60]}
 
     def explain(self) -> Explanation:
-        """Return which net was found and how, with pictures of the search and of the net."""
+        """Describe the chosen net and the search, with figures of both."""
         explanation = super().explain()
         n = len(self.trials_["fitness"])
         how = "evolution" if self.method == "evolution" else "random search"
-        said = (
-            f"Of {n} candidates tried by {how} this had the lowest loss on held-out groups, "
+        outcome = (
+            f"It had the lowest loss of {n} candidates of {how} on held-out groups, "
             f"{-max(self.trials_['fitness']):.3f}."
             if n
-            else "Too few clips or groups to search: a plain net stands in."
+            else "It is the default architecture, as there are too few clips or groups for a search."
         )
-        return Explanation(f"{explanation}\nGenome: {self.genome_}. {said}", explanation.figures)
+        return Explanation(f"{explanation}\nGenome: {self.genome_}. {outcome}", explanation.figures)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:
         from ...models import nn, visualize
 
-        # A fully connected layer behind a pooling has no picture.
+        # The weights of a fully connected layer behind pooling cannot be drawn as patches.
         layers = [module for _, module in net.named_modules() if isinstance(module, nn.Conv3d)]
         pictures = super()._pictures(net) if layers else {}
         pictures["graph"] = visualize.graph(net, np.zeros((1, *self._reader().shape), np.float32))
@@ -205,5 +214,5 @@ class NetEvolved(VideoNet):
         return pictures
 
 
-def _written(genome: search.Genome) -> str:
+def _genome_text(genome: search.Genome) -> str:
     return ", ".join(map(str, genome))

@@ -27,14 +27,22 @@ class TwoStream(ConvNet3d):
     Parameters
     ----------
     input : {"grey", "colour", "gradients"}
-        What the stream of appearance sees; the other one sees flow.
+        Input of the appearance stream; that of the other stream is flow.
 
     Attributes
     ----------
     classes_ : ndarray of str, shape (n_classes,)
         The labels seen in ``fit``, sorted.
     streams_ : dict of str to dict
-        What was fitted of each stream, by the name of its input.
+        Fitted attributes of each stream, by the name of its input.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = TwoStream(epochs=1, widths=(2, 2, 2, 2)).fit(clips[:6], labels[:6], groups[:6])
+    >>> attempt.predict_proba(clips[6:]).shape
+    (6, 3)
     """
 
     def _streams(self) -> dict[str, ConvNet3d]:
@@ -54,7 +62,7 @@ class TwoStream(ConvNet3d):
         """Train both nets; see `Attempt.fit`."""
         if self.input == "flow":
             raise ValueError(
-                "input of two-stream must be grey, colour or gradients: the other stream has the flow"
+                "input of two-stream must be grey, colour or gradients, as the other stream takes flow"
             )
         streams = {name: stream.fit(clips, labels, groups) for name, stream in self._streams().items()}
         self.classes_ = streams["flow"].classes_
@@ -78,7 +86,7 @@ class TwoStream(ConvNet3d):
         return [stream._example() for stream in self._streams().values()]
 
     def inputs(self, clip: Clip) -> Any:
-        """Return what each stream sees of a clip, a list of inputs of shape (n, ...)."""
+        """Return the inputs of each stream for a clip, a list of arrays of shape (n, ...)."""
         return [stream.inputs(clip) for stream in self._streams().values()]
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
@@ -86,7 +94,7 @@ class TwoStream(ConvNet3d):
         return np.mean([stream.predict_proba(clips) for stream in self._fitted().values()], axis=0)
 
     def search_space(self) -> dict[str, list[Any]]:
-        """Return the values worth trying; flow is what the other stream sees."""
+        """Return the candidate values of each parameter, without flow, which is the input of the other stream."""
         space = super().search_space()
         return space | {"input": [name for name in space["input"] if name != "flow"]}
 
@@ -96,12 +104,12 @@ class TwoStream(ConvNet3d):
         return {name: sum(count[name] for count in counts) for name in counts[0]}
 
     def explain(self) -> Explanation:
-        """Let each stream explain itself."""
+        """Return the explanations of both streams."""
         explanations = {name: stream.explain() for name, stream in self._fitted().items()}
-        text = "\n\n".join(f"{name}: {said}" for name, said in explanations.items())
+        text = "\n\n".join(f"{name}: {explanation}" for name, explanation in explanations.items())
         pictures: dict[str, Any] = {
             f"{name}-{key}": figure
-            for name, said in explanations.items()
-            for key, figure in said.figures.items()
+            for name, explanation in explanations.items()
+            for key, figure in explanation.figures.items()
         }
         return Explanation(text, pictures)

@@ -1,4 +1,4 @@
-"""What all attempts have in common that decide by an ordered list of rules."""
+"""Base class of the attempts that decide by an ordered list of rules."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from ...errors import ActionbenchError
 from ...features.cache import compute
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
-from ._rule_list import Condition, Rule, fired
+from ._rule_list import Condition, Rule, first_firing
 from ._rule_text import label_text, number_text, phrase, write
 
-__all__ = ["RuleAttempt", "measured"]
+__all__ = ["RuleAttempt", "measure_clips"]
 
 
-def measured(clips: Clips) -> NDArray[np.float64]:
+def measure_clips(clips: Clips) -> NDArray[np.float64]:
     """Measure each clip, shape (n_clips, n_quantities)."""
     from ...features.quantities import QUANTITIES, Quantities
 
@@ -28,8 +28,8 @@ def measured(clips: Clips) -> NDArray[np.float64]:
 class RuleAttempt(Attempt):
     """Decide by the first rule of a list that holds; ``fit`` makes the list.
 
-    Probabilities are the Laplace-smoothed class counts of the training clips for which the rule fired. A label
-    that its training clips outvote counts one clip more than the one that does: the list decides, not the counts.
+    Probabilities are the Laplace-smoothed class counts of the training clips for which the rule fired. If another class
+    has more training clips than the rule's label, the label is counted one clip more, so that the list decides.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class RuleAttempt(Attempt):
     rules_: list[Rule]
 
     #: Fitted attributes beside ``classes_`` and ``rules_``.
-    chosen: ClassVar[tuple[str, ...]] = ()
+    tuned: ClassVar[tuple[str, ...]] = ()
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return the smoothed class counts of the first rule that fires for each clip."""
         check_is_fitted(self)
         rows = np.array([_smoothed(rule) for rule in self.rules_])
-        return rows[fired(self.rules_, measured(clips))]
+        return rows[first_firing(self.rules_, measure_clips(clips))]
 
     def count(self) -> dict[str, int]:
         """Return the number of rules, of their conditions, and of the quantities that these test."""
@@ -61,21 +61,21 @@ class RuleAttempt(Attempt):
         }
 
     def explain(self, clip: Clip | None = None) -> Explanation:
-        """Print the rules in their order, and say how they decide a clip.
+        """Print the rules in order, and explain how they classify a clip.
 
         Parameters
         ----------
         clip : Clip, optional
-            A clip: comments below the list then say which rule fires, with which values, and why the rules above
-            it do not.
+            A clip: comments below the list state which rule fires, with which values, and why the rules above it do
+            not.
         """
         check_is_fitted(self)
         text = write(self.rules_, self.classes_.tolist())
-        return Explanation(text if clip is None else f"{text}\n\n{self._story(clip)}")
+        return Explanation(text if clip is None else f"{text}\n\n{self._explain_clip(clip)}")
 
-    def _story(self, clip: Clip) -> str:
-        table = measured(Clips.of([clip]))
-        first = int(fired(self.rules_, table)[0])
+    def _explain_clip(self, clip: Clip) -> str:
+        table = measure_clips(Clips.of([clip]))
+        first = int(first_firing(self.rules_, table)[0])
         lines = [
             f"# this clip: {label_text(str(self.classes_[self.rules_[first].label]))}, by rule {first + 1}"
         ]
@@ -123,12 +123,12 @@ class RuleAttempt(Attempt):
         return {
             "classes_": self.classes_,
             "rules_": rules,
-            **{name: getattr(self, name) for name in self.chosen},
+            **{name: getattr(self, name) for name in self.tuned},
         }
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Take back what `fitted_state` gave."""
-        for name in ("classes_", *self.chosen):
+        for name in ("classes_", *self.tuned):
             setattr(self, name, state[name])
         self.rules_ = [
             Rule(
@@ -153,7 +153,7 @@ def _comparison(condition: Condition, table: NDArray[np.float64]) -> str:
 
     value = float(table[0, condition.quantity])
     short = float(f"{value:.3g}")
-    # A value close to the threshold is printed whole, else it could stand on the other side.
+    # A value close to the threshold is printed in full, as rounding could move it to the other side.
     shown = short if (short > condition.threshold) == (value > condition.threshold) else value
     quantity = QUANTITIES[condition.quantity]
     verdict = "" if condition.holds(table)[0] else "not "

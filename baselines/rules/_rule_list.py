@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "MOST_CONDITIONS",
+    "MAX_CONDITIONS",
     "Body",
     "Condition",
     "Rule",
-    "between",
-    "counted",
-    "cuts",
-    "fired",
+    "first_firing",
     "learn",
-    "merged",
-    "n_right",
+    "make_rules",
+    "merge_conditions",
+    "n_correct",
+    "threshold_between",
+    "thresholds_of",
 ]
 
-# More tests than this in one rule nobody reads.
-MOST_CONDITIONS = 3
+# A rule with more conditions is hard to read.
+MAX_CONDITIONS = 3
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Condition:
     threshold: float
 
     def holds(self, table: Array) -> NDArray[np.bool_]:
-        """Say for which rows of a table it holds, shape (n,)."""
+        """Return for which rows of a table it holds, shape (n,)."""
         above = table[:, self.quantity] > self.threshold
         return above if self.above else ~above
 
@@ -71,34 +71,34 @@ class Rule:
     counts: tuple[int, ...]
 
     def fires(self, table: Array) -> NDArray[np.bool_]:
-        """Say for which rows of a table all conditions hold, shape (n,)."""
+        """Return for which rows of a table all conditions hold, shape (n,)."""
         return np.all(
             [np.ones(len(table), bool), *(condition.holds(table) for condition in self.conditions)], axis=0
         )
 
 
-#: Conditions and label of a rule that has not been counted.
+#: Conditions and label of a rule.
 Body = tuple[tuple[Condition, ...], int]
 
 
-def counted(bodies: list[Body], table: Array, labels: NDArray[np.intp], n_classes: int) -> list[Rule]:
-    """Make a list of rules from conditions and labels, and count for which clips each is the first that fires."""
-    first = fired([Rule(*body, counts=()) for body in bodies], table)
+def make_rules(bodies: list[Body], table: Array, labels: NDArray[np.intp], n_classes: int) -> list[Rule]:
+    """Make rules from conditions and labels, with the counts of the clips for which each is the first that fires."""
+    first = first_firing([Rule(*body, counts=()) for body in bodies], table)
     return [
         Rule(*body, counts=tuple(np.bincount(labels[first == index], minlength=n_classes).tolist()))
         for index, body in enumerate(bodies)
     ]
 
 
-def fired(rules: list[Rule], table: Array) -> NDArray[np.intp]:
+def first_firing(rules: list[Rule], table: Array) -> NDArray[np.intp]:
     """Return the index of the first rule that fires for each row, shape (n,)."""
     return np.argmax([rule.fires(table) for rule in rules], axis=0)
 
 
-def n_right(rules: list[Rule], table: Array, labels: NDArray[np.intp]) -> int:
-    """Count the rows whose label the list gives."""
-    given = np.array([rule.label for rule in rules])
-    return int(np.sum(given[fired(rules, table)] == labels))
+def n_correct(rules: list[Rule], table: Array, labels: NDArray[np.intp]) -> int:
+    """Return the number of rows that a list classifies correctly."""
+    predicted = np.array([rule.label for rule in rules])
+    return int(np.sum(predicted[first_firing(rules, table)] == labels))
 
 
 def learn(
@@ -108,16 +108,15 @@ def learn(
     *,
     max_conditions: int,
     softness: float,
-    least: int = 1,
+    min_clips: int = 1,
     max_rules: int = 1000,
     beam: int = 3,
 ) -> list[Rule]:
     """Learn an ordered list by separate-and-conquer (CN2: Clark and Niblett 1989; Clark and Boswell 1991).
 
-    The best conjunction is searched by a beam, the clips for which it holds are set aside, and so on until
-    one class is left. A condition counts a clip near its threshold as partly in (soft coverage), so that among
-    thresholds that separate the training clips equally well the one in the wider gap wins. The finished rules
-    are crisp.
+    The best conjunction is found by beam search, the clips for which it holds are set aside, and so on until one class
+    is left. A clip near the threshold of a condition is covered partly (soft coverage), so that among thresholds that
+    separate the training clips equally well the one in the wider gap wins. The resulting rules are crisp.
 
     Parameters
     ----------
@@ -128,13 +127,13 @@ def learn(
     n_classes : int
         Number of classes.
     max_conditions : int
-        Most conditions of a rule.
+        Largest number of conditions of a rule.
     softness : float
         Standard deviation of a threshold's softness, in within-class standard deviations of its quantity.
-    least : int
-        Fewest training clips for which a rule must fire; a longer list would follow single clips.
+    min_clips : int
+        Smallest number of training clips for which a rule must fire, against overfitting.
     max_rules : int
-        Most rules before the default.
+        Largest number of rules before the default.
     beam : int
         Conjunctions kept at each length.
 
@@ -149,8 +148,8 @@ def learn(
     while len(np.unique(labels[left])) > 1 and len(rules) < max_rules:
         conditions = _best(candidates, left, labels, n_classes, max_conditions, beam)
         fires = left & Rule(conditions, 0, ()).fires(table)
-        # Where no rule takes some and leaves some, the default answers for the rest.
-        if fires.sum() < max(least, 1) or fires.sum() == left.sum():
+        # Where no rule divides the remaining clips, the default covers them.
+        if fires.sum() < max(min_clips, 1) or fires.sum() == left.sum():
             break
         counts = np.bincount(labels[fires], minlength=n_classes)
         rules.append(Rule(conditions, int(np.argmax(counts)), tuple(counts.tolist())))
@@ -165,7 +164,7 @@ def _default(labels: NDArray[np.intp], left: NDArray[np.bool_], n_classes: int) 
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """All conditions worth trying, and how far each holds for each clip."""
+    """All candidate conditions, and the degree to which each holds for each clip."""
 
     conditions: list[Condition]
     membership: Array  # (n_clips, n_conditions), in [0, 1]
@@ -174,12 +173,12 @@ class _Candidates:
 def _candidates(table: Array, labels: NDArray[np.intp], softness: float) -> _Candidates:
     from scipy.special import ndtr
 
-    # All clips against all conditions have to fit into memory.
-    most = int(np.clip(1e7 / (2 * table.size), 8, 64))
+    # The matrix of clips and conditions must fit into memory.
+    max_thresholds = int(np.clip(1e7 / (2 * table.size), 8, 64))
     conditions: list[Condition] = []
     membership: list[Array] = []
     for quantity, values in enumerate(table.T):
-        thresholds = cuts(values, most)
+        thresholds = thresholds_of(values, max_thresholds)
         if not len(thresholds):
             continue
         width = max(softness * _within(values, labels), 1e-9 * float(np.ptp(values)))
@@ -190,19 +189,19 @@ def _candidates(table: Array, labels: NDArray[np.intp], softness: float) -> _Can
     return _Candidates(conditions, np.concatenate([np.empty((0, len(table))), *membership]).T.copy())
 
 
-def cuts(values: Array, most: int) -> Array:
-    """Thresholds between neighbouring values; evenly chosen ones where they are many."""
+def thresholds_of(values: Array, limit: int) -> Array:
+    """Return thresholds between neighbouring values, at most ``limit`` evenly chosen ones."""
     distinct = np.unique(values)
     gaps = np.arange(len(distinct) - 1)
-    if len(gaps) > most:
-        gaps = gaps[np.linspace(0, len(gaps) - 1, most).round().astype(int)]
-    return np.array([between(float(distinct[gap]), float(distinct[gap + 1])) for gap in gaps])
+    if len(gaps) > limit:
+        gaps = gaps[np.linspace(0, len(gaps) - 1, limit).round().astype(int)]
+    return np.array([threshold_between(float(distinct[gap]), float(distinct[gap + 1])) for gap in gaps])
 
 
-def between(low: float, high: float) -> float:
-    """Return a threshold that tells two numbers apart, near their middle, in three digits or as few as can.
+def threshold_between(low: float, high: float) -> float:
+    """Return a threshold that separates two values, near their middle, with three digits or as few more as needed.
 
-    What is printed is then exactly what decides.
+    The printed threshold is then exactly the one that is used.
     """
     for digits in range(3, 17):
         short = float(f"{low + (high - low) / 2:.{digits}g}")
@@ -212,7 +211,7 @@ def between(low: float, high: float) -> float:
 
 
 def _within(values: Array, labels: NDArray[np.intp]) -> float:
-    """Pooled standard deviation within the classes."""
+    """Return the pooled standard deviation within the classes."""
     deviations = values.copy()
     for label in np.unique(labels):
         deviations[labels == label] -= values[labels == label].mean()
@@ -227,7 +226,7 @@ def _best(
     max_conditions: int,
     beam: int,
 ) -> tuple[Condition, ...]:
-    """Search the conjunction that tells one class best from the others among the clips that are left."""
+    """Search the conjunction that best separates one class from the others among the remaining clips."""
     onehot = np.eye(n_classes)[labels[left]]
     membership = candidates.membership[left]
     prior = onehot.mean(axis=0)
@@ -241,15 +240,15 @@ def _best(
             for index in np.argsort(-scores, kind="stable")[:beam]
         ]
         beams = sorted(longer, key=lambda entry: -entry[0])[:beam]
-        # A longer rule must earn its condition.
+        # A further condition must improve the score.
         if not beams or beams[0][0] <= best[0] + 1e-3:
             break
         best = beams[0]
-    return merged([candidates.conditions[index] for index in best[1]])
+    return merge_conditions([candidates.conditions[index] for index in best[1]])
 
 
-def merged(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """Keep the strictest of the conditions that test one quantity on one side."""
+def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Keep the strictest of the conditions that test one quantity in one direction."""
     strictest: dict[tuple[int, bool], Condition] = {}
     for condition in conditions:
         key = (condition.quantity, condition.above)

@@ -1,6 +1,6 @@
-"""Lists of rules as text: what is printed, edited by hand and read back.
+"""The text format of lists of rules: printed, edited by hand and read back.
 
-One rule a line, the first that holds decides, and the last has no condition::
+One rule per line, the first that holds decides, and the last has no condition::
 
     # who goes fast runs
     if horizontal speed > 1.6 heights/s and horizontal sweep > 0.5 heights then running   (9 of 12 training clips)
@@ -8,8 +8,8 @@ One rule a line, the first that holds decides, and the last has no condition::
     otherwise boxing
 
 A condition names one of `QUANTITIES`, ``>`` or ``<=``, a number, and the quantity's unit where it has one. What
-follows ``#`` is a comment; the count in brackets says what the rule did in training and may be left out. A label
-that is more than words, digits and ``. + / & ' -`` stands in double quotes, as a JSON string.
+follows ``#`` is a comment; the count in brackets is the rule's accuracy in training and may be left out. A label
+with other characters than letters, digits, spaces and ``. + / & ' -`` is written in double quotes, as a JSON string.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ...errors import ActionbenchError, did_you_mean
-from ._rule_list import MOST_CONDITIONS, Condition, Rule
+from ._rule_list import MAX_CONDITIONS, Condition, Rule
 
-__all__ = ["Sentence", "label_text", "number_text", "parse", "phrase", "read", "write"]
+__all__ = ["ParsedRule", "label_text", "number_text", "parse", "phrase", "read", "write"]
 
-_WORDS = r"\w(?:[\w .+/&'-]*[\w.+/&'-])?"
-_LABEL = rf'(?P<label>"(?:[^"\\]|\\.)*"|{_WORDS})'
+_PLAIN_LABEL = r"\w(?:[\w .+/&'-]*[\w.+/&'-])?"
+_LABEL = rf'(?P<label>"(?:[^"\\]|\\.)*"|{_PLAIN_LABEL})'
 _LINE = re.compile(
     rf"(?:if\s+(?P<conditions>.+?)\s+then|otherwise)\s+{_LABEL}\s*"
     r"(?:\(\d+ of \d+ training clips\))?\s*(?:#.*)?",
@@ -36,8 +36,8 @@ _CONDITION = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign>[<>=]+)\s*(?P<number>\S+
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
-class Sentence(NamedTuple):
-    """A rule as it is written.
+class ParsedRule(NamedTuple):
+    """A rule as read from a text.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Sentence(NamedTuple):
     label : str
         The class.
     line : int
-        Where it stands, from 1.
+        Its line number, from 1.
     """
 
     conditions: tuple[Condition, ...]
@@ -55,19 +55,19 @@ class Sentence(NamedTuple):
 
 
 def write(rules: Iterable[Rule], labels: Sequence[str]) -> str:
-    """Print rules, one a line, with what they did in training.
+    """Print rules, one per line, with their counts in training.
 
     Parameters
     ----------
     rules : iterable of Rule
         The list.
     labels : sequence of str
-        The classes that the rules' labels count.
+        The classes, by the index that rules give.
     """
-    return "\n".join(_sentence(rule, str(labels[rule.label])) for rule in rules)
+    return "\n".join(_line(rule, str(labels[rule.label])) for rule in rules)
 
 
-def _sentence(rule: Rule, label: str) -> str:
+def _line(rule: Rule, label: str) -> str:
     conditions = " and ".join(map(phrase, rule.conditions))
     head = f"if {conditions} then" if rule.conditions else "otherwise"
     return f"{head} {label_text(label)}   ({rule.counts[rule.label]} of {sum(rule.counts)} training clips)"
@@ -83,17 +83,17 @@ def phrase(condition: Condition) -> str:
 
 
 def number_text(value: float) -> str:
-    """Print a number in as few digits as read back as the same."""
+    """Print a number with as few digits as read back as the same."""
     short = f"{value:g}"
     return short if float(short) == value else repr(float(value))
 
 
 def label_text(label: str) -> str:
-    """Print a label, in quotes where it could not be told from what stands around it."""
-    return label if re.fullmatch(_WORDS, label) and label.isprintable() else json.dumps(label)
+    """Print a label, in quotes where it could be confused with the text around it."""
+    return label if re.fullmatch(_PLAIN_LABEL, label) and label.isprintable() else json.dumps(label)
 
 
-def read(path: Path) -> list[Sentence]:
+def read(path: Path) -> list[ParsedRule]:
     """Read a list from a text file in UTF-8; see `parse`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -104,48 +104,48 @@ def read(path: Path) -> list[Sentence]:
     return parse(text, str(path))
 
 
-def parse(text: str, source: str) -> list[Sentence]:
+def parse(text: str, source: str) -> list[ParsedRule]:
     """Read a list of rules.
 
     Parameters
     ----------
     text : str
-        One rule a line.
+        One rule per line.
     source : str
-        What errors call it.
+        The name of the text in error messages.
 
     Returns
     -------
-    list of Sentence
+    list of ParsedRule
         The last has no condition.
 
     Raises
     ------
     ActionbenchError
-        If a line is no rule, tests an unknown quantity or in another unit, has more than three conditions, or
-        ``otherwise`` is not the last; the message names the line.
+        If a line is no rule, tests an unknown quantity or uses another unit, has more than three conditions, or if
+        ``otherwise`` is not the last rule; the message names the line.
     """
-    sentences = [
+    rules = [
         _parse_line(line.strip(), f"{source}, line {number}", number)
         for number, line in enumerate(text.split("\n"), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
-    for sentence in sentences[:-1]:
-        if not sentence.conditions:
+    for rule in rules[:-1]:
+        if not rule.conditions:
             _refuse(
-                f"{source}, line {sentence.line}",
-                "'otherwise' must stand in the last rule, or nothing below it fires",
+                f"{source}, line {rule.line}",
+                "'otherwise' must be the last rule, as nothing below it fires",
             )
-    if not sentences or sentences[-1].conditions:
-        _refuse(source, "the last rule must read 'otherwise LABEL', for clips for which no other fires")
-    return sentences
+    if not rules or rules[-1].conditions:
+        _refuse(source, "the last rule must read 'otherwise LABEL', for clips for which no other rule fires")
+    return rules
 
 
 def _refuse(where: str, why: str) -> NoReturn:
     raise ActionbenchError(f"{where}: {why}")
 
 
-def _parse_line(line: str, where: str, number: int) -> Sentence:
+def _parse_line(line: str, where: str, number: int) -> ParsedRule:
     match = _LINE.fullmatch(line)
     if match is None:
         _refuse(
@@ -153,10 +153,10 @@ def _parse_line(line: str, where: str, number: int) -> Sentence:
             f"must read 'if QUANTITY > NUMBER UNIT and ... then LABEL' or 'otherwise LABEL', got {line!r}",
         )
     parts = re.split(r"\s+and\s+", match["conditions"]) if match["conditions"] else []
-    if len(parts) > MOST_CONDITIONS:
+    if len(parts) > MAX_CONDITIONS:
         _refuse(
             where,
-            f"a rule has at most {MOST_CONDITIONS} conditions, got {len(parts)}; divide it into several",
+            f"a rule has at most {MAX_CONDITIONS} conditions, got {len(parts)}; divide it into several",
         )
     label = match["label"]
     if label.startswith('"'):
@@ -164,7 +164,7 @@ def _parse_line(line: str, where: str, number: int) -> Sentence:
             label = json.loads(label)
         except ValueError:
             _refuse(where, f"the label {label} must be a JSON string")
-    return Sentence(tuple(_parse_condition(part, where) for part in parts), label, number)
+    return ParsedRule(tuple(_parse_condition(part, where) for part in parts), label, number)
 
 
 def _parse_condition(text: str, where: str) -> Condition:

@@ -11,22 +11,36 @@ import numpy as np
 from ...errors import ActionbenchError, did_you_mean
 from .._training import encode
 from ..base import Clips
-from ._rule_attempt import RuleAttempt, measured
-from ._rule_list import Body, counted
+from ._rule_attempt import RuleAttempt, measure_clips
+from ._rule_list import Body, make_rules
 from ._rule_text import read
 
 __all__ = ["RulesFile"]
 
 
 class RulesFile(RuleAttempt):
-    """Decide by the rules of a text file, as `RuleAttempt.export` writes it and a person may have edited it.
+    r"""Decide by the rules of a text file, written by `RuleAttempt.export` or by hand.
 
-    No threshold changes; ``fit`` counts for which training clips each rule fires, which gives the probabilities.
+    Thresholds are kept as they are; ``fit`` counts for which training clips each rule fires, for the probabilities.
 
     Parameters
     ----------
     path : str
         The text file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "rules.txt"
+    ...     _ = path.write_text("if path speed > 1 heights/s then walking\notherwise boxing\n")
+    ...     attempt = RulesFile(path=str(path)).fit(clips, labels, groups)
+    ...     print(attempt.explain())
+    if path speed > 1 heights/s then walking   (4 of 8 training clips)
+    otherwise boxing   (0 of 4 training clips)
     """
 
     def __init__(self, *, path: str | None = None) -> None:
@@ -41,19 +55,19 @@ class RulesFile(RuleAttempt):
             If the file is no list of rules, or names a label that no training clip has.
         """
         self.classes_, codes = encode(clips, labels)
-        self.rules_ = counted(self._read(self.classes_), measured(clips), codes, len(self.classes_))
+        self.rules_ = make_rules(self._read(self.classes_), measure_clips(clips), codes, len(self.classes_))
         return self
 
     def _read(self, classes: Iterable[str]) -> list[Body]:
         index = {str(label): place for place, label in enumerate(classes)}
         bodies: list[Body] = []
-        for sentence in read(self._file()):
-            if sentence.label not in index:
+        for rule in read(self._file()):
+            if rule.label not in index:
                 raise ActionbenchError(
-                    f"{self.path}, line {sentence.line}: no clip has the label {sentence.label!r}; "
-                    f"{did_you_mean(sentence.label, index)}"
+                    f"{self.path}, line {rule.line}: no clip has the label {rule.label!r}; "
+                    f"{did_you_mean(rule.label, index)}"
                 )
-            bodies.append((sentence.conditions, index[sentence.label]))
+            bodies.append((rule.conditions, index[rule.label]))
         return bodies
 
     def _file(self) -> Path:
@@ -70,6 +84,6 @@ class RulesFile(RuleAttempt):
         return [self._file()]
 
     def skip(self, dataset: Any) -> str | None:
-        """Refuse a list that cannot be used on the data set, before anything runs."""
+        """Raise an error if the list does not fit the data set, before anything runs."""
         self._read(dataset.classes)
         return None

@@ -10,11 +10,11 @@ import numpy as np
 
 from .._training import encode
 from ..base import Clips
-from ._rule_attempt import RuleAttempt, measured
-from ._rule_list import Body, counted
+from ._rule_attempt import RuleAttempt, measure_clips
+from ._rule_list import Body, make_rules
 from ._rule_text import parse
 
-__all__ = ["RulesHand", "action_of", "hand_bodies", "why_not"]
+__all__ = ["RulesHand", "action_of", "hand_bodies", "unsupported_reason"]
 
 # Thresholds from physiology for somebody 1.7 m tall, none from any clip:
 # - From 2.06 m/s on people prefer running to walking (Hreljac, Medicine and Science in Sports and Exercise 1993),
@@ -45,7 +45,7 @@ _ACTIONS = {word: action for action, words in _SPELLINGS.items() for word in (ac
 
 
 def action_of(label: str) -> str | None:
-    """Return which of KTH's actions a label means, None where none.
+    """Return the action of KTH that a label means, None if there is none.
 
     Examples
     --------
@@ -55,21 +55,21 @@ def action_of(label: str) -> str | None:
     return _ACTIONS.get(re.sub(r"[\W_]", "", label).lower())
 
 
-def why_not(labels: Iterable[str]) -> str | None:
-    """Explain why the list cannot tell some labels apart, None where it can."""
+def unsupported_reason(labels: Iterable[str]) -> str | None:
+    """Return why the list cannot distinguish some labels, None if it can."""
     seen: dict[str, str] = {}
     for label in map(str, labels):
         action = action_of(label)
         if action is None:
             return f"the list is written for KTH's {', '.join(_SPELLINGS)}; it has no rule for {label!r}"
         if action in seen:
-            return f"the list cannot tell {seen[action]!r} from {label!r}: both mean {action}"
+            return f"the list cannot distinguish {seen[action]!r} from {label!r}: both mean {action}"
         seen[action] = label
     return None
 
 
 def hand_bodies(classes: Iterable[str]) -> list[Body]:
-    """Return conditions and labels of the list, without the rules of actions that are not among the classes.
+    """Return conditions and labels of the list, only of actions that are among the classes.
 
     Raises
     ------
@@ -77,20 +77,29 @@ def hand_bodies(classes: Iterable[str]) -> list[Body]:
         If a class is none of KTH's actions, or two are the same.
     """
     classes = list(classes)
-    if reason := why_not(classes):
+    if reason := unsupported_reason(classes):
         raise ValueError(reason)
     index = {action_of(label): place for place, label in enumerate(classes)}
-    kept = [sentence for sentence in parse(_LIST, "the list") if sentence.label in index]
-    bodies: list[Body] = [(sentence.conditions, index[sentence.label]) for sentence in kept]
-    # The last rule must answer for all that is left, whichever it is.
+    kept = [rule for rule in parse(_LIST, "the list") if rule.label in index]
+    bodies: list[Body] = [(rule.conditions, index[rule.label]) for rule in kept]
+    # The last rule, whichever it is, must cover all remaining clips.
     return [*bodies[:-1], ((), bodies[-1][1])]
 
 
 class RulesHand(RuleAttempt):
     """Decide KTH's six actions by six rules with thresholds from physiology.
 
-    Nothing is fitted but the probabilities, see `RuleAttempt`. Labels may be spelt as in ``walk``, ``Walking`` or
+    Only the probabilities are fitted, see `RuleAttempt`. Labels may be spelt as in ``walk``, ``Walking`` or
     ``hand-clapping``; data sets with any other class are skipped.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> print(RulesHand().fit(clips, labels, groups).explain())
+    if passing speed > 0.3 heights/s and horizontal sweep > 0.5 heights then walking   (4 of 8 training clips)
+    if vertical motion > 0.5 then handwaving   (4 of 4 training clips)
+    otherwise boxing   (0 of 0 training clips)
     """
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
@@ -102,7 +111,7 @@ class RulesHand(RuleAttempt):
             If a label is none of KTH's actions.
         """
         self.classes_, codes = encode(clips, labels)
-        self.rules_ = counted(hand_bodies(self.classes_), measured(clips), codes, len(self.classes_))
+        self.rules_ = make_rules(hand_bodies(self.classes_), measure_clips(clips), codes, len(self.classes_))
         return self
 
     def count(self) -> dict[str, int]:
@@ -110,5 +119,5 @@ class RulesHand(RuleAttempt):
         return super().count() | {"parameters": 0}
 
     def skip(self, dataset: Any) -> str | None:
-        """Return why the data set's classes are not those of the list, None where they are."""
-        return why_not(dataset.classes)
+        """Return why the list does not fit the data set's classes, None if it does."""
+        return unsupported_reason(dataset.classes)

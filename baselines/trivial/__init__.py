@@ -1,1 +1,1 @@
-"""Trivial baselines: attempts that look at nothing."""
+"""Trivial baselines, which ignore the frames."""

@@ -1,4 +1,4 @@
-"""A trivial baseline: guessing."""
+"""A trivial baseline: random guesses."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ __all__ = ["Chance"]
 
 
 class Chance(Attempt):
-    """Guess: nearly even probabilities, one class a hair ahead at random.
+    """Guess at random: nearly uniform probabilities, that of one random class slightly higher.
 
-    The guess is drawn from the seed and the clip's content, so that it does not depend on which clips stand
-    beside it, and no two folds guess alike.
+    The guess is drawn from the seed and the clip's content, so that it does not depend on the other clips in the call,
+    and differs between folds.
 
     Parameters
     ----------
     random_state : int
         Seed of the guesses.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> attempt = Chance(random_state=0).fit(clips, labels, groups)
+    >>> attempt.predict_proba(clips[:1]).round(2)
+    array([[0.33, 0.34, 0.33]])
+    >>> print(attempt.explain())
+    guesses one of 3 classes
     """
 
     family = "trivial"
@@ -30,12 +40,12 @@ class Chance(Attempt):
         self.random_state = random_state
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Note which classes there are."""
+        """Store the classes."""
         self.classes_, _ = encode(clips, labels)
         return self
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
-        """Return nearly even probabilities."""
+        """Return nearly uniform probabilities."""
         check_is_fitted(self)
         probabilities = np.ones((len(clips), len(self.classes_)))
         for row, fingerprint in zip(probabilities, clips.fingerprints, strict=True):
@@ -45,10 +55,10 @@ class Chance(Attempt):
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def explain(self) -> Explanation:
-        """Say that it guesses."""
+        """Describe the guesses."""
         check_is_fitted(self)
         return Explanation(f"guesses one of {len(self.classes_)} classes")
 
     def count(self) -> dict[str, int]:
-        """Return that nothing is fitted."""
+        """Return 0 parameters and operations."""
         return {"parameters": 0, "operations": 0}

@@ -13,7 +13,7 @@ __all__ = ["Majority"]
 
 
 class Majority(Attempt):
-    """Answer every clip with how frequent the classes were in training, so that the most frequent one wins.
+    """Predict the frequencies of the classes in training for every clip, so that the most frequent class wins.
 
     Among equally frequent classes the first in the order of ``classes_`` wins.
 
@@ -21,6 +21,13 @@ class Majority(Attempt):
     ----------
     frequencies_ : ndarray of float64, shape (n_classes,)
         Share of the training clips in each class.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, groups = examples()
+    >>> print(Majority().fit(clips, labels, groups).explain())
+    always boxing (33% of the training clips)
     """
 
     family = "trivial"

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...baselines.base import Attempt
-from ...baselines.registry import Registry, attempt_registry, naming
+from ...baselines.registry import Registry, attempt_registry, use_attempts
 from ...errors import DataError, MatrixError, ModelError, PluginError
 from ..datasets.base import Dataset
 from ..datasets.files import VideoFiles
@@ -179,7 +179,7 @@ def fit_model(
     entry = matrix.datasets[0]
     dataset = make_dataset(dataset_registry(plugins).get(entry.name), entry.name, entry.options)
     limit = int(matrix.limits.cache)
-    with naming(registry), _appearing(folder, overwrite) as place:
+    with use_attempts(registry), _appearing(folder, overwrite) as place:
         _check_learnable(attempt, wanted.attempt, dataset, entry.name)
         data = _training_data(dataset, entry.name)
         with features_in(usable_cache(cache, limit), limit), FullCost() as watch:
@@ -337,7 +337,7 @@ def load_model(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Mod
     for name, digest in header.files.items():
         _check_file(folder, name, digest)
     registry = attempt_registry(plugins)
-    with naming(registry):
+    with use_attempts(registry):
         attempt = _attempt_class(folder, header, registry).load(folder)
         warnings = _warnings(attempt, header)
     if attempt.classes_.tolist() != header.classes:

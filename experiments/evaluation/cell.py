@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...baselines.base import Attempt
 from ...baselines.persistence import state_bytes
-from ...features.cache import kept
+from ...features.cache import temporary_cache
 from ...features.clip import Clips
-from ...features.cost import Stopwatch, charging, peak_memory_bytes
+from ...features.cost import Stopwatch, peak_memory_bytes, track_costs
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
 from .result import CellResult
@@ -121,18 +121,18 @@ class FullCost(Stopwatch):
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(kept())
-            self._charges = stack.enter_context(charging())
+            stack.enter_context(temporary_cache())
+            self._feature_costs = stack.enter_context(track_costs())
             self._stack = stack.pop_all()
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         self._stack.close()
-        self.saved_seconds, cpu_seconds, joules = map(float, self._charges.extra)
+        self.saved_seconds, cpu_seconds, joules = map(float, self._feature_costs.correction)
         self.cpu_seconds += cpu_seconds
         self.joules = None if self.joules is None or np.isnan(joules) else self.joules + joules
-        self.memory_bytes = self._charges.memory_bytes
+        self.memory_bytes = self._feature_costs.memory_bytes
 
     @property
     def full_seconds(self) -> float:

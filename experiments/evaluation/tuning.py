@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ...baselines.base import Attempt
 from ...errors import SplitError
-from ...features.cache import kept
+from ...features.cache import temporary_cache
 from ...features.clip import Clips
-from ...features.cost import charging
+from ...features.cost import track_costs
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def tune(
             "classes must have clips in two groups or more each"
         )
     found, failure = Tuning(), None
-    with kept(), charging() as charges:
+    with temporary_cache(), track_costs() as costs:
         start = time.perf_counter()
         for params in _points(space, budget.trials, seed):
             if found.trials and budget.seconds is not None and found.seconds > budget.seconds:
@@ -102,7 +102,7 @@ def tune(
                 trial["score"] = _score(make, params, clips, labels, groups, folds)
             except Exception as error:  # a point that does not work is a bad point
                 failure, trial["error"] = error, f"{type(error).__name__}: {error}"
-            before, found.seconds = found.seconds, time.perf_counter() - start + float(charges.extra[0])
+            before, found.seconds = found.seconds, time.perf_counter() - start + float(costs.correction[0])
             trial["seconds"] = found.seconds - before
             found.trials.append(trial)
             if trial["score"] is not None and (found.score is None or trial["score"] > found.score):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ActionbenchError
-from ...features.cache import SPILL
+from ...features.cache import TEMPORARY_PREFIX
 from .fork_server import EXIT_NO_CHILDREN, ForkServer, ForkServerDied
 from .worker import HEAD, MARK, STARTED, TRACE, framed
 
@@ -510,7 +510,7 @@ def _size(folder: Path) -> int:
             for entry in entries:
                 with suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
-                        if not entry.name.startswith(SPILL):
+                        if not entry.name.startswith(TEMPORARY_PREFIX):
                             waiting.append(entry.path)
                     else:
                         total += entry.stat(follow_symlinks=False).st_size

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from ...baselines.base import Attempt
-from ...baselines.registry import attempt_registry, naming
+from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
 from ..datasets.base import Dataset
 from ..datasets.registry import dataset_registry, make_dataset, option_names
@@ -264,7 +264,7 @@ def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Itera
         with faults:
             data.append(_plan_dataset(described, datasets.get(described.name)))
     faults.check()
-    with naming(attempts):
+    with use_attempts(attempts):
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
     if not chosen:

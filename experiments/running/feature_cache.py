@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ...errors import DataError
-from ...features.cache import FeatureCache, using
+from ...features.cache import FeatureCache, use_cache
 from ..store import provenance
 
 _NO_CACHE = "none"
@@ -36,7 +36,7 @@ def user_cache() -> Path:
 
 def features_in(cache: str, limit: int) -> AbstractContextManager[None]:
     """Keep features in a folder inside of a ``with`` block, or none where it is ``"none"``."""
-    return using(None if cache == _NO_CACHE else _open(cache, limit))
+    return use_cache(None if cache == _NO_CACHE else _open(cache, limit))
 
 
 def _open(folder: str | Path, limit: int) -> FeatureCache:

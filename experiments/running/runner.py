@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from ...baselines.base import Attempt
-from ...baselines.registry import attempt_registry, naming
+from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, DataError, Faults, did_you_mean
 from ..audit.leaks import audit_key, audits, protocol_warnings
 from ..audit.warnings import DataWarning, format_warnings
@@ -492,7 +492,7 @@ class CellCall:
         def make(found: Mapping[str, Any]) -> Attempt:
             return make_attempt(cls, self.attempt, {**self.params, **found}, self.seed)
 
-        with naming(attempts), features_in(self.cache, self.cache_bytes):
+        with use_attempts(attempts), features_in(self.cache, self.cache_bytes):
             tuning = None if self.budget is None else self._tune(make, dataset, self.budget)
             attempt = make({} if tuning is None else tuning.params)
             result = run_cell(attempt, dataset, self.fold, explain=self.explain)

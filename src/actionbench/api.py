@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import DEFAULT_STORE
 from .baselines.conformance import MEBIBYTES, SECONDS, Report, check_attempt
-from .baselines.registry import attempt_registry, naming
+from .baselines.registry import attempt_registry, use_attempts
 from .errors import ActionbenchError, ModelError
 from .workflow import TOLERANCE, Experiment, Source
 
@@ -576,5 +576,5 @@ def check(
     registry = attempt_registry(plugins)
     cls = registry.get(name)
     make_attempt(cls, name, params or {}, seed=0)
-    with naming(registry):
+    with use_attempts(registry):
         yield from check_attempt(cls, params, skip=skip, seconds=seconds, mebibytes=mebibytes)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from actionbench.features.cache import FeatureCache, using
+from actionbench.features.cache import FeatureCache, use_cache
 from actionbench.features.clip import Clip, Clips
 
 
 @pytest.fixture(scope="session", autouse=True)
 def features(tmp_path_factory):
     """Compute the features of the clips below once for all tests."""
-    with using(FeatureCache(tmp_path_factory.mktemp("features"), 2**30, lambda _: "")):
+    with use_cache(FeatureCache(tmp_path_factory.mktemp("features"), 2**30, lambda _: "")):
         yield
 
 

@@ -362,7 +362,7 @@ class Empty(Good):
 @pytest.mark.parametrize(
     ("cls", "check", "sentence"),
     [
-        (Unworded, "declarations", "must have an attribute family, a word"),
+        (Unworded, "declarations", "must have a string as attribute family"),
         (OddControls, "declarations", "a class with controls must have a parameter named control"),
         (StringFiles, "declarations", "files() must return paths, got ['a.txt']"),
         (NamedUses, "declarations", "uses() must return classes of attempts, got ['chance']"),
@@ -371,19 +371,19 @@ class Empty(Good):
         (Checking, "constructor", "must leave checks of 'power' to fit, it raised TypeError"),
         (Required, "constructor", "the parameter 'power' must have a default"),
         (Anything, "constructor", "the constructor must name its parameters, got *more"),
-        (Anything, "parameters", "the constructor must refuse what it does not know"),
+        (Anything, "parameters", "the constructor must reject unknown parameters"),
         (Eager, "not_fitted", "predict_proba before fit must raise NotFittedError, it did not"),
         (Unready, "not_fitted", "it raised AttributeError"),
         (Alone, "fit", "fit must return the attempt itself"),
         (Unsorted, "fit", "fit must set classes_ to the labels, sorted"),
         (Meddling, "fit", "fit must not change parameters, it changed ['power']"),
-        (Unmarked, "fit", "what fit sets must end in _, got ['light']"),
+        (Unmarked, "fit", "names of attributes that fit sets must end in _, got ['light']"),
         (Single, "probabilities", "must return an array of float64, got float32"),
         (Scores, "probabilities", "must be positive and sum to 1"),
         (NoNumbers, "probabilities", "must return finite numbers"),
         (Narrow, "probabilities", "must return shape (12, 3) (clips, classes_), got (12, 1)"),
         (Indices, "probabilities", "predict must return one of classes_ for each clip"),
-        (Contrary, "probabilities", "predict must return the label that predict_proba finds likeliest"),
+        (Contrary, "probabilities", "predict must return the label with the highest probability"),
         (Stochastic, "same_twice", "the same, bit by bit, after another fit"),
         (Unseeded, "seeds", "the same, bit by bit, with the same random_state"),
         (Threaded, "threads", "the same, bit by bit, with n_jobs of 1 and 2"),
@@ -397,10 +397,10 @@ class Empty(Good):
         (Moving, "one_frame", "IndexError"),
         (Writing, "input_untouched", "ValueError: assignment destination is read-only"),
         (Relabelling, "input_untouched", "fit and predict_proba must not change the labels"),
-        (Ranking, "clips_alone", "must not depend on the clips beside it in the call"),
+        (Ranking, "clips_alone", "must not depend on the other clips in the call"),
         (Hoarding, "saved", "save must not write a pickle, extra.npy is one"),
         (Forgetting, "saved", "the same, bit by bit, after save and load"),
-        (Fractions, "counts", "count()['parameters'] must be a whole number of 0 or more, got 1.5"),
+        (Fractions, "counts", "count()['parameters'] must be a nonnegative integer, got 1.5"),
         (Silent, "explanation", "explain() must return a text, got ''"),
         (Misnaming, "search_space", "names 'pwer', which is no parameter; did you mean 'power'?"),
         (Overreaching, "search_space", "offers 'much' for 'power', which cannot be used: "),
@@ -481,10 +481,10 @@ def test_what_costs_too_much(tmp_path):
 
 
 def ended(tmp_path, body, seconds):
-    """Return what is said of an attempt that does not come to an end in a process of its own."""
+    """Return the reason of the failed cost check of an attempt that does not end in a separate process."""
     reports = {report.check: report for report in check_attempt(plugin(tmp_path, body), seconds=seconds)}
     assert {reports[name].outcome for name in ("fit", "same_twice", "search_space")} == {"skipped"}
-    assert "did not come to an end" in reports["fit"].reason
+    assert "timed out or was killed" in reports["fit"].reason
     return reports["cost"].reason
 
 
@@ -494,14 +494,14 @@ def test_what_crashes_is_not_tried_again(tmp_path):
 
 
 def test_what_hangs_is_not_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(conformance, "_STARTING", 2.0)
+    monkeypatch.setattr(conformance, "_STARTUP_SECONDS", 2.0)
     said = ended(tmp_path, "time.sleep(600)", 0.5)
     assert said.endswith("did not end within 2.5 s, 2 of them to start a process")
 
 
 def test_what_fails_in_another_process(tmp_path):
     cls = plugin(tmp_path, "raise KeyError('lost')")
-    assert failure(cls, "cost") == "it fails in a process of its own: KeyError: 'lost'"
+    assert failure(cls, "cost") == "it fails in a separate process: KeyError: 'lost'"
 
 
 def test_what_another_process_cannot_import():
@@ -514,7 +514,7 @@ def test_what_another_process_cannot_import():
 
 def test_parameters_that_are_no_json_are_not_sent():
     report = run_check(Trial(Good, {"power": np.float64(1) * 1j}), CHECKS["cost"])
-    assert (report.outcome, "no JSON values" in report.reason) == ("skipped", True)
+    assert (report.outcome, "not JSON values" in report.reason) == ("skipped", True)
 
 
 def test_a_check_is_skipped_with_a_reason():
@@ -524,7 +524,7 @@ def test_a_check_is_skipped_with_a_reason():
     assert (reports["counts"].outcome, reports["counts"].reason) == ("skipped", "halves are meant")
     with pytest.raises(ActionbenchError, match="skip: there is no check 'count'; did you mean 'counts'"):
         check_attempt(Good, skip={"count": "why not"})
-    with pytest.raises(ActionbenchError, match="skip: the check 'counts' needs a reason in words, got ' '"):
+    with pytest.raises(ActionbenchError, match="skip: the check 'counts' needs a reason, got ' '"):
         conformance_tests(Good, skip={"counts": " "})
 
 

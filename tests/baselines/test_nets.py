@@ -186,7 +186,7 @@ def test_videos_that_do_not_fit_into_memory_are_read_again(fitted, monkeypatch):
     clips, labels = data(4)
     small = brief(fitted, epochs=2)
     held = small.fit(clips, labels).predict_proba(clips)
-    monkeypatch.setattr("actionbench.baselines.nets.net._HELD", 0)
+    monkeypatch.setattr("actionbench.baselines.nets.net._MAX_CACHED", 0)
     np.testing.assert_array_equal(clone(small).fit(clips, labels).predict_proba(clips), held)
 
 
@@ -248,7 +248,7 @@ def test_both_streams_as_one_net():
         stream._views(stream._reader().small.extract(clips[0])) for stream in attempt._fitted().values()
     ]
     np.testing.assert_allclose(attempt.net().forward(volumes), attempt.predict_proba(clips[:1]), rtol=1e-5)
-    with pytest.raises(ValueError, match="the other stream has the flow"):
+    with pytest.raises(ValueError, match="the other stream takes flow"):
         TwoStream(input="flow").fit(clips, labels)
 
 

@@ -30,8 +30,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from actionbench import ActionbenchError
 from actionbench.baselines.base import Attempt
-from actionbench.baselines.persistence import same
-from actionbench.baselines.registry import load_plugin
+from actionbench.baselines.persistence import same_state
+from actionbench.baselines.plugins import load_plugin
 from actionbench.baselines.rules.rules import Rules
 from actionbench.baselines.trivial.chance import Chance
 from actionbench.baselines.trivial.majority import Majority
@@ -197,12 +197,12 @@ class Borrowed(Attempt):
         self.kind = kind
 
     def fit(self, clips, labels, groups=None):
-        self.machine_ = clone(CLASSIFIERS[self.kind]).fit(self.vectors(clips), labels)
-        self.classes_ = self.machine_.classes_
+        self.classifier_ = clone(CLASSIFIERS[self.kind]).fit(self.vectors(clips), labels)
+        self.classes_ = self.classifier_.classes_
         return self
 
     def predict_proba(self, clips):
-        return self.machine_.predict_proba(self.vectors(clips))
+        return self.classifier_.predict_proba(self.vectors(clips))
 
     def vectors(self, clips):
         return np.stack([clip.frames[0, :2, :3].ravel() for clip in clips]).astype(float)
@@ -248,7 +248,7 @@ class Trusting(Holding):
 
 def test_what_nobody_could_read_is_not_written(tmp_path):
     attempt = Holding().fit(CLIPS, LABELS)
-    says = rf"Holding cannot be saved: what was fitted holds {__name__}\.Ball; Holding\.trusted_types must name these"
+    says = rf"Holding cannot be saved: its fitted state holds {__name__}\.Ball; Holding\.trusted_types must name these"
     with pytest.raises(ActionbenchError, match=says):
         attempt.save(tmp_path / "x")
     assert not (tmp_path / "x").exists()
@@ -266,7 +266,7 @@ def test_a_type_that_is_declared_is_written_and_read(tmp_path):
 def test_what_is_read_back_otherwise_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Trusting, "thing", Forgetful)
     monkeypatch.setattr(Trusting, "trusted_types", (f"{__name__}.Forgetful",))
-    with pytest.raises(ActionbenchError, match="what is read back is not what was fitted"):
+    with pytest.raises(ActionbenchError, match="the state read back differs from the fitted one"):
         Trusting().fit(CLIPS, LABELS).save(tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
@@ -284,7 +284,7 @@ def test_what_is_the_same():
         KNeighborsClassifier(1, algorithm="kd_tree").fit([[0.0], [1.0]], ["a", "b"]),
     ]
     for value in values:
-        assert same(value, copy.deepcopy(value))
+        assert same_state(value, copy.deepcopy(value))
     other = DecisionTreeClassifier().fit([[0.0], [3.0]], ["a", "b"])
     for one, two in [
         (tree, other),
@@ -295,4 +295,4 @@ def test_what_is_the_same():
         ({"a": 1}, {"b": 1}),
         (np.array([0.0]), np.array([1e-300])),
     ]:
-        assert not same(one, two)
+        assert not same_state(one, two)

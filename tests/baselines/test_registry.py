@@ -5,7 +5,8 @@ import pytest
 
 from actionbench import Attempt
 from actionbench.baselines import registry as module
-from actionbench.baselines.registry import Registry, load_plugin
+from actionbench.baselines.plugins import load_plugin
+from actionbench.baselines.registry import Registry
 from actionbench.errors import PluginError
 
 ATTEMPT = """
@@ -78,7 +79,7 @@ def test_files_that_are_no_plugins(tmp_path):
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path):
-    with pytest.raises(PluginError, match="the attempt 'chance' is there already, from actionbench"):
+    with pytest.raises(PluginError, match="the attempt 'chance' exists already, from actionbench"):
         registry(write(tmp_path, ATTEMPT.format(name="Chance")))
 
 
@@ -99,7 +100,9 @@ def fail():
 
 
 def test_an_entry_point_that_cannot_load_is_listed_and_fails_only_when_used(monkeypatch):
-    monkeypatch.setattr(module, "declared", lambda group: [entry("foo", fail), entry("number", lambda: 3)])
+    monkeypatch.setattr(
+        module, "installed_entry_points", lambda group: [entry("foo", fail), entry("number", lambda: 3)]
+    )
     found = registry()
     assert found.names() == ["foo", "number"]
     assert found.origin("foo") == "foreign 2.0"

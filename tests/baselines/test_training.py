@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actionbench.baselines._training import inner_folds, pick, softmax
+from actionbench.baselines._training import choose, inner_folds, softmax
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_what_is_right_most_often_on_held_out_groups_is_picked():
         assert not set(groups[train]) & set(groups[held])
         return {"x": len(held), "y": 2 * len(held), "z": 2 * len(held)}[choice]
 
-    assert pick(["x", "y", "z"], right, 8, groups) == "y"
-    assert pick(["x"], right, 8, groups) == "x"
-    assert pick(["x", "y"], right, 3, np.array(list("aaa"))) == "x"
+    assert choose(["x", "y", "z"], right, 8, groups) == "y"
+    assert choose(["x"], right, 8, groups) == "x"
+    assert choose(["x", "y"], right, 3, np.array(list("aaa"))) == "x"
 
 
 def test_softmax_of_large_values():

@@ -32,7 +32,7 @@ from actionbench.features.interest_points import InterestPoints
 from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, measure
 from actionbench.features.regions import main_track
-from actionbench.features.similarity import repeats
+from actionbench.features.similarity import repetition
 from actionbench.features.texture import LbpTop
 from actionbench.features.trajectories import DenseTrajectories
 
@@ -99,7 +99,7 @@ def stages(rounds: int) -> Iterator[Stage]:
         ("flow and region together", lambda: observe(clip), "", None),
         ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),
         (f"{len(QUANTITIES)} quantities from these", lambda: measure(motion), "", None),
-        ("self-similarity among them", lambda: repeats(motion), "", None),
+        ("self-similarity among them", lambda: repetition(motion), "", None),
         ("dense trajectories from a clip", lambda: DenseTrajectories().extract(clip), "", None),
         ("HOG3D from flow and region", lambda: Hog3d().describe(motion), "", None),
         ("interest points, same", lambda: InterestPoints().describe(motion), "", None),

@@ -28,7 +28,7 @@ from actionbench.baselines.nets.mlp_sparse import MlpSparse
 from actionbench.baselines.nets.net_evolved import NetEvolved
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.splits import GroupKFold
-from actionbench.features.cache import FeatureCache, compute, using
+from actionbench.features.cache import FeatureCache, compute, use_cache
 from actionbench.models import nn, optim, structure, zoo
 from actionbench.models.training import Training, predict_proba
 
@@ -205,7 +205,7 @@ def pruned(section: str, seed: int, attempts: dict[str, SparseMlp]) -> Iterator[
 
 
 def flow(seed: int) -> Iterator[Row]:
-    """Prune a net on flow about the mover to less than a tenth of all its weights."""
+    """Prune a net on flow about the person to less than a tenth of all its weights."""
     how: dict[str, Any] = {"frames": 8, "size": 12, "random_state": seed}
     few: dict[str, Any] = {"density": 0.09, "rounds": 3, **how}
     attempts: dict[str, SparseMlp] = {
@@ -389,7 +389,7 @@ def main() -> None:
     if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     rows = []
-    with tempfile.TemporaryDirectory() as folder, using(FeatureCache(Path(folder), 2**32, lambda _: "")):
+    with tempfile.TemporaryDirectory() as folder, use_cache(FeatureCache(Path(folder), 2**32, lambda _: "")):
         for section in chosen:
             for seed in range(options.seeds or SEEDS.get(section, 5)):
                 begun = perf_counter()

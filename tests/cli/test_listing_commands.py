@@ -27,8 +27,8 @@ def test_what_cannot_load_is_listed_with_the_reason(call, monkeypatch):
     from actionbench.baselines import registry
 
     broken = EntryPoint("broken", "not_installed_anywhere:Thing", "actionbench.attempts")
-    real = registry.declared
-    monkeypatch.setattr(registry, "declared", lambda group: [*real(group), broken])
+    real = registry.installed_entry_points
+    monkeypatch.setattr(registry, "installed_entry_points", lambda group: [*real(group), broken])
     code, out, _ = call("list", "attempts", "--json")
     assert code == 0
     rows = {row["name"]: row["about"] for row in json.loads(out)}

@@ -10,9 +10,9 @@ import numpy as np
 import psutil
 import pytest
 
-from actionbench.features.cache import FeatureCache, compute, computed, kept, using
+from actionbench.features.cache import FeatureCache, compute, compute_one, temporary_cache, use_cache
 from actionbench.features.clip import Clip, Clips
-from actionbench.features.cost import Cost, _MemoryMeter, charging
+from actionbench.features.cost import Cost, _MemoryMeter, track_costs
 
 CALLS: list[str] = []
 
@@ -47,7 +47,7 @@ class Twofold:
     log: str
 
     def extract(self, clip):
-        return {"value": 2 * computed(Slow(self.log), clip)["value"]}
+        return {"value": 2 * compute_one(Slow(self.log), clip)["value"]}
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def cache_at(folder, limit=2**30, code="code"):
 
 
 def means(feature, some, cache):
-    with using(cache):
+    with use_cache(cache):
         return [float(arrays["mean"][0]) for arrays in compute(feature, some)]
 
 
@@ -77,12 +77,12 @@ def test_without_a_cache_everything_is_computed(calls):
 
 def test_inside_of_one_piece_of_work_nothing_is_computed_twice(tmp_path, calls):
     some = clips(1, 2)
-    with kept():
+    with temporary_cache():
         for _ in range(3):
             assert [float(found["mean"][0]) for found in compute(Mean(), some)] == [1, 2]
     assert len(calls) == 2
     # A cache that is in use serves this as well.
-    with using(cache_at(tmp_path)), kept():
+    with use_cache(cache_at(tmp_path)), temporary_cache():
         list(compute(Mean(), some))
     assert means(Mean(), some, cache_at(tmp_path)) == [1, 2]
     assert len(calls) == 4
@@ -110,7 +110,7 @@ def test_what_is_kept_has_the_same_bits_types_and_shapes(tmp_path):
             }
 
     cache, some = cache_at(tmp_path), clips(1)
-    with using(cache):
+    with use_cache(cache):
         (fresh,), (kept,) = compute(Many(), some), compute(Many(), some)
     assert fresh.keys() == kept.keys()
     for name, array in fresh.items():
@@ -163,10 +163,10 @@ def clock(monkeypatch):
 def charged(clock, folder, *features):
     """Return the seconds that features of a clip took, and those that they are charged, read one after the other."""
     begun = clock[0]
-    with using(folder and cache_at(folder)), kept(), charging() as charges:
+    with use_cache(folder and cache_at(folder)), temporary_cache(), track_costs() as costs:
         for feature in features:
             list(compute(feature, clips(1)))
-    return clock[0] - begun, clock[0] - begun + charges.extra[0]
+    return clock[0] - begun, clock[0] - begun + costs.correction[0]
 
 
 def test_what_is_charged_is_what_it_cost_steps_included(tmp_path, clock):
@@ -221,20 +221,20 @@ class Large:
 @dataclass(frozen=True)
 class OnLarge:
     def extract(self, clip):
-        return {"value": computed(Large(), clip)["value"]}
+        return {"value": compute_one(Large(), clip)["value"]}
 
 
 def test_the_memory_that_a_feature_needed_is_charged_as_well(tmp_path):
     some, cache = clips(1), tmp_path / "cache"
-    with using(cache_at(cache)), charging() as charges:
+    with use_cache(cache_at(cache)), track_costs() as costs:
         list(compute(OnLarge(), some))
     # What is measured already is not added.
-    assert charges.memory_bytes == 0
+    assert costs.memory_bytes == 0
     for feature in (OnLarge(), Large()):
         before = psutil.Process().memory_info().rss
-        with using(cache_at(cache)), charging() as charges:
+        with use_cache(cache_at(cache)), track_costs() as costs:
             list(compute(feature, some))
-        assert charges.memory_bytes == pytest.approx(before + (150 << 20), abs=20 << 20)
+        assert costs.memory_bytes == pytest.approx(before + (150 << 20), abs=20 << 20)
 
 
 LIBRARY = []
@@ -251,16 +251,16 @@ class Loading:
 
 def test_what_an_earlier_feature_loaded_is_charged_where_nothing_was_loaded(tmp_path, monkeypatch):
     some = clips(1)
-    with using(cache_at(tmp_path)), charging() as charges:
+    with use_cache(cache_at(tmp_path)), track_costs() as costs:
         for feature in (Loading(), Large()):
             list(compute(feature, some))
     # Another process has loaded nothing.
     LIBRARY.clear()
-    monkeypatch.setattr(_MemoryMeter, "left", 0)
+    monkeypatch.setattr(_MemoryMeter, "retained", 0)
     before = psutil.Process().memory_info().rss
-    with using(cache_at(tmp_path)), charging() as charges:
+    with use_cache(cache_at(tmp_path)), track_costs() as costs:
         list(compute(Large(), some))
-    assert charges.memory_bytes == pytest.approx(before + (210 << 20), abs=20 << 20)
+    assert costs.memory_bytes == pytest.approx(before + (210 << 20), abs=20 << 20)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors", None])
@@ -303,7 +303,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, monkeypa
 
     cache = cache_at(tmp_path)
     monkeypatch.setattr("actionbench.features.cache.save_file", full)
-    with pytest.warns(RuntimeWarning, match="could not be kept .*No space left"):
+    with pytest.warns(RuntimeWarning, match="could not be cached .*No space left"):
         assert means(Mean(), clips(1), cache) == [1]
 
 
@@ -313,13 +313,13 @@ def test_an_error_of_a_feature_leaves_nothing(tmp_path):
         def extract(self, clip):
             raise ValueError("no")
 
-    with using(cache_at(tmp_path)), pytest.raises(ValueError, match="no"):
+    with use_cache(cache_at(tmp_path)), pytest.raises(ValueError, match="no"):
         list(compute(Failing(), clips(1)))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def _work(folder, log, values):
-    with using(cache_at(folder)):
+    with use_cache(cache_at(folder)):
         for arrays in compute(Slow(log), clips(*values)):
             assert len(arrays["value"])
 
@@ -338,10 +338,10 @@ def test_who_waits_for_another_is_charged_what_it_cost(tmp_path, monkeypatch, cl
     path = cache._path(Mean(), clips(1).fingerprints[0])
     path.parent.mkdir()
     monkeypatch.setattr("actionbench.features.cache._locked", locked)
-    with charging() as charges:
+    with track_costs() as costs:
         assert means(Mean(), clips(1), cache) == [1]
-    assert charges.extra[0] == pytest.approx(2.0)
-    assert charges.extra[1] == pytest.approx(9.0, abs=0.1)
+    assert costs.correction[0] == pytest.approx(2.0)
+    assert costs.correction[1] == pytest.approx(9.0, abs=0.1)
 
 
 def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):
@@ -364,7 +364,7 @@ def test_a_process_that_dies_while_computing_holds_nobody_up(tmp_path):
     worker.start()
     worker.join(60)
     assert worker.exitcode == -signal.SIGKILL
-    with using(cache_at(folder)):
+    with use_cache(cache_at(folder)):
         (arrays,) = compute(Slow(str(log)), clips(1))
     assert arrays["value"] == 1
     assert len(log.read_text().split()) == 2
@@ -386,5 +386,5 @@ def _die(folder, log):
     # Under the name of the feature that the other process computes.
     path = cache._path(Slow(log), clips(1).fingerprints[0])
     cache._path = lambda feature, fingerprint: path
-    with using(cache):
+    with use_cache(cache):
         list(compute(_Deadly(log), clips(1)))

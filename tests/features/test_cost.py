@@ -77,7 +77,7 @@ def test_energy_that_cannot_be_read_is_not_known(tmp_path):
 def test_memory_of_blocks_in_each_other(monkeypatch, tmp_path, can_begin_anew):
     if not can_begin_anew:
         monkeypatch.setattr("actionbench.features.cost._CLEAR_REFS", tmp_path / "no" / "folder")
-    monkeypatch.setattr(_MemoryMeter, "left", 0)
+    monkeypatch.setattr(_MemoryMeter, "retained", 0)
     # More than this process has had before.
     size = peak_memory_bytes() - psutil.Process().memory_info().rss + (300 << 20)
     with _MemoryMeter() as outer:
@@ -91,6 +91,6 @@ def test_memory_of_blocks_in_each_other(monkeypatch, tmp_path, can_begin_anew):
     # What is held on is needed by what comes later, too.
     own = size // 4 if can_begin_anew else 0
     assert later.bytes == pytest.approx(size // 2 + own, abs=20 << 20)
-    assert _MemoryMeter.left == pytest.approx(size // 2, abs=20 << 20)
+    assert _MemoryMeter.retained == pytest.approx(size // 2, abs=20 << 20)
     assert peak_memory_bytes() > size
     del held

@@ -126,8 +126,8 @@ def test_boxes_are_cut_at_the_border():
         ({"grid": (np.array([[0, 4]]), np.array([[0, 9]]))}, "within the frame"),
         ({"grid": (np.array([[0, 4], [0, 4]]), np.array([[0, 4]]))}, "edges for 1 frames"),
         ({"grid": (np.array([[3, 1]]), np.array([[0, 4]]))}, "ascend"),
-        ({"dx": np.full((1, 4, 4), np.nan)}, "finite numbers"),
-        ({"dy": np.full((1, 4, 4), -np.inf)}, "finite numbers"),
+        ({"dx": np.full((1, 4, 4), np.nan)}, "must be finite"),
+        ({"dy": np.full((1, 4, 4), -np.inf)}, "must be finite"),
     ],
 )
 def test_wrong_use_is_refused(changes, message):

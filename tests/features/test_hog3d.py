@@ -157,7 +157,7 @@ def test_flicker_in_short_and_small_clips_is_finite(shape):
 
 
 def test_moving_camera_leaves_the_scene_out():
-    """Blocks are taken where the mover is, and the ground behind it rests in them."""
+    """Blocks are taken where the person is, and the ground behind it rests in them."""
     rng = np.random.default_rng(4)
     ground = np.kron(rng.integers(50, 110, (15, 40)), np.ones((8, 8)))
     frames = []

@@ -164,7 +164,7 @@ def test_frame_rate_and_camera_hardly_matter(changes):
 
 def test_long_clip_is_one_clip():
     """Pieces meet after 2 seconds; what is before and after is the same."""
-    found = InterestPoints(rate=1000, least=0).extract(swing(n_frames=120))
+    found = InterestPoints(rate=1000, min_strength=0).extract(swing(n_frames=120))
     times = found["place"][:, 2] * 120
     counts = np.histogram(times, np.arange(10, 111, 20))[0]
     assert np.ptp(counts) <= 0.1 * counts.max()

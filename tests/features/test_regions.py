@@ -6,12 +6,12 @@ from actionbench.features.flow import camera_shift, optical_flow
 from actionbench.features.regions import main_track, motion_mask
 
 
-def scene(n_frames=20, height=60, width=90, noise=2.0, seed=0, movers=((20, 8, 25, 10, 3.0),)):
+def scene(n_frames=20, height=60, width=90, noise=2.0, seed=0, people=((20, 8, 25, 10, 3.0),)):
     """Draw textured rectangles (top, left, height, width, pixels per frame) that go right, with noise."""
     rng = np.random.default_rng(seed)
     ground = rng.integers(60, 120, (height, width)).astype(float)
     frames = np.tile(ground, (n_frames, 1, 1))
-    for top, left, tall, wide, speed in movers:
+    for top, left, tall, wide, speed in people:
         pattern = rng.integers(130, 250, (tall, wide))
         for index, frame in enumerate(frames):
             start = int(left + speed * index)
@@ -32,7 +32,7 @@ def test_box_follows_the_mover_whatever_the_noise(noise):
 
 
 def test_noise_alone_does_not_move():
-    still = scene(noise=6.0, movers=())
+    still = scene(noise=6.0, people=())
     assert motion_mask(still).mean() < 1e-3
     track = main_track(still, 25.0)
     assert not track.found
@@ -40,7 +40,7 @@ def test_noise_alone_does_not_move():
 
 
 def test_camera_that_trembles_draws_no_lines():
-    """Less than flow can tell: edges flicker, and the box still holds the mover alone."""
+    """Less than flow can tell: edges flicker, and the box still holds the person alone."""
     rng = np.random.default_rng(1)
     large = np.full((240, 360), 90.0)
     large[160:], large[:100, 250:290] = 118, 62
@@ -57,19 +57,19 @@ def test_camera_that_trembles_draws_no_lines():
 
 
 def test_light_that_changes_everywhere_is_no_motion():
-    frames = scene(noise=1.0, movers=()).astype(float) + 8 * np.sin(np.arange(20))[:, None, None]
+    frames = scene(noise=1.0, people=()).astype(float) + 8 * np.sin(np.arange(20))[:, None, None]
     assert not main_track(np.clip(frames, 0, 255).astype(np.uint8), 25.0).found
 
 
 def test_smaller_second_mover_does_not_count():
-    movers = ((8, 8, 30, 12, 2.0), (52, 70, 4, 4, 0.6))
-    track = main_track(scene(movers=movers), 25.0)
+    people = ((8, 8, 30, 12, 2.0), (52, 70, 4, 4, 0.6))
+    track = main_track(scene(people=people), 25.0)
     assert track.boxes[:, 2].max() < 46
 
 
 def test_camera_that_shakes_is_undone():
     rng = np.random.default_rng(3)
-    steady = scene(n_frames=15, height=100, width=130, noise=0, movers=((30, 20, 40, 20, 3.0),))
+    steady = scene(n_frames=15, height=100, width=130, noise=0, people=((30, 20, 40, 20, 3.0),))
     shifts = rng.integers(0, 3, (15, 2))
     shaken = np.stack([f[y : y + 96, x : x + 126] for f, (y, x) in zip(steady, shifts, strict=True)])
     shifts = camera_shift(shaken, optical_flow(shaken))
@@ -100,7 +100,7 @@ def test_boxes_stay_inside_the_frame():
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_shaking_camera_alone_shows_no_mover(noise):
     rng = np.random.default_rng(5)
-    still = cv2.GaussianBlur(scene(n_frames=1, height=110, width=140, noise=0, movers=())[0], (0, 0), 2)
+    still = cv2.GaussianBlur(scene(n_frames=1, height=110, width=140, noise=0, people=())[0], (0, 0), 2)
     corners = rng.integers(0, 6, (12, 2))
     shaken = np.stack([still[y : y + 100, x : x + 130] for y, x in corners])
     shaken = np.clip(shaken + rng.normal(0, noise, shaken.shape), 0, 255).astype(np.uint8)

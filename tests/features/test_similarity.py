@@ -4,7 +4,7 @@ import pytest
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.clip import Clip
 from actionbench.features.motion import observe
-from actionbench.features.similarity import likeness, repeats, returns
+from actionbench.features.similarity import first_period, lag_similarity, repetition
 
 
 def swing(period, n_frames=75, every=1, speed=0.0, turns=False, seconds=0.0):
@@ -29,13 +29,13 @@ def circle(period, n_frames=100):
 
 
 def found(clip):
-    return repeats(observe(clip))
+    return repetition(observe(clip))
 
 
 def test_likeness_is_that_of_all_pairs():
     rows = np.random.default_rng(1).normal(size=(30, 5)) + 100
     centred = rows - rows.mean(axis=0)
-    alike = likeness(rows, 20)
+    alike = lag_similarity(rows, 20)
     for lag in (0, 1, 7, 20):
         pairs = [(centred[i], centred[i + lag]) for i in range(30 - lag)]
         apart = sum(((a - b) ** 2).sum() for a, b in pairs)
@@ -45,17 +45,17 @@ def test_likeness_is_that_of_all_pairs():
 
 def test_opposite_frames_are_opposite():
     rows = np.tile([[1.0, 2.0], [-1.0, -2.0]], (10, 1))
-    np.testing.assert_allclose(likeness(rows, 3), [1, -1, 1, -1])
+    np.testing.assert_allclose(lag_similarity(rows, 3), [1, -1, 1, -1])
 
 
 @pytest.mark.parametrize("n_rows", [1, 5])
 def test_nothing_that_differs_is_not_alike(n_rows):
-    np.testing.assert_array_equal(likeness(np.full((n_rows, 7), 3.3), n_rows - 1), np.zeros(n_rows))
+    np.testing.assert_array_equal(lag_similarity(np.full((n_rows, 7), 3.3), n_rows - 1), np.zeros(n_rows))
 
 
 @pytest.mark.parametrize("period", [6, 11.5, 20, 31])
 def test_the_period_of_a_circle_is_found(period):
-    lag, alike = returns(likeness(circle(period), 65))
+    lag, alike = first_period(lag_similarity(circle(period), 65))
     assert lag == pytest.approx(period, rel=0.01)
     assert alike > 0.95
 
@@ -64,24 +64,24 @@ def test_twice_a_period_is_not_the_period():
     """Also where every other turn is a little different."""
     rows = circle(12, 120)
     rows[:, 0] *= np.where(np.arange(120) // 12 % 2, 1.0, 1.15)
-    assert returns(likeness(rows, 60))[0] == pytest.approx(12, rel=0.02)
+    assert first_period(lag_similarity(rows, 60))[0] == pytest.approx(12, rel=0.02)
 
 
 def test_what_was_never_unlike_does_not_return():
-    assert returns(np.array([1.0, 0.6, 0.8, 0.5])) == (0.0, 0.0)
-    assert returns(np.array([1.0, -0.2, -0.1, -0.3])) == (0.0, 0.0)
-    assert returns(np.array([0.0, 0.0, 0.0])) == (0.0, 0.0)
+    assert first_period(np.array([1.0, 0.6, 0.8, 0.5])) == (0.0, 0.0)
+    assert first_period(np.array([1.0, -0.2, -0.1, -0.3])) == (0.0, 0.0)
+    assert first_period(np.array([0.0, 0.0, 0.0])) == (0.0, 0.0)
 
 
 def test_too_short_a_return_does_not_count():
-    alike = likeness(circle(4), 30)
-    assert returns(alike)[0] == pytest.approx(4, rel=0.02)
-    assert returns(alike, 5.0)[0] == pytest.approx(8, rel=0.02)
+    alike = lag_similarity(circle(4), 30)
+    assert first_period(alike)[0] == pytest.approx(4, rel=0.02)
+    assert first_period(alike, 5.0)[0] == pytest.approx(8, rel=0.02)
 
 
 def test_noise_is_never_much_alike():
     rows = np.random.default_rng(2).normal(size=(200, 20))
-    assert returns(likeness(rows, 50))[1] < 0.1
+    assert first_period(lag_similarity(rows, 50))[1] < 0.1
 
 
 @pytest.mark.parametrize("period", [0.6, 0.8, 1.2])

@@ -81,7 +81,7 @@ def test_places_are_where_the_mover_is(going_right):
     assert np.median(np.abs(x - wanted)) < 20 / 160
     assert np.median(y) == pytest.approx(0.5, abs=0.06)
     assert set(np.round(scale.astype(float), 3)) <= {1.0, 0.707, 0.5, 0.354}
-    # Flow fades about a mover, and points there are tracked as well.
+    # Flow fades about a person, and points there are tracked as well.
     assert 0.6 < np.median(speed) / (2.5 * 25 / 120) < 1.05
 
 
@@ -253,7 +253,7 @@ def test_the_number_on_kth_is_near_that_of_the_reference(data_folder):
 def test_what_is_found_does_not_depend_on_how_much_is_worked_on_at_once(monkeypatch, piece):
     frames = frames_of(right, camera=(0.5, 0.2))
     whole = extract(frames)
-    monkeypatch.setattr(trajectories, "_PIECE", piece)
+    monkeypatch.setattr(trajectories, "_CHUNK", piece)
     pieces = extract(frames)
     for name, array in whole.items():
         np.testing.assert_array_equal(array, pieces[name])

@@ -142,7 +142,7 @@ def walker(speed=2.0, size=40, shape=(120, 160), n=30, colour=False):
 def test_flow_is_in_heights_of_the_mover_per_second():
     reader = VolumeReader(8, size=32, margin=0, input="flow", view="person")
     volume = reader.test_views(reader.small.extract(walker()), 1)[0]
-    # 2 pixels of 40, 25 times a second, in the middle of what goes with the mover.
+    # 2 pixels of 40, 25 times a second, in the middle of what goes with the person.
     np.testing.assert_allclose(np.median(volume[:, 12:20, 12:20, 0]), 2 * 25 / 40, rtol=0.2)
     np.testing.assert_allclose(np.median(volume[..., 1]), 0, atol=0.05)
 
@@ -193,5 +193,5 @@ def test_stacked_frames_are_channels():
     np.testing.assert_array_equal(stacked, np.moveaxis(plain[..., 0], 1, -1))
 
 
-def test_a_fast_camera_is_thinned():
+def test_every_nth_frame_of_a_fast_camera_is_kept():
     assert len(SmallVideo().extract(Clip(np.zeros((240, 20, 20), np.uint8), 240.0))["frames"]) == 30

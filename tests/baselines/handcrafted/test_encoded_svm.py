@@ -8,7 +8,7 @@ from sklearn.svm import SVC
 from actionbench.baselines.handcrafted import _svm
 from actionbench.baselines.handcrafted._encoded_svm import EncodedSvm
 from actionbench.baselines.handcrafted.dense_trajectories import DenseTrajectories
-from actionbench.features.cache import using
+from actionbench.features.cache import use_cache
 from actionbench.features.clip import Clip, Clips
 
 COMPUTED: list[int] = []
@@ -84,7 +84,7 @@ def test_an_encoding_that_is_none(material):
 
 def test_each_clip_is_described_once(material):
     COMPUTED.clear()
-    with using(None):
+    with use_cache(None):
         PatchesSvm().fit(*material)
     assert len(COMPUTED) == len(material[0])
 
@@ -118,7 +118,7 @@ def test_explanations(material):
 
 def test_parameters_are_counted_with_those_of_the_encoding(material):
     attempt = PatchesSvm(encoding="words").fit(*material)
-    machine = sum(array.size for array in attempt.machine_.values())
+    machine = sum(array.size for array in attempt.classifier_.values())
     assert attempt.count() == {"parameters": machine + 1 + 4 * 4 + 4 * 6}
 
 

@@ -32,14 +32,14 @@ def test_actions_that_differ_by_side_are_not_mirrored(figures):
 def test_a_grid_over_the_frame(figures):
     attempt = HofSvm(grid="frame").fit(*figures)
     assert attempt.explain().startswith("4 x 4 cells of the frame")
-    assert attempt.machine_["weights"].shape == HofSvm().fit(*figures).machine_["weights"].shape
+    assert attempt.classifier_["weights"].shape == HofSvm().fit(*figures).classifier_["weights"].shape
     with pytest.raises(ValueError, match="grid must be person or frame, got 'box'"):
         HofSvm(grid="box").fit(*figures)
 
 
 def test_channels_are_chosen_by_name(figures):
     one = HogHofMbhSvm(channels="hof").fit(*figures)
-    np.testing.assert_array_equal(one.machine_["weights"], HofSvm().fit(*figures).machine_["weights"])
+    np.testing.assert_array_equal(one.classifier_["weights"], HofSvm().fit(*figures).classifier_["weights"])
     assert list(HogHofMbhSvm(channels="mbh+hog")._sizes()) == ["hog", "mbh"]
 
 
@@ -58,7 +58,7 @@ def test_explanation_accounts_for_all_weights(figures):
         assert sum(shares) == pytest.approx(100, abs=2)
     assert set(explanation.figures) == {"cells"}
     maps = attempt._maps()
-    np.testing.assert_allclose(maps.sum(axis=(1, 2)), (attempt.machine_["weights"] ** 2).sum(axis=1))
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), (attempt.classifier_["weights"] ** 2).sum(axis=1))
     panels = [axes for axes in explanation.figures["cells"].axes if axes.images]
     assert [axes.get_title() for axes in panels] == attempt.classes_.tolist()
     for axes, own in zip(panels, maps, strict=True):
@@ -80,7 +80,7 @@ def test_two_classes_have_opposite_weights(figures):
     clips, labels, groups = figures
     rows = labels != "go"
     attempt = HofSvm().fit(clips[rows], labels[rows], groups[rows])
-    np.testing.assert_allclose(attempt.machine_["weights"][0], -attempt.machine_["weights"][1])
+    np.testing.assert_allclose(attempt.classifier_["weights"][0], -attempt.classifier_["weights"][1])
     assert np.mean(attempt.predict(clips[rows]) == labels[rows]) == 1
 
 

@@ -5,7 +5,7 @@ from actionbench.baselines.base import Attempt
 from actionbench.baselines.handcrafted.hof_svm import HofSvm
 from actionbench.baselines.handcrafted.hog_svm import HogSvm
 from actionbench.baselines.handcrafted.late_fusion import LateFusion
-from actionbench.baselines.registry import attempt_registry, naming
+from actionbench.baselines.registry import attempt_registry, use_attempts
 from actionbench.errors import PluginError
 
 
@@ -63,7 +63,7 @@ def test_members_of_a_plugin_are_found_while_it_is_in_use(figures, tmp_path):
     path = tmp_path / "coin.py"
     path.write_text("from actionbench.baselines.trivial.chance import Chance\nclass Coin(Chance): pass\n")
     fusion = LateFusion(members="coin + majority")
-    with naming(attempt_registry([path])):
+    with use_attempts(attempt_registry([path])):
         fusion.fit(*figures)
         assert [cls.__name__ for cls in fusion.uses()] == ["Coin", "Majority"]
     assert [type(member).__name__ for member in fusion.members_] == ["Coin", "Majority"]

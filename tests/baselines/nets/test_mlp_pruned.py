@@ -61,7 +61,7 @@ def test_what_it_says_and_shows(pruned):
     masks = structure.connections(pruned.net())
     total = sum(mask.size for mask in masks.values())
     left = sum(int(mask.sum()) for mask in masks.values())
-    assert f"{left:,} of {total:,} weights are left ({left / total:.1%})" in said
+    assert f"{left:,} of {total:,} weights are nonzero ({left / total:.1%})" in said
     local = structure.locality(masks["2.weight"], (4, 8, 8, 2), (0, 1, 1))
     assert f"{np.nanmean(local):.2f} times as far apart in space" in said
     assert set(said.figures) == {"loss", "first-layer", "connectivity", "locality"}
@@ -98,7 +98,7 @@ def test_a_stronger_penalty_leaves_less(figures):
 def test_a_net_that_lost_everything_still_speaks(figures, tmp_path):
     attempt = fit(figures, MlpSparse(strength=1.0, **SMALL))
     said = attempt.explain()
-    assert "0 of 16 units of the first layer look at anything" in said
+    assert "0 of 16 units of the first layer have inputs" in said
     attempt.save(tmp_path)
     assert MlpSparse.load(tmp_path).explain() == said
     for figure in said.figures.values():

@@ -63,7 +63,7 @@ def test_saved_with_its_genome(figures, evolved, tmp_path):
 
 def test_what_it_says_and_shows(evolved):
     said = evolved.explain()
-    assert f"Genome: {evolved.genome_}. Of 6 candidates tried by evolution" in said
+    assert f"Genome: {evolved.genome_}. It had the lowest loss of 6 candidates of evolution" in said
     assert {"loss", "graph", "search"} <= set(said.figures)
     for figure in said.figures.values():
         figure.savefig(io.BytesIO(), format="png")
@@ -87,7 +87,7 @@ def test_too_few_to_hold_out(figures):
     clips, labels, groups = (part[:3] for part in figures)
     attempt = NetEvolved(**SMALL).fit(clips, labels, groups)
     assert attempt.trials_ == {"genome": [], "fitness": [], "parent": []}
-    assert "Too few clips or groups to search" in attempt.explain()
+    assert "too few clips or groups for a search" in attempt.explain()
 
 
 def test_a_method_that_is_none(figures):

@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.baselines.rules._rule_list import Condition, Rule, between, fired, learn, merged
+from actionbench.baselines.rules._rule_list import (
+    Condition,
+    Rule,
+    first_firing,
+    learn,
+    merge_conditions,
+    threshold_between,
+)
 
 
 def table(n_per_class, seed):
@@ -24,7 +31,7 @@ def test_known_structure_is_found(softness):
     assert {condition.quantity for rule in rules for condition in rule.conditions} <= {3, 4}
     assert len(rules) == 3
     test, truth = table(500, 1)
-    predicted = np.array([rule.label for rule in rules])[fired(rules, test)]
+    predicted = np.array([rule.label for rule in rules])[first_firing(rules, test)]
     assert np.mean(predicted == truth) > 0.99
 
 
@@ -34,7 +41,7 @@ def test_conjunctions_are_found():
     labels = ((points > 0.2).all(axis=1)).astype(int)
     rules = learn(points, labels, 2, max_conditions=2, softness=0.02)
     test = rng.uniform(-1, 1, (1000, 2))
-    predicted = np.array([rule.label for rule in rules])[fired(rules, test)]
+    predicted = np.array([rule.label for rule in rules])[first_firing(rules, test)]
     assert np.mean(predicted == (test > 0.2).all(axis=1)) > 0.95
 
 
@@ -52,7 +59,7 @@ def test_counts_are_of_the_clips_for_which_a_rule_was_first():
     train, labels = table(20, 3)
     labels = np.where(np.random.default_rng(4).random(60) < 0.1, 1, labels)
     rules = learn(train, labels, 3, max_conditions=3, softness=0.1)
-    first = fired(rules, train)
+    first = first_firing(rules, train)
     for index, rule in enumerate(rules):
         np.testing.assert_array_equal(rule.counts, np.bincount(labels[first == index], minlength=3))
         assert rule.counts[rule.label] == max(rule.counts)
@@ -63,7 +70,7 @@ def test_counts_are_of_the_clips_for_which_a_rule_was_first():
 def test_least_bounds_every_rule_but_the_default():
     rng = np.random.default_rng(5)
     train, labels = rng.normal(size=(80, 4)), rng.integers(0, 3, 80)
-    free, bound = (learn(train, labels, 3, max_conditions=3, softness=0.1, least=n) for n in (1, 6))
+    free, bound = (learn(train, labels, 3, max_conditions=3, softness=0.1, min_clips=n) for n in (1, 6))
     assert all(sum(rule.counts) >= 6 for rule in bound[:-1])
     assert len(bound) < len(free)
 
@@ -92,13 +99,15 @@ def test_one_class_or_identical_rows_leave_the_default():
 
 def test_first_rule_that_holds_decides():
     rules = [Rule((Condition(0, True, 1.0), Condition(1, False, 0.0)), 0, (1, 0)), Rule((), 1, (0, 1))]
-    np.testing.assert_array_equal(fired(rules, np.array([[2.0, 0.0], [2.0, 0.1], [1.0, -1.0]])), [0, 1, 1])
+    np.testing.assert_array_equal(
+        first_firing(rules, np.array([[2.0, 0.0], [2.0, 0.1], [1.0, -1.0]])), [0, 1, 1]
+    )
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
 def test_a_threshold_tells_its_neighbours_apart(a, b):
     if a != b:
-        threshold = between(min(a, b), max(a, b))
+        threshold = threshold_between(min(a, b), max(a, b))
         assert (min(a, b) > threshold, max(a, b) > threshold) == (False, True)
 
 
@@ -112,10 +121,12 @@ def test_a_threshold_tells_its_neighbours_apart(a, b):
     ],
 )
 def test_a_threshold_has_few_digits(low, high, threshold):
-    assert between(low, high) == threshold
+    assert threshold_between(low, high) == threshold
 
 
 def test_the_strictest_of_like_conditions_stays():
     conditions = [Condition(0, True, 1.0), Condition(0, True, 2.0), Condition(0, False, 5.0)]
-    assert merged(conditions) == (Condition(0, True, 2.0), Condition(0, False, 5.0))
-    assert merged([Condition(0, False, 5.0), Condition(0, False, 4.0)]) == (Condition(0, False, 4.0),)
+    assert merge_conditions(conditions) == (Condition(0, True, 2.0), Condition(0, False, 5.0))
+    assert merge_conditions([Condition(0, False, 5.0), Condition(0, False, 4.0)]) == (
+        Condition(0, False, 4.0),
+    )

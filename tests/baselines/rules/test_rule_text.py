@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actionbench.baselines.rules._rule_list import Condition, Rule
-from actionbench.baselines.rules._rule_text import Sentence, parse, read, write
+from actionbench.baselines.rules._rule_text import ParsedRule, parse, read, write
 from actionbench.errors import ActionbenchError
 from actionbench.features.quantities import QUANTITIES
 
@@ -35,7 +35,7 @@ def test_a_list_edited_by_hand():
     otherwise hand-waving (1 of 9 training clips) # the rest
     """
     assert parse(text, "it") == [
-        Sentence(
+        ParsedRule(
             (
                 Condition(PLACE["horizontal speed"], True, 1.6),
                 Condition(PLACE["bounce frequency"], False, 2.2),
@@ -43,15 +43,15 @@ def test_a_list_edited_by_hand():
             "running",
             3,
         ),
-        Sentence((Condition(PLACE["fill"], True, 0.5),), "jumping #1 (then left)", 5),
-        Sentence((), "hand-waving", 6),
+        ParsedRule((Condition(PLACE["fill"], True, 0.5),), "jumping #1 (then left)", 5),
+        ParsedRule((), "hand-waving", 6),
     ]
 
 
 def test_lines_of_any_editor_are_read():
     assert parse("if fill > 0.5 then a then b\r\n\r\notherwise a and b\r\n", "it") == [
-        Sentence((Condition(PLACE["fill"], True, 0.5),), "a then b", 1),
-        Sentence((), "a and b", 3),
+        ParsedRule((Condition(PLACE["fill"], True, 0.5),), "a then b", 1),
+        ParsedRule((), "a and b", 3),
     ]
 
 
@@ -72,7 +72,7 @@ def test_lines_of_any_editor_are_read():
         ("if fill > 1 then", "must read 'if QUANTITY"),
         ("if fill > 1 then a (sometimes)", "must read 'if QUANTITY"),
         (r'if fill > 1 then "\x"', "must be a JSON string"),
-        ("otherwise a", "'otherwise' must stand in the last rule"),
+        ("otherwise a", "'otherwise' must be the last rule"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_sentence_with_file_and_line(line, says):
@@ -93,4 +93,4 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(ActionbenchError, match=r"latin\.txt: a list of rules must be a text file in UTF-8"):
         read(tmp_path / "latin.txt")
     (tmp_path / "marked.txt").write_text("otherwise a", encoding="utf-8-sig")
-    assert read(tmp_path / "marked.txt") == [Sentence((), "a", 1)]
+    assert read(tmp_path / "marked.txt") == [ParsedRule((), "a", 1)]

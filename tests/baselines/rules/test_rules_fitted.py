@@ -6,7 +6,7 @@ import pytest
 
 from actionbench.baselines.base import Attempt
 from actionbench.baselines.rules._rule_list import Condition
-from actionbench.baselines.rules.rules_fitted import RulesFitted, _fitted
+from actionbench.baselines.rules.rules_fitted import RulesFitted, _fit_thresholds
 from actionbench.baselines.rules.rules_hand import RulesHand, hand_bodies
 from actionbench.features.quantities import QUANTITIES
 
@@ -52,7 +52,7 @@ def test_thresholds_move_to_where_people_differ():
     table, codes = people(10, 0)
     hand = hand_bodies(ACTIONS)
     assert np.mean(decided(hand, table) == codes) == pytest.approx(0.6)
-    fitted = _fitted(hand, table, codes)
+    fitted = _fit_thresholds(hand, table, codes)
     test, truth = people(50, 1)
     np.testing.assert_array_equal(decided(fitted, test), truth)
     speeds = [conditions[0].threshold for conditions, _ in fitted[:2]]
@@ -64,10 +64,10 @@ def test_thresholds_that_are_all_off_at_once_are_found(seed):
     hand = hand_bodies(["boxing", *ACTIONS])
     table, codes = planted(hand, 45, seed)
     assert np.mean(decided(hand, table) == codes) < 0.75
-    np.testing.assert_array_equal(decided(_fitted(hand, table, codes), table), codes)
+    np.testing.assert_array_equal(decided(_fit_thresholds(hand, table, codes), table), codes)
     # Of more clips than there are cuts not all can be right.
     table, codes = planted(hand, 300, seed)
-    fitted = _fitted(hand, table, codes)
+    fitted = _fit_thresholds(hand, table, codes)
     assert np.mean(decided(fitted, table) == codes) > 0.96
     test, truth = planted(hand, 2000, 100 + seed)
     assert np.mean(decided(fitted, test) == truth) > 0.94
@@ -83,7 +83,7 @@ def test_one_rule_is_as_right_as_any_pair_of_thresholds(seed):
         for low in (0.1, *np.sort(table[:, 2])[:-1])
         for high in (-0.2, *np.sort(table[:, 5])[:-1])
     )
-    assert np.sum(decided(_fitted(hand, table, codes), table) == codes) == most
+    assert np.sum(decided(_fit_thresholds(hand, table, codes), table) == codes) == most
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -91,14 +91,14 @@ def test_no_training_clip_is_lost_whatever_the_labels(seed):
     rng = np.random.default_rng(seed)
     hand = hand_bodies(["boxing", *ACTIONS])
     table, codes = rng.exponential(0.7, (25, len(QUANTITIES))), rng.integers(0, 6, 25)
-    fitted = _fitted(hand, table, codes)
+    fitted = _fit_thresholds(hand, table, codes)
     assert np.sum(decided(fitted, table) == codes) >= np.sum(decided(hand, table) == codes)
 
 
 def test_the_structure_stays():
     table, codes = people(10, 0)
     hand = hand_bodies(ACTIONS)
-    fitted = _fitted(hand, table, codes)
+    fitted = _fit_thresholds(hand, table, codes)
     shape = [[[(c.quantity, c.above) for c in conditions], label] for conditions, label in fitted]
     assert shape == [[[(c.quantity, c.above) for c in conditions], label] for conditions, label in hand]
 
@@ -106,8 +106,8 @@ def test_the_structure_stays():
 def test_a_threshold_that_is_good_enough_stays():
     table, codes = people(10, 0, walk=0.7, jog=1.4, run=2.0)
     hand = hand_bodies(ACTIONS)
-    assert _fitted(hand, table, codes) == hand
-    assert _fitted(hand, table[:0], codes[:0]) == hand
+    assert _fit_thresholds(hand, table, codes) == hand
+    assert _fit_thresholds(hand, table[:0], codes[:0]) == hand
 
 
 def test_of_equal_thresholds_the_one_nearest_to_hand_wins():
@@ -115,7 +115,7 @@ def test_of_equal_thresholds_the_one_nearest_to_hand_wins():
     codes[-10:] = 2
     table[-10:, PLACE["passing speed"]] = 1.1
     (jogging,) = (
-        conditions for conditions, label in _fitted(hand_bodies(ACTIONS), table, codes) if label == 2
+        conditions for conditions, label in _fit_thresholds(hand_bodies(ACTIONS), table, codes) if label == 2
     )
     # All joggers are faster than the middle between them and those who stand; written is 1.2.
     assert jogging[0].threshold == pytest.approx((1.1 + 0.15) / 2, abs=0.1)

@@ -76,7 +76,10 @@ def test_usual_spellings(label, action):
 
 @pytest.mark.parametrize(
     ("classes", "says"),
-    [(["walk", "bend"], "no rule for 'bend'"), (["run", "running"], "cannot tell 'run' from 'running'")],
+    [
+        (["walk", "bend"], "no rule for 'bend'"),
+        (["run", "running"], "cannot distinguish 'run' from 'running'"),
+    ],
 )
 def test_other_classes_are_skipped_with_a_reason(kth, classes, says):
     assert says in RulesHand().skip(SimpleNamespace(classes=classes))

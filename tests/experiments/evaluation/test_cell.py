@@ -6,7 +6,7 @@ import pytest
 from actionbench import Attempt, Explanation
 from actionbench.experiments.datasets.splits import LeaveOneGroupOut
 from actionbench.experiments.evaluation.cell import ContractError, reorder_columns, run_cell
-from actionbench.features.cache import FeatureCache, compute, using
+from actionbench.features.cache import FeatureCache, compute, use_cache
 
 
 class Fixed(Attempt):
@@ -112,7 +112,7 @@ def test_costs_do_not_depend_on_what_was_computed_before(toy, tmp_path, spend):
     n_train, n_test = len(fold.train), len(fold.test)
     cache, paid = FeatureCache(tmp_path, 2**30, lambda _: ""), []
     for used in (None, cache, cache):
-        with using(used):
+        with use_cache(used):
             found = run_cell(Reading(), dataset, fold)
         paid.append(found.fit_seconds)
         assert found.fit_seconds + found.fit_saved_seconds == pytest.approx(5 * n_train + 1.5)

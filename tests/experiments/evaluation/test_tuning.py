@@ -7,7 +7,7 @@ import pytest
 from actionbench import Attempt
 from actionbench.errors import SplitError
 from actionbench.experiments.evaluation.tuning import Budget, tune
-from actionbench.features.cache import FeatureCache, compute, using
+from actionbench.features.cache import FeatureCache, compute, use_cache
 
 
 class Threshold(Attempt):
@@ -110,7 +110,7 @@ def test_a_budget_of_time_buys_the_same_whether_features_are_there_or_not(
     monkeypatch.setattr(Threshold, "fit", fit)
     cache = FeatureCache(tmp_path, 2**30, lambda _: "")
     for used in (None, cache, cache):
-        with using(used):
+        with use_cache(used):
             found = search(list(range(50)), seconds=100)
         # All 16 clips, and three folds in each of seven trials.
         assert len(found.trials) == 7

@@ -72,13 +72,13 @@ def share(mebibytes, children):
     return outcome(block[0])
 
 def keep_features():
-    from actionbench.features.cache import computed, kept
+    from actionbench.features.cache import compute_one, temporary_cache
     from actionbench.features.clip import Clip
     class Large:
         def extract(self, clip):
             return {"value": np.ones(2**22, np.uint8)}
-    with kept():
-        computed(Large(), Clip(np.zeros((2, 3, 4), np.uint8), 25.0))
+    with temporary_cache():
+        compute_one(Large(), Clip(np.zeros((2, 3, 4), np.uint8), 25.0))
         time.sleep(0.5)
     return outcome()
 

@@ -8,7 +8,7 @@ import sys
 import numpy
 import pytest
 
-from actionbench.baselines.registry import load_plugin
+from actionbench.baselines.plugins import load_plugin
 from actionbench.experiments.store import provenance
 
 MAIN = """

@@ -1,4 +1,4 @@
-"""The mover, cut out of the frames: pictures that go with it, and views in which the scene rests."""
+"""Crops of the person who moves: windows that follow the track, and frames stabilised against the camera."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from .flow import camera_path, single_thread
 from .motion import Motion
 
-__all__ = ["Scene", "follow", "mover_length", "mover_size", "pieces", "steady"]
+__all__ = ["Scene", "chunks", "crop_along", "person_length", "person_size", "stabilised_scene"]
 
 
-def mover_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
-    """Return the height and the width, in pixels, of a box that holds the mover in nearly every frame.
+def person_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
+    """Return the height and the width, in pixels, of a box that holds the person in nearly every frame.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def mover_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
     return motion.track.body_height * (1 + 2 * margin), width * (1 + 2 * margin)
 
 
-def mover_length(motion: Motion) -> float:
-    """Return the mover's height in pixels, or half of its width if that is more: of an arm alone, half of its reach."""
-    height, width = mover_size(motion)
+def person_length(motion: Motion) -> float:
+    """Return the person's height in pixels, or half the width if that is more: if only an arm moves, half its reach."""
+    height, width = person_size(motion)
     return max(height, width / 2)
 
 
-def follow(
+def crop_along(
     planes: NDArray, centres: NDArray[np.float64], extent: tuple[float, float], size: tuple[int, int]
 ) -> NDArray[np.float32]:
     """Cut a window of one size out of each plane, around a centre that moves.
@@ -79,18 +79,18 @@ def _cut(plane: NDArray, left: float, top: float, size: tuple[int, int]) -> NDAr
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The part of some frames where the mover is, seen by a camera that rests.
+    """The part of some frames where the person is, stabilised against the motion of the camera.
 
     Attributes
     ----------
     frames : ndarray of float32, shape (T, H, W)
         Grey frames.
     mask : ndarray of float32, shape (T, H, W)
-        1 where the mover moves, else 0.
+        1 where the person moves, else 0.
     flow : ndarray of float32, shape (T, H, W, 2)
         Stabilised flow from each frame to the next; that of the last frame is the one before it.
     boxes : ndarray of float64, shape (T, 4)
-        Top, left, bottom, right of the mover in each frame.
+        Top, left, bottom, right of the person in each frame.
     """
 
     frames: NDArray[np.float32]
@@ -99,8 +99,8 @@ class Scene:
     boxes: NDArray[np.float64]
 
 
-def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
-    """Undo the motion of the camera in some frames, and keep the surroundings of the mover.
+def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Scene:
+    """Undo the motion of the camera in some frames, and crop them to the surroundings of the person.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
     start, stop : int
         First frame, and the one after the last.
     margin : float
-        Pixels kept around the mover.
+        Pixels kept around the person.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
     down = camera_path(motion.shifts[start : stop - 1])[:, ::-1]
     boxes = motion.track.boxes[start:stop] - np.tile(down, 2)
     shape = motion.frames.shape[1:]
-    # What no frame shows is not kept.
+    # The crop ends where no frame shows anything.
     low = np.floor(np.maximum(boxes[:, :2].min(axis=0) - margin, -down.max(axis=0)))
     high = np.ceil(np.minimum(boxes[:, 2:].max(axis=0) + margin, shape - down.min(axis=0)))
     height, width = (int(length) for length in np.maximum(high - low, 1))
@@ -141,22 +141,22 @@ def steady(motion: Motion, start: int, stop: int, margin: float) -> Scene:
     return Scene(frames, mask, flow, boxes - np.tile(low, 2))
 
 
-def pieces(n_frames: int, length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
-    """Divide a clip into pieces that are worked on one after the other, so that long clips take no more memory.
+def chunks(n_frames: int, length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
+    """Divide a clip into chunks that are processed one after the other, so that long clips take no more memory.
 
     Parameters
     ----------
     n_frames : int
         Frames of the clip.
     length : int
-        Frames of a piece.
+        Frames of a chunk.
     reach : int
-        Frames that are read beyond a piece on each side.
+        Frames that are read beyond a chunk on each side.
 
     Yields
     ------
     start, stop, first, last : int
-        Frames to read, and frames that the piece is about, each with the end excluded.
+        Frames to read, and frames that the chunk is about, each with the end excluded.
     """
     for first in range(0, n_frames, length):
         last = min(first + length, n_frames)

@@ -1,4 +1,4 @@
-"""Small clips that attempts are checked on: easy ones, and ones as odd as they come."""
+"""Small synthetic clips for examples and for the conformance checks: easy ones, and unusual ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features.clip import Clip, Clips
+from .clip import Clip, Clips
 
 __all__ = ["ACTIONS", "Labelled", "blank", "colours", "examples", "mixed", "odd_sizes", "one_frame"]
 
@@ -22,7 +22,17 @@ _N_PEOPLE = 4
 
 @lru_cache(maxsize=1)
 def examples() -> Labelled:
-    """Return three actions of four people, one clip each, not sorted by label."""
+    """Return three actions of four people, one clip each, not sorted by label.
+
+    Returns
+    -------
+    clips : Clips
+        Twelve grey clips of 18 frames of 40 x 56 pixels.
+    labels : ndarray of str
+        The action of each clip.
+    groups : ndarray of str
+        The person of each clip.
+    """
     rows = [(action, person) for person in range(_N_PEOPLE) for action in ACTIONS]
     clips = Clips.of([_clip(_act(action, person)) for action, person in rows])
     labels = np.array([action for action, _ in rows])
@@ -63,14 +73,14 @@ def colours() -> Clips:
 
 
 def blank() -> Clips:
-    """Return clips in which nothing is to be seen or nothing moves."""
+    """Return clips that are black, white, or without motion."""
     still = np.repeat(_act("walking", 1)[:1], 12, axis=0)
     return Clips.of([_clip(np.zeros((12, 40, 56))), _clip(np.full((12, 40, 56), 255.0)), _clip(still)])
 
 
 def _clip(frames: NDArray[np.generic], fps: float = 25.0) -> Clip:
     pixels = frames.astype(np.uint8)
-    # The view that a clip gives is read-only by itself; here what lies behind it is, too.
+    # A clip's frames are a read-only view; here the array behind it is read-only, too.
     pixels.setflags(write=False)
     return Clip(pixels, fps)
 
@@ -78,7 +88,7 @@ def _clip(frames: NDArray[np.generic], fps: float = 25.0) -> Clip:
 def _act(
     action: str, person: int, n_frames: int = 18, shape: tuple[int, int] = (40, 56)
 ) -> NDArray[np.float64]:
-    """Draw somebody who walks through the picture, boxes or moves an arm; people differ in size and tempo."""
+    """Draw a person who walks through the frame, boxes or waves an arm; people differ in size and tempo."""
     rng = np.random.default_rng([17, person])
     height, width = shape
     tall, wide, tempo = height * 2 // 5 + person, width // 8 + person % 2, rng.uniform(0.9, 1.1)

@@ -3,7 +3,7 @@ import pytest
 
 from actionbench.features.clip import Clip
 from actionbench.features.motion import observe
-from actionbench.features.mover import follow, mover_length, mover_size, pieces, steady
+from actionbench.features.person import chunks, crop_along, person_length, person_size, stabilised_scene
 
 
 def scene(pan=0.0, n_frames=20):
@@ -21,44 +21,44 @@ def scene(pan=0.0, n_frames=20):
 
 
 def test_size_is_that_of_what_moves():
-    height, width = mover_size(observe(scene()))
+    height, width = person_size(observe(scene()))
     assert abs(height - 50) < 8
     assert abs(width - 20) < 15
-    assert mover_size(observe(scene()), 0.5) == pytest.approx((2 * height, 2 * width))
+    assert person_size(observe(scene()), 0.5) == pytest.approx((2 * height, 2 * width))
 
 
 def test_length_is_the_height_unless_that_is_flat():
     tall = observe(scene())
-    assert mover_length(tall) == tall.track.body_height
+    assert person_length(tall) == tall.track.body_height
     flat = observe(Clip(np.swapaxes(scene().frames, 1, 2), 25.0))
-    height, width = mover_size(flat)
-    assert mover_length(flat) == max(height, width / 2)
+    height, width = person_size(flat)
+    assert person_length(flat) == max(height, width / 2)
 
 
 def test_pictures_go_with_their_centres():
     planes = np.random.default_rng(1).random((6, 30, 40)).astype(np.float32)
     centres = np.array([[10.0 + i, 12.0 + 2 * i] for i in range(6)])
-    found = follow(planes, centres, (8, 6), (8, 6))
+    found = crop_along(planes, centres, (8, 6), (8, 6))
     for plane, (down, right), picture in zip(planes, centres.astype(int), found, strict=True):
         np.testing.assert_array_equal(picture, plane[down - 4 : down + 4, right - 3 : right + 3])
 
 
 def test_pictures_are_averages_of_what_they_stand_for():
     planes = np.random.default_rng(2).random((2, 16, 16, 2)).astype(np.float32)
-    found = follow(planes, np.full((2, 2), 8.0), (16, 16), (4, 4))
+    found = crop_along(planes, np.full((2, 2), 8.0), (16, 16), (4, 4))
     expected = planes.reshape(2, 4, 4, 4, 4, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_border_goes_on_beyond_the_frame():
-    found = follow(np.full((1, 4, 4), 7.0), np.array([[0.0, 9.0]]), (6, 6), (6, 6))
+    found = crop_along(np.full((1, 4, 4), 7.0), np.array([[0.0, 9.0]]), (6, 6), (6, 6))
     np.testing.assert_array_equal(found, np.full((1, 6, 6), 7))
 
 
 def test_camera_that_rests_leaves_a_crop():
     clip = scene()
     motion = observe(clip)
-    view = steady(motion, 5, 15, margin=12)
+    view = stabilised_scene(motion, 5, 15, margin=12)
     top, left = (motion.track.boxes[5] - view.boxes[0])[:2].astype(int)
     rows, columns = slice(top, top + view.frames.shape[1]), slice(left, left + view.frames.shape[2])
     np.testing.assert_array_equal(view.frames, clip.frames[5:15, rows, columns])
@@ -69,8 +69,8 @@ def test_camera_that_rests_leaves_a_crop():
 def test_scene_rests_where_the_camera_pans():
     motion = observe(scene(pan=2.0))
     assert np.abs(np.median(motion.shifts, axis=0) - (-2, 0)).max() < 0.1
-    view = steady(motion, 0, 20, margin=15)
-    # Above the mover the ground shows in the first and in the last frame.
+    view = stabilised_scene(motion, 0, 20, margin=15)
+    # Above the person the ground shows in the first and in the last frame.
     top = view.frames[:, 5:10, 60:75]
     assert np.abs(top[9] - top[5]).mean() < 4
     plain = motion.frames[:, 30:35, 60:75].astype(float)
@@ -80,14 +80,14 @@ def test_scene_rests_where_the_camera_pans():
 
 def test_last_frame_has_the_flow_before_it():
     motion = observe(scene())
-    view = steady(motion, 10, 20, margin=0)
+    view = stabilised_scene(motion, 10, 20, margin=0)
     np.testing.assert_array_equal(view.flow[-1], view.flow[-2])
 
 
 @pytest.mark.parametrize("n_frames", [1, 9, 10, 11, 35])
-def test_pieces_cover_each_frame_once(n_frames):
+def test_chunks_cover_each_frame_once(n_frames):
     covered = []
-    for start, stop, first, last in pieces(n_frames, 10, 3):
+    for start, stop, first, last in chunks(n_frames, 10, 3):
         assert 0 <= start <= first < last <= stop <= n_frames
         assert first - start in (3, first)
         assert stop - last in (3, n_frames - last)
