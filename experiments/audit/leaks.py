@@ -13,10 +13,10 @@ from ...features.clip import Clip
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
 from ..datasets.splits import Fold, Split
 from .near_duplicates import Fingerprint, Pairs, identical_pairs, near_pairs
-from .warnings import DataWarning
+from .warnings import CODES, DataWarning
 
 # Counts the changes of what an audit finds, so that older ones are made again.
-_VERSION = 1
+_VERSION = 2
 # Pairs that a sentence names, and folds on which metadata are tried.
 _NAMED, _FOLDS = 3, 50
 # Metadata give the class away where they are right this many times as often as the most frequent class.
@@ -121,7 +121,23 @@ def read_clips(dataset: Dataset) -> Iterator[Clip]:
 
 
 def _judge(dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold]) -> list[DataWarning]:
-    return [*pair_warnings(dataset, fingerprints, folds), *metadata_warnings(dataset, fingerprints, folds)]
+    return [
+        *decoding_warnings(dataset, fingerprints),
+        *pair_warnings(dataset, fingerprints, folds),
+        *metadata_warnings(dataset, fingerprints, folds),
+    ]
+
+
+def decoding_warnings(dataset: Dataset, fingerprints: Sequence[Fingerprint]) -> list[DataWarning]:
+    """Return what is odd about the files of clips, one warning for each kind."""
+    found: dict[str, list[str]] = {}
+    for name, fingerprint in zip(dataset.table["clip"], fingerprints, strict=True):
+        for code, text in fingerprint.warnings.items():
+            found.setdefault(code, []).append(f"{name}, {text}")
+    return [
+        DataWarning(code, f"{len(texts)} of {len(dataset)} clips: {CODES[code]}; the first is {texts[0]}.")
+        for code, texts in sorted(found.items())
+    ]
 
 
 def pair_warnings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -42,7 +42,7 @@ class Fingerprint:
         The median of small frames, without mean and of unit length; 0 where it shows nothing.
     changes : ndarray of int8, shape (n, 576)
         Differences between small frames that are two apart, scaled; n is 0 where nothing moves.
-    n_frames, height, width, fps
+    n_frames, height, width, fps, warnings
         Of the clip.
     """
 
@@ -53,6 +53,7 @@ class Fingerprint:
     height: int
     width: int
     fps: float
+    warnings: Mapping[str, str]
 
     @classmethod
     def of(cls, clip: Clip) -> Fingerprint:
@@ -76,6 +77,7 @@ class Fingerprint:
             clip.height,
             clip.width,
             clip.fps,
+            clip.warnings,
         )
 
 

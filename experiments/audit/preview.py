@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
-from .leaks import dataset_warnings, group_warnings, pair_warnings, read_clips
+from .leaks import dataset_warnings, decoding_warnings, group_warnings, pair_warnings, read_clips
 from .near_duplicates import Fingerprint
 from .warnings import format_warnings
 
@@ -165,7 +165,12 @@ def _range(values: Sequence[float]) -> dict[str, float]:
 
 def _warnings(dataset: Dataset, fingerprints: Sequence[Fingerprint]) -> list[str]:
     found = format_warnings(
-        [*dataset_warnings(dataset), *group_warnings(dataset), *pair_warnings(dataset, fingerprints)]
+        [
+            *dataset_warnings(dataset),
+            *group_warnings(dataset),
+            *decoding_warnings(dataset, fingerprints),
+            *pair_warnings(dataset, fingerprints),
+        ]
     )
     counts = dataset.table["label"].value_counts()
     if counts.max() >= 3 * counts.min():

@@ -191,3 +191,14 @@ def test_two_splits_decode_each_clip_once(monkeypatch):
     splits = [LeaveOneGroupOut().folds(dataset), GroupKFold(folds=2).folds(dataset)]
     assert audits(dataset, splits) == [[], []]
     assert loaded == [0, 1, 2, 3]
+
+
+
+def test_odd_files_are_named_by_kind():
+    said = {"header-count": "the header promises 9 frames, there are 6"}
+    odd = [Clip(noise(seed).frames, 25, said if seed else {}) for seed in range(4)]
+    text = found(four(*odd))["header-count"]
+    assert text == (
+        "3 of 4 clips: headers of AVI files give another number of frames than they have; the first is c1, the "
+        "header promises 9 frames, there are 6."
+    )

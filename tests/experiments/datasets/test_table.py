@@ -187,7 +187,7 @@ def test_videos_that_do_not_exist_are_counted_or_refused(videos):
             "'soon' is no time; it must be a number of seconds, MM:SS or HH:MM:SS",
         ),
         ("path,label,start\nann.mkv,x,-1\n", {}, "'-1' is no time|-1 is no time"),
-        (ROWS + ROWS.split("\n")[1] + "\n", {}, r"clip 'ann\.mkv' stands in its table twice"),
+        (ROWS + ROWS.split("\n")[1] + "\n", {}, r"clip 'ann\.mkv' is in its table twice"),
     ],
 )
 def test_what_is_wrong_is_said(videos, text, options, says):
