@@ -366,7 +366,7 @@ def emit(module: Module, graph: Graph, x: Names) -> Names:
     ...     def _forward(self, x):
     ...         return x * x, x
     ...
-    ...     def _pull(self, x, grad_output):
+    ...     def _input_gradient(self, x, grad_output):
     ...         return 2 * x * grad_output
     >>> @emit.register
     ... def _(module: Square, graph, x):

@@ -119,27 +119,27 @@ class Block:
         """Return the gradient of the input, and add those of the parameters."""
         axes = self.conv.axes
         grad_output = lift(np.asarray(grad_output, context[0].dtype), axes)
-        pull = self._pull_output if self.pool is None else self._pull_pooled
-        gradient = lower(pull(context, grad_output, scale, param_grad), axes)
+        gradient_of = self._gradient_of_output if self.pool is None else self._gradient_of_pooled
+        gradient = lower(gradient_of(context, grad_output, scale, param_grad), axes)
         return self.conv._backward(context[0], gradient, scale, input_grad, param_grad)
 
-    def _pull_output(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
+    def _gradient_of_output(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
         """Return the gradient of what was convolved from that of the output."""
         _, convolved, normal, output = context
         if normal is None:
             return functional.rectifier_gradient(output, grad_output)
         mask = output if self.rectify else None
         sums = functional.channel_sums(grad_output, convolved, mask, normal.mean)
-        factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
+        factor, slope, shift = self.norm.gradient_coefficients(normal, sums, scale, param_grad)
         return functional.channel_affine(grad_output, factor, shift, convolved, slope, mask)
 
-    def _pull_pooled(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
+    def _gradient_of_pooled(self, context: Any, grad_output: Array, scale: float, param_grad: bool) -> Array:
         """Return the same where the output is pooled."""
         _, convolved, normal, pooled = context
         if normal is None:
             return functional.max_pool3d_gradient(grad_output, pooled, self.rectify)
         mask = pooled.output if self.rectify else None
         sums = functional.channel_sums(grad_output, pooled.raw, mask, normal.mean)
-        factor, slope, shift = self.norm.pull(normal, sums, scale, param_grad)
+        factor, slope, shift = self.norm.gradient_coefficients(normal, sums, scale, param_grad)
         affine = (convolved, factor, slope, shift)
         return functional.max_pool3d_gradient(grad_output, pooled, self.rectify, affine)

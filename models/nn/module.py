@@ -278,7 +278,7 @@ class Module(State, Constructed):
 
 
 class Function(Module):
-    """A module without parameters: it writes ``_forward`` and ``_pull(context, grad_output)``.
+    """A module without parameters: it writes ``_forward`` and ``_input_gradient(context, grad_output)``.
 
     Examples
     --------
@@ -287,7 +287,7 @@ class Function(Module):
     ...     def _forward(self, x):
     ...         return x * x, x
     ...
-    ...     def _pull(self, x, grad_output):
+    ...     def _input_gradient(self, x, grad_output):
     ...         return 2 * x * grad_output
     >>> x = np.array([[1.0, 3.0]])
     >>> square = Square()
@@ -296,13 +296,13 @@ class Function(Module):
     """
 
     @abstractmethod
-    def _pull(self, context: Any, grad_output: Value) -> Value:
+    def _input_gradient(self, context: Any, grad_output: Value) -> Value:
         """Return the gradient of the input."""
 
     def _backward(
         self, context: Any, grad_output: Value, scale: float, input_grad: bool, param_grad: bool
     ) -> Value | None:
-        return self._pull(context, grad_output) if input_grad else None
+        return self._input_gradient(context, grad_output) if input_grad else None
 
 
 def has_own_methods(module: Module) -> bool:

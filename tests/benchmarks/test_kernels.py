@@ -226,8 +226,8 @@ def normalise(shape):
     return lambda: functional.channel_normal(moments, 9, mean, variance, 0.1, weight, bias, None, 1e-5)
 
 
-@times("pull", (16,), (512,))
-def pull(shape):
+@times("normalise_gradient", (16,), (512,))
+def normalise_gradient(shape):
     mean, inverse, total, along = np.ones((4, *shape))
     weight, grad_weight, grad_bias, scale, shift = np.ones((5, *shape), np.float32)
     normal = functional.Normal(mean, inverse, scale, shift, 9)

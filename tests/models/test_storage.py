@@ -90,7 +90,7 @@ class Own(nn.Function):
     def _forward(self, x):
         return x * self.factor, None
 
-    def _pull(self, context, grad_output):
+    def _input_gradient(self, context, grad_output):
         return grad_output * self.factor
 
 

@@ -50,7 +50,7 @@ class _Pointwise(Function):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return self._function(x), x
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output * self._slope(context)
 
 
@@ -74,7 +74,7 @@ class ReLU(_Transfer):
     def _function(self, x: Array) -> Array:
         return functional.rectifier(x) if x.dtype in (np.float32, np.float64) else np.maximum(x, 0)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return functional.rectifier_gradient(context, np.asarray(grad_output, context.dtype))
 
 
@@ -92,7 +92,7 @@ class Tanh(_Transfer):
     def _function(self, x: Array) -> Array:
         return np.tanh(x)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output * (1 - context * context)
 
 
@@ -110,7 +110,7 @@ class Sigmoid(_Transfer):
     def _function(self, x: Array) -> Array:
         return expit(x)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output * context * (1 - context)
 
 
@@ -134,7 +134,7 @@ class Softmax(_Transfer):
     def _function(self, x: Array) -> Array:
         return softmax(x, axis=self.dim) if x.size else x.copy()
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return context * (grad_output - (grad_output * context).sum(axis=self.dim, keepdims=True))
 
 
@@ -144,8 +144,8 @@ class Softmin(Softmax):
     def _function(self, x: Array) -> Array:
         return super()._function(-x)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
-        return -super()._pull(context, grad_output)
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
+        return -super()._input_gradient(context, grad_output)
 
 
 class LogSoftmax(Softmax):
@@ -162,7 +162,7 @@ class LogSoftmax(Softmax):
     def _function(self, x: Array) -> Array:
         return log_softmax(x, axis=self.dim) if x.size else x.copy()
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output - np.exp(context) * grad_output.sum(axis=self.dim, keepdims=True)
 
 
@@ -274,7 +274,7 @@ class RReLU(Function):
         slope = np.where(x > 0, x.dtype.type(1), leak)
         return x * slope, slope
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output * context
 
 

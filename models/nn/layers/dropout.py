@@ -64,7 +64,7 @@ class Dropout(Function):
         mask = (self.rng.random(self._mask_shape(x)) >= self.p).astype(x.dtype) / x.dtype.type(1 - self.p)
         return x * mask, mask
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output if context is None else grad_output * context
 
 

@@ -88,7 +88,7 @@ class _BatchNorm(Module):
         moments = functional.channel_moments(x)
         return functional.channel_normal(moments, n, *running, self.momentum, *affine, None, self.eps)
 
-    def pull(
+    def gradient_coefficients(
         self, normal: functional.Normal, sums: tuple[Any, Any], scale: float, param_grad: bool
     ) -> tuple[Array, Array, Array]:
         """Add the gradients of weight and bias, and return how to make that of the input.
@@ -120,7 +120,7 @@ class _BatchNorm(Module):
         x, normal = context
         grad_output = np.asarray(grad_output, x.dtype)
         sums = functional.channel_sums(grad_output, x, around=normal.mean)
-        factor, slope, shift = self.pull(normal, sums, scale, param_grad)
+        factor, slope, shift = self.gradient_coefficients(normal, sums, scale, param_grad)
         if not input_grad:
             return None
         return functional.channel_affine(grad_output, factor, shift, x if normal.n else None, slope)
@@ -233,7 +233,7 @@ class LocalResponseNorm(Function):
         energy = x.dtype.type(self.k) + x.dtype.type(self.alpha / self.size) * sums
         return x * energy**-self.beta, (x, energy)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         x, energy = context
         # A channel reaches those whose window holds it: the mirrored window.
         each = functional.window_sums(

@@ -67,7 +67,7 @@ class _ConstantPad(_Pad):
         out[to] = x[kept]
         return out, (kept, to, x.shape)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         kept, to, shape = context
         gradient = np.zeros(shape, grad_output.dtype)
         gradient[kept] = grad_output[to]
@@ -101,7 +101,7 @@ class _IndexedPad(_Pad):
             y = y.take(sources, axis)
         return y, x
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         for axis, sources in enumerate(self._indices(context), 1):
             shape = (*grad_output.shape[:axis], context.shape[axis], *grad_output.shape[axis + 1 :])
             gradient = np.zeros(shape, grad_output.dtype)

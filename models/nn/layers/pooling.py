@@ -86,7 +86,7 @@ class _MaxPool(_Windows):
         pooled = self.pooled(volumes)
         return lower(pooled.output, self.axes), pooled
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), context), self.axes)
 
 
@@ -111,7 +111,7 @@ class _AvgPool(_Windows):
         how = (*self._sizes(), self.ceil_mode, self.count_include_pad)
         return lower(functional.avg_pool3d(volume, *how), self.axes), volume.shape[1:4]
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         how = (context, *self._sizes(), self.count_include_pad)
         return lower(functional.avg_pool3d_gradient(lift(grad_output, self.axes), *how), self.axes)
 
@@ -147,7 +147,7 @@ class _AdaptiveAvgPool(_Adaptive):
         y = functional.adaptive_avg_pool3d(volume, self._size(volume))
         return lower(y, self.axes), volume.shape[1:4]
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         gradient = functional.adaptive_avg_pool3d_gradient(lift(grad_output, self.axes), context)
         return lower(gradient, self.axes)
 
@@ -158,7 +158,7 @@ class _AdaptiveMaxPool(_Adaptive):
         pooled = functional.adaptive_max_pool3d(volume, self._size(volume))
         return lower(pooled.output, self.axes), pooled
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return lower(functional.max_pool3d_gradient(lift(grad_output, self.axes), context), self.axes)
 
 

@@ -214,7 +214,7 @@ class _Recurrent(Module):
             if further:
                 timed = add_values(sums)
             if layer:
-                timed = self.between._pull(mask, timed) if self.between else timed
+                timed = self.between._input_gradient(mask, timed) if self.between else timed
                 grads = [
                     ends.turn(part) if suffix else part
                     for suffix, part in zip(

@@ -42,7 +42,7 @@ class Sum(Function):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x.sum(axis=self.dim, keepdims=self.keepdim), x.shape
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         kept = grad_output if self.keepdim else np.expand_dims(grad_output, self.dim)
         return np.ascontiguousarray(np.broadcast_to(kept, context))
 
@@ -79,14 +79,14 @@ class Mean(Sum):
         middle = len(shape) > 2 and 0 not in shape and dtype in (np.float32, np.float64)
         return middle and sorted(axis % len(shape) for axis in axes) == list(range(1, len(shape) - 1))
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         if self._is_global(context, grad_output.dtype):
             kept = grad_output.reshape(len(grad_output), 1, 1, 1, grad_output.shape[-1])
             pixels = int(np.prod(context[1:-1]))
             return functional.adaptive_avg_pool3d_gradient(kept, (pixels, 1, 1)).reshape(context)
         axes = self.dim if isinstance(self.dim, tuple) else (self.dim,)
         count = max(int(np.prod([context[axis] for axis in axes])), 1)
-        return super()._pull(context, grad_output / grad_output.dtype.type(count))
+        return super()._input_gradient(context, grad_output / grad_output.dtype.type(count))
 
 
 class Max(Function):
@@ -129,7 +129,7 @@ class Max(Function):
         y = np.take_along_axis(x, where, self.dim)
         return y if self.keepdim else y.squeeze(self.dim), (where, x.shape)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         where, shape = context
         gradient = np.zeros(shape, grad_output.dtype)
         kept = grad_output if self.keepdim else np.expand_dims(grad_output, self.dim)

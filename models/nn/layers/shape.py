@@ -22,7 +22,7 @@ class Identity(Function):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x, None
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output
 
 
@@ -36,7 +36,7 @@ class _Reshape(Function):
     def _forward(self, x: Array) -> tuple[Array, Any]:
         return x.reshape(self._shape(x)), x.shape
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         return grad_output.reshape(context)
 
 
@@ -165,7 +165,7 @@ class Transpose(Function):
             x = x.swapaxes(*pair)
         return x, None
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         for pair in reversed(self.pairs):
             grad_output = grad_output.swapaxes(*pair)
         return grad_output
@@ -184,7 +184,7 @@ class _Part(Function):
         index = self._index(x)
         return x[index], (index, x.shape)
 
-    def _pull(self, context: Any, grad_output: Array) -> Array:
+    def _input_gradient(self, context: Any, grad_output: Array) -> Array:
         index, shape = context
         gradient = np.zeros(shape, grad_output.dtype)
         gradient[index] = grad_output

@@ -39,7 +39,7 @@ class JoinTable(Function):
     def _forward(self, x: list[Array]) -> tuple[Array, Any]:
         return np.concatenate(x, axis=self.dim), [entry.shape[self.dim] for entry in x]
 
-    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+    def _input_gradient(self, context: Any, grad_output: Array) -> list[Array]:
         return np.split(grad_output, np.cumsum(context)[:-1], axis=self.dim)
 
 
@@ -64,7 +64,7 @@ class SplitTable(Function):
     def _forward(self, x: Array) -> tuple[list[Array], Any]:
         return list(np.moveaxis(x, self.dim, 0)), None
 
-    def _pull(self, context: Any, grad_output: list[Array]) -> Array:
+    def _input_gradient(self, context: Any, grad_output: list[Array]) -> Array:
         return np.stack(grad_output, axis=self.dim)
 
 
@@ -91,7 +91,7 @@ class SelectTable(Function):
             raise ValueError(f"SelectTable({self.index}) got a list of {len(x)}")
         return x[self.index], x
 
-    def _pull(self, context: Any, grad_output: Value) -> list[Value]:
+    def _input_gradient(self, context: Any, grad_output: Value) -> list[Value]:
         grads = _zeros_like(context)
         grads[self.index] = grad_output
         return grads
@@ -112,7 +112,7 @@ class NarrowTable(Function):
             raise ValueError(f"NarrowTable({self.offset}, {self.length}) got a list of {len(x)}")
         return list(x[self.offset : self.offset + self.length]), x
 
-    def _pull(self, context: Any, grad_output: list[Value]) -> list[Value]:
+    def _input_gradient(self, context: Any, grad_output: list[Value]) -> list[Value]:
         grads = _zeros_like(context)
         grads[self.offset : self.offset + self.length] = grad_output
         return grads
@@ -134,7 +134,7 @@ class FlattenTable(Function):
     def _forward(self, x: Value) -> tuple[list[Array], Any]:
         return leaves(x), x
 
-    def _pull(self, context: Any, grad_output: list[Array]) -> Value:
+    def _input_gradient(self, context: Any, grad_output: list[Array]) -> Value:
         return fold(context, iter(grad_output))
 
 
@@ -153,7 +153,7 @@ class CAddTable(Function):
         _check_alike(self, x)
         return add_values(list(x)), len(x)
 
-    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+    def _input_gradient(self, context: Any, grad_output: Array) -> list[Array]:
         return [grad_output] * context
 
 
@@ -172,7 +172,7 @@ class CMulTable(Function):
         _check_alike(self, x)
         return reduce(np.multiply, x), x
 
-    def _pull(self, context: Any, grad_output: Array) -> list[Array]:
+    def _input_gradient(self, context: Any, grad_output: Array) -> list[Array]:
         # Not by division: a factor may be zero.
         return [
             reduce(np.multiply, [grad_output, *context[:place], *context[place + 1 :]])

@@ -165,7 +165,7 @@ class Scaled(nn.Function):
     def _forward(self, x):
         return self.factor * self.net.forward(x), None
 
-    def _pull(self, context, grad_output):
+    def _input_gradient(self, context, grad_output):
         return self.factor * grad_output
 
 

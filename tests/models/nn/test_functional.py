@@ -358,10 +358,10 @@ def test_normalisation_per_channel_and_its_gradient(channels, n, batch, learnt, 
         running, grads = rows[:2].copy(), rows[5:].copy()
         copied = moments and tuple(moment.copy() for moment in moments)
         normal = module.channel_normal(copied, n, *running, 0.1, weight, bias, before, 1e-5)
-        pulled = module.channel_normal_gradient(
+        gradients = module.channel_normal_gradient(
             normal, weight, total, along, 1.5, *(grads if learnt else (None, None))
         )
-        results.append([*normal[:4], running, *pulled, grads])
+        results.append([*normal[:4], running, *gradients, grads])
     for got, wanted in zip(*results, strict=True):
         assert_close(got, wanted)
 

@@ -137,7 +137,7 @@ def test_a_forward_first_lets_go_of_the_call_that_was_used():
             self.kept.append(weakref.ref(y))
             return y.copy(), y
 
-        def _pull(self, context, grad_output):
+        def _input_gradient(self, context, grad_output):
             return 2 * grad_output
 
     layer, a, b = Doubled(), data(seed=1), data(seed=2)
@@ -512,7 +512,7 @@ class Square(nn.Function):
     def _forward(self, x):
         return x * x, x
 
-    def _pull(self, x, grad_output):
+    def _input_gradient(self, x, grad_output):
         return 2 * x * grad_output
 
 

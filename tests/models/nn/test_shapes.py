@@ -290,7 +290,7 @@ class Careless(nn.Function):
     def _forward(self, x):
         return x, None
 
-    def _pull(self, context, grad_output):
+    def _input_gradient(self, context, grad_output):
         return grad_output[:1]
 
 
