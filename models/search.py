@@ -199,7 +199,7 @@ class Trial(NamedTuple):
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """Return the trial of the highest fitness, the first of equals; one that is no number is the lowest."""
+    """Return the trial of the highest fitness, the first of equals; NaN is the lowest."""
     return trials[int(np.argmax([-np.inf if np.isnan(trial.fitness) else trial.fitness for trial in trials]))]
 
 

@@ -130,7 +130,7 @@ class Constructed(Tree, metaclass=Kind):
 
 
 def _argument_text(name: str, value: Any, parameter: inspect.Parameter) -> str:
-    """Return an argument as it stands in a call."""
+    """Return an argument as it is written in a call."""
     if parameter.kind is parameter.VAR_POSITIONAL:
         return ", ".join(map(repr, value))
     text = repr(value.tolist() if isinstance(value, np.ndarray) else value)

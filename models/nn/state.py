@@ -36,7 +36,7 @@ class State(Tree):
         return bool(self.parameters())
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return the parameters by path; one that is shared stands under its first path."""
+        """Return the parameters by path; one that is shared is under its first path."""
         return self._snapshot().get("parameters", self._find_parameters).copy()
 
     def _find_parameters(self) -> dict[str, Parameter]:

@@ -111,7 +111,7 @@ def _kind(value: object) -> str:
 
 
 def _checked(key: str, option: Parameter, value: Any, x: Array) -> Any:
-    """Return an option, a number of NumPy as one of Python: it must not widen an array of single precision."""
+    """Return an option, a NumPy scalar as Python's own, which does not widen an array of single precision."""
     if "Array" in option.annotation and np.ndim(value):
         vector = np.asarray(value, x.dtype)
         if vector.shape != x.shape:

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def _losses(opfunc: OpFunc, x: Array, state: State, points: Floats) -> Floats:
-    """Return the losses of points, each in turn put into ``x``; infinity for one that is no number."""
+    """Return the losses of points, each in turn put into ``x``; infinity where it is NaN."""
     losses = np.empty(len(points))
     for i, point in enumerate(points):
         x[:] = point

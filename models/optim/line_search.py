@@ -40,7 +40,7 @@ class Line:
         self.x += self.start
 
     def look(self, t: float) -> Point:
-        """Go to ``t`` and evaluate; a loss that is no number counts as infinite, so that the search turns back."""
+        """Go to ``t`` and evaluate; NaN counts as infinite, so that the search turns back."""
         self.go(t)
         loss, gradient = evaluate(self.opfunc, self.x, self.state)
         if not math.isfinite(loss):

@@ -88,7 +88,7 @@ class _IndexedPad(_Pad):
 
     @abstractmethod
     def _sources(self, positions: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-        """Return which of ``n`` pixels stands at each place, which may be below 0 or from n on."""
+        """Return which of ``n`` pixels is at each position, which may be below 0 or from n on."""
 
     def _indices(self, x: Array) -> list[NDArray[np.intp]]:
         sizes = zip(x.shape[1:-1], self.pairs, strict=True)
