@@ -131,22 +131,10 @@ def _max_pool(
     where = empty(out.shape, np.int32) if track else no_array(5, np.dtype(np.int32))
     raw = empty(out.shape, x.dtype) if affine else no_array(5, x.dtype)
     if out.size:
-        scale, shift = affine or (None, None)
-        run(
-            kernels.of(x.dtype).max_pool,
-            contiguous(x),
-            per_channel(scale, x.shape[4], x.dtype),
-            per_channel(shift, x.shape[4], x.dtype),
-            spans,
-            dilation,
-            rectify,
-            out,
-            where,
-            raw,
-            team_size(threads, x.size),
-            writes=(out, where, raw),
-            fixed=(spans,),
-        )
+        team = team_size(threads, x.size)
+        rows = (per_channel(row, x.shape[4], x.dtype) for row in affine or (None, None))
+        arguments = (contiguous(x), *rows, spans, dilation, rectify, out, where, raw, team)
+        run(kernels.of(x.dtype).max_pool, *arguments, writes=(out, where, raw), fixed=(spans,))
     return Pooled(out, where, raw, spans, x.shape[1:4])
 
 
@@ -225,16 +213,11 @@ def max_pool3d_gradient(
         gradient.fill(0)
         return gradient
     x, *rows = affine or (no_array(5, gradient.dtype), *(no_array(1, gradient.dtype),) * 3)
-    kernels.of(gradient.dtype).max_pool_gradient(
-        np.ascontiguousarray(grad_output),
-        pooled.where,
-        pooled.output if rectified else no_array(5, gradient.dtype),
-        x,
-        *(per_channel(row, channels if affine else 0, gradient.dtype) for row in rows),
-        _windows_of_pixels(pooled.spans.tobytes(), pooled.size, grad_output.shape[1:4]),
-        gradient,
-        team_size(threads, gradient.size),
-    )
+    rows = [per_channel(row, channels if affine else 0, gradient.dtype) for row in rows]
+    output = pooled.output if rectified else no_array(5, gradient.dtype)
+    spans = _windows_of_pixels(pooled.spans.tobytes(), pooled.size, grad_output.shape[1:4])
+    arguments = (np.ascontiguousarray(grad_output), pooled.where, output, x, *rows, spans, gradient)
+    kernels.of(gradient.dtype).max_pool_gradient(*arguments, team_size(threads, gradient.size))
     return gradient
 
 
@@ -285,17 +268,8 @@ def _sum_windows(
             np.ones(sum(out_size)) if out_weights is None else out_weights,
         )
         inner, outer = (share.astype(x.dtype) for share in shares)
-        run(
-            kernels.of(x.dtype).window_sums,
-            contiguous(x),
-            spans,
-            inner,
-            outer,
-            out,
-            team_size(threads, x.size),
-            writes=(out,),
-            fixed=(spans, inner, outer),
-        )
+        arguments = (contiguous(x), spans, inner, outer, out, team_size(threads, x.size))
+        run(kernels.of(x.dtype).window_sums, *arguments, writes=(out,), fixed=(spans, inner, outer))
     return out
 
 

@@ -49,16 +49,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
         return contiguous(turned.T) if bias is None else apply(np.add, turned.T, bias)
     else:
         out = empty(shape, weight.dtype)
-        run(
-            kernel.product,
-            x,
-            weight.T,
-            per_channel(bias, len(weight), weight.dtype),
-            out,
-            False,
-            team,
-            writes=(out,),
-        )
+        row = per_channel(bias, len(weight), weight.dtype)
+        run(kernel.product, x, weight.T, row, out, False, team, writes=(out,))
         return out
     if bias is not None:
         out += bias
