@@ -7,9 +7,9 @@ zeros.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
-from tile cimport DEPTH, UNITS, Product, grid, multiply, pack, ceil_div, set_blocks
+from tile cimport DEPTH, UNITS, Product, ceil_div, grid, multiply, pack, set_blocks
 from vector cimport LANES, ROWS, free_block, new_block, real
-from volume cimport Filter, Plan, Unit, Volume, gather, keep_largest, make_filter, make_plan, pool, volume_of, unit_at
+from volume cimport Filter, Plan, Unit, Volume, gather, keep_largest, make_filter, make_plan, pool, unit_at, volume_of
 
 cdef enum:
     SUMS = 1 << 21   # elements of all partial sums of a gradient, at most if it can be fewer

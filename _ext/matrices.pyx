@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from tile cimport DEPTH, L1_ELEMENTS, UNITS, Product, grid, multiply, pack, ceil_div, set_blocks, round_up
+from tile cimport DEPTH, L1_ELEMENTS, UNITS, Product, ceil_div, grid, multiply, pack, round_up, set_blocks
 from vector cimport LANES, ROWS, broadcast, free_block, load, load_some, new_block, real, store, total, vec, zeros
 
 cdef enum:

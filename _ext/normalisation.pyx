@@ -8,8 +8,8 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memcpy, memset
 
-from vector cimport (LANES, above, broadcast, free_block, larger, load, load_some, new_block, blend, real, store,
-                     store_some, vec, zeros)
+from vector cimport (LANES, above, blend, broadcast, free_block, larger, load, load_some, new_block, real, store, store_some,
+                     vec, zeros)
 
 cdef enum:
     TOGETHER = 4      # vectors summed side by side

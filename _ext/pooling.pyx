@@ -3,9 +3,9 @@
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 
-from vector cimport (LANES, above, blend, blend_integer, broadcast, broadcast_integer, chosen, exceeds, free_block, integer, ivec,
-                     larger, load, load_indices, load_some, maximum, new_block, prefetch, real, same, store, store_indices,
-                     store_some, vec, zeros)
+from vector cimport (LANES, above, blend, blend_integer, broadcast, broadcast_integer, chosen, exceeds, free_block, integer,
+                     ivec, larger, load, load_indices, load_some, maximum, new_block, prefetch, real, same, store,
+                     store_indices, store_some, vec, zeros)
 
 
 cdef struct Span:

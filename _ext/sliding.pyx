@@ -11,7 +11,7 @@ from libc.string cimport memset
 from tile cimport UNITS, ceil_div, round_up
 from vector cimport (LANES, OUTPUTS, SLIDES, broadcast, free_block, larger, load, load_some, new_block, real, store_some, vec,
                      zeros)
-from volume cimport Filter, Plan, Unit, Volume, gather_frame, keep_largest, make_filter, make_plan, pool, volume_of, unit_at
+from volume cimport Filter, Plan, Unit, Volume, gather_frame, keep_largest, make_filter, make_plan, pool, unit_at, volume_of
 
 cdef enum:
     SUMS = 1 << 20   # elements of all partial sums of a gradient, at most if it can be fewer

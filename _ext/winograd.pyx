@@ -9,7 +9,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from tile cimport DEPTH, Product, grid, multiply, pack, ceil_div, set_blocks
+from tile cimport DEPTH, Product, ceil_div, grid, multiply, pack, set_blocks
 from vector cimport LANES, ROWS, broadcast, free_block, larger, load, load_some, new_block, real, store, store_some, vec, zeros
 from volume cimport Filter, Plan, Unit, Volume, gather_frame, make_filter, volume_of
 
