@@ -112,9 +112,9 @@ class Split(BaseModel):
         for side, positions in (("train", fold.train), ("test", fold.test)):
             if not len(positions):
                 raise SplitError(f"fold {fold.name!r} has no {side} clips")
-        taught = np.unique(dataset.labels[fold.train])
-        if len(taught) < 2:
-            raise SplitError(f"fold {fold.name!r} has training clips of one class only, {str(taught[0])!r}")
+        trained = np.unique(dataset.labels[fold.train])
+        if len(trained) < 2:
+            raise SplitError(f"fold {fold.name!r} has training clips of one class only, {str(trained[0])!r}")
         self.check_groups(fold, dataset)
 
     def check_groups(self, fold: Fold, dataset: Dataset) -> None:

@@ -1,7 +1,7 @@
 """A process that has loaded what cells need, and forks one process for each of them.
 
-It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone. Above
-it stands a supervisor, which does the rest where a cell has killed the fork server.
+It adopts what a cell leaves behind and ends it, and ends everything when the program that started it is gone. Its
+parent is a supervisor, which does the rest where a cell has killed the fork server.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Itera
     plugins : iterable of path
         Python files with further attempts and data sets.
     only : iterable of str
-        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Words
+        Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Values
         may hold ``*`` and ``?``; one with a comma must be in quotation marks: ``'attempt="a, b"'``.
 
     Raises
@@ -424,7 +424,7 @@ def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
 
 
 def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
-    """Return the words that conditions such as ``"attempt=rules,fold=0"`` give for each key.
+    """Return the patterns that conditions such as ``"attempt=rules,fold=0"`` give for each key.
 
     Examples
     --------
@@ -433,12 +433,12 @@ def parse_only(only: Iterable[str]) -> dict[str, list[str]]:
     """
     wanted: dict[str, list[str]] = {}
     for condition in (part for text in only for part in _parted(text)):
-        key, equals, word = (piece.strip() for piece in condition.partition("="))
-        if not (equals and word):
+        key, equals, pattern = (piece.strip() for piece in condition.partition("="))
+        if not (equals and pattern):
             raise MatrixError(f"--only {condition}: must be KEY=VALUE, as in attempt=rules,fold=0")
         if key not in _ONLY_KEYS:
             raise MatrixError(f"--only {condition}: unknown key {key!r}; {did_you_mean(key, _ONLY_KEYS)}")
-        wanted.setdefault(key, []).append(re.sub(r'^"(.*)"$', r"\1", word))
+        wanted.setdefault(key, []).append(re.sub(r'^"(.*)"$', r"\1", pattern))
     return wanted
 
 
@@ -451,12 +451,14 @@ def _parted(text: str) -> list[str]:
 
 def _is_wanted(cell: PlannedCell, wanted: Mapping[str, list[str]]) -> bool:
     axes = cell.axes()
-    return all(is_named(axes[key], words) for key, words in wanted.items())
+    return all(is_named(axes[key], patterns) for key, patterns in wanted.items())
 
 
-def is_named(names: Iterable[str], words: list[str]) -> bool:
-    """Return whether one of the words of a condition means one of the names of a thing."""
-    return any(name == word or fnmatch.fnmatchcase(name, word) for name in names for word in words)
+def is_named(names: Iterable[str], patterns: list[str]) -> bool:
+    """Return whether one of the patterns of a condition matches one of some names."""
+    return any(
+        name == pattern or fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns
+    )
 
 
 def _available(cells: list[PlannedCell], wanted: Mapping[str, list[str]]) -> str:

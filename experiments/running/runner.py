@@ -7,7 +7,7 @@ import hashlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 
 from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
-from ...errors import ActionbenchError, DataError, Faults, did_you_mean
-from ..audit.leaks import audit_key, audits, protocol_warnings
-from ..audit.warnings import DataWarning, format_warnings
+from ...errors import ActionbenchError, did_you_mean
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
 from ..evaluation.cell import run_cell
@@ -26,23 +24,16 @@ from ..evaluation.result import CellResult
 from ..evaluation.tuning import Budget, Tuning, tune
 from ..isolation.fork_server import ForkServer
 from ..isolation.pool import ResourceLimits, Task, TaskResult, run_isolated
-from ..planning.cells import DatasetSource, Plan, PlannedCell, PlannedDataset, make_attempt
+from ..planning.cells import DatasetSource, Plan, PlannedCell, make_attempt
 from ..planning.estimate import Estimate
 from ..planning.matrix import Limits
 from ..store import Store, provenance
 from ..store.schema import VERSION, CellRecord
+from .auditing import AuditProgress, add_datasets
 from .feature_cache import features_in, usable_cache
 
 # What may be asked to run again: every failure, kinds of it, and what was skipped.
 _RETRIED = ("failed", "error", "crash", "timeout", "memory", "output", "cancelled", "skipped")
-
-
-@dataclass(frozen=True)
-class AuditProgress:
-    """The audit of a data set, before any cell runs; reported when it begins and when it has ended."""
-
-    data: PlannedDataset
-    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +140,7 @@ def run_cells(
     workers = workers or default_workers(limits.threads)
     stored = store.status_of()
     waiting = _not_stored(plan.cells, stored, retried | {"cancelled"}, fresh)
-    dataset_ids = _add_datasets(store, plan, workers, fork_server, progress)
+    dataset_ids = add_datasets(store, plan, workers, fork_server, progress)
     run_id = _begin(plan, store, workers, about)
     for code, dependencies in plan.dependencies.items():
         store.add_code(code, provenance.code_parts(*dependencies))
@@ -241,21 +232,6 @@ def _results(
     return run_on(on, tasks, **options)
 
 
-def _add_datasets(
-    store: Store,
-    plan: Plan,
-    workers: int,
-    fork_server: ForkServer | None,
-    progress: Callable[[Progress], None],
-) -> dict[int, int]:
-    """Record the data sets of cells with their warnings; return their ids in the store by their identity."""
-    found = _audits(store, plan, workers, fork_server, progress)
-    return {
-        id(data): add_dataset(store, data, warnings, plan.matrix.silence)
-        for data, warnings in zip(plan.datasets, found, strict=True)
-    }
-
-
 class _Interrupts:
     """Notes the first interrupt, and lets the second through; only the main thread receives any."""
 
@@ -317,75 +293,6 @@ def _summary(
         n_failed=statuses.count("failed"),
         n_skipped=statuses.count("skipped"),
         stopped=stopped,
-    )
-
-
-def _audits(
-    store: Store,
-    plan: Plan,
-    workers: int,
-    fork_server: ForkServer | None,
-    progress: Callable[[Progress], None],
-) -> list[list[DataWarning]]:
-    """Return what audits find, each made once for a store, in a process of its own."""
-    kept = {key: store.audit(key) for key in map(_audit_key, plan.datasets)}
-    # Under several splits the same clips are decoded once.
-    waiting: dict[str, list[PlannedDataset]] = {}
-    for data in plan.datasets:
-        if kept[_audit_key(data)] is None:
-            waiting.setdefault(data.fingerprint, []).append(data)
-
-    def tasks() -> Iterator[Task]:
-        for fingerprint, same in waiting.items():
-            progress(AuditProgress(same[0]))
-            yield Task(
-                fingerprint, audit_source, (same[0].source(plan.plugin_paths), [one.folds for one in same])
-            )
-
-    faults = Faults()
-    for task, result in run_isolated(tasks(), workers=workers, fork_server=fork_server):
-        same = waiting[task.key]
-        progress(AuditProgress(same[0], ended=True))
-        found = result.outcome
-        if isinstance(found, DataError):
-            faults.add(DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args)))
-            continue
-        if found is None:
-            text = f"The data set could not be audited: {result.error or result.kind}: {result.message}"
-            found = [[DataWarning("not-audited", " ".join(text.split()))]] * len(same)
-        for data, warnings in zip(same, found, strict=True):
-            kept[_audit_key(data)] = warnings
-            # One that could not be made is tried again the next time.
-            if all(warning.code != "not-audited" for warning in warnings):
-                store.keep_audit(_audit_key(data), warnings)
-    faults.check()
-    return [kept[_audit_key(data)] or [] for data in plan.datasets]
-
-
-def _audit_key(data: PlannedDataset) -> str:
-    return audit_key(data.fingerprint, data.folds)
-
-
-def audit_source(source: DatasetSource, splits: list[list[Fold]]) -> list[list[DataWarning]] | DataError:
-    """Audit a data set under several splits; called in a process of its own."""
-    try:
-        return audits(source.make(), splits)
-    except DataError as error:
-        return error
-
-
-def add_dataset(
-    store: Store, data: PlannedDataset, found: Iterable[DataWarning], silence: Collection[str]
-) -> int:
-    """Record a data set under its split, with the warnings of an audit, and return its number."""
-    return store.add_dataset(
-        dataset=data.title,
-        split=data.split,
-        fingerprint=data.fingerprint,
-        groups_known=data.dataset.groups_known,
-        classes=data.dataset.classes,
-        warnings=format_warnings([*protocol_warnings(data.dataset, data.entry.split), *found], silence),
-        table=data.dataset.table,
     )
 
 

@@ -153,12 +153,12 @@ def _moved(content: Any, files: Mapping[str, str]) -> Any:
 
 def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
     """Leave out data sets that no cell of the bundle is of, or that nobody asks for: they need not be there."""
-    words = parse_only(only).get("dataset", ["*"])
+    patterns = parse_only(only).get("dataset", ["*"])
     titles = {cell.dataset for cell in bundle.cells}
     kept = [
         entry
         for entry in matrix.datasets
-        if entry.label in titles and is_named((entry.name, entry.label), words)
+        if entry.label in titles and is_named((entry.name, entry.label), patterns)
     ]
     return matrix.model_copy(update={"datasets": kept}) if kept else matrix
 

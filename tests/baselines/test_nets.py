@@ -186,7 +186,7 @@ def test_videos_that_do_not_fit_into_memory_are_read_again(fitted, monkeypatch):
     clips, labels = data(4)
     small = brief(fitted, epochs=2)
     held = small.fit(clips, labels).predict_proba(clips)
-    monkeypatch.setattr("actionbench.baselines.nets.net._CACHE_BYTES", 0)
+    monkeypatch.setattr("actionbench.baselines.nets.net._MAX_CACHED", 0)
     np.testing.assert_array_equal(clone(small).fit(clips, labels).predict_proba(clips), held)
 
 

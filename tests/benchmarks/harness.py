@@ -203,7 +203,7 @@ def fill(folder: Path) -> None:
 
     from actionbench.experiments.planning.cells import make_plan
     from actionbench.experiments.planning.matrix import read_matrix
-    from actionbench.experiments.running.runner import add_dataset
+    from actionbench.experiments.running.auditing import add_dataset
     from actionbench.experiments.store import Store, provenance
 
     matrix = read_matrix(folder / "matrix.toml")

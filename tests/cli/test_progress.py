@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from rich.console import Console
 
 from actionbench.cli.progress import View, show_progress
-from actionbench.experiments.running.runner import AuditProgress
+from actionbench.experiments.running.auditing import AuditProgress
 
 
 def cell(key):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from ..experiments.planning.cells import PlannedCell
-    from ..experiments.running.runner import AuditProgress, Progress
+    from ..experiments.running.auditing import AuditProgress
+    from ..experiments.running.runner import Progress
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
         ):
             yield view.update
     else:
-        from ..experiments.running.runner import AuditProgress
+        from ..experiments.running.auditing import AuditProgress
 
         width = len(str(total))
 
@@ -58,7 +59,7 @@ class View:
 
     def update(self, now: Progress) -> None:
         """Take in what a run reports."""
-        from ..experiments.running.runner import AuditProgress
+        from ..experiments.running.auditing import AuditProgress
 
         if isinstance(now, AuditProgress):
             self._audited.pop(now.data.fingerprint, None)

@@ -39,10 +39,10 @@ def write_attempt(name: str, folder: str | Path | None = None) -> list[Path]:
     """
     _check_name(name)
     package = name.replace("-", "_")
-    words = {"name": name, "package": package, "cls": "".join(part.capitalize() for part in name.split("-"))}
+    values = {"name": name, "package": package, "cls": "".join(part.capitalize() for part in name.split("-"))}
     folder = Path(name if folder is None else folder)
     texts = {
-        folder / _place(template, package): Template(template.read_text(encoding="utf-8")).substitute(words)
+        folder / _target(template, package): Template(template.read_text(encoding="utf-8")).substitute(values)
         for template in sorted(_TEMPLATES.rglob("*.in"))
     }
     try:
@@ -76,7 +76,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _place(template: Path, package: str) -> Path:
+def _target(template: Path, package: str) -> Path:
     """Return where in the package a template goes."""
     parts = template.relative_to(_TEMPLATES).with_suffix("").parts
     return Path(*(part.replace("package", package) for part in parts))

@@ -15,8 +15,9 @@ from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LeakyRandom
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
+from actionbench.experiments.running.auditing import AuditProgress, add_dataset
 from actionbench.experiments.running.feature_cache import user_cache
-from actionbench.experiments.running.runner import AuditProgress, add_dataset, default_workers, run_cells
+from actionbench.experiments.running.runner import default_workers, run_cells
 from actionbench.experiments.store import Store
 
 
