@@ -239,7 +239,7 @@ def test_every_fault_has_its_kind_and_harms_nothing_beside_it(path, faulty, fork
 
 
 @pytest.mark.slow
-def test_what_a_killed_nursery_leaves_is_ended(path, faulty, token, fork_server):
+def test_what_a_killed_fork_server_leaves_is_ended(path, faulty, token, fork_server):
     points = [{"mode": "orphans"}, {"mode": "leaves", "delay": 0.3}, {"mode": "good", "delay": 0.3}]
     asked = run(points, path, faulty, workers=2, fork_server=fork_server)
     found = check(path)
@@ -355,6 +355,7 @@ def kill_at_random(path, faulty, token, rng, rounds):
     running = program(path, faulty, points)
     said = running.communicate()[1]
     assert running.returncode == 0, said
+    assert f"60 cells: {len(before)} were stored, {60 - len(before)} run now, 0 failed" in said
     found = check(path)
     assert before.items() <= found.items()
     assert len(found) == 60

@@ -220,7 +220,7 @@ def test_a_process_above_that_a_task_stops_goes_on(calls, which):
 
 
 @pytest.mark.slow
-def test_a_task_that_stops_the_nursery_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
+def test_a_task_that_stops_the_fork_server_again_and_again_crashes_and_the_others_go_on(calls, monkeypatch):
     monkeypatch.setattr(fork_server, "STOP_TICK", 0.2)
     results = run(
         Task("stops", calls.stop_others, ("fork server", 60_000)),

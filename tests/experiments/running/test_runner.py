@@ -16,7 +16,6 @@ from actionbench.experiments.datasets.splits import LeakyRandom
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.auditing import AuditProgress, add_dataset
-from actionbench.experiments.running.feature_cache import user_cache
 from actionbench.experiments.running.runner import default_workers, run_cells
 from actionbench.experiments.store import Store
 
@@ -116,35 +115,6 @@ def test_features_are_computed_once_for_all_cells(tmp_path):
     # All is there.
     assert (second["predict_saved_seconds"] > 0).all()
     assert len({tuple(predictions(path).values()) for path in found}) == 1
-
-
-def test_a_folder_of_features_that_cannot_be_made(path, plugin, tmp_path, matrix):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(
-        DataError, match=r"file/features: the folder .* cannot be made .*--cache names another"
-    ):
-        run(matrix(), path, plugin, cache=tmp_path / "file" / "features")
-
-
-def test_where_the_usual_folder_of_features_cannot_be_made_none_is_kept(
-    path, plugin, tmp_path, monkeypatch, matrix
-):
-    (tmp_path / "file").write_text("")
-    monkeypatch.delenv("ACTIONBENCH_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.warns(RuntimeWarning, match="cannot be made .*this run keeps none"):
-        summary, _ = run(matrix(), path, plugin, only=["fold=0"])
-    assert summary.n_failed == 0
-
-
-def test_where_features_are_kept(monkeypatch, tmp_path, path, plugin, matrix):
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert user_cache() == Path("/caches/actionbench")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert user_cache() == Path.home() / ".cache" / "actionbench"
-    monkeypatch.setenv("ACTIONBENCH_CACHE", str(tmp_path / "mine"))
-    run(matrix(), path, plugin, only=["fold=0"])
-    assert (tmp_path / "mine").is_dir()
 
 
 def test_predictions_stand_at_the_test_clips(path, plugin, matrix):
@@ -473,21 +443,6 @@ def finished(path):
             return len(store.status_of())
     except ActionbenchError:
         return 0
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_where_it_was(toml, path, plugin):
-    program = start(path, plugin, seeds=3, mode="slowing")
-    while finished(path) < 3 and program.poll() is None:
-        time.sleep(0.05)
-    program.send_signal(signal.SIGKILL)
-    program.communicate()
-    before = finished(path)
-    assert 3 <= before < 12
-    second = start(path, plugin, seeds=3, mode="slowing")
-    _, said = second.communicate()
-    assert second.returncode == 0
-    assert f"12 cells: {before} were stored, {12 - before} run now, 0 failed" in said
 
 
 def test_an_interrupted_run_keeps_what_it_has_and_ends_with_130(toml, path, plugin):
