@@ -162,7 +162,7 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `reports.tables.comparison_table`, the most accurate first.
+        The columns of `reports.analysis.tables.comparison_table`, the most accurate first.
 
     Examples
     --------
@@ -184,7 +184,8 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per clip, seed and attempt, with the probability of each class; see `reports.exports.predictions`.
+        One row per clip, seed and attempt, with the probability of each class; see
+        `reports.rendering.exports.predictions`.
 
     Examples
     --------
@@ -200,7 +201,7 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
 
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
-    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.tracking.log_to_mlflow`.
+    """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.rendering.tracking.log_to_mlflow`.
 
     Examples
     --------
@@ -216,7 +217,9 @@ def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") 
 def report(
     store: str | Path = DEFAULT_STORE, folder: str | Path = "report", *, costs: bool = True
 ) -> list[Path]:
-    """Write the page, tables and figures of a store or a bundle into a folder; see `reports.report.write_report`.
+    """Write the page, tables and figures of a store or a bundle into a folder.
+
+    See `reports.rendering.report.write_report`.
 
     Examples
     --------
@@ -231,7 +234,7 @@ def report(
 
 
 def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.DataFrame:
-    """Compare two stores or bundles attempt by attempt; see `reports.comparison.compare`.
+    """Compare two stores or bundles attempt by attempt; see `reports.analysis.comparison.compare`.
 
     Examples
     --------
@@ -253,7 +256,7 @@ def bundle(store: str | Path, path: str | Path, *, run: int | None = None) -> Pa
     Raises
     ------
     ActionbenchError
-        If there is no such run, or a plug-in of it has changed; see `experiments.bundle.write_bundle`.
+        If there is no such run, or a plug-in of it has changed; see `experiments.sharing.bundle.write_bundle`.
 
     Examples
     --------
@@ -398,7 +401,7 @@ def fit(
     dataset : str or mapping
         Likewise: ``{"name": "folder", "root": "clips", "groups": "none"}``.
     folder : path
-        Where the model goes; see `experiments.model.fit_model`.
+        Where the model goes; see `experiments.deployment.model.fit_model`.
     changes : iterable of str
         ``"KEY=VALUE"`` as for ``--set``: of a matrix with these two entries, or a key of the data set alone.
     plugins : iterable of path

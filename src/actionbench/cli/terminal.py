@@ -87,7 +87,7 @@ def print_facts(title: str, facts: dict[str, Any], as_json: bool) -> None:
 
 
 def print_layout(parts: list[dict[str, Any]]) -> None:
-    """Print what `reports.tables.layout` returns."""
+    """Print what `reports.analysis.tables.layout` returns."""
     from ..reports.rendering.terminal import Tables
 
     console().print(Tables(parts))
