@@ -1,1 +1,1 @@
-"""The attempts: one file per attempt; ``base`` is the contract, ``registry`` finds plug-ins."""
+"""The attempts, one file each; ``base`` is their contract, ``registry`` and ``plugins`` find them."""

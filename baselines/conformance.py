@@ -316,7 +316,7 @@ def _check_probabilities(probabilities: Any, attempt: Attempt, n_clips: int) -> 
         probabilities.shape == expected,
         f"predict_proba must return shape {expected} (clips, classes_), got {probabilities.shape}",
     )
-    _demand(np.isfinite(probabilities).all(), "predict_proba must return finite numbers")
+    _demand(np.isfinite(probabilities).all(), "predict_proba must return finite values")
     sums = probabilities.sum(axis=1)
     _demand(
         (probabilities >= 0).all() and np.allclose(sums, 1, atol=1e-6),

@@ -126,7 +126,7 @@ _CURRENT: ContextVar[Registry[Attempt] | None] = ContextVar("current attempts", 
 
 @contextmanager
 def use_attempts(attempts: Registry[Attempt]) -> Iterator[None]:
-    """Let attempts that create others by name find those of a registry, inside of a ``with`` block."""
+    """Use a registry for attempts that create others by name, inside of a ``with`` block."""
     token = _CURRENT.set(attempts)
     try:
         yield

@@ -1,1 +1,1 @@
-"""From a clip to an array: decoding, volumes, flow, gradient histograms, named quantities."""
+"""Arrays from a clip: decoding, volumes, flow, gradient histograms, named quantities."""

@@ -64,6 +64,17 @@ class FeatureCache:
         Bytes that the entries may take.
     code : callable
         Returns a hash of all code that can change what a feature's class computes.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.motion import Observation
+    >>> clips = examples()[0][:2]
+    >>> with TemporaryDirectory() as folder, use_cache(FeatureCache(Path(folder), 2**30, lambda cls: "version 1")):
+    ...     first, again = (list(compute(Observation(), clips)) for _ in range(2))
+    >>> np.array_equal(first[0]["boxes"], again[0]["boxes"])
+    True
     """
 
     def __init__(self, folder: Path, limit: int, code: Callable[[type], str]) -> None:
@@ -206,7 +217,16 @@ def use_cache(cache: FeatureCache | None) -> Iterator[None]:
 
 
 def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
-    """Yield a feature of each clip, in order; a clip whose feature is cached is not decoded."""
+    """Yield a feature of each clip, in order; a clip whose feature is cached is not decoded.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.history import MotionHistory
+    >>> clips, _, _ = examples()
+    >>> [found["moments"].shape for found in compute(MotionHistory(), clips[:2])]
+    [(14,), (14,)]
+    """
     cache = _CACHE.get()
     if cache is None:
         yield from (feature.extract(clip) for clip in clips)
@@ -216,7 +236,15 @@ def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
 
 
 def compute_one(feature: Feature, clip: Clip) -> Arrays:
-    """Return a feature of one clip, for use in another feature's ``extract``."""
+    """Return a feature of one clip, for use in another feature's ``extract``.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.history import MotionHistory
+    >>> compute_one(MotionHistory(), examples()[0][0])["history"].shape
+    (64, 64)
+    """
     cache = _CACHE.get()
     if cache is None:
         return feature.extract(clip)

@@ -89,7 +89,7 @@ class Clip:
 
 
 class ClipSource(Protocol):
-    """What a `Clips` reads from: a data set, or a list in memory."""
+    """The source of a `Clips`: a data set, or a list in memory."""
 
     def __len__(self) -> int: ...
 

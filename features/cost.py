@@ -39,6 +39,13 @@ class Stopwatch:
         Set when the block ends.
     joules : float or None
         Energy of the whole processor meanwhile; None where it cannot be read.
+
+    Examples
+    --------
+    >>> with Stopwatch() as watch:
+    ...     time.sleep(0.01)
+    >>> watch.seconds > 0.009
+    True
     """
 
     seconds = float("nan")
@@ -97,7 +104,13 @@ class EnergyMeter:
 
 
 def peak_memory_bytes() -> int:
-    """Return the largest resident set that this process has had, in bytes."""
+    """Return the largest resident set that this process has had, in bytes.
+
+    Examples
+    --------
+    >>> peak_memory_bytes() > 2**20
+    True
+    """
     return max(_MemoryMeter.earlier_peak, _peak_bytes())
 
 
@@ -287,6 +300,16 @@ def track_costs(clock: Callable[[], NDArray[np.float64]] | None = None) -> Itera
     ----------
     clock : callable, optional
         See `FeatureCosts`; by default that of the machine.
+
+    Examples
+    --------
+    >>> from actionbench.features.cache import compute_one, temporary_cache
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.history import MotionHistory
+    >>> with temporary_cache(), track_costs() as costs:
+    ...     found = compute_one(MotionHistory(), examples()[0][0])
+    >>> costs.correction.shape
+    (3,)
     """
     costs = FeatureCosts(clock or _clock())
     token = _CURRENT.set(costs)

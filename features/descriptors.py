@@ -47,6 +47,13 @@ class GridDescriptor:
         Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
     centred : bool
         Whether the grid follows the person; otherwise it covers the frame.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> descriptor = GridDescriptor(("hog", "hof"), cells=2, times=1)
+    >>> descriptor.sizes(), descriptor.extract(examples()[0][0])["descriptor"].shape
+    ({'hog': 32, 'hof': 36}, (68,))
     """
 
     channels: tuple[Channel, ...]

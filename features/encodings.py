@@ -44,6 +44,12 @@ def sample_rows(arrays: Iterable[Rows], n: int, rng: np.random.Generator) -> Row
     -------
     ndarray, shape (min(n, rows in all), D)
         In the order, and of the type, of the stream; of shape (0, 0) if there is no array.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> sample_rows((np.full((5, 2), value) for value in range(3)), 4, rng).shape
+    (4, 2)
     """
     kept: Rows | None = None
     # The rows with the n smallest random keys are a uniform sample.
@@ -71,6 +77,12 @@ def power_normalised(vectors: Array) -> Array:
     Parameters
     ----------
     vectors : ndarray, shape (..., D)
+
+    Examples
+    --------
+    >>> power_normalised(np.array([[9.0, -16.0], [0.0, 0.0]]))
+    array([[ 0.6, -0.8],
+           [ 0. ,  0. ]])
     """
     rooted = np.sign(vectors) * np.sqrt(np.abs(vectors))
     length = np.linalg.norm(rooted, axis=-1, keepdims=True)
@@ -85,6 +97,12 @@ class Words:
     ----------
     centres : ndarray, shape (K, D)
         The words.
+
+    Examples
+    --------
+    >>> words = Words.learn(np.array([[0.0], [0.1], [5.0], [5.1]]), n_words=2, random_state=0)
+    >>> sorted(words.encode(np.array([[0.0], [0.2], [4.0], [0.1]])).tolist())
+    [0.25, 0.75]
     """
 
     centres: Rows
@@ -118,6 +136,13 @@ class Fisher:
         Mean of the descriptors, and their principal components.
     weights, means, variances : ndarray, shape (K,), (K, d) and (K, d)
         The mixture, its covariances diagonal.
+
+    Examples
+    --------
+    >>> sample = np.random.default_rng(0).normal(size=(100, 4))
+    >>> fisher = Fisher.learn(sample, 2, random_state=0)
+    >>> fisher.size, fisher.encode(sample).shape
+    (8, (8,))
     """
 
     offset: Rows
@@ -175,6 +200,13 @@ class Vlad:
     ----------
     centres : ndarray, shape (K, D)
         The words.
+
+    Examples
+    --------
+    >>> sample = np.random.default_rng(0).normal(size=(100, 4))
+    >>> vlad = Vlad.learn(sample, 3, random_state=0)
+    >>> vlad.size, vlad.encode(sample).shape
+    (12, (12,))
     """
 
     centres: Rows

@@ -46,12 +46,18 @@ def single_thread() -> Iterator[None]:
 
 
 def frame_stride(fps: float, max_fps: float = 30.0) -> int:
-    """Return the n for which every n-th frame gives about ``max_fps`` frames per second or fewer."""
+    """Return the n for which every n-th frame gives about ``max_fps`` frames per second or fewer.
+
+    Examples
+    --------
+    >>> frame_stride(25.0), frame_stride(50.0), frame_stride(120.0)
+    (1, 2, 4)
+    """
     return max(1, round(fps / max_fps))
 
 
 def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[NDArray[np.uint8], float]:
-    """Bring a clip to a size and a frame rate at which its motion can be measured.
+    """Resample a clip to a size and a frame rate at which its motion can be measured.
 
     Small frames are enlarged, at most twice, since pyramids lose fast motion in them; large ones are averaged
     down. Frames may be left out, but are never interpolated.
@@ -71,6 +77,13 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
         Grey frames.
     fps : float
         Their frame rate.
+
+    Examples
+    --------
+    >>> clip = Clip(np.zeros((50, 480, 640), np.uint8), fps=50.0)
+    >>> frames, fps = working_frames(clip)
+    >>> frames.shape, fps
+    ((25, 120, 160), 25.0)
     """
     stride = frame_stride(clip.fps, max_fps)
     frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
@@ -113,6 +126,12 @@ def optical_flow(
     ------
     ValueError
         If the frames are not grey uint8, the method is unknown or ``reduce`` is less than 1.
+
+    Examples
+    --------
+    >>> frames = np.random.default_rng(0).integers(0, 256, (3, 40, 50), dtype=np.uint8)
+    >>> optical_flow(frames).shape, optical_flow(frames, reduce=10).shape
+    ((2, 40, 50, 2), (2, 4, 5, 2))
     """
     frames = np.asarray(frames)
     if frames.ndim != 3 or frames.dtype != np.uint8:
@@ -182,13 +201,26 @@ def stabilise(flow: NDArray[np.float32], shifts: NDArray[np.float32] | None = No
     -------
     ndarray of float32, shape (T, H, W, 2)
         Flow against the background.
+
+    Examples
+    --------
+    >>> flow = np.full((1, 4, 4, 2), 2.0, np.float32)
+    >>> stabilise(flow).max()
+    np.float32(0.0)
     """
     shifts = median_flow(flow) if shifts is None else shifts
     return flow - shifts[:, None, None, :]
 
 
 def median_flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median vector of each frame, shape (T, 2), in pixels per frame."""
+    """Return the median vector of each frame, shape (T, 2), in pixels per frame.
+
+    Examples
+    --------
+    >>> median_flow(np.full((2, 4, 4, 2), 1.5, np.float32))
+    array([[1.5, 1.5],
+           [1.5, 1.5]], dtype=float32)
+    """
     if not len(flow):
         return np.empty((0, 2), np.float32)
     # A ninth of the pixels has the same median to within noise.
@@ -213,6 +245,13 @@ def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArra
     -------
     ndarray of float32, shape (T - 1, 2)
         Right and down, in pixels per frame; 0 where the camera appears to rest.
+
+    Examples
+    --------
+    >>> frames = np.random.default_rng(0).integers(0, 256, (40, 80), dtype=np.uint8)
+    >>> panned = np.stack([frames[:, :60], frames[:, 2:62]])
+    >>> camera_shift(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))
+    array([[-2.,  0.]], dtype=float32)
     """
     shifts = median_flow(flow)
     shifts[np.abs(shifts).max(axis=1) < _MIN_SHIFT] = 0
@@ -260,7 +299,13 @@ def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: ND
 
 
 def shift_back(frame: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Undo a shift of a frame, which moves by ``shift`` right and down."""
+    """Undo a shift of a frame, which moves by ``shift`` right and down.
+
+    Examples
+    --------
+    >>> shift_back(np.array([[0, 1, 2, 3]], np.float32), np.array([1, 0], np.float32))
+    array([[1., 2., 3., 3.]], dtype=float32)
+    """
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (frame.shape[1], frame.shape[0])
@@ -285,6 +330,12 @@ def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDA
     -------
     ndarray of float32, shape (T - 1, H, W, 2)
         Flow of the background, right and down, in pixels per frame; 0 where the camera appears to rest.
+
+    Examples
+    --------
+    >>> frames = np.random.default_rng(0).integers(0, 256, (2, 60, 80), dtype=np.uint8)
+    >>> background_flow(frames, np.zeros((1, 60, 80, 2), np.float32)).any()
+    np.False_
     """
     ground = np.zeros_like(flow)
     height, width = frames.shape[1:]

@@ -39,6 +39,12 @@ def frame_grid(boxes: NDArray[np.floating], shape: tuple[int, int], cells: tuple
     -------
     Grid
         Row edges and column edges.
+
+    Examples
+    --------
+    >>> rows, columns = frame_grid(np.array([[0, 0, 8, 8]]), (10, 10), (2, 2))
+    >>> rows, columns
+    (array([[0, 4, 8]], dtype=int32), array([[0, 4, 8]], dtype=int32))
     """
     boxes = np.asarray(boxes, np.float64)
     edges = []
@@ -89,6 +95,13 @@ def orientation_histograms(
     ValueError
         If the shapes of the arrays differ, a vector is infinite or NaN, a cell lies outside the frames, or ``bins`` is
         less than 1.
+
+    Examples
+    --------
+    >>> grid = frame_grid(np.array([[0, 0, 4, 4]]), (4, 4), (1, 1))
+    >>> right, none = np.ones((1, 4, 4), np.float32), np.zeros((1, 4, 4), np.float32)
+    >>> orientation_histograms(right, none, grid)
+    array([[[[16.,  0.,  0.,  0.,  0.,  0.,  0.,  0.]]]])
     """
     dx, dy = (np.require(vectors, np.float32, ["C", "A"]) for vectors in (dx, dy))
     weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
@@ -107,6 +120,10 @@ def check_field(*parts: NDArray) -> None:
     ------
     ValueError
         If a component is infinite or NaN.
+
+    Examples
+    --------
+    >>> check_field(np.zeros((2, 3)), np.ones((2, 3)))
     """
     if not all(np.isfinite(part).all() for part in parts):
         raise ValueError("the vectors of a field must be finite, got infinity or NaN")
@@ -144,6 +161,12 @@ def hog(
     Returns
     -------
     ndarray of float64, shape (T, R, C, 8)
+
+    Examples
+    --------
+    >>> frames = np.tile(np.arange(0, 80, 10, dtype=np.uint8), (1, 8, 1))
+    >>> hog(frames, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1)))[0, 0, 0]
+    array([960.,   0.,   0.,   0.,   0.,   0.,   0.,   0.])
     """
     dx, dy = _gradients(np.asarray(frames, np.float32))
     return orientation_histograms(dx, dy, grid, weights=weights)
@@ -164,6 +187,13 @@ def hof(flow: NDArray[np.float32], grid: Grid, *, threshold: float = 0.4) -> NDA
     Returns
     -------
     ndarray of float64, shape (T, R, C, 9)
+
+    Examples
+    --------
+    >>> flow = np.zeros((1, 8, 8, 2), np.float32)
+    >>> flow[..., 1] = 1
+    >>> hof(flow, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1)))[0, 0, 0]
+    array([ 0.,  0., 64.,  0.,  0.,  0.,  0.,  0.,  0.])
     """
     return orientation_histograms(flow[..., 0], flow[..., 1], grid, threshold=threshold, zero_bin=True)
 
@@ -182,6 +212,12 @@ def mbh(flow: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (2, T, R, C, 8)
         Of the component to the right, and of the component down.
+
+    Examples
+    --------
+    >>> flow = np.ones((1, 8, 8, 2), np.float32)
+    >>> mbh(flow, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1))).any()
+    np.False_
     """
     return np.stack([orientation_histograms(*_gradients(flow[..., part]), grid) for part in (0, 1)])
 
@@ -207,6 +243,11 @@ def normalise(histograms: NDArray[np.float64], floor: float = 0.05) -> NDArray[n
     Returns
     -------
     ndarray of float64, shape (..., R, C, B)
+
+    Examples
+    --------
+    >>> normalise(np.array([[[9.0, 7.0]]]), floor=0.0)
+    array([[[0.75      , 0.66143783]]])
     """
     raised = histograms + floor
     return np.sqrt(raised / raised.sum(axis=(-3, -2, -1), keepdims=True))
@@ -226,6 +267,12 @@ def time_cells(histograms: NDArray[np.float64], cells: int) -> NDArray[np.float6
     Returns
     -------
     ndarray of float64, shape (cells, ...)
+
+    Examples
+    --------
+    >>> time_cells(np.array([[1.0], [3.0], [5.0], [7.0]]), 2)
+    array([[2.],
+           [6.]])
     """
     n_frames = len(histograms)
     if not n_frames:

@@ -40,7 +40,13 @@ def motion_history(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def motion_energy(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return 1 where any frame of a mask (T, H, W) moves, else 0, shape (H, W)."""
+    """Return 1 where any frame of a mask (T, H, W) moves, else 0, shape (H, W).
+
+    Examples
+    --------
+    >>> motion_energy(np.eye(4, dtype=bool)[:2, None])
+    array([[1., 1., 0., 0.]])
+    """
     return np.asarray(mask.any(axis=0), np.float64)
 
 
@@ -56,6 +62,11 @@ def hu_moments(picture: NDArray[np.floating]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (7,)
         0 for an empty picture; only the sign of the last one differs between a picture and its mirror image.
+
+    Examples
+    --------
+    >>> hu_moments(np.zeros((8, 8)))
+    array([0., 0., 0., 0., 0., 0., 0.])
     """
     moments = cv2.HuMoments(cv2.moments(np.ascontiguousarray(picture, np.float32))).ravel()
     return np.sign(moments) * np.log10(1 + np.abs(moments) / _MIN_MOMENT)
@@ -73,6 +84,13 @@ class MotionHistory(MotionFeature):
         Pixels of the pictures' sides.
     margin : float
         What is added to the person's box on each side, as a share of its size.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> found = MotionHistory(side=16).extract(examples()[0][0])
+    >>> {name: array.shape for name, array in found.items()}
+    {'moments': (14,), 'history': (16, 16), 'energy': (16, 16)}
     """
 
     seconds: float = 1.0

@@ -43,6 +43,11 @@ def directions(solid: Solid) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (20, 3) or (12, 3)
         Vectors of length 1.
+
+    Examples
+    --------
+    >>> directions("dodecahedron").shape, directions("icosahedron").shape
+    ((12, 3), (20, 3))
     """
     golden = (1 + np.sqrt(5)) / 2
     signs = np.array([-1.0, 1.0])
@@ -73,6 +78,12 @@ def quantise(gradients: NDArray[np.floating], solid: Solid) -> NDArray[np.float3
     -------
     ndarray of float32, shape (..., 20) or (..., 12)
         Non-negative, each of the length of its vector.
+
+    Examples
+    --------
+    >>> votes = quantise(2 * directions("dodecahedron")[:1], "dodecahedron")
+    >>> int(votes.argmax()), float(votes.max().round(3))
+    (0, 2.0)
     """
     normals = directions(solid)
     cosines = np.unique((normals @ normals.T).round(9))
@@ -106,6 +117,12 @@ class Hog3d(MotionFeature):
         Least share of a block that moves.
     speed : float
         Lengths of the person per second at which gradients in time weigh as much as gradients in space.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> Hog3d().extract(examples()[0][2])["hog3d"].shape[1]
+    960
     """
 
     solid: Solid = "icosahedron"

@@ -53,6 +53,11 @@ def corners(
     -------
     ndarray of float32, shape (frames kept, H, W)
         det(M) - 0.005 trace(M)**3, where M is the smoothed outer product of the gradients per standard deviation.
+
+    Examples
+    --------
+    >>> corners(np.random.default_rng(0).random((6, 12, 16)) * 255, sigma=1.0, tau=1.0).shape
+    (6, 12, 16)
     """
     smooth = _smooth(np.asarray(frames, np.float32), sigma, tau)
     gt, gy, gx = np.gradient(smooth)
@@ -97,6 +102,12 @@ def cuboid_histograms(
     -------
     ndarray of float64, shape (n, 18 * B)
         By time, row and column of the cell; of sum 1, or 0 for empty cuboids.
+
+    Examples
+    --------
+    >>> histograms = np.ones((4, 6, 6, 2))
+    >>> cuboid_histograms(histograms, np.zeros((1, 3)), np.array([[4.0, 6.0, 6.0]])).shape
+    (1, 36)
     """
     integral = np.zeros((*(length + 1 for length in histograms.shape[:3]), histograms.shape[3]))
     integral[1:, 1:, 1:] = histograms.cumsum(axis=0, dtype=np.float64).cumsum(axis=1).cumsum(axis=2)
@@ -147,6 +158,13 @@ class InterestPoints(MotionFeature):
     min_strength : float
         Smallest strength of a point as a share of the strongest one at about that time. Strength grows with the sixth
         power of contrast.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> found = InterestPoints().extract(examples()[0][0])
+    >>> {name: array.shape[1] for name, array in found.items()}
+    {'hog': 72, 'hof': 90, 'place': 4}
     """
 
     scales: tuple[float, ...] = (0.025, 0.04, 0.06)

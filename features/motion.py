@@ -82,6 +82,13 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     Returns
     -------
     Motion
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> motion = observe(examples()[0][0])
+    >>> motion.frames.shape, motion.flow.shape, motion.track.found
+    ((18, 80, 112), (17, 80, 112, 2), True)
     """
     arrays = compute_one(Observation(side, method, finest), clip)
     frames = arrays["frames"]

@@ -24,6 +24,14 @@ def person_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
         An observed clip.
     margin : float
         What is added on each side, as a share of the size.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.motion import observe
+    >>> height, width = person_size(observe(examples()[0][2]))
+    >>> 0 < height < 120
+    True
     """
     boxes = motion.track.boxes
     width = float(max(1.0, np.percentile(boxes[:, 3] - boxes[:, 1], 90)))
@@ -31,7 +39,16 @@ def person_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
 
 
 def person_length(motion: Motion) -> float:
-    """Return the person's height in pixels, or half the width if that is more: if only an arm moves, half its reach."""
+    """Return the person's height in pixels, or half the width if that is more: if only an arm moves, half its reach.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.motion import observe
+    >>> motion = observe(examples()[0][2])
+    >>> person_length(motion) >= motion.track.body_height
+    True
+    """
     height, width = person_size(motion)
     return max(height, width / 2)
 
@@ -55,6 +72,13 @@ def crop_along(
     Returns
     -------
     ndarray of float32, shape (T, rows, columns) or (T, rows, columns, C)
+
+    Examples
+    --------
+    >>> planes = np.arange(48.0).reshape(1, 6, 8)
+    >>> crop_along(planes, np.array([[3.0, 4.0]]), (2, 2), (2, 2))
+    array([[[19., 20.],
+            [27., 28.]]], dtype=float32)
     """
     height, width = (max(1, round(length)) for length in extent)
     interpolation = cv2.INTER_AREA if height >= size[0] and width >= size[1] else cv2.INTER_LINEAR
@@ -114,6 +138,14 @@ def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Sc
     Returns
     -------
     Scene
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.motion import observe
+    >>> scene = stabilised_scene(observe(examples()[0][2]), 2, 8, margin=10)
+    >>> len(scene.frames), scene.frames.shape == scene.mask.shape
+    (6, True)
     """
     down = camera_path(motion.shifts[start : stop - 1])[:, ::-1]
     boxes = motion.track.boxes[start:stop] - np.tile(down, 2)
@@ -157,6 +189,11 @@ def chunks(n_frames: int, length: int, reach: int) -> Iterator[tuple[int, int, i
     ------
     start, stop, first, last : int
         Frames to read, and frames that the chunk is about, each with the end excluded.
+
+    Examples
+    --------
+    >>> list(chunks(25, 10, 3))
+    [(0, 13, 0, 10), (7, 23, 10, 20), (17, 25, 20, 25)]
     """
     for first in range(0, n_frames, length):
         last = min(first + length, n_frames)

@@ -70,7 +70,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("bounce frequency", "Hz", "how often the person goes up and down"),
     Quantity("bounce sharpness", "", "how regularly: share of the spectrum in its highest peak"),
     Quantity("repeat frequency", "Hz", "how often the whole movement comes round; 0 where it does not"),
-    Quantity("repeat likeness", "", "how alike it is then: 1 is the same, 0 has nothing in common"),
+    Quantity("repeat likeness", "", "how similar it is then: 1 is the same, 0 is unrelated"),
     Quantity("unevenness", "", "how much the amount of motion varies: standard deviation over mean"),
     Quantity("foot spread", "heights", "width of what moves in the lowest quarter, median over time"),
     Quantity("foot spread change", "heights", "how much that varies: 90th less 10th percentile"),
@@ -99,6 +99,14 @@ def quantities(clip: Clip) -> dict[str, float]:
     -------
     dict of str to float
         One finite value for each of `QUANTITIES`, in their order; all 0 where nothing moves.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> clips, labels, _ = examples()
+    >>> found = {label: quantities(clip)["horizontal sweep"] for clip, label in zip(clips[:3], labels[:3])}
+    >>> max(found, key=found.get).item()
+    'walking'
     """
     values = compute_one(Quantities(), clip)["values"]
     return {quantity.name: float(value) for quantity, value in zip(QUANTITIES, values, strict=True)}
@@ -114,7 +122,14 @@ class Quantities:
 
 
 def measure(motion: Motion) -> dict[str, float]:
-    """Measure a clip that has been observed; see `quantities`."""
+    """Measure a clip that has been observed; see `quantities`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> len(measure(observe(examples()[0][0]))) == len(QUANTITIES)
+    True
+    """
     names = [quantity.name for quantity in QUANTITIES]
     if not motion.track.found:
         return dict.fromkeys(names, 0.0)

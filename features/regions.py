@@ -69,6 +69,14 @@ def motion_mask(
     Returns
     -------
     ndarray of bool, shape (T - 1, H, W)
+
+    Examples
+    --------
+    >>> frames = np.zeros((2, 20, 20), np.uint8)
+    >>> frames[1, 5:10, 5:10] = 200
+    >>> mask = motion_mask(frames)
+    >>> mask.shape, bool(mask[0, 7, 7]), bool(mask[0, 0, 0])
+    ((1, 20, 20), True, False)
     """
     if len(frames) < 2:
         return np.zeros((0, *frames.shape[1:]), bool)
@@ -125,6 +133,15 @@ def main_track(
     -------
     Track
         The whole frame where nothing moves or there is one frame.
+
+    Examples
+    --------
+    >>> frames = np.zeros((10, 40, 60), np.uint8)
+    >>> for index, frame in enumerate(frames):
+    ...     frame[10:30, 5 + 4 * index : 15 + 4 * index] = 200
+    >>> track = main_track(frames, fps=25.0)
+    >>> track.found, track.mask.shape, track.boxes.shape
+    (True, (10, 40, 60), (10, 4))
     """
     height, width = frames.shape[1:]
     mask = motion_mask(frames, shifts)

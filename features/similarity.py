@@ -44,6 +44,11 @@ def lag_similarity(rows: NDArray[np.floating], max_lag: int) -> Series:
     ndarray of float64, shape (max_lag + 1,)
         For each lag from 0, 1 less the squared distances of all pairs over the energy of these pairs: 1 where all are
         the same, 0 where they are uncorrelated, -1 where they are opposite; all 0 where no row differs.
+
+    Examples
+    --------
+    >>> lag_similarity(np.tile([[1.0], [-1.0]], (4, 1)), 3)
+    array([ 1., -1.,  1., -1.])
     """
     rows = np.asarray(rows, np.float64) - np.mean(rows, axis=0, dtype=np.float64)
     energy = np.square(rows).sum(axis=1)
@@ -71,6 +76,13 @@ def first_period(similarities: Series, min_lag: float = 0.0) -> tuple[float, flo
         In frames, interpolated; 0 where there is no such peak.
     similarity : float
         The similarity at the peak; 0 where there is none.
+
+    Examples
+    --------
+    >>> wave = np.sin(2 * np.pi * np.arange(60) / 10)[:, np.newaxis]
+    >>> lag, similarity = first_period(lag_similarity(wave, 30))
+    >>> round(lag, 1), round(similarity, 2)
+    (10.0, 1.0)
     """
     dissimilar = similarities <= 0
     peaks = signal.find_peaks(similarities)[0]
@@ -103,6 +115,14 @@ def repetition(motion: Motion) -> tuple[float, float]:
         period again.
     similarity : float
         The similarity after a period, see `lag_similarity`.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> from actionbench.features.motion import observe
+    >>> frequency, similarity = repetition(observe(examples()[0][0]))
+    >>> frequency >= 0, -1 <= similarity <= 1
+    (True, True)
     """
     max_lag = min(int(_MAX_PERIOD * motion.fps), int(_MAX_SHARE * len(motion.flow)))
     if not motion.track.found or max_lag < 2:

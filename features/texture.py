@@ -28,6 +28,11 @@ def uniform_bins() -> NDArray[np.intp]:
     Returns
     -------
     ndarray of intp, shape (256,)
+
+    Examples
+    --------
+    >>> len(np.unique(uniform_bins())) == BINS
+    True
     """
     codes = np.arange(256)
     bits = codes[:, None] >> np.arange(8) & 1
@@ -54,6 +59,11 @@ def binary_patterns(
     -------
     ndarray of uint8, shape (T - 2 radii[0], H - 2 radii[1], W - 2 radii[2])
         Bit k is set where neighbour k is at least as bright; empty where no voxel is inside.
+
+    Examples
+    --------
+    >>> binary_patterns(np.full((3, 3, 4), 7), axes=(2, 1), radii=(1, 1, 1))
+    array([[[255, 255]]], dtype=uint8)
     """
     volume = np.asarray(volume, np.float32)
     shape = tuple(max(length - 2 * radius, 0) for length, radius in zip(volume.shape, radii, strict=True))
@@ -128,6 +138,12 @@ class LbpTop(MotionFeature):
         Distance of the neighbours in time, at least one frame.
     margin : float
         What is added to the person's box on each side, as a share of its size.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> LbpTop(rows=1, columns=1, times=1).extract(examples()[0][0])["histogram"].shape
+    (177,)
     """
 
     rows: int = 3

@@ -61,6 +61,13 @@ class DenseTrajectories:
     method : {"dis", "farneback"}
         Of the flow, see `optical_flow`. Farneback's, which the reference implementation uses, blurs motion over its
         surroundings; with the sharper DIS there are a quarter as many trajectories of small people.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> found = DenseTrajectories(length=5, scales=1).extract(examples()[0][2])
+    >>> {name: array.shape[1] for name, array in found.items()}
+    {'trajectory': 10, 'hog': 96, 'hof': 108, 'mbh': 192, 'place': 5}
     """
 
     length: int = 15

@@ -86,6 +86,15 @@ def read_video(
     ------
     DecodeError
         If the file is missing, is no video, has no frame, or is damaged (see ``on_error``). The message names it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_video(f"{folder}/clip.mp4", np.zeros((10, 48, 64, 3), np.uint8), fps=25.0)
+    ...     clip = read_video(f"{folder}/clip.mp4", stride=2, color="grey")
+    >>> clip.frames.shape, clip.fps
+    ((5, 48, 64), 12.5)
     """
     with open_video(
         path, width=width, height=height, stride=stride, color=color, on_error=on_error, fps=fps
@@ -179,7 +188,18 @@ def open_video(
     on_error: OnError = "error",
     fps: float | None = None,
 ) -> Iterator[Video]:
-    """Open a video file whose frames are decoded lazily, in one pass; parameters are those of `read_video`."""
+    """Open a video file whose frames are decoded lazily, in one pass; parameters are those of `read_video`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_video(f"{folder}/clip.mp4", np.zeros((10, 48, 64, 3), np.uint8), fps=25.0)
+    ...     with open_video(f"{folder}/clip.mp4", width=32) as video:
+    ...         shapes = [frame.shape for frame in video]
+    >>> len(shapes), shapes[0]
+    (10, (24, 32, 3))
+    """
     path = Path(path)
     with open_container(path) as container:
         yield Video(path, container, width, height, stride, color, on_error, fps)
@@ -202,6 +222,14 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
     ------
     ActionbenchError
         If it cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_video(f"{folder}/clip.mp4", np.zeros((10, 48, 64, 3), np.uint8), fps=25.0)
+    ...     print([path.name for path in Path(folder).iterdir()])
+    ['clip.mp4']
     """
     import av
 

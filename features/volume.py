@@ -43,6 +43,12 @@ class SmallVideo:
         Whether the whole frame is resized, or a square that follows the person.
     side : int
         Pixels of the height and of the width.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> SmallVideo(side=16).extract(examples()[0][0])["frames"].shape
+    (18, 16, 16, 1)
     """
 
     input: Input = "grey"
@@ -129,6 +135,14 @@ class VolumeReader:
         Whether the frames of a volume are in order; or, as controls, in random order, or one of them repeated.
     stacked : bool
         Whether the frames are channels of one picture, (H, W, T * C), for nets without a time axis.
+
+    Examples
+    --------
+    >>> from actionbench.features.examples import examples
+    >>> reader = VolumeReader(frames=8, size=16, margin=2)
+    >>> video = reader.small.extract(examples()[0][0])
+    >>> reader.augment(video, np.random.default_rng(0)).shape, reader.test_views(video, 3).shape
+    ((8, 16, 16, 1), (3, 8, 16, 16, 1))
     """
 
     frames: int = 16
@@ -223,7 +237,7 @@ class VolumeReader:
 
 
 def _normalised(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring frames to mean 0 and variance 1 over the volume; a constant stays 0."""
+    """Standardise frames to mean 0 and variance 1 over the volume; a constant becomes 0."""
     frames = frames - frames.mean()
     return frames / np.float32(max(float(frames.std()), 1.0))
 

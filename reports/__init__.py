@@ -1,1 +1,1 @@
-"""From a store to tables, figures and pages."""
+"""Tables, figures and pages from a store."""

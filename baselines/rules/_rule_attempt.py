@@ -40,7 +40,9 @@ class RuleAttempt(Attempt):
     family = "rules"
     rules_: list[Rule]
 
-    #: Fitted attributes beside ``classes_`` and ``rules_``.
+    #: Whether thresholds are fitted to the training clips.
+    fits_thresholds: ClassVar[bool] = True
+    #: Fitted attributes besides ``classes_`` and ``rules_``.
     tuned: ClassVar[tuple[str, ...]] = ()
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
@@ -54,7 +56,7 @@ class RuleAttempt(Attempt):
         check_is_fitted(self)
         conditions = [condition for rule in self.rules_ for condition in rule.conditions]
         return {
-            "parameters": len(conditions),
+            "parameters": len(conditions) * self.fits_thresholds,
             "rules": len(self.rules_),
             "conditions": len(conditions),
             "quantities": len({condition.quantity for condition in conditions}),
@@ -108,7 +110,7 @@ class RuleAttempt(Attempt):
             ) from error
 
     def fitted_state(self) -> dict[str, Any]:
-        """Return what `save` writes: plain numbers and arrays."""
+        """Return what `save` writes: plain values and arrays."""
         rules = [
             {
                 "conditions": [
@@ -127,7 +129,7 @@ class RuleAttempt(Attempt):
         }
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Take back what `fitted_state` gave."""
+        """Restore the result of `fitted_state`."""
         for name in ("classes_", *self.tuned):
             setattr(self, name, state[name])
         self.rules_ = [

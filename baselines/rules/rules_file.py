@@ -43,6 +43,8 @@ class RulesFile(RuleAttempt):
     otherwise boxing   (0 of 4 training clips)
     """
 
+    fits_thresholds = False
+
     def __init__(self, *, path: str | None = None) -> None:
         self.path = path
 
@@ -74,10 +76,6 @@ class RulesFile(RuleAttempt):
         if self.path is None:
             raise ActionbenchError("rules-file needs the parameter 'path': a text file with a list of rules")
         return Path(self.path)
-
-    def count(self) -> dict[str, int]:
-        """Return the number of rules, conditions and quantities; no threshold is fitted."""
-        return super().count() | {"parameters": 0}
 
     def files(self) -> list[Path]:
         """Return the file of the list."""

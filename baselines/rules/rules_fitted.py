@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._training import encode
 from ..base import Clips
-from ._rule_attempt import RuleAttempt, measure_clips
+from ._rule_attempt import measure_clips
 from ._rule_list import Body, Rule, first_firing, make_rules, thresholds_of
-from .rules_hand import hand_bodies, unsupported_reason
+from .rules_hand import RulesHand, hand_bodies
 
 __all__ = ["RulesFitted"]
 
@@ -26,7 +26,7 @@ Table = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 
-class RulesFitted(RuleAttempt):
+class RulesFitted(RulesHand):
     """Decide KTH's six actions by the rules of ``rules-hand``, with thresholds fitted to the training clips.
 
     Coordinate ascent on the training accuracy: the thresholds of one rule after the other are set to the values with
@@ -44,6 +44,8 @@ class RulesFitted(RuleAttempt):
     1.0
     """
 
+    fits_thresholds = True
+
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Measure the clips and search the thresholds.
 
@@ -56,10 +58,6 @@ class RulesFitted(RuleAttempt):
         hand, table = hand_bodies(self.classes_), measure_clips(clips)
         self.rules_ = make_rules(_fit_thresholds(hand, table, codes), table, codes, len(self.classes_))
         return self
-
-    def skip(self, dataset: Any) -> str | None:
-        """Return why the list does not fit the data set's classes, None if it does."""
-        return unsupported_reason(dataset.classes)
 
 
 def _fit_thresholds(hand: list[Body], table: Table, codes: Codes) -> list[Body]:

@@ -19,8 +19,8 @@ __all__ = ["RulesHand", "action_of", "hand_bodies", "unsupported_reason"]
 # Thresholds from physiology for somebody 1.7 m tall, none from any clip:
 # - From 2.06 m/s on people prefer running to walking (Hreljac, Medicine and Science in Sports and Exercise 1993),
 #   which is 1.2 heights/s. Running at less than 10 km/h, 1.6 heights/s, is by convention jogging.
-# - The slowest walk is about 0.5 m/s, 0.3 heights/s. Whoever gets no further than half a height shifts weight.
-# - The speed of a gait is that of passing: who turns round has a horizontal speed of about 0 in the end.
+# - The slowest walk is about 0.5 m/s, 0.3 heights/s. A sweep below half a height is a shift of weight.
+# - The speed of a gait is that of passing: a person who turns round has a net horizontal speed of about 0.
 # - Arms that wave swing about the shoulder by some 60 degrees up and down from level: the hands then go more up
 #   and down than to the sides. Hands that clap or punch go to and fro.
 # - Clapping hands mirror each other, a punch is one arm's: halfway from a chance likeness of 0.5 to a mirror's 1.
@@ -102,6 +102,8 @@ class RulesHand(RuleAttempt):
     otherwise boxing   (0 of 0 training clips)
     """
 
+    fits_thresholds = False
+
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Count for which training clips each rule fires.
 
@@ -113,10 +115,6 @@ class RulesHand(RuleAttempt):
         self.classes_, codes = encode(clips, labels)
         self.rules_ = make_rules(hand_bodies(self.classes_), measure_clips(clips), codes, len(self.classes_))
         return self
-
-    def count(self) -> dict[str, int]:
-        """Return the number of rules, conditions and quantities; no threshold is fitted."""
-        return super().count() | {"parameters": 0}
 
     def skip(self, dataset: Any) -> str | None:
         """Return why the list does not fit the data set's classes, None if it does."""

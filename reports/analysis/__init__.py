@@ -1,1 +1,1 @@
-"""From a store to tables: scores, pairs, conditions, learning curves, differences of two runs."""
+"""Tables from a store: scores, pairs, conditions, learning curves, differences between two runs."""

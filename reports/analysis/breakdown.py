@@ -1,4 +1,4 @@
-"""Where attempts are right and wrong: by class, by group, and what is taken for what."""
+"""Accuracy by class and by group, and confusions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..statistics.intervals import confusion_matrix
 from .results import Result
 
-CONFUSION_COLUMNS = ["dataset", "split", "attempt", "label", "taken_for", "n_predictions", "share"]
+CONFUSION_COLUMNS = ["dataset", "split", "attempt", "label", "predicted_as", "n_predictions", "share"]
 
 
 def by_class(results: list[Result]) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def by_class(results: list[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame, shape (n_attempts, n_classes)
-        Fractions in the order of the results and of the classes, NaN where an attempt predicted no clip of a class.
+        Fractions in the order of the results and of the classes, NaN if an attempt predicted no clip of a class.
     """
     classes = results[0].classes
     return _shares(results, lambda result: np.asarray(classes)[result.truth], classes)
@@ -53,10 +53,10 @@ def _shares(
 ) -> pd.DataFrame:
     table = np.full((len(results), len(names)), np.nan)
     for row, result in enumerate(results):
-        places = pd.Index(names).get_indexer(pd.Index(kinds(result)))
-        clips = np.bincount(places, result.weights, len(names))
-        right = np.bincount(places, result.weights * result.correct, len(names))
-        np.divide(right, clips, out=table[row], where=clips > 0)
+        indices = pd.Index(names).get_indexer(pd.Index(kinds(result)))
+        clips = np.bincount(indices, result.weights, len(names))
+        correct = np.bincount(indices, result.weights * result.correct, len(names))
+        np.divide(correct, clips, out=table[row], where=clips > 0)
     return pd.DataFrame(table, [result.attempt for result in results], names)
 
 
@@ -70,12 +70,12 @@ def long_form(results: list[Result], table: pd.DataFrame, what: str) -> pd.DataF
 
 
 def confusions(result: Result) -> pd.DataFrame:
-    """Return what an attempt took for what, right or wrong, one row for each pair of classes that occurred.
+    """Return the confusion matrix of an attempt in long form, one row for each pair of classes that occurs.
 
     Returns
     -------
     DataFrame
-        Columns `CONFUSION_COLUMNS`; ``share`` is that of the predictions of clips of the label.
+        Columns `CONFUSION_COLUMNS`; ``share`` is the fraction of the predictions for clips of the label.
     """
     counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
     rows, columns = np.nonzero(counts)
@@ -86,7 +86,7 @@ def confusions(result: Result) -> pd.DataFrame:
             "split": result.split,
             "attempt": result.attempt,
             "label": classes[rows],
-            "taken_for": classes[columns],
+            "predicted_as": classes[columns],
             "n_predictions": counts[rows, columns],
             "share": counts[rows, columns] / counts.sum(axis=1)[rows],
         },

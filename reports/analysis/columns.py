@@ -1,4 +1,4 @@
-"""The columns of the comparison table: what each is called, and how it is written for people."""
+"""The columns of the comparison table: names, headings and formats."""
 
 from __future__ import annotations
 
@@ -11,26 +11,38 @@ import pandas as pd
 
 
 def percent(value: float) -> str:
-    """Write a fraction as a percentage with one decimal, a dash where it is unknown."""
+    """Format a fraction as a percentage with one decimal, a dash if it is NaN.
+
+    Examples
+    --------
+    >>> percent(0.922), percent(float("nan"))
+    ('92.2', '–')
+    """
     return "–" if math.isnan(value) else f"{100 * value:.1f}"
 
 
-def places(row: Any) -> str:
-    """Write the places that the attempt of a row may hold, as ``1`` or ``1–3``, a dash where it has none."""
+def rank_text(row: Any) -> str:
+    """Format the rank interval of a row, as ``1`` or ``1–3``, a dash if it has none."""
     if pd.isna(row.rank_low):
         return "–"
     return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
 
 
-def interval(row: Any) -> str:
-    """Write the accuracy of a row with its interval in percent, as ``92.2 [85.6, 97.8]``."""
+def accuracy_text(row: Any) -> str:
+    """Format the accuracy of a row with its interval in percent, as ``92.2 [85.6, 97.8]``."""
     if math.isnan(row.accuracy):
         return "–"
     return f"{percent(row.accuracy)} [{percent(row.accuracy_low)}, {percent(row.accuracy_high)}]"
 
 
-def short(value: float) -> str:
-    """Write a number with two or three digits: 0.012, 3.4, 56, 7.8k, 12M."""
+def short_number(value: float) -> str:
+    """Format a number with two or three digits.
+
+    Examples
+    --------
+    >>> short_number(0.012), short_number(3.42), short_number(7777), short_number(12e6)
+    ('0.012', '3.4', '7.8k', '12M')
+    """
     if not math.isfinite(value):
         return "–" if math.isnan(value) else f"{value:g}"
     if 0 < abs(value) < 0.001:
@@ -51,19 +63,19 @@ class Column:
     name : str
         Its name in files and data frames.
     heading : str
-        What tables for people call it; empty where none shows it.
+        Its heading in displayed tables; empty if it is not displayed.
     is_default : bool
-        Whether they show it without being asked.
+        Whether it is displayed by default.
     is_measured : bool
-        Whether another machine would measure it differently.
+        Whether its values depend on the machine.
     is_median : bool
-        Whether it holds medians of integers, which are written as integers where they are.
+        Whether it holds medians of integers, which are written as integers if they are.
     more_is_better : bool
-        Whether a reader who sorts by it wants the largest first.
+        Whether it is first sorted in descending order.
     is_number : bool
-        Whether it is written flush right, and sorted by value.
+        Whether it is aligned right, and sorted by value.
     write : callable, optional
-        Returns what is shown of a row; by default two or three digits of the value.
+        Returns the displayed text of a row; by default two or three digits of the value.
     """
 
     name: str
@@ -76,8 +88,8 @@ class Column:
     write: Callable[[Any], str] | None = None
 
     def text(self, row: Any) -> str:
-        """Return what is shown of a row of the table."""
-        return self.write(row) if self.write else short(float(getattr(row, self.name)))
+        """Return the displayed text of a row of the table."""
+        return self.write(row) if self.write else short_number(float(getattr(row, self.name)))
 
 
 def _failed(row: Any) -> str:
@@ -90,7 +102,7 @@ COLUMNS = (
     Column("split", is_number=False),
     Column("attempt", "attempt", True, is_number=False, write=lambda row: str(row.attempt)),
     Column("family", "family", True, is_number=False, write=lambda row: str(row.family)),
-    Column("accuracy", "accuracy", True, more_is_better=True, write=interval),
+    Column("accuracy", "accuracy", True, more_is_better=True, write=accuracy_text),
     Column("accuracy_low"),
     Column("accuracy_high"),
     Column("macro_f1", "F1", True, more_is_better=True, write=lambda row: percent(row.macro_f1)),
@@ -105,8 +117,8 @@ COLUMNS = (
     Column("n_parameters", "params", True, is_median=True),
     Column("n_skipped"),
     Column("operations", "net operations", is_median=True),
-    Column("fit_paid_seconds", "fit s, features cached", is_measured=True),
-    Column("predict_paid_ms_per_clip", "ms/clip, features cached", is_measured=True),
+    Column("fit_seconds_with_cache", "fit s, features cached", is_measured=True),
+    Column("predict_ms_per_clip_with_cache", "ms/clip, features cached", is_measured=True),
     Column("n_rules", "rules", is_median=True),
     Column("n_conditions", "conditions", is_median=True),
     Column("n_quantities", "quantities", is_median=True),
@@ -123,18 +135,18 @@ COLUMNS = (
     Column("predict_joules_per_clip", "J/clip", is_measured=True),
     Column("n_trials", "trials"),
     Column("tune_seconds", "tuning s", is_measured=True),
-    Column("rank_low", "rank", True, write=places),
+    Column("rank_low", "rank", True, write=rank_text),
     Column("rank_high"),
     Column("tied"),
     Column("warnings", is_number=False),
 )
 
 NAMES = [column.name for column in COLUMNS]
-#: What ranks say, unknown where an attempt has none.
-PLACES = ["rank_low", "rank_high", "tied"]
+#: Columns of the rank interval, unknown where an attempt has none.
+RANK_COLUMNS = ["rank_low", "rank_high", "tied"]
 MEDIANS = [column.name for column in COLUMNS if column.is_median]
 MEASURED = [column.name for column in COLUMNS if column.is_measured]
-#: The columns of tables for people, in their order: the attempt, its rank, then that of files.
+#: The columns displayed by default: the attempt, its rank, then in the order of files.
 SHOWN = sorted(
     (column for column in COLUMNS if column.is_default),
     key=lambda column: (column.name != "attempt", column.name != "rank_low"),

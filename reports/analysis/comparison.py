@@ -1,4 +1,4 @@
-"""Whether an attempt became better or worse from one store to another."""
+"""Changes of accuracy and times from one store to another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more often one attempt is right than another, on the same clips."""
+    """Difference in accuracy between two attempts on the same clips."""
 
     accuracy_old: float
     accuracy_new: float
@@ -43,8 +43,8 @@ class Difference:
     p_value: float
     n_clips: int
     n_groups: int
-    #: The least p-value that this many groups with a difference could have given.
-    least_p: float
+    #: The smallest p-value possible with this many groups that differ.
+    min_p_value: float
 
 
 def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Difference:
@@ -55,18 +55,18 @@ def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Differen
     old, new : Result
         On the same data set.
     margin : float
-        Differences up to this size do not matter; the p-value is then of a difference beyond it.
+        Differences up to this size are irrelevant; the p-value is that of a difference beyond it.
 
     Returns
     -------
     Difference
-        With the interval and the p-value of `paired.paired_test`; NaN where no clip is in both.
+        With the interval and the p-value of `paired.paired_test`; NaN if no clip is in both.
     """
     first, second = _by_clip(old), _by_clip(new)
     both = first.merge(second, left_index=True, right_index=True, suffixes=("_old", "_new"))
     if both.empty:
         nan = float("nan")
-        return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, least_p=1.0)
+        return Difference(nan, nan, nan, nan, nan, nan, n_clips=0, n_groups=0, min_p_value=1.0)
     found = paired_test(both["right_old"], both["right_new"], both["group_old"], margin=margin)
     return Difference(
         float(both["right_old"].mean()),
@@ -77,25 +77,25 @@ def paired_difference(old: Result, new: Result, margin: float = 0.0) -> Differen
         p_value=float(found["p_value"]),
         n_clips=int(found["n_clips"]),
         n_groups=int(found["n_groups"]),
-        least_p=float(found["least_p"]),
+        min_p_value=float(found["min_p_value"]),
     )
 
 
 def _by_clip(result: Result) -> pd.DataFrame:
-    """Return the share of seeds that were right, and the group, of each clip by its position."""
+    """Return the accuracy over seeds and the group of each clip by its position."""
     table = pd.DataFrame({"position": result.positions, "right": result.correct, "group": result.groups})
     return table.groupby("position").agg(right=("right", "mean"), group=("group", "first"))
 
 
 def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.DataFrame:
-    """Return for each attempt whether it became better or worse from one store to another.
+    """Compare each attempt between two stores.
 
     Parameters
     ----------
     old_store, new_store : Reader
         Open stores.
     margin : float
-        Differences in accuracy up to this size count as none, as a fraction.
+        Differences in accuracy up to this size are irrelevant, as a fraction.
 
     Returns
     -------
@@ -104,14 +104,14 @@ def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.Dat
         ``difference`` with its 95 % interval ``difference_low`` to ``difference_high``, ``p_value``, ``n_clips``,
         ``n_groups``, ``fit_ratio`` and ``predict_ratio`` (median time of a cell, new over old; NaN where times cannot
         be compared), ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``), ``reason``, a
-        sentence where there is something to say, and ``times``, one that says why times cannot be compared.
+        sentence or empty, and ``times``, a sentence on why times cannot be compared, or empty.
 
     Notes
     -----
     The interval is a paired bootstrap over groups, never narrower than Newcombe's for as many independent clips;
-    where all predictions are the same, it is 0. The test is a sign-flip test over groups at 5 %. See
-    `intervals.bootstrap_interval`, `intervals.paired_interval` and `intervals.sign_flip_test`. Attempts are judged
-    one by one: of twenty that did not change, one is expected to be called better or worse.
+    if all predictions are the same, it is 0. The test is a sign-flip test over groups at 5 %. See
+    `intervals.bootstrap_interval`, `intervals.paired_interval` and `intervals.sign_flip_test`. The tests are not
+    adjusted for their number: of twenty unchanged attempts, one is expected to be called better or worse.
     """
     old, new = ({result.name: result for result in gather(store)} for store in (old_store, new_store))
     rows = [_judge(name, old.get(name), new.get(name), margin) for name in sorted(old.keys() | new.keys())]
@@ -135,7 +135,7 @@ def _judge(
         return row | {"verdict": "not comparable", "reason": obstacle}
     found = paired_difference(old, new, margin)
     if _same_predictions(old, new):
-        # Nothing has changed, however few the clips are that show it.
+        # Without any change the interval is 0, however few the clips.
         found = replace(found, low=0.0, high=0.0)
     return row | {
         "accuracy_old": found.accuracy_old,
@@ -160,13 +160,13 @@ def _same_predictions(old: Result, new: Result) -> bool:
 
 
 def _times(old: Result, new: Result) -> dict[str, object]:
-    """Return the ratios of times, or why there are none."""
+    """Return the ratios of times, or the reason why there are none."""
     machines = [*old.machines, *new.machines]
     unlike = differences(machines)
     if unlike:
         return {"times": f"Times are not compared: the set-ups differ in {'; '.join(unlike)}."}
     if not (old.machines and new.machines):
-        return {"times": "Times are not compared: it is not known on which machine they were taken."}
+        return {"times": "Times are not compared: the machine is unknown."}
     return {
         f"{part}_ratio": float(_seconds(new, part).median() / _seconds(old, part).median())
         for part in ("fit", "predict")
@@ -174,13 +174,13 @@ def _times(old: Result, new: Result) -> dict[str, object]:
 
 
 def _seconds(result: Result, part: str) -> pd.Series:
-    """Return what each cell took, with what features from the cache had cost."""
+    """Return the full time of each cell, as if it had computed all features."""
     done = result.done
     return done[f"{part}_seconds"].astype(float) + done[f"{part}_saved_seconds"].astype(float).fillna(0.0)
 
 
 def _obstacle(old: Result, new: Result) -> str:
-    """Return why two results cannot be compared, an empty string where they can."""
+    """Return why two results cannot be compared, an empty string if they can."""
     if old.fingerprint != new.fingerprint:
         return "The data differ."
     for which, result in (("old", old), ("new", new)):
@@ -188,7 +188,7 @@ def _obstacle(old: Result, new: Result) -> str:
         if missing:
             return f"{missing} of {result.n_cells} cells failed or were skipped in the {which} store."
     if not np.array_equal(np.unique(old.positions), np.unique(new.positions)):
-        return "The two stores have predicted different clips."
+        return "The two stores hold predictions of different clips."
     return ""
 
 
@@ -199,6 +199,6 @@ def _verdict(found: Difference, margin: float) -> str:
 
 
 def _reason(found: Difference) -> str:
-    if found.p_value > LEVEL and found.difference != 0 and found.least_p > LEVEL:
+    if found.p_value > LEVEL and found.difference != 0 and found.min_p_value > LEVEL:
         return "Too few groups changed for any difference to be significant."
     return ""

@@ -1,4 +1,4 @@
-"""How accurate each attempt is under each condition: which breaks under what."""
+"""Accuracy of each attempt under each condition of clips, or option of data sets."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NUISANCE_COLUMNS = [
     "n_groups",
 ]
 
-# Numbers of more values than these are seen in ranges.
-_FEW = 6
-# Words of more values than these are names of clips or files rather than conditions.
-_MOST_WORDS = 20
-# Significant digits of a range's ends: at least, and where nothing is rounded.
-_DIGITS, _MOST_DIGITS = 2, 17
+# Numeric conditions with more values are divided into ranges.
+_MAX_VALUES = 6
+# Text conditions with more values are names of clips or files rather than conditions.
+_MAX_TEXTS = 20
+# Smallest and largest number of significant digits of the ends of a range.
+_MIN_DIGITS, _MAX_DIGITS = 2, 17
 
 
 def nuisance_table(results: list[Result]) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def nuisance_table(results: list[Result]) -> pd.DataFrame:
     Parameters
     ----------
     results : list of Result
-        From `results.gather`. Those that learned from fewer groups are left out.
+        From `results.gather`. Those with fewer training groups are left out.
 
     Returns
     -------
@@ -52,47 +52,46 @@ def nuisance_table(results: list[Result]) -> pd.DataFrame:
         Columns `NUISANCE_COLUMNS`, for each data set, split and attempt in their alphabetical order first those of
         `clip_conditions`, then those of `option_conditions`.
 
-        Numbers and ranges are sorted by size, words by the alphabet. Accuracy and its 95 % interval are those
-        of the comparison table on the clips of the value.
+        Numbers and ranges are sorted by value, texts alphabetically. Accuracy and its 95 % interval are computed as in
+        the comparison table, on the clips of the value.
     """
     return _sorted([*_by_clips(results), *_by_options(results)])
 
 
 def clip_conditions(results: list[Result]) -> pd.DataFrame:
-    """Return those of the rows of `nuisance_table` that are of what is known of each clip.
+    """Return the rows of `nuisance_table` for conditions of clips.
 
-    Conditions come in the order of the data set's own table, those of which at least two values occur. Words, truth
-    values and numbers of at most six values are taken as they are, other numbers in three ranges, such as
-    ``"0.8 to 1.3"``, that end at the terciles of all clips of the data set; a range is called by its least and its
-    greatest number. Words of more than twenty values name something else and are left out. Clips of which a condition
-    is not known do not count for it.
+    Conditions are in the order of the data set's table, if they have at least two values. Texts, booleans and numbers
+    of at most six values are used as they are, other numbers are divided into three ranges at the terciles of all
+    clips of the data set, such as ``"0.8 to 1.3"``, named by their minimum and maximum. Texts of more than twenty
+    values are left out, as they are names. Clips for which a condition is unknown are ignored.
     """
     return _sorted(_by_clips(results))
 
 
 def option_conditions(results: list[Result]) -> pd.DataFrame:
-    """Return those of the rows of `nuisance_table` that are of an option of data sets.
+    """Return the rows of `nuisance_table` for an option of data sets.
 
-    It is the one in which data sets of the last run differ that have one name and split and different titles; there
-    ``dataset`` is that name. It must be the only one in which they differ, and other than ``root``: other clips are
-    another data set.
+    The option is the one in which data sets of the last run with the same name and split and different titles differ;
+    ``dataset`` is then that name. It must be the only difference, and not ``root``, as other files are another data
+    set.
     """
     return _sorted(_by_options(results))
 
 
 def _sorted(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    # Stable: conditions and values stay in their order.
+    # A stable sort, which keeps the order of conditions and values.
     ordered = sorted(rows, key=lambda row: (row["dataset"], row["split"], row["attempt"]))
     return pd.DataFrame(ordered, columns=NUISANCE_COLUMNS)
 
 
-def _that_count(results: Iterable[Result]) -> Iterator[Result]:
+def _eligible(results: Iterable[Result]) -> Iterator[Result]:
     return (result for result in results if result.attempt == result.base and len(result.positions))
 
 
 def _by_clips(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     known: dict[tuple[str, ...], list[tuple[str, list[str], NDArray[np.intp]]]] = {}
-    for result in _that_count(results):
+    for result in _eligible(results):
         if result.name[:2] not in known:
             columns = result.clips.drop(columns=["clip", "label", "group"])
             levels = [(str(name), *_levels(columns[name])) for name in columns]
@@ -107,7 +106,7 @@ def _by_clips(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
 
 def _by_options(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     same: dict[tuple[str, str], dict[str, list[Result]]] = {}
-    for result in _that_count(results):
+    for result in _eligible(results):
         if result.entry:
             titles = same.setdefault((result.entry["name"], result.split), {})
             titles.setdefault(result.dataset, []).append(result)
@@ -116,11 +115,11 @@ def _by_options(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
         if found is None:
             continue
         option, values = found
-        words, numbers = _as_they_are(values)
-        for number, own in sorted(zip(numbers, titles.values(), strict=True), key=lambda pair: pair[0]):
+        texts, indices = _as_they_are(values)
+        for index, own in sorted(zip(indices, titles.values(), strict=True), key=lambda pair: pair[0]):
             for result in own:
                 everything = np.ones(len(result.positions), bool)
-                yield _row(result, everything, dataset=name, condition=option, value=words[number])
+                yield _row(result, everything, dataset=name, condition=option, value=texts[index])
 
 
 def _only_difference(entries: list[Mapping[str, Any]]) -> tuple[str, list[Any]] | None:
@@ -160,50 +159,50 @@ def _row(
 
 
 def _levels(column: pd.Series) -> tuple[list[str], NDArray[np.intp]]:
-    """Return the values of a condition in words, none where it is no condition, and which of them each clip has.
+    """Return the values of a condition as texts, none if it is no condition, and the index of the value of each clip.
 
-    That is -1 where it is not known.
+    The index is -1 where the value is unknown.
     """
     known = column.notna().to_numpy()
     values, level = column[known].tolist(), np.full(len(column), -1)
-    n_different, numbers = len(set(values)), all(isinstance(value, Real) for value in values)
-    words: list[str] = []
-    if numbers and n_different > _FEW:
-        words, level[known] = _ranges(np.array(values, float))
-    elif n_different <= _MOST_WORDS:
-        words, level[known] = _as_they_are(values)
-    return words, level
+    n_distinct, is_numeric = len(set(values)), all(isinstance(value, Real) for value in values)
+    texts: list[str] = []
+    if is_numeric and n_distinct > _MAX_VALUES:
+        texts, level[known] = _ranges(np.array(values, float))
+    elif n_distinct <= _MAX_TEXTS:
+        texts, level[known] = _as_they_are(values)
+    return texts, level
 
 
 def _as_they_are(values: list[Any]) -> tuple[list[str], list[int]]:
-    """Return the different values in words, numbers by size before words by the alphabet, and the place of each."""
-    different = sorted(set(values), key=lambda value: (isinstance(value, str), value))
-    places = {value: place for place, value in enumerate(different)}
-    return [_word(value) for value in different], [places[value] for value in values]
+    """Return the distinct values as texts, sorted numbers before sorted texts, and the index of each value."""
+    distinct = sorted(set(values), key=lambda value: (isinstance(value, str), value))
+    indices = {value: index for index, value in enumerate(distinct)}
+    return [_text(value) for value in distinct], [indices[value] for value in values]
 
 
-def _word(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else np.format_float_positional(value, trim="-")
 
 
-def _ranges(numbers: NDArray[np.float64]) -> tuple[list[str], NDArray[np.intp]]:
-    """Return up to three ranges in words, of as many numbers each as equal ones allow, and the place of each number."""
-    n = len(numbers)
-    ends = np.sort(numbers)[[(n - 1) // 3, (2 * n - 1) // 3]]
-    place = np.unique(np.searchsorted(ends, numbers), return_inverse=True)[1]
-    parts = [numbers[place == number] for number in range(place.max() + 1)]
-    # As short as may be without making two ranges look the same.
-    for digits in range(_DIGITS, _MOST_DIGITS + 1):
-        words = [_range(part.min(), part.max(), digits) for part in parts]
-        if len(set(words)) == len(words):
+def _ranges(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.intp]]:
+    """Return up to three ranges as texts, with equally many values each as far as ties allow, and indices of values."""
+    n = len(values)
+    ends = np.sort(values)[[(n - 1) // 3, (2 * n - 1) // 3]]
+    index = np.unique(np.searchsorted(ends, values), return_inverse=True)[1]
+    parts = [values[index == number] for number in range(index.max() + 1)]
+    # As few digits as possible so that no two ranges look the same.
+    for digits in range(_MIN_DIGITS, _MAX_DIGITS + 1):
+        texts = [_range(part.min(), part.max(), digits) for part in parts]
+        if len(set(texts)) == len(texts):
             break
-    return words, place
+    return texts, index
 
 
 def _range(low: float, high: float, digits: int) -> str:
-    words = [
+    texts = [
         np.format_float_positional(end, precision=digits, fractional=False, trim="-") for end in (low, high)
     ]
-    return " to ".join(dict.fromkeys(words))
+    return " to ".join(dict.fromkeys(texts))

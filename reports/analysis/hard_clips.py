@@ -1,4 +1,4 @@
-"""Clips that every attempt fails, and those that only one solves: the first to look at."""
+"""Hard clips: those that no attempt classifies correctly, or only one."""
 
 from __future__ import annotations
 
@@ -22,47 +22,46 @@ HARD_COLUMNS = [
     "group",
     "kind",
     "attempt",
-    "taken_for",
-    "n_taken_for",
+    "predicted_as",
+    "n_predicted_as",
     "n_attempts",
 ]
 MISSED, SOLVED = "missed by all", "solved by one"
 
 
 def hard_clips(results: list[Result]) -> pd.DataFrame:
-    """Name the clips that no attempt solves, and those that a single one does.
+    """Return the clips that no attempt solves, and those that exactly one solves.
 
     Parameters
     ----------
     results : list of Result
-        From `results.gather`. Those count that are complete and learned from all groups, at least two of a data set
-        and split. Attempts of the family ``"trivial"`` never count: they look at no clip, so that where one is right it
-        says nothing of the clip.
+        From `results.gather`. Included are those that are complete and have all training groups, at least two of a
+        data set and split. Attempts of the family ``"trivial"`` are excluded, as they ignore the frames.
 
     Returns
     -------
     DataFrame
-        Columns `HARD_COLUMNS`: ``kind`` is `MISSED` or `SOLVED`, ``attempt`` who solves the clip (empty where nobody
-        does), ``taken_for`` the label that the others give it most often, ``n_taken_for`` how many of them, and
-        ``n_attempts`` how many attempts count. Sorted by data set and split, then what all miss, then by how many agree
-        on a wrong label, the most first (such a clip may be labelled wrongly), then by position.
+        Columns `HARD_COLUMNS`: ``kind`` is `MISSED` or `SOLVED`, ``attempt`` the one that solves the clip (empty if
+        there is none), ``predicted_as`` the most frequent wrong label of the others, ``n_predicted_as`` how many of
+        them predict it, and ``n_attempts`` the number of attempts included. Sorted by data set and split, missed clips
+        first, then by ``n_predicted_as``, descending (such a clip may be mislabelled), then by position.
 
     Notes
     -----
-    A clip is solved by an attempt that is right under more than half of its seeds. One that does not solve it gives it
-    the wrong label of most of its seeds, of several the first class. Clips that some attempt was not tested on are
-    left out.
+    An attempt solves a clip if it is correct under more than half of its seeds. Otherwise its label is the most
+    frequent wrong one over its seeds, the first class of several. Clips that some attempt did not predict are left
+    out.
     """
-    rows = [row for own in _that_count(results) for row in _rows(own)]
+    rows = [row for own in _eligible(results) for row in _rows(own)]
     return pd.DataFrame(rows, columns=HARD_COLUMNS).sort_values(
-        ["dataset", "split", "kind", "n_taken_for", "position"],
+        ["dataset", "split", "kind", "n_predicted_as", "position"],
         ascending=[True, True, True, False, True],
         ignore_index=True,
     )
 
 
-def _that_count(results: list[Result]) -> list[list[Result]]:
-    """Return the results of each data set and split that are to be compared, at least two."""
+def _eligible(results: list[Result]) -> list[list[Result]]:
+    """Return the results of each data set and split that are included, if at least two."""
     chosen = [
         result
         for result in results
@@ -77,7 +76,7 @@ def _rows(results: list[Result]) -> Iterator[dict[str, Any]]:
     n_tested, n_solvers, solver = np.zeros((3, n_clips), int)
     taken = np.zeros((n_clips, n_classes), int)
     for number, result in enumerate(results):
-        tested, solved, label = _opinion(result, n_clips, n_classes)
+        tested, solved, label = _votes(result, n_clips, n_classes)
         n_tested += tested
         n_solvers += solved
         solver[solved] = number
@@ -93,19 +92,19 @@ def _rows(results: list[Result]) -> Iterator[dict[str, Any]]:
             **{column: clip[column] for column in ("clip", "label", "group")},
             "kind": SOLVED if n_solvers[position] else MISSED,
             "attempt": results[solver[position]].attempt if n_solvers[position] else "",
-            "taken_for": first.classes[taken[position].argmax()],
-            "n_taken_for": int(taken[position].max()),
+            "predicted_as": first.classes[taken[position].argmax()],
+            "n_predicted_as": int(taken[position].max()),
             "n_attempts": len(results),
         }
 
 
-def _opinion(
+def _votes(
     result: Result, n_clips: int, n_classes: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.intp]]:
     """Return which clips were tested, which of them solved, and the most frequent wrong class of each."""
-    places = result.positions * n_classes
-    said = np.bincount(places + result.predicted, minlength=n_clips * n_classes).reshape(n_clips, n_classes)
-    true = np.bincount(places + result.truth, minlength=n_clips * n_classes).reshape(n_clips, n_classes) > 0
-    n_said = said.sum(axis=1)
-    solved = 2 * said.sum(axis=1, where=true) > n_said
-    return n_said > 0, solved, np.where(true, -1, said).argmax(axis=1)
+    cells = result.positions * n_classes
+    votes = np.bincount(cells + result.predicted, minlength=n_clips * n_classes).reshape(n_clips, n_classes)
+    true = np.bincount(cells + result.truth, minlength=n_clips * n_classes).reshape(n_clips, n_classes) > 0
+    n_votes = votes.sum(axis=1)
+    solved = 2 * votes.sum(axis=1, where=true) > n_votes
+    return n_votes > 0, solved, np.where(true, -1, votes).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""How accuracy grows with the number of training groups, and from how many on one attempt beats another."""
+"""Learning curves: accuracy by the number of training groups, and the numbers at which curves cross."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def learning_curves(results: list[Result]) -> pd.DataFrame:
     -------
     DataFrame
         Columns `CURVE_COLUMNS`, one row for each data set, split, attempt and number of training groups of attempts
-        that ran with more than one. Where all groups of a fold were learned from, their number is the largest of any
+        that ran with more than one. If all groups of a fold are used for training, their number is the largest of any
         fold. Accuracy and its 95 % interval are those of the comparison table.
     """
     rows = [
@@ -81,7 +81,7 @@ def learning_curves(results: list[Result]) -> pd.DataFrame:
 
 
 def crossings(results: list[Result], level: float = 0.95) -> pd.DataFrame:
-    """Say from how many training groups on each attempt beats each other one.
+    """Return the number of training groups from which on each attempt is more accurate than each other one.
 
     Parameters
     ----------
@@ -93,15 +93,15 @@ def crossings(results: list[Result], level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `CROSSING_COLUMNS`, one row for each pair of attempts of which the first is better with the most groups
-        that both ran with. ``train_groups`` is the smallest number from which on it is better at every larger one too;
-        between ``low`` and ``high`` it lies in as many draws of the test groups as `level` says, infinite where in so
-        many it is not better in the end. ``difference`` in accuracy is that with the most groups, with its interval.
+        Columns `CROSSING_COLUMNS`, one row for each pair of attempts of which the first is more accurate with the
+        largest number of groups that both ran with. ``train_groups`` is the smallest number from which on it is more
+        accurate at every number; ``low`` to ``high`` is its bootstrap interval, infinite where the first is not more
+        accurate at the largest number. ``difference`` is that in accuracy at the largest number, with its interval.
 
     Notes
     -----
-    Test groups are drawn with replacement, the same for both attempts and all numbers of training groups, as by
-    `intervals.bootstrap_interval`. Training groups are not drawn anew: run several seeds, each of which draws others.
+    Test groups are drawn with replacement, the same for both attempts and all numbers of training groups, as in
+    `intervals.bootstrap_interval`. Training groups are not resampled: run several seeds, each of which draws others.
     """
     curves = _curves(results).values()
     rows = [row for one, other in permutations(curves, 2) if (row := _crossing(one, other, level))]
@@ -109,7 +109,7 @@ def crossings(results: list[Result], level: float = 0.95) -> pd.DataFrame:
 
 
 def _crossing(one: dict[float, Result], other: dict[float, Result], level: float) -> dict[str, Any] | None:
-    """Return the row of two curves, None where the first is not better in the end or the two are not comparable."""
+    """Return the row of two curves, None if the first does not end better or they are not comparable."""
     first, second = next(iter(one.values())), next(iter(other.values()))
     shared = sorted(set(one) & set(other))
     if (first.dataset, first.split) != (second.dataset, second.split) or len(shared) < 2:
@@ -146,10 +146,9 @@ def _curves(results: list[Result]) -> dict[tuple[str, str, str], dict[float, Res
 
 
 def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | None:
-    """Return differences in accuracy, shape (1 + n_resamples, n_pairs); those observed come first.
+    """Return differences in accuracy, shape (1 + n_resamples, n_pairs), the observed ones first.
 
-    None where the first is not better in the last pair, or two results are not of the same clips: their difference
-    would say nothing.
+    None if the first is not better in the last pair, or two results are not of the same clips.
     """
     wanted = np.unique(pairs[0][0].positions)
     sums = []
@@ -159,7 +158,7 @@ def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | No
         hits = [group_sums(r.groups, r.correct * r.weights, r.weights) for r in (one, other)]
         sums.append((hits[0][0] - hits[1][0], hits[0][1]))
     gained, clips = (np.stack(part, axis=1) for part in zip(*sums, strict=True))
-    # Rounding must not make a difference of what is none.
+    # Differences below rounding errors are 0.
     if gained[:, -1].sum() < 1e-9:
         return None
     counts = _draws(len(gained))
@@ -168,12 +167,12 @@ def _differences(pairs: list[tuple[Result, Result]]) -> NDArray[np.float64] | No
 
 @lru_cache(maxsize=4)
 def _draws(n_groups: int) -> NDArray[np.float64]:
-    """Return how often each group counts in what was observed and in each draw; the same for all pairs."""
+    """Return the weights of groups in the observation and in each draw, the same for all pairs."""
     drawn = np.random.default_rng(0).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=_N_RESAMPLES)
     return np.concatenate([np.ones((1, n_groups)), drawn])
 
 
 def _first_of_the_better(differences: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return for each row the first place from which on all are above 0, the length of a row where there is none."""
+    """Return for each row the first index from which on all values are positive, or the length of the row."""
     better = np.logical_and.accumulate(differences[:, ::-1] > 0, axis=1)[:, ::-1]
     return np.where(better.any(axis=1), better.argmax(axis=1), better.shape[1])

@@ -1,4 +1,4 @@
-"""All pairs of attempts on one data set, tested as one family: places, ties and verdicts follow from it."""
+"""Tests of all pairs of attempts on one data set as one family, from which ranks, ties and verdicts follow."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ COLUMNS = [
     "p_adjusted",
     "p_holm",
     "n_groups",
-    "apart",
+    "significant",
 ]
-# Sign patterns times pairs or groups: keeps a hundred attempts well under a second.
+# Sign patterns times pairs or groups, which keeps a hundred attempts well under a second.
 _WORK = 25_000_000
 
 Floats = NDArray[np.float64]
@@ -37,26 +37,26 @@ def pairs(results: list[Result], level: float = LEVEL, *, intervals: bool = True
     Parameters
     ----------
     results : list of Result
-        On one data set under one split, of which those compared are `ranked`.
+        On one data set under one split; those of `ranked` are compared.
     level : float
-        Chance of any false difference among all pairs.
+        Family-wise error rate over all pairs.
     intervals : bool
-        Also return the interval of each difference, which takes some milliseconds a pair.
+        Whether to compute the interval of each difference, which takes some milliseconds per pair.
 
     Returns
     -------
     DataFrame
         One row for each pair, ``second`` being the more accurate: ``difference`` of second minus first on the clips
-        that all have predicted, as a fraction; its 95 % interval ``difference_low`` to ``difference_high`` by itself,
-        of `paired.difference_interval`; ``p_value`` by itself, ``p_adjusted`` for the number of pairs, both of
-        `intervals.joint_sign_flips`, and beside it ``p_holm``, by Holm's correction; ``n_groups``; and ``apart``,
-        whether the two can be told apart: ``p_adjusted`` is not above the level. The best attempt's pairs come first.
+        that all have predicted, as a fraction; its unadjusted 95 % interval ``difference_low`` to ``difference_high``,
+        of `paired.difference_interval`; ``p_value``, unadjusted, and ``p_adjusted`` for the number of pairs, both of
+        `intervals.joint_sign_flips`; ``p_holm``, adjusted by Holm's correction; ``n_groups``; and ``significant``,
+        whether ``p_adjusted`` is at most the level. Pairs of the best attempt come first.
     """
     compared = ranked(results)
     if len(compared) < 2:
         return pd.DataFrame(columns=COLUMNS)
     names = np.array([result.attempt for result in compared], dtype=object)
-    right, groups = shares_right(compared)
+    right, groups = clip_accuracies(compared)
     better, worse = np.triu_indices(len(names), 1)
     _, member = np.unique(groups, return_inverse=True)
     sums = np.array([np.bincount(member, row) for row in right])
@@ -77,7 +77,7 @@ def pairs(results: list[Result], level: float = LEVEL, *, intervals: bool = True
             "p_adjusted": adjusted,
             "p_holm": holm(p_values),
             "n_groups": sums.shape[1],
-            "apart": adjusted <= level,
+            "significant": adjusted <= level,
         },
         columns=COLUMNS,
     )
@@ -86,17 +86,16 @@ def pairs(results: list[Result], level: float = LEVEL, *, intervals: bool = True
 def rank_attempts(
     results: list[Result], level: float = LEVEL, found: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return the places that attempts on one data set may hold.
+    """Return the rank intervals of attempts on one data set.
 
     Parameters
     ----------
     results : list of Result
-        On one data set under one split, of which those with a place are `ranked`; with a single one left, there is
-        nothing to rank.
+        On one data set under one split; those of `ranked` are compared, if there are at least two.
     level : float
-        Chance of any false difference.
+        Family-wise error rate.
     found : DataFrame, optional
-        From `pairs` of them, where it is at hand.
+        From `pairs` of them, if known.
 
     Returns
     -------
@@ -111,28 +110,28 @@ def rank_attempts(
     p_values = np.ones((len(names), len(names)))
     found = pairs(results, level, intervals=False) if found is None else found
     p_values[np.triu_indices(len(names), 1)] = found["p_adjusted"]
-    # Their order is all that places need to know of accuracies.
-    worth = pd.Series(-np.arange(len(names), dtype=np.float64), names)
+    # Rank intervals depend on the order of the accuracies only.
+    scores = pd.Series(-np.arange(len(names), dtype=np.float64), names)
     table = pd.DataFrame(np.minimum(p_values, p_values.T), names, names)
-    return rank_intervals(worth, table, level).assign(group=tie_groups(worth, table, level))
+    return rank_intervals(scores, table, level).assign(group=tie_groups(scores, table, level))
 
 
 def ranked(results: list[Result]) -> list[Result]:
     """Return the results that are compared with each other, the most accurate first.
 
-    Those that did not predict all clips are not, nor are those that learned from fewer groups where others did from
-    all: to compare them too would take power from the comparisons that are asked for.
+    Results without predictions of all clips are excluded, and so are those with fewer training groups if others have
+    all, as more comparisons would lower the power.
     """
     chosen = [result for result in results if result.attempt == result.base] or results
     complete = [result for result in chosen if result.complete and len(result.positions)]
-    # Rounding must not make a difference of what is none.
+    # Rounded, so that equal accuracies are sorted by name.
     means = [round(float(np.average(result.correct, weights=result.weights)), 12) for result in complete]
     order = sorted(range(len(complete)), key=lambda place: (-means[place], complete[place].attempt))
     return [complete[place] for place in order]
 
 
-def shares_right(results: list[Result]) -> tuple[Floats, NDArray[np.str_]]:
-    """Return the share of seeds that had each clip right, shape (n_results, n_clips), and the group of each clip."""
+def clip_accuracies(results: list[Result]) -> tuple[Floats, NDArray[np.str_]]:
+    """Return the accuracy over seeds on each clip, shape (n_results, n_clips), and the group of each clip."""
     size = 1 + max(int(result.positions.max()) for result in results)
     right = np.array([np.bincount(one.positions, one.correct * one.weights, size) for one in results])
     seen = np.all([np.bincount(one.positions, minlength=size) > 0 for one in results], axis=0)

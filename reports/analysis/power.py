@@ -1,4 +1,4 @@
-"""How many more groups or seeds would settle a comparison, by simulation from stored predictions."""
+"""Power and required sample size of comparisons, by simulation from stored predictions."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from scipy import stats
 
 from ...errors import ActionbenchError
 from ..statistics.intervals import finite, joint_sign_flips, wilson_interval
-from ..statistics.paired import least_p
+from ..statistics.paired import min_p_value
 from .results import Result
 
 Floats = NDArray[np.float64]
 
-# Groups whose sign patterns are all listed; beyond, as many are drawn; and beyond that, their normal limit is taken.
-_LISTED = 10
-_N_PATTERNS = 999
-_N_JOINT = 199
-_DRAWN = 100
+# Largest number of groups for which all sign patterns are listed, number of random patterns beyond, and largest number
+# of groups for which patterns are drawn; beyond that the normal approximation is used.
+_MAX_LISTED, _N_PATTERNS, _MAX_DRAWN = 10, 999, 100
+_N_JOINT_PATTERNS = 199
 
 
 def group_changes(first: Result, second: Result) -> tuple[Floats, Floats]:
-    """Return by how many more clips of each group the second is right, under each seed, and the clips.
+    """Return the difference in correct clips of each group, for each seed, and the numbers of clips.
 
     Parameters
     ----------
     first, second : Result
-        On the same data set; clips that only one has predicted do not count. Seeds are paired where both have the
-        same; an attempt with one seed stands beside every seed of the other; else both are averaged over seeds.
+        On the same data set; clips that only one has predicted are ignored. Seeds are paired if both have the same
+        ones; an attempt with one seed is paired with every seed of the other; otherwise both are averaged over seeds.
 
     Returns
     -------
@@ -64,7 +63,7 @@ def group_changes(first: Result, second: Result) -> tuple[Floats, Floats]:
 
 
 def _by_seed(result: Result) -> pd.DataFrame:
-    """Return whether each clip is right under each seed; a seed under which it has no prediction is as the others."""
+    """Return whether each clip is correct under each seed, the mean of the others for a seed without prediction."""
     table = pd.DataFrame(
         {
             "group": result.groups,
@@ -89,43 +88,49 @@ def power(
     n_simulations: int = 1000,
     random_state: int = 0,
 ) -> float:
-    """Return how often the sign-flip test would find a difference, were the study made with so many groups.
+    """Return the power of the sign-flip test in a study of some number of groups.
 
     Parameters
     ----------
     changes : ndarray, shape (n_groups,) or (n_groups, n_seeds)
-        By how many more clips of each group the one attempt is right, see `group_changes`.
+        Difference in correct clips of each group, see `group_changes`.
     clips : ndarray, shape (n_groups,)
         Clips of each group.
     n_groups, n_seeds : int, optional
-        Of the study to plan; those that there are by default. Groups are drawn with replacement from those there
-        are, and for each its seeds from its seeds.
+        Of the planned study; by default those of ``changes``. Groups are drawn with replacement, and for each group
+        its seeds.
     effect : float, optional
-        The true difference in accuracy, as a fraction; the observed one by default, which is itself uncertain: a
-        difference that chance made large looks easier to settle than it is.
+        The true difference in accuracy, as a fraction; by default the observed one, which is itself uncertain: if it
+        is too large by chance, so is the power.
     level : float
         Level of the test.
     n_comparisons : int
-        How many comparisons share the level; the first step of Holm's correction.
+        Number of comparisons that share the level, as in the first step of Holm's correction.
     n_simulations : int
-        Number of studies drawn.
+        Number of simulated studies.
     random_state : int
-        Seed of the draws.
+        Seed of the simulation.
 
     Returns
     -------
     float
-        Share of the studies whose p-value is not above the level.
+        Share of the studies whose p-value is at most the level.
 
     Raises
     ------
     ActionbenchError
-        If the numbers do not belong together, or there are fewer than 2 groups.
+        If shapes do not match, or there are fewer than 2 groups.
 
     Notes
     -----
     A bootstrap estimate of power: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 25. With few
-    seeds it takes their spread for too small, by the share of one seed in all.
+    seeds their variance is underestimated, by a factor of one over the number of seeds.
+
+    Examples
+    --------
+    >>> changes, clips = np.array([2, 1, 3, 0, 2, 1, 2, 1, -1]), np.full(9, 10)
+    >>> power(changes, clips, n_simulations=200) > power(changes, clips, n_groups=6, n_simulations=200)
+    True
     """
     changes, clips = _sums(changes, clips)
     wanted, seeds = len(changes) if n_groups is None else n_groups, changes.shape[1]
@@ -134,12 +139,12 @@ def power(
         raise ActionbenchError(f"a study needs at least 1 group and 1 seed; got {wanted} and {n_seeds}")
     if effect is not None:
         changes = changes + (effect - changes.mean(axis=1).sum() / clips.sum()) * clips[:, None]
-    if least_p(wanted) > level / n_comparisons:
+    if min_p_value(wanted) > level / n_comparisons:
         return 0.0
     rng = np.random.default_rng(random_state)
     signs = _patterns(wanted, rng)
     found = 0
-    # Studies are drawn in parts, so that no table of draws exceeds some millions of numbers.
+    # In chunks, so that no array of draws exceeds some millions of elements.
     for size in np.diff(
         np.r_[np.arange(0, n_simulations, max(1, 10**6 // (wanted * n_seeds))), n_simulations]
     ):
@@ -155,11 +160,11 @@ def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
     changes = changes[:, None] if changes.ndim == 1 else changes
     if changes.ndim != 2 or clips.shape != changes.shape[:1] or not changes.size or (clips <= 0).any():
         raise ActionbenchError(
-            "changes need a row and clips a number above 0 for each group; got shapes "
+            "changes need a row and clips a positive number for each group; got shapes "
             f"{changes.shape} and {clips.shape}"
         )
     if len(changes) < 2:
-        raise ActionbenchError("one group says nothing of others; at least 2 are needed to plan a study")
+        raise ActionbenchError("at least 2 groups are needed to plan a study; got 1")
     return changes, clips
 
 
@@ -173,10 +178,10 @@ def _p_values(sums: Floats, signs: Floats | None) -> Floats:
 
 
 def _patterns(n_groups: int, rng: np.random.Generator) -> Floats | None:
-    """Return patterns of signs, shape (n_groups, n_patterns): all whose first is plus, or the observed and drawn."""
-    if n_groups <= _LISTED:
+    """Return patterns of signs, shape (n_groups, n_patterns): all that begin with plus, or the observed and drawn."""
+    if n_groups <= _MAX_LISTED:
         return np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=n_groups - 1)]).T
-    if n_groups > _DRAWN:
+    if n_groups > _MAX_DRAWN:
         return None
     drawn = rng.choice([1.0, -1.0], size=(n_groups, _N_PATTERNS))
     return np.concatenate([np.ones((n_groups, 1)), drawn], axis=1)
@@ -187,9 +192,9 @@ def power_table(
     clips: Floats,
     n_groups: Iterable[int],
     n_seeds: Iterable[int] = (1,),
-    **how: Any,
+    **options: Any,
 ) -> pd.DataFrame:
-    """Return the power of studies with more or fewer groups and seeds.
+    """Return the power of studies with several numbers of groups and seeds.
 
     Parameters
     ----------
@@ -197,19 +202,25 @@ def power_table(
         See `power`.
     n_groups, n_seeds : iterable of int
         Of the studies.
-    **how
-        Passed on to `power`.
+    **options
+        Passed to `power`.
 
     Returns
     -------
     DataFrame
-        ``n_groups``, ``n_seeds``, ``power``, and ``power_low`` to ``power_high``, its 95 % interval from the number of
-        simulations alone.
+        ``n_groups``, ``n_seeds``, ``power``, and ``power_low`` to ``power_high``, its 95 % interval, of the simulation
+        error only.
+
+    Examples
+    --------
+    >>> changes, clips = np.array([2, 1, 3, 0, 2, 1, 2, 1, -1]), np.full(9, 10)
+    >>> power_table(changes, clips, n_groups=[5, 9], n_simulations=200)["power"].round(1).tolist()
+    [0.0, 0.6]
     """
-    n_simulations = int(how.get("n_simulations") or 1000)
+    n_simulations = int(options.get("n_simulations") or 1000)
     rows = []
     for groups, seeds in product(n_groups, n_seeds):
-        found = power(changes, clips, n_groups=groups, n_seeds=seeds, **how)
+        found = power(changes, clips, n_groups=groups, n_seeds=seeds, **options)
         low, high = wilson_interval(found * n_simulations, n_simulations)
         rows.append(
             {"n_groups": groups, "n_seeds": seeds, "power": found, "power_low": low, "power_high": high}
@@ -217,64 +228,76 @@ def power_table(
     return pd.DataFrame(rows)
 
 
-def groups_needed(
-    changes: Floats, clips: Floats, *, target: float = 0.8, at_most: int = 2000, **how: Any
+def required_groups(
+    changes: Floats, clips: Floats, *, target: float = 0.8, max_groups: int = 2000, **options: Any
 ) -> float:
-    """Return how many groups it takes to find a difference this often.
+    """Return the number of groups required for a power.
 
     Parameters
     ----------
     changes, clips : ndarray
         See `power`.
     target : float
-        Power asked for.
-    at_most : int
-        Where to give up.
-    **how
-        Passed on to `power`.
+        Desired power.
+    max_groups : int
+        Largest number of groups considered.
+    **options
+        Passed to `power`.
 
     Returns
     -------
     float
-        Infinite where not even ``at_most`` groups are enough.
+        Infinite if even ``max_groups`` groups are too few.
+
+    Examples
+    --------
+    >>> changes, clips = np.array([2, 1, 3, 0, 2, 1, 2, 1, -1]), np.full(9, 10)
+    >>> required_groups(changes, clips, n_simulations=200)
+    11.0
     """
 
-    def settles(n_groups: int) -> bool:
-        return power(changes, clips, n_groups=n_groups, **how) >= target
+    def suffices(n_groups: int) -> bool:
+        return power(changes, clips, n_groups=n_groups, **options) >= target
 
-    few, many = 0, 4
-    while not settles(many):
-        if many >= at_most:
+    low, high = 0, 4
+    while not suffices(high):
+        if high >= max_groups:
             return float("inf")
-        few, many = many, min(2 * many, at_most)
-    while many - few > max(1, few // 20):
-        middle = (few + many) // 2
-        few, many = (few, middle) if settles(middle) else (middle, many)
-    return float(many)
+        low, high = high, min(2 * high, max_groups)
+    while high - low > max(1, low // 20):
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return float(high)
 
 
-def least_difference(changes: Floats, clips: Floats, *, target: float = 0.8, **how: Any) -> float:
-    """Return the least true difference in accuracy that groups like these would show this often.
+def detectable_difference(changes: Floats, clips: Floats, *, target: float = 0.8, **options: Any) -> float:
+    """Return the smallest true difference in accuracy that is detected with some power.
 
     Parameters
     ----------
     changes, clips : ndarray
         See `power`.
     target : float
-        Power asked for.
-    **how
-        Passed on to `power`.
+        Desired power.
+    **options
+        Passed to `power`.
 
     Returns
     -------
     float
-        As a fraction, to a thousandth; infinite where no difference can be seen: five groups give no p-value below
-        0.0625.
+        As a fraction, to a thousandth; infinite if no difference can be significant: with five groups no p-value is
+        below 0.0625.
+
+    Examples
+    --------
+    >>> changes, clips = np.array([2, 1, 3, 0, 2, 1, 2, 1, -1]), np.full(9, 10)
+    >>> round(detectable_difference(changes, clips, n_simulations=200), 2)
+    0.12
     """
-    return _least(lambda effect: power(changes, clips, effect=effect, **how) >= target)
+    return _smallest_effect(lambda effect: power(changes, clips, effect=effect, **options) >= target)
 
 
-def least_lead(
+def detectable_lead(
     sums: Floats,
     clips: Floats,
     *,
@@ -283,78 +306,84 @@ def least_lead(
     n_simulations: int = 200,
     random_state: int = 0,
 ) -> float:
-    """Return by how much the first of several attempts must truly be ahead of the second to be told apart from it.
+    """Return the smallest true lead of the first of several attempts over the second that is detected with some power.
 
     Parameters
     ----------
     sums : ndarray, shape (n_attempts, n_groups)
-        In how many clips of each group each attempt is right.
+        Correct clips of each group for each attempt.
     clips : ndarray, shape (n_groups,)
         Clips of each group.
     target : float
-        Power asked for.
+        Desired power.
     level : float
-        Chance of any false difference among all pairs, see `intervals.joint_sign_flips`.
+        Family-wise error rate over all pairs, see `intervals.joint_sign_flips`.
     n_simulations : int
-        Number of studies drawn: groups with replacement from those there are, for all attempts alike, with the first
-        moved.
+        Number of simulated studies: groups are drawn with replacement, the same for all attempts, with the first
+        attempt shifted.
     random_state : int
-        Seed of the draws.
+        Seed of the simulation.
 
     Returns
     -------
     float
-        As a fraction of the clips, to a hundredth or better; infinite where no lead is enough.
+        As a fraction of the clips, to a hundredth or better; infinite if no lead can be significant.
+
+    Examples
+    --------
+    >>> sums = np.array([[8, 7, 9, 6, 8, 9, 7, 8, 9], [7, 7, 8, 7, 8, 8, 6, 8, 8]])
+    >>> round(detectable_lead(sums, np.full(9, 10), n_simulations=50), 2)
+    0.07
     """
     sums, clips = finite("sums", sums), finite("numbers of clips", clips)
     n_groups = len(clips)
-    if least_p(n_groups) > level:
+    if min_p_value(n_groups) > level:
         return float("inf")
     drawn = np.random.default_rng(random_state).integers(n_groups, size=(n_simulations, n_groups))
     lead = (sums[0] - sums[1]).sum() / clips.sum()
 
-    def seen(effect: float) -> bool:
+    def detected(effect: float) -> bool:
         moved = sums.copy()
         moved[0] += (effect - lead) * clips
-        adjusted = [joint_sign_flips(moved[:, one], _N_JOINT, random_state)[1][0] for one in drawn]
+        adjusted = [joint_sign_flips(moved[:, one], _N_JOINT_PATTERNS, random_state)[1][0] for one in drawn]
         return bool(np.mean(np.array(adjusted) <= level) >= target)
 
-    return _least(seen, 0.01)
+    return _smallest_effect(detected, 0.01)
 
 
-def _least(enough: Callable[[float], bool], precision: float = 0.001) -> float:
-    """Return the least effect up to 1 that is enough, infinite where not even 1 is."""
+def _smallest_effect(is_detected: Callable[[float], bool], precision: float = 0.001) -> float:
+    """Return the smallest effect up to 1 that is detected, infinite if there is none."""
     low, high = 0.0, 1.0
-    if not enough(high):
+    if not is_detected(high):
         return float("inf")
     while high - low > precision:
         middle = (low + high) / 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        low, high = (low, middle) if is_detected(middle) else (middle, high)
     return round(high, 3)
 
 
-def settle(
-    first: Result, second: Result, *, target: float = 0.8, at_most: int = 2000, **how: Any
+def required_study(
+    first: Result, second: Result, *, target: float = 0.8, max_groups: int = 2000, **options: Any
 ) -> pd.Series:
-    """Describe what it would take to settle a comparison of two stored results.
+    """Return the power of a comparison of two stored results, and the sample size required for significance.
 
     Parameters
     ----------
     first, second : Result
         On the same data set.
     target : float
-        Power asked for.
-    at_most : int
-        See `groups_needed`.
-    **how
-        Passed on to `power`, such as ``n_comparisons``.
+        Desired power.
+    max_groups : int
+        See `required_groups`.
+    **options
+        Passed to `power`, such as ``n_comparisons``.
 
     Returns
     -------
     Series
-        ``n_groups`` and ``n_seeds`` that there are, ``power`` with them, ``groups_needed`` in all with as many seeds,
-        ``power_with_more_seeds``, three times as many with the same groups, and ``least_difference`` that these groups
-        would show.
+        The present ``n_groups`` and ``n_seeds``, the ``power`` with them, ``required_groups`` with as many seeds,
+        ``power_with_more_seeds``, three times as many with the same groups, and the ``detectable_difference`` with
+        these groups.
     """
     changes, clips = group_changes(first, second)
     n_groups, n_seeds = changes.shape
@@ -362,9 +391,11 @@ def settle(
         {
             "n_groups": n_groups,
             "n_seeds": n_seeds,
-            "power": power(changes, clips, **how),
-            "groups_needed": groups_needed(changes, clips, target=target, at_most=at_most, **how),
-            "power_with_more_seeds": power(changes, clips, n_seeds=3 * n_seeds, **how),
-            "least_difference": least_difference(changes, clips, target=target, **how),
+            "power": power(changes, clips, **options),
+            "required_groups": required_groups(
+                changes, clips, target=target, max_groups=max_groups, **options
+            ),
+            "power_with_more_seeds": power(changes, clips, n_seeds=3 * n_seeds, **options),
+            "detectable_difference": detectable_difference(changes, clips, target=target, **options),
         }
     )

@@ -1,4 +1,4 @@
-"""What a store says of each attempt, gathered for scoring."""
+"""Results of each attempt, read from a store for scoring."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-#: The code of the warning that times cannot be compared.
-MIXED = "mixed-machines"
+#: Code of the warning that times cannot be compared.
+MIXED_MACHINES = "mixed-machines"
 
 
 class Reader(Protocol):
-    """The reading side of a store: all that reports know of experiments."""
+    """The read interface of a store, on which all reports rest."""
 
     def datasets(self) -> pd.DataFrame:
         """Return one row per data set and split."""
 
     def clips(self, dataset_id: int, *, conditions: bool = False) -> pd.DataFrame:
-        """Return clip, label and group at each position, and what else was known of each clip."""
+        """Return clip, label and group at each position, and optionally the conditions of each clip."""
 
     def thumbnails(self, dataset_id: int) -> dict[int, bytes]:
         """Return the thumbnails of clips that there are, as WebP, by position."""
@@ -44,10 +44,10 @@ class Reader(Protocol):
         """Return machines with their set-ups, by number."""
 
     def with_artifacts(self) -> set[str]:
-        """Return the keys of the cells that left something behind."""
+        """Return the keys of the cells that have artifacts."""
 
     def artifacts(self, key: str) -> dict[str, bytes]:
-        """Return what a cell left behind, by name."""
+        """Return the artifacts of a cell, by name."""
 
     def runs(self) -> pd.DataFrame:
         """Return one row per run."""
@@ -62,32 +62,32 @@ class Result:
     Attributes
     ----------
     columns : dict of ndarray
-        The columns of `cells`, which cost less to look at.
+        The columns of `cells`, which are cheaper to access.
     positions : ndarray of int, shape (n,)
         Position of the clip in the data set.
     seeds : ndarray of int, shape (n,)
-        Seed under which it was predicted.
+        Seed of the prediction.
     truth, predicted : ndarray of int, shape (n,)
         Indices into ``classes``.
     groups : ndarray, shape (n,)
         Group of the clip.
     clips : DataFrame
-        ``clip``, ``label``, ``group`` and conditions of each clip of the data set, by position; one object for all its
+        ``clip``, ``label``, ``group`` and conditions of each clip of the data set, by position; shared by all its
         results.
     base : str
-        Name of the attempt when it learns from all groups of a fold.
+        Name of the attempt with all training groups.
     n_train_groups : float
-        Most groups that it learned from in any fold; NaN in stores of before they were counted.
+        Largest number of training groups in any fold; NaN if unknown.
     n_expected : int
         Clips predicted by any attempt on this data set under this split.
     n_expected_predictions : int
-        Sum over clips of the most predictions that any attempt has of each, one under each seed.
+        Sum over clips of the largest number of predictions of any attempt, one for each seed.
     machines : tuple of dict
-        Machines, each with its set-up, that its finished cells ran on.
+        Machines, each with its set-up, of its finished cells.
     silenced : frozenset of str
-        Codes of warnings that the matrix of the last run does not want to hear.
+        Codes of warnings that the matrix of the last run suppresses.
     entry : dict
-        The data set in the matrix of the last run; empty where it is not there, or more than once.
+        The data set in the matrix of the last run; empty if it is missing there, or listed more than once.
     """
 
     dataset: str
@@ -119,7 +119,7 @@ class Result:
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each prediction is right, shape (n,)."""
+        """Whether each prediction is correct, shape (n,)."""
         return self.truth == self.predicted
 
     @cached_property
@@ -129,7 +129,7 @@ class Result:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every cell finished, and none is still to come that another attempt has finished, under any seed."""
+        """Whether every cell finished, with as many clips and seeds as any other attempt."""
         return (
             self.count("done") == self.n_cells
             and self.n_clips >= self.n_expected
@@ -165,11 +165,11 @@ class Result:
 
     @cached_property
     def skipped(self) -> pd.DataFrame:
-        """The cells that were skipped for a reason of the attempt's own."""
+        """The cells that the attempt skipped."""
         return self.cells[self._is("skipped")]
 
     def without_warning(self, code: str) -> Result:
-        """Return the same without what is said of its data set under a code."""
+        """Return the result without the data set's warnings of a code."""
         left = [text for text in self.dataset_warnings if not text.endswith(f"[{code}]")]
         return replace(self, dataset_warnings=left)
 
@@ -215,24 +215,25 @@ def gather(store: Reader) -> list[Result]:
         found = [
             _result(store, dataset, truth, groups, own, machines) for own in _attempts(columns, row["id"])
         ]
-        # By any of them: where each has folds of its own, none is complete.
-        most = np.zeros(len(clips), np.intp)
+        # The largest number by any attempt: if each has other folds, none is complete.
+        n_predictions = np.zeros(len(clips), np.intp)
         for result in found:
-            most = np.maximum(most, np.bincount(result.positions, minlength=len(clips)))
-        said = list(dataset["warnings"])
-        unlike = differences(facts for result in found for facts in result.machines)
-        if unlike and MIXED not in silenced:
-            said.append(
-                f"Times come from set-ups that differ and must not be compared: {'; '.join(unlike)}. [{MIXED}]"
+            n_predictions = np.maximum(n_predictions, np.bincount(result.positions, minlength=len(clips)))
+        texts = list(dataset["warnings"])
+        differing = differences(facts for result in found for facts in result.machines)
+        if differing and MIXED_MACHINES not in silenced:
+            texts.append(
+                "Times were measured on different set-ups and must not be compared: "
+                f"{'; '.join(differing)}. [{MIXED_MACHINES}]"
             )
         entry = _entry(matrix, row["dataset"], row["split"])
         results += [
             replace(
                 result,
                 clips=clips,
-                n_expected=int(np.count_nonzero(most)),
-                n_expected_predictions=int(most.sum()),
-                dataset_warnings=said,
+                n_expected=int(np.count_nonzero(n_predictions)),
+                n_expected_predictions=int(n_predictions.sum()),
+                dataset_warnings=texts,
                 silenced=silenced,
                 entry=entry,
             )
@@ -250,11 +251,11 @@ def by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
 
 
 def unfinished(store: Reader) -> list[str]:
-    """Return a sentence on each run that came to no end, unless a later one of the same matrix did."""
+    """Return a sentence on each run that did not finish, unless a later one of the same matrix did."""
     runs = store.runs().to_dict("records")
     ended = [isinstance(run["finished"], str) for run in runs]
     return [
-        f"Run {run['id']} ({run['name']}) had not finished."
+        f"Run {run['id']} ({run['name']}) has not finished."
         for number, run in enumerate(runs)
         if not any(
             end and later["matrix"] == run["matrix"]
@@ -264,7 +265,7 @@ def unfinished(store: Reader) -> list[str]:
 
 
 def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:
-    """Return the entry of a matrix that a data set under a split is made from, if there is just one."""
+    """Return the entry of a matrix for a data set and split, if there is exactly one."""
     found = [
         entry
         for entry in matrix.get("datasets", [])
@@ -319,7 +320,7 @@ def _result(
 
 
 def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
-    """Return in what machines and their set-ups differ: ``threads 1, 2``."""
+    """Describe the differences between machines and their set-ups: ``threads 1, 2``."""
     machines = list(machines)
     names = dict.fromkeys(name for facts in machines for name in facts)
     values = {name: sorted({str(facts.get(name, "not known")) for facts in machines}) for name in names}
@@ -329,7 +330,7 @@ def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
 def _predictions(
     store: Reader, dataset_id: int, attempt: str, keys: NDArray[Any], seeds: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return position, seed and class of each prediction of the cells that finished."""
+    """Return position, seed and class of each prediction of the finished cells."""
     if not len(keys):
         empty = np.empty(0, np.intp)
         return empty, empty, empty

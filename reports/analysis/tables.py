@@ -1,4 +1,4 @@
-"""The comparison table, and how it is written."""
+"""The comparison table and its formats."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ActionbenchError, did_you_mean
 from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
-from .columns import MEASURED, MEDIANS, NAMES, PLACES, SHOWN, Column
+from .columns import MEASURED, MEDIANS, NAMES, RANK_COLUMNS, SHOWN, Column
 from .pairs import rank_attempts
 from .results import Reader, Result, by_data, gather
 
-ONE_GROUP = "Only one group was tested: the interval knows nothing about others."
+ONE_GROUP = "Only one group was tested: the interval does not include the variation between groups."
 
 
 def comparison_table(store: Reader) -> pd.DataFrame:
@@ -30,19 +30,18 @@ def comparison_table(store: Reader) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `columns.NAMES`. Accuracy and macro F1 are fractions, over the folds that finished; ``accuracy_low`` to
+        Columns `columns.NAMES`. Accuracy and macro F1 are fractions, over the finished folds; ``accuracy_low`` to
         ``accuracy_high`` is the 95 % interval of `intervals.bootstrap_interval`; ``fit_seconds`` is the mean over
-        cells, ``predict_ms_per_clip`` milliseconds, both with what features from the cache cost when they were
-        computed, as all costs are, and as ``..._paid_...`` without; ``peak_memory_mib`` the largest of any cell,
+        cells, ``predict_ms_per_clip`` milliseconds, both as if all features had been computed, as all costs are;
+        ``..._with_cache`` are the times with features from the cache; ``peak_memory_mib`` is the largest of any cell;
         ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
-        nets ``n_epochs`` medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted alone,
-        with what their features cost; ``clips_per_second`` is the throughput of all test clips together, likewise;
-        ``warm_up_seconds`` the mean of the first prediction, counted nowhere else; ``size_mib`` of the fitted attempt,
-        ``..._joules`` of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` what the search
-        for parameters spent in each cell, on average; ``rank_low`` to ``rank_high`` the places that an attempt may
-        hold and ``tied`` how many others cannot be told apart from it, of `pairs.rank_attempts`, unknown where it has
-        no place; ``warnings`` sentences, one a line, empty where there is nothing to say.
-        Sorted by data set and split, then accuracy, the best first.
+        nets ``n_epochs`` are medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted
+        one by one; ``clips_per_second`` is the throughput of all test clips in one call; ``warm_up_seconds`` is the
+        mean duration of the first prediction, excluded elsewhere; ``size_mib`` that of the fitted attempt,
+        ``..._joules`` the energy of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` the
+        mean cost of tuning per cell; ``rank_low`` to ``rank_high`` the rank interval and ``tied`` the number of
+        attempts without significant difference, of `pairs.rank_attempts`, unknown if the attempt is not ranked;
+        ``warnings`` sentences, one per line, or empty. Sorted by data set and split, then accuracy, best first.
     """
     return score(gather(store))
 
@@ -55,11 +54,11 @@ def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] |
     results : list of Result
         From `results.gather`.
     families : dict, optional
-        `pairs.pairs` of those on each data set and split, where they are at hand.
+        `pairs.pairs` of those on each data set and split, if known.
     """
     table = pd.DataFrame([_row(result) for result in results], columns=NAMES)
-    table[PLACES] = _places(results, families or {})
-    # Rounding must not put one before its equal.
+    table[RANK_COLUMNS] = _rank_intervals(results, families or {})
+    # Rounded, so that equal accuracies are sorted by name.
     return table.sort_values(
         ["dataset", "split", "accuracy", "attempt"],
         ascending=[True, True, False, True],
@@ -68,13 +67,15 @@ def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] |
     )
 
 
-def _places(results: list[Result], families: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
-    """Return the places of results among those on the same data set under the same split, in their order."""
+def _rank_intervals(results: list[Result], families: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+    """Return the rank intervals of results among those on the same data set and split, in their order."""
     known: dict[tuple[str, str, str], Any] = {}
     for name, part in by_data(results).items():
-        places = rank_attempts(part, found=families.get(name))
-        known |= {(*name, str(row.Index)): row for row in places.itertuples()}
-    columns = {what: [getattr(known.get(result.name), what, None) for result in results] for what in PLACES}
+        ranks = rank_attempts(part, found=families.get(name))
+        known |= {(*name, str(row.Index)): row for row in ranks.itertuples()}
+    columns = {
+        what: [getattr(known.get(result.name), what, None) for result in results] for what in RANK_COLUMNS
+    }
     return pd.DataFrame(columns, dtype="Int64")
 
 
@@ -94,14 +95,14 @@ def _row(result: Result) -> dict[str, Any]:
         "n_folds": _n_folds(result),
         "n_cells": result.n_cells,
         "n_failed": result.count("failed"),
-        "fit_seconds": _mean(_charged(result, "fit")),
-        "predict_ms_per_clip": _per_clip(result, _charged(result, "predict")),
+        "fit_seconds": _mean(_full_seconds(result, "fit")),
+        "predict_ms_per_clip": _per_clip(result, _full_seconds(result, "predict")),
         "peak_memory_mib": _max(result.column("peak_memory_bytes")) / 2**20,
         "n_parameters": _median(result.column("n_parameters")),
         "n_skipped": result.count("skipped"),
         "operations": _median(result.column("operations")),
-        "fit_paid_seconds": _mean(result.column("fit_seconds")),
-        "predict_paid_ms_per_clip": _per_clip(result, result.column("predict_seconds")),
+        "fit_seconds_with_cache": _mean(result.column("fit_seconds")),
+        "predict_ms_per_clip_with_cache": _per_clip(result, result.column("predict_seconds")),
         **{
             f"n_{what}": _median_count(result, what)
             for what in ("rules", "conditions", "quantities", "epochs")
@@ -112,11 +113,10 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _costs(result: Result) -> dict[str, float]:
-    together = _per_clip(result, _charged(result, "predict"))
-    # Nobody can say 99 % of what where there is nothing.
-    clips = [alone for alone in result.column("latencies") if len(alone)]
-    p50, p95, p99 = np.percentile(np.concatenate(clips), [50, 95, 99]) if clips else [np.nan] * 3
-    spent = [tuning or {} for tuning in result.column("tuning")]
+    milliseconds = _per_clip(result, _full_seconds(result, "predict"))
+    latencies = [values for values in result.column("latencies") if len(values)]
+    p50, p95, p99 = np.percentile(np.concatenate(latencies), [50, 95, 99]) if latencies else [np.nan] * 3
+    tunings = [tuning for tuning in result.column("tuning") if tuning]
     return {
         "fit_cpu_seconds": _mean(result.column("fit_cpu_seconds")),
         "predict_cpu_ms_per_clip": _per_clip(result, result.column("predict_cpu_seconds")),
@@ -124,12 +124,12 @@ def _costs(result: Result) -> dict[str, float]:
         "latency_p50_ms": float(p50),
         "latency_p95_ms": float(p95),
         "latency_p99_ms": float(p99),
-        "clips_per_second": 1000 / together if together > 0 else float("nan"),
+        "clips_per_second": 1000 / milliseconds if milliseconds > 0 else float("nan"),
         "size_mib": _mean(result.column("size_bytes")) / 2**20,
         "fit_joules": _mean(result.column("fit_joules")),
         "predict_joules_per_clip": _per_clip(result, result.column("predict_joules")) / 1000,
-        "n_trials": _mean([len(found["trials"]) for found in spent if found]),
-        "tune_seconds": _mean([found["seconds"] for found in spent if found]),
+        "n_trials": _mean([len(tuning["trials"]) for tuning in tunings]),
+        "tune_seconds": _mean([tuning["seconds"] for tuning in tunings]),
     }
 
 
@@ -157,8 +157,8 @@ def _median_count(result: Result, what: str) -> float:
     return _median([counts[what] for counts in result.column("counts") if what in counts])
 
 
-def _charged(result: Result, part: str) -> NDArray[np.float64]:
-    """Return the seconds of each cell, had it computed all features itself."""
+def _full_seconds(result: Result, part: str) -> NDArray[np.float64]:
+    """Return the full time of each cell, as if it had computed all features."""
     saved: NDArray[np.float64] = np.nan_to_num(result.column(f"{part}_saved_seconds"))
     return saved + result.column(f"{part}_seconds")
 
@@ -174,28 +174,30 @@ def _n_folds(result: Result) -> int:
 
 
 def warnings_of(result: Result) -> list[str]:
-    """Return what a reader of this result's scores must know, as sentences."""
+    """Return the warnings on a result, as sentences."""
     found = dataset_warnings(result)
     for status, what in (("failed", "failed"), ("skipped", "were skipped")):
         if result.count(status):
             cells = result.failed if status == "failed" else result.skipped
             found.append(f"{len(cells)} of {result.n_cells} cells {what} ({_why(cells)}){_rest(result)}")
     if result.n_clips < result.n_expected and result.count("done") == result.n_cells:
-        found.append(f"Only {result.n_clips} of {result.n_expected} clips so far: the run has not finished.")
+        found.append(
+            f"Only {result.n_clips} of {result.n_expected} clips are predicted so far: the run has not finished."
+        )
     elif len(result.positions) < result.n_expected_predictions and result.count("done") == result.n_cells:
         found.append(
-            f"Only {len(result.positions)} of {result.n_expected_predictions} predictions so far: seeds are missing "
-            "that other attempts have."
+            f"Only {len(result.positions)} of {result.n_expected_predictions} predictions so far: other attempts have "
+            "more seeds."
         )
     if len(set(result.groups.tolist())) == 1:
         found.append(ONE_GROUP)
-    said = {code: text for warnings in result.column("warnings") for code, text in warnings.items()}
-    found += [f"{text} [{code}]" for code, text in sorted(said.items()) if code not in result.silenced]
+    lines = {code: text for warnings in result.column("warnings") for code, text in warnings.items()}
+    found += [f"{text} [{code}]" for code, text in sorted(lines.items()) if code not in result.silenced]
     return found
 
 
 def dataset_warnings(result: Result) -> list[str]:
-    """Return what holds for every attempt on this data set under this split, as sentences."""
+    """Return the warnings that hold for every attempt on the data set and split, as sentences."""
     return list(result.dataset_warnings)
 
 
@@ -217,16 +219,16 @@ FORMATS = ("md", "csv", "tex", "json")
 
 
 def render(table: pd.DataFrame, format: str) -> str:
-    """Write a comparison table as text.
+    """Format a comparison table as text.
 
     Parameters
     ----------
     table : DataFrame
         From `comparison_table`.
     format : str
-        ``md`` and ``tex`` (booktabs) are for people: one table for each data set and split, percent, warnings
-        below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, what is unknown empty or
-        null; JSON has no infinite numbers, so that these are null too.
+        ``md`` and ``tex`` (booktabs) are for reading: one table for each data set and split, percent, warnings
+        below. ``csv`` and ``json`` (records) are for programs: all columns, fractions, unknown values empty or null;
+        infinite values are null in JSON, too.
 
     Raises
     ------
@@ -240,17 +242,17 @@ def render(table: pd.DataFrame, format: str) -> str:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    return _whole(table).to_csv(index=False, lineterminator="\n")
+    return _with_integers(table).to_csv(index=False, lineterminator="\n")
 
 
 def _json(table: pd.DataFrame) -> str:
     known = table.notna() & ~table.isin([np.inf, -np.inf])
-    rows = _whole(table).astype(object).where(known, None).to_dict(orient="records")
+    rows = _with_integers(table).astype(object).where(known, None).to_dict(orient="records")
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _whole(table: pd.DataFrame) -> pd.DataFrame:
-    """Show medians of whole numbers as whole numbers where they are."""
+def _with_integers(table: pd.DataFrame) -> pd.DataFrame:
+    """Convert medians of integers to integers where all of a column are."""
     counts = {name: table[name].astype(float) for name in MEDIANS}
     fitting = {
         name: column.astype("Int64") for name, column in counts.items() if (column.dropna() % 1 == 0).all()
@@ -258,13 +260,13 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**fitting)
 
 
-def shown(table: pd.DataFrame) -> list[Column]:
-    """Return the columns for people that a table has; `without_costs` leaves fewer."""
+def shown_columns(table: pd.DataFrame) -> list[Column]:
+    """Return the displayed columns that a table has; `without_costs` removes some."""
     return [column for column in SHOWN if column.name in table]
 
 
 def without_costs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a comparison table without what another machine would measure differently."""
+    """Return a comparison table without the columns that depend on the machine."""
     return table.drop(columns=MEASURED)
 
 
@@ -275,27 +277,27 @@ def sections(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def notes(rows: pd.DataFrame) -> list[str]:
-    """Return the warnings of rows, each once: those of all rows plain, the others with their attempts."""
-    said: dict[str, list[str]] = {}
+    """Return the warnings of rows, each once: those of all rows first, the others with the names of their attempts."""
+    lines: dict[str, list[str]] = {}
     for attempt, text in zip(rows["attempt"], rows["warnings"], strict=True):
         for sentence in dict.fromkeys(text.splitlines()):
-            said.setdefault(sentence, []).append(attempt)
-    of_all = [text for text, attempts in said.items() if len(attempts) == len(rows)]
-    return of_all + [f"{', '.join(own)}: {text}" for text, own in said.items() if len(own) < len(rows)]
+            lines.setdefault(sentence, []).append(attempt)
+    of_all = [text for text, attempts in lines.items() if len(attempts) == len(rows)]
+    return of_all + [f"{', '.join(own)}: {text}" for text, own in lines.items() if len(own) < len(rows)]
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Return how large each list of rules among the attempts is, and how many epochs nets were trained for."""
+    """Describe the sizes of lists of rules, and the numbers of epochs of nets."""
     lists = rows[rows["n_rules"].notna()]
     nets = rows[rows["n_epochs"].notna()]
-    said = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    lines = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
     if len(nets):
-        said.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
-    return said
+        lines.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
+    return lines
 
 
 def _size(row: Any) -> str:
-    """Describe how large a list of rules is: ``6 rules, 8 conditions, 4 quantities``."""
+    """Describe the size of a list of rules: ``6 rules, 8 conditions, 4 quantities``."""
     counts = (("rule", row.n_rules), ("condition", row.n_conditions), ("quantity", row.n_quantities))
     plurals = {"quantity": "quantities"}
     return ", ".join(f"{n:g} {word if n == 1 else plurals.get(word, word + 's')}" for word, n in counts)
@@ -306,14 +308,14 @@ def _heads(columns: list[Column], accuracy: str) -> list[str]:
 
 
 def _cells(rows: pd.DataFrame) -> list[list[str]]:
-    columns = shown(rows)
+    columns = shown_columns(rows)
     return [[column.text(row) for column in columns] for row in rows.itertuples()]
 
 
 def _md(table: pd.DataFrame) -> str:
     parts = []
     for dataset, split, rows in sections(table):
-        columns = shown(rows)
+        columns = shown_columns(rows)
         lines = [
             _heads(columns, "accuracy [95 %]"),
             ["--:" if column.is_number else ":--" for column in columns],
@@ -329,7 +331,7 @@ def _md_text(text: str) -> str:
     flat = " ".join(text.split())
     for mark in "\\`*_<>|#":
         flat = flat.replace(mark, "\\" + mark)
-    # Else a name could be a link, or a picture from elsewhere.
+    # Otherwise a name could be a link, or an external picture.
     return flat.replace("](", "]\\(")
 
 
@@ -346,13 +348,13 @@ _TEX = {
 
 def _tex_text(text: str) -> str:
     safe = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
-    # At the beginning of a row these would be read as a part of what ends the row before.
+    # At the beginning of a row these would be parsed as an argument of the \\ before.
     return "{}" + safe if safe[:1] in ("[", "*") else safe
 
 
 def _tex(table: pd.DataFrame) -> str:
     parts = []
-    columns = shown(table)
+    columns = shown_columns(table)
     align = "".join("r" if column.is_number else "l" for column in columns)
     heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
     for dataset, split, rows in sections(table):
@@ -368,14 +370,14 @@ def _tex(table: pd.DataFrame) -> str:
 
 
 def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the comparison table for `terminal.Tables`, as values of JSON: one part for each data set and split."""
+    """Return the comparison table for `terminal.Tables`, as JSON values: one part for each data set and split."""
     return [
         {
             "dataset": dataset,
             "split": split,
             "extent": extent(rows),
-            "heads": _heads(shown(rows), "accuracy % [95 %]"),
-            "numbers": [column.is_number for column in shown(rows)],
+            "heads": _heads(shown_columns(rows), "accuracy % [95 %]"),
+            "numeric": [column.is_number for column in shown_columns(rows)],
             "rows": _cells(rows),
             "sizes": sizes(rows),
             "notes": notes(rows),
@@ -385,7 +387,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def extent(rows: pd.DataFrame) -> str:
-    """Describe on how many clips, groups and folds the most complete of the rows was tested."""
+    """Describe the number of test clips, groups and folds of the most complete row."""
     most = rows[["n_clips", "n_groups", "n_folds"]].max()
     words = zip(most, ("clip", "group", "fold"), strict=True)
     return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)

@@ -1,1 +1,1 @@
-"""Tables as words, pictures, pages, files and runs of trackers."""
+"""Results as sentences, figures, pages, files and runs of trackers."""

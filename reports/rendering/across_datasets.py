@@ -1,4 +1,4 @@
-"""All data sets of a store together: which attempts rank better over all of them."""
+"""Comparison across all data sets of a store, by the ranks of attempts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..analysis import tables
 from ..analysis.pairs import ranked
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy
-from .prose import several_words, some
+from .prose import describe_ranks, join_first
 
 
 def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
-    """Return the accuracy of attempts on each data set, and what was left out.
+    """Return the accuracy of attempts on each data set, and sentences on what was left out.
 
     Parameters
     ----------
@@ -22,12 +22,12 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
     Returns
     -------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes; empty for fewer than three data sets or two attempts. Of several splits of a data set the one
-        with the fewest warnings counts, and of data sets that differ only in options, as in a nuisance, the first:
-        they have their people in common.
+        Without missing scores; empty for fewer than three data sets or two attempts. Of several splits of a data set
+        the one with the fewest warnings is used, and of data sets that differ only in options, as in a nuisance, the
+        first, as they share their people.
     left : list of str
-        Sentences on attempts that are not compared (`pairs.ranked`) on every data set, and on data sets on which none
-        is.
+        Sentences on attempts that are not compared (`pairs.ranked`) on every data set, and on data sets without any
+        compared attempt.
     """
     found: dict[str, dict[str, list[Result]]] = {}
     for result in results:
@@ -46,20 +46,20 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
         }
     table = pd.DataFrame.from_dict({name: own for name, own in scores.items() if own}, orient="index")
     whole = table.dropna(axis=1)
-    passed = {
+    excluded = {
         "not finished on every data set": sorted(table.columns.difference(whole.columns)),
         "no attempt has finished there": [name for name, own in scores.items() if not own],
     }
-    left = [f"Left out because {why}: {some(names)}." for why, names in passed.items() if names]
+    left = [f"Left out because {why}: {join_first(names)}." for why, names in excluded.items() if names]
     return (whole, left) if len(whole) > 2 and whole.shape[1] > 1 else (pd.DataFrame(), left)
 
 
-def verdict_over(scores: pd.DataFrame, left: list[str]) -> str:
-    """Describe in words what the attempts' ranks on all data sets together show, by `prose.several_words`.
+def verdict_across_datasets(scores: pd.DataFrame, left: list[str]) -> str:
+    """Describe the attempts' ranks across all data sets, by `prose.describe_ranks`.
 
     Parameters
     ----------
     scores, left
         From `common_scores`, not empty.
     """
-    return " ".join([several_words(scores), *left])
+    return " ".join([describe_ranks(scores), *left])

@@ -1,4 +1,4 @@
-"""What all pictures of a report share: paper, ink, names, and SVG that is the same for the same results."""
+"""Common parts of all figures: style, colours, labels, and deterministic SVG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 INK = "#1b1f24"
-#: One colour for each family, that also colour-blind people tell apart, seen on light and on dark paper.
+#: Colours of the families, safe for colour-blind readers and visible on light and dark backgrounds.
 FAMILIES = {
     "rules": "#d55e00",
     "features": "#1f86c7",
@@ -25,11 +25,11 @@ FAMILIES = {
     "trivial": "#868c93",
 }
 OTHER_FAMILY = "#b8860b"
-# Agg draws no picture of 2^16 dots or more to a side.
-_MOST_DOTS = 65_000
-# Name of what `Svg.captioned` writes.
+# Agg cannot draw 2^16 pixels or more per side.
+_MAX_PIXELS = 65_000
+# Identifier of the text written by `Svg.captioned`.
 _CAPTION = "caption"
-#: Name of the marks that `Svg.titles` are of.
+#: Identifier of the marks to which `Svg.titles` belong.
 POINTS = "points"
 _STYLE: Any = {
     "svg.hashsalt": "actionbench",
@@ -47,8 +47,8 @@ _STYLE: Any = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw in the style of a report, whatever style notebooks or files of the user set."""
+def report_style() -> Iterator[None]:
+    """Draw in the style of a report, independently of the user's settings."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -58,13 +58,13 @@ def styled() -> Iterator[None]:
 
 
 class Svg(str):
-    """An SVG document, which notebooks show as the picture that it is."""
+    """An SVG document, which notebooks display as a picture."""
 
-    #: What it was drawn as.
+    #: The figure that was drawn.
     figure: Figure
-    #: What it is of.
+    #: Its title.
     label: str
-    #: What is to be read where the pointer rests on each of its `POINTS`.
+    #: Tooltips of its `POINTS`.
     titles: list[str]
 
     @classmethod
@@ -78,8 +78,8 @@ class Svg(str):
         return svg
 
     def captioned(self, text: str) -> Svg:
-        """Return the same picture with a sentence below it, which goes wherever the picture goes."""
-        with styled():
+        """Return the same picture with a caption below as part of it."""
+        with report_style():
             width, height = self.figure.get_size_inches()
             above = sum(len(own.get_text().splitlines()) for own in _captions(self.figure))
             lines = textwrap.wrap(text, max(30, int(width / 0.065)))
@@ -91,14 +91,14 @@ class Svg(str):
         return self
 
     def png(self) -> bytes:
-        """Return the same picture on white paper as a PNG file, 150 dots an inch, fewer where that were too many."""
+        """Return the picture as a PNG file on white, with 150 dots per inch, or fewer if it would be too large."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         content = io.BytesIO()
         FigureCanvasAgg(self.figure)
         self.figure.patch.set_visible(True)
-        dots = min(150.0, _MOST_DOTS / max(self.figure.get_size_inches()))
-        with styled():
+        dots = min(150.0, _MAX_PIXELS / max(self.figure.get_size_inches()))
+        with report_style():
             self.figure.savefig(
                 content,
                 format="png",
@@ -111,12 +111,12 @@ class Svg(str):
         return content.getvalue()
 
     def inline(self, label: str) -> str:
-        """Return it as a part of a page: its ink the page's, its element names out of the page's way.
+        """Return the picture for inclusion in a page: in the page's text colour, without ids of elements.
 
         Parameters
         ----------
         label : str
-            What the picture is of, for those who do not see it.
+            Alternative text.
         """
         body = self[self.index("<svg ") :]
         for part in ("<metadata>.*?</metadata>", "<defs>\\s*<style.*?</style>\\s*</defs>"):
@@ -140,7 +140,7 @@ class Svg(str):
 
 
 def _extent(figure: Figure) -> dict[str, Any]:
-    """Return how a figure is saved, so that a caption below it is seen."""
+    """Return options of `savefig` that include a caption below the figure."""
     return {"bbox_inches": "tight", "pad_inches": 0.03} if _captions(figure) else {}
 
 
@@ -149,13 +149,13 @@ def _captions(figure: Figure) -> list[Text]:
 
 
 def short_name(name: str, longest: int = 32) -> str:
-    """Keep a label short, on one line, and free of what SVG cannot hold."""
+    """Shorten a label to one line, without characters that SVG cannot hold."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 
 def name_width(names: list[str]) -> float:
-    """Return the inches that the longest of some short names takes, with room beside it."""
+    """Return the width of the longest of some short names in inches, with a margin."""
     return 0.075 * max(map(len, names)) + 0.2
 
 
@@ -172,16 +172,16 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def place(axes: Axes, left: float, bottom: float, width: float, height: float) -> None:
-    """Set the frame of axes, in inches from the lower left corner."""
+def set_position(axes: Axes, left: float, bottom: float, width: float, height: float) -> None:
+    """Set the position of axes, in inches from the lower left corner."""
     figure = axes.get_figure(root=True)
     assert figure
     whole = figure.get_size_inches()
     axes.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
 
 
-def bare(axes: Axes) -> None:
-    """Leave nothing of the frame but the line below."""
+def minimal_frame(axes: Axes) -> None:
+    """Remove the frame except for the line below."""
     axes.tick_params(axis="y", length=0)
     axes.set_axisbelow(True)
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)

@@ -1,4 +1,4 @@
-"""Results for where people work: tables of predictions, and Parquet."""
+"""Exports of results: tables of predictions, and Parquet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = [
 
 
 def predictions(store: Reader) -> pd.DataFrame:
-    """Return what each attempt said of each clip under each seed.
+    """Return the predictions of each attempt for each clip and seed.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def predictions(store: Reader) -> pd.DataFrame:
     DataFrame
         One row per clip, seed and attempt: ``dataset``, ``split``, ``attempt``, ``seed``, ``fold``, ``clip``,
         ``label``, ``group``, ``predicted`` (the most probable label), ``correct``, and the probability of each class as
-        ``p(<label>)``, as `predict` names it; missing where a data set has no such class. Only cells that finished, by
-        data set, split, attempt, seed and fold; clips in the order of the data set.
+        ``p(<label>)``, as in the output of `predict`; missing where a data set has no such class. Only finished cells,
+        sorted by data set, split, attempt, seed and fold; clips in the order of the data set.
     """
     parts = list(_parts(store))
     if not parts:
@@ -71,13 +71,13 @@ def parquet(table: pd.DataFrame) -> bytes:
     Parameters
     ----------
     table : DataFrame
-        Such as from `tables.comparison_table` or `predictions`. Its index is left out.
+        From `tables.comparison_table` or `predictions`, for example. Its index is left out.
 
     Returns
     -------
     bytes
-        The same for equal tables. Whole numbers are 64-bit integers (``Int64`` when pandas reads them), medians of
-        whole numbers too where all are whole; what is not known is null.
+        The same for equal tables. Integers have 64 bits (``Int64`` when pandas reads them), and so have medians of
+        integers if all are integers; unknown values are null.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def parquet(table: pd.DataFrame) -> bytes:
             'Parquet needs pyarrow; install it with: pip install "actionbench[parquet]"'
         ) from error
     typed = table.reset_index(drop=True)
-    typed = typed.astype({name: "Int64" for name in typed if _is_whole(typed[name])})
+    typed = typed.astype({name: "Int64" for name in typed if _is_integer(typed[name])})
     kinds = {"b": pa.bool_(), "i": pa.int64(), "f": pa.float64()}
     fields = [(name, kinds.get(typed[name].dtype.kind, pa.string())) for name in typed]
     file = io.BytesIO()
@@ -101,7 +101,7 @@ def parquet(table: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
-def _is_whole(column: pd.Series) -> bool:
+def _is_integer(column: pd.Series) -> bool:
     if column.dtype.kind == "f" and column.name in MEDIANS:
         return bool((column.dropna() % 1 == 0).all())
     return column.dtype.kind in "iu"

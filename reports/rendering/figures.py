@@ -1,4 +1,4 @@
-"""Pictures of a comparison: accuracy, its price, its growth with training groups, and ranks."""
+"""Figures of a comparison: accuracy, costs, learning curves, and ranks."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..analysis.columns import short
+from ..analysis.columns import short_number
 from .canvas import (
     FAMILIES,
     INK,
     OTHER_FAMILY,
     POINTS,
     Svg,
-    bare,
     canvas,
+    minimal_frame,
     name_width,
-    place,
+    report_style,
+    set_position,
     short_name,
-    styled,
 )
-from .prose import listed
+from .prose import join_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: What an attempt can cost: column of the comparison table and the name of the axis.
+#: Costs of an attempt: column of the comparison table and label of the axis.
 COSTS = {
     "latency": ("latency_p50_ms", "median time for one clip, ms"),
     "fit time": ("fit_seconds", "time to fit, s"),
@@ -44,10 +44,9 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     rows : DataFrame
         Rows of `tables.comparison_table`.
     n_classes : int
-        Number of classes; guessing is right once in so many times.
+        Number of classes, for the accuracy by chance.
     cliques : list of list of str, optional
-        From `rank_intervals.cliques`: one bar for each of the first twelve, with a dot beside every attempt of those
-        that cannot be told apart.
+        From `rank_intervals.cliques`: one bar for each of the first twelve, with a dot beside each of its attempts.
 
     Returns
     -------
@@ -56,12 +55,12 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
     """
     names = [short_name(name) for name in rows["attempt"]]
     label, height = name_width(names), 0.27 * len(rows) + 0.1
-    bars = (cliques or [])[:_MOST_BARS]
-    with styled():
+    bars = (cliques or [])[:_MAX_BARS]
+    with report_style():
         figure, axes = canvas(label + 4.7 + 0.16 * len(bars), height + 0.75)
-        place(axes, label, 0.48, 4.5, height)
-        bare(axes)
-        _guessing(axes, n_classes)
+        set_position(axes, label, 0.48, 4.5, height)
+        minimal_frame(axes)
+        _chance_line(axes, n_classes)
         _intervals(axes, rows)
         order = list(rows["attempt"])
         for number, clique in enumerate(bars):
@@ -69,19 +68,19 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 100)
-        joined = "; bars join what cannot be told apart" if bars else ""
+        joined = "; bars: no significant difference" if bars else ""
         if cliques and len(cliques) > len(bars):
             joined += f", the first {len(bars)} of {len(cliques)} sets"
         axes.set_xlabel(f"accuracy in percent, 95 % interval over groups{joined}", fontsize=8)
         return Svg.of(figure, "Accuracy of each attempt with its interval.")
 
 
-# More bars than these say less.
-_MOST_BARS = 12
+# Largest number of bars.
+_MAX_BARS = 12
 
 
 def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
-    """Draw accuracy against what it costs, and the front of those that no other beats in both.
+    """Draw accuracy against a cost, with the Pareto front.
 
     Parameters
     ----------
@@ -93,8 +92,8 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     Returns
     -------
     Svg or None
-        Costs grow to the right by their logarithm, what costs nothing stands at the left edge. Attempts on the front
-        are named, and those whose cost is not known, below. None where fewer than two attempts have both numbers.
+        Costs are on a logarithmic axis, with zero costs at the left edge. Attempts on the front are named, and below
+        the axis those of unknown cost. None where fewer than two attempts have both values.
     """
     column, title = COSTS[cost]
     if column not in rows:
@@ -107,9 +106,9 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     free = positive.min() / 10 if len(positive) else 1.0
     spots = np.where(prices > 0, prices, free)
     best = pareto_front(prices, known["accuracy"].to_numpy())
-    with styled():
+    with report_style():
         figure, axes = canvas(6.6, 3.7)
-        place(axes, 0.55, 0.5, 4.75, 3.05)
+        set_position(axes, 0.55, 0.5, 4.75, 3.05)
         axes.set_ylim(0, 106)
         _by_logarithm(axes, spots.min() / 1.6, spots.max() * 1.6)
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
@@ -135,27 +134,32 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     unknown = rows.loc[rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"]), "attempt"]
     if unknown.empty:
         return drawn
-    return drawn.captioned(f"Not known of {listed([short_name(name) for name in unknown])}.")
+    return drawn.captioned(f"Unknown for {join_names([short_name(name) for name in unknown])}.")
 
 
-def pareto_front(costs: Any, worth: Any) -> np.ndarray:
-    """Return the places of those that no other beats in cost or worth without being worse in the other, cheapest first.
+def pareto_front(costs: Any, scores: Any) -> np.ndarray:
+    """Return the indices of the Pareto front: those without another that is better in one and no worse in the other.
 
     Parameters
     ----------
-    costs, worth : array_like, shape (n,)
-        Lower costs and higher worth are better. Equals in both stand on the front together.
+    costs, scores : array_like, shape (n,)
+        Lower costs and higher scores are better. Equals in both are on the front together.
+
+    Returns
+    -------
+    ndarray of int
+        Cheapest first.
 
     Examples
     --------
     >>> pareto_front([1, 2, 3, 2], [0.5, 0.9, 0.8, 0.9]).tolist()
     [0, 1, 3]
     """
-    costs, worth = np.asarray(costs, float), np.asarray(worth, float)
-    cheaper = (costs[:, None] <= costs) & (worth[:, None] >= worth)
-    strictly = (costs[:, None] < costs) | (worth[:, None] > worth)
-    front = np.flatnonzero(~(cheaper & strictly).any(axis=0))
-    return front[np.lexsort([worth[front], costs[front]])]
+    costs, scores = np.asarray(costs, float), np.asarray(scores, float)
+    no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)
+    better = (costs[:, None] < costs) | (scores[:, None] > scores)
+    front = np.flatnonzero(~(no_worse & better).any(axis=0))
+    return front[np.lexsort([scores[front], costs[front]])]
 
 
 def _priced(row: Any, price: float, title: str) -> str:
@@ -171,11 +175,11 @@ def _by_logarithm(axes: Axes, low: float, high: float) -> None:
     parts = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
     axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 
 
 def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
-    """Write names above their points, where they leave room for each other."""
+    """Write names above their points, where they do not overlap."""
     low, high = np.log(axes.get_xlim())
     taken: list[tuple[float, float, float]] = []
     for spot, attempt, height in zip(spots, rows["attempt"], 100 * rows["accuracy"], strict=True):
@@ -199,7 +203,7 @@ def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
 
 
 def _families(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw which colour is which family, beside the axes."""
+    """Draw the legend of the families beside the axes."""
     for number, family in enumerate(dict.fromkeys(rows["family"])):
         colour = FAMILIES.get(family, OTHER_FAMILY)
         height = 0.97 - 0.075 * number
@@ -210,7 +214,7 @@ def _families(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def learning_figure(curves: pd.DataFrame) -> Svg:
-    """Draw accuracy over the number of groups that were learned from, with intervals.
+    """Draw accuracy over the number of training groups, with intervals.
 
     Parameters
     ----------
@@ -219,13 +223,13 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
     """
     from matplotlib.ticker import NullLocator
 
-    with styled():
+    with report_style():
         lines = [(str(name), rows) for name, rows in curves.groupby("attempt", sort=False)]
         lines.sort(key=lambda line: -line[1]["accuracy"].iloc[-1])
         # A name takes 0.19 inches.
         tall = max(3.05, 0.19 * len(lines))
         figure, axes = canvas(7.4, tall + 0.65)
-        place(axes, 0.55, 0.5, 4.75, tall)
+        set_position(axes, 0.55, 0.5, 4.75, tall)
         axes.set_xscale("log")
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
@@ -235,7 +239,7 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylim(0, 103)
-        axes.set_xlabel("groups learned from", fontsize=8)
+        axes.set_xlabel("training groups", fontsize=8)
         axes.set_ylabel("accuracy in percent, 95 % interval over test groups", fontsize=8)
         return Svg.of(figure, "Accuracy of each attempt over the number of training groups.")
 
@@ -244,7 +248,7 @@ _DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, 
 
 
 def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float) -> None:
-    """Draw a line, whose name stands at a share of the height; within a family, dashes tell them apart."""
+    """Draw a line, with its name at a share of the height; dashes distinguish attempts of a family."""
     colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
     dashes = _DASHES[number % len(_DASHES)]
     steps, share = rows["train_groups"], 100 * rows["accuracy"]
@@ -264,7 +268,7 @@ def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float
 
 
 def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_difference: float) -> Svg:
-    """Draw mean ranks over several data sets, and which attempts cannot be told apart.
+    """Draw mean ranks over several data sets, and sets of attempts without significant differences.
 
     Parameters
     ----------
@@ -273,7 +277,7 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
     cliques : list of list of str
         From `rank_intervals.cliques`: one bar each, with a dot beside every member.
     critical_difference : float
-        How far apart mean ranks must be, shown as a bar of that length.
+        Critical difference of mean ranks, shown as a bar of that length.
 
     Returns
     -------
@@ -282,14 +286,14 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
 
     Notes
     -----
-    After Demšar, JMLR 7, 2006, turned so that names of any length have room and bars need not join neighbours.
+    After Demšar, JMLR 7, 2006, rotated so that names of any length fit and bars need not join neighbours.
     """
     names = [short_name(str(name)) for name in table.index]
     label, height = name_width(names), 0.27 * len(table) + 0.1
-    with styled():
+    with report_style():
         figure, axes = canvas(label + 3.3 + 0.16 * len(cliques), height + 0.85)
-        place(axes, label, 0.45, 3.1, height)
-        bare(axes)
+        set_position(axes, label, 0.45, 3.1, height)
+        minimal_frame(axes)
         axes.plot(table["mean_rank"], range(len(table)), "o", color=INK, markersize=5.5, clip_on=False)
         axes.plot([1, 1 + critical_difference], [-0.85, -0.85], color=INK, linewidth=2, clip_on=False)
         axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
@@ -298,8 +302,10 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.4, -0.6)
         axes.set_xlim(1, len(table))
-        axes.set_xlabel("mean rank, 1 is best; bars join what cannot be told apart", fontsize=8)
-        return Svg.of(figure, "Mean ranks of attempts, with bars beside those that cannot be told apart.")
+        axes.set_xlabel("mean rank, 1 is best; bars: no significant difference", fontsize=8)
+        return Svg.of(
+            figure, "Mean ranks of attempts, with bars beside those without significant difference."
+        )
 
 
 def _bar(axes: Axes, where: float, rows: list[int]) -> None:
@@ -310,9 +316,9 @@ def _bar(axes: Axes, where: float, rows: list[int]) -> None:
     axes.plot([where] * len(rows), rows, "o", color=INK, markersize=4, transform=across, clip_on=False)
 
 
-def _guessing(axes: Axes, n_classes: int) -> None:
+def _chance_line(axes: Axes, n_classes: int) -> None:
     axes.axvline(100 / n_classes, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
-    axes.text(100 / n_classes, -0.68, "guessing", ha="center", va="bottom", fontsize=7, alpha=0.8)
+    axes.text(100 / n_classes, -0.68, "chance", ha="center", va="bottom", fontsize=7, alpha=0.8)
 
 
 def _intervals(axes: Axes, rows: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Pictures made of coloured cells: confusions, and accuracy by class, group or condition."""
+"""Heat maps: confusion matrices, and accuracy by class, group or condition."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .canvas import INK, Svg, canvas, name_width, place, short_name, styled
+from .canvas import INK, Svg, canvas, name_width, report_style, set_position, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: With more classes than these, shares are colours only.
-MOST_WRITTEN = 15
-# Colours, and how opaque a share of one is.
-_RIGHT, _WRONG, _DARKEST = (0, 115, 179), (214, 94, 0), 166
+#: With more classes, shares are shown by colour only.
+MAX_ANNOTATED = 15
+# Colours of correct and wrong predictions, and opacity of a share of 1.
+_CORRECT, _WRONG, _MAX_OPACITY = (0, 115, 179), (214, 94, 0), 166
 
 
 def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
-    """Draw which class is taken for which.
+    """Draw a confusion matrix.
 
     Parameters
     ----------
@@ -33,40 +33,40 @@ def confusion_figure(counts: NDArray[np.integer], classes: list[str]) -> Svg:
     Returns
     -------
     Svg
-        Colour is the share of a row; up to 15 classes have it written, in percent.
+        The colour is the share of a row, which is also printed in percent for up to 15 classes.
     """
     return confusion_figures({"": counts}, classes)
 
 
 def confusion_figures(counts: Mapping[str, NDArray[np.integer]], classes: list[str]) -> Svg:
-    """Draw the confusions of several attempts side by side, as `confusion_figure` does those of one.
+    """Draw the confusion matrices of several attempts side by side, see `confusion_figure`.
 
     Parameters
     ----------
     counts : mapping of str to ndarray of int, shape (n_classes, n_classes)
-        By the name of the attempt, which stands above.
+        By the name of the attempt, which is the title.
     classes : list of str
         Their names.
     """
     names = [short_name(name) for name in classes]
-    cell = 0.42 if len(classes) <= MOST_WRITTEN else max(0.14, 6.3 / len(classes))
+    cell = 0.42 if len(classes) <= MAX_ANNOTATED else max(0.14, 6.3 / len(classes))
     label, side = 0.075 * max(map(len, names)) + 0.25, cell * len(classes)
     columns = min(len(counts), max(1, int(16 // (label + side))))
     rows = -(-len(counts) // columns)
     head = 0.25 if any(counts) else 0.0
     width, height = label + side + 0.1, label + side + 0.35 + head
-    with styled():
+    with report_style():
         figure, axes = canvas(width * columns, height * rows)
         figure.delaxes(axes)
         for number, (name, own) in enumerate(counts.items()):
             axes = figure.add_subplot(label=str(number))
             axes.patch.set_visible(False)
             down, across = divmod(number, columns)
-            place(axes, across * width + label, (rows - 1 - down) * height + 0.35, side, side)
+            set_position(axes, across * width + label, (rows - 1 - down) * height + 0.35, side, side)
             _confusions(axes, np.asarray(own), names, min(9.0, 50 * cell))
             if name:
                 axes.set_title(short_name(name), fontsize=9, pad=4, y=1 + label / side)
-        return Svg.of(figure, "Confusion matrix: rows are true classes, columns what they are taken for.")
+        return Svg.of(figure, "Confusion matrix: rows are true classes, columns predicted classes.")
 
 
 def _confusions(axes: Axes, counts: NDArray[Any], names: list[str], size: float) -> None:
@@ -78,8 +78,8 @@ def _confusions(axes: Axes, counts: NDArray[Any], names: list[str], size: float)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=3)
     axes.spines[:].set_linewidth(0.5)
-    axes.set_xlabel("taken for, %", fontsize=8)
-    if number <= MOST_WRITTEN:
+    axes.set_xlabel("predicted, %", fontsize=8)
+    if number <= MAX_ANNOTATED:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:
                 axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
@@ -92,25 +92,25 @@ def row_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def _tint(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colour right and wrong shares, transparent where there are none: good on light and on dark paper."""
+    """Colour shares of correct and wrong predictions, transparent for 0, for light and dark backgrounds."""
     image = np.empty((*shares.shape, 4), np.uint8)
     image[..., :3] = _WRONG
-    image[np.eye(len(shares), dtype=bool), :3] = _RIGHT
-    image[..., 3] = np.rint(_DARKEST * np.sqrt(shares))
+    image[np.eye(len(shares), dtype=bool), :3] = _CORRECT
+    image[..., 3] = np.rint(_MAX_OPACITY * np.sqrt(shares))
     return image
 
 
 def heat_figure(
     shares: pd.DataFrame, low: pd.DataFrame | None = None, high: pd.DataFrame | None = None
 ) -> Svg:
-    """Draw accuracy of attempts, one row each, by something else, one column each.
+    """Draw the accuracy of attempts as a heat map.
 
     Parameters
     ----------
     shares : DataFrame, shape (n_attempts, n_columns)
-        Fractions, NaN where nothing is known.
+        Fractions, NaN where unknown.
     low, high : DataFrame, optional
-        Ends of their intervals, written below.
+        Ends of their intervals, printed below.
     """
     names = [short_name(str(name)) for name in shares.index]
     heads = [short_name(str(name), 24) for name in shares.columns]
@@ -118,12 +118,12 @@ def heat_figure(
     values = shares.to_numpy(float)
     ends = None if low is None or high is None else (low.to_numpy(float), high.to_numpy(float))
     wide, tall = (0.5, 0.27) if ends is None else (0.72, 0.4)
-    with styled():
+    with report_style():
         figure, axes = canvas(label + wide * len(heads) + 0.15, top + tall * len(names) + 0.15)
-        place(axes, label, 0.1, wide * len(heads), tall * len(names))
+        set_position(axes, label, 0.1, wide * len(heads), tall * len(names))
         image = np.empty((*values.shape, 4), np.uint8)
-        image[..., :3] = _RIGHT
-        image[..., 3] = np.rint(_DARKEST * np.nan_to_num(values))
+        image[..., :3] = _CORRECT
+        image[..., 3] = np.rint(_MAX_OPACITY * np.nan_to_num(values))
         extent = (-0.5, len(heads) - 0.5, len(names) - 0.5, -0.5)
         axes.imshow(image, interpolation="none", extent=extent, aspect="auto")
         axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=8)

@@ -1,4 +1,4 @@
-"""The page of a report: one file that needs nothing else."""
+"""The HTML page of a report, in one self-contained file."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.results import Reader, Result, unfinished
-from .across_datasets import verdict_over
+from .across_datasets import verdict_across_datasets
 from .parts import Comparison
-from .sections import Allowance, conditions, markup, section
+from .sections import PictureBudget, conditions, markup, section
 from .verdict import verdict
 
 METHOD = (
-    "Accuracy is the share of clips that were recognised right, on folds whose people or source videos were not "
-    "trained on; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, corrected "
-    "for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many clips. All "
-    "pairs of attempts are tested as one family: signs are flipped over groups, in all pairs at once, and step-down "
-    "maxima (Westfall and Young) keep the chance of any false difference at 5 %. Ranks, bars and the verdict follow "
-    "from these tests. F1 is the mean over classes, of each seed, then over seeds."
+    "Accuracy is the share of clips that are classified correctly, in folds whose people or source videos are not in "
+    "the training set; with several seeds each clip counts once. Its 95 % interval is a bootstrap over groups, "
+    "corrected for bias and skewness and expanded for few groups, never narrower than Wilson's interval for as many "
+    "clips. All pairs of attempts are tested as one family, by joint sign flips over groups with step-down maxima "
+    "(Westfall and Young), which control the family-wise error rate at 5 %. Ranks, bars and the verdict follow from "
+    "these tests. F1 is the mean over classes for each seed, then over seeds."
 )
 WITHOUT_COSTS = (
-    " Times, memory, machines, paths and dates are left out: the same predictions give the same bytes, whoever made "
-    "them."
+    " Times, memory, machines, paths and dates are left out, so that the same predictions give the same bytes on any "
+    "machine."
 )
-# Bytes of pictures that a page may hold, so that it can be sent and opened anywhere.
-_PICTURES = 1_500_000
+# Largest total size of the pictures of a page in bytes, so that it can be sent and opened anywhere.
+_MAX_PICTURE_BYTES = 1_500_000
 
 
 def page(store: Reader, comparison: Comparison) -> str:
@@ -39,7 +39,7 @@ def page(store: Reader, comparison: Comparison) -> str:
     Parameters
     ----------
     store : Reader
-        For what the results do not hold: runs, and what attempts say of themselves.
+        For runs, and the explanations of attempts.
     comparison : Comparison
         Of the results in it.
     """
@@ -55,16 +55,16 @@ def page(store: Reader, comparison: Comparison) -> str:
     )
     script = (folder / "script.js").read_text(encoding="utf-8")
     parts = comparison.parts
-    # Whatever number of groups they learned from.
+    # Each attempt counts once, whatever the number of training groups.
     n_attempts = len({result.base for part in parts for result in part.results})
-    allowance = Allowance(_PICTURES)
+    budget = PictureBudget(_MAX_PICTURE_BYTES)
     return environment.get_template("index.html.j2").render(
         title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=unfinished(store),
-        together=_together(comparison),
-        across=_across(comparison),
-        sections=[section(store, part, comparison.crossings, allowance) for part in parts],
+        ranks=_ranks(comparison),
+        options=_options(comparison),
+        sections=[section(store, part, comparison.crossings, budget) for part in parts],
         failures=[row for part in parts for row in _failures(part.results, traces=comparison.costs)],
         runs=_runs(store) if comparison.costs else [],
         method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
@@ -73,46 +73,48 @@ def page(store: Reader, comparison: Comparison) -> str:
     )
 
 
-def _together(comparison: Comparison) -> dict[str, Any] | None:
-    """Return what is said of all data sets together, where they are enough."""
+def _ranks(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the comparison across all data sets, None where there are too few."""
     if comparison.ranks is None:
         return None
     matrix = comparison.matrix
     names = list(matrix.index.unique("attempt"))
     known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
-        "words": verdict_over(comparison.scores, comparison.left),
+        "text": verdict_across_datasets(comparison.scores, comparison.left),
         "figure": markup(comparison.ranks.inline("Mean ranks over all data sets")),
         "matrix": {
-            "caption": "Each attempt (row) against each other one: mean difference in points; data sets won, tied and "
-            "lost; p of Wilcoxon's test by itself",
+            "caption": "Each attempt (row) compared with each other (column): mean difference in points; data sets "
+            "won, tied and lost; unadjusted p of Wilcoxon's test",
             "corner": "attempt",
             "heads": names,
-            "rows": [(name, "", [_fares(known.get((name, other))) for other in names]) for name in names],
+            "rows": [
+                (name, "", [_matrix_cell(known.get((name, other))) for other in names]) for name in names
+            ],
         },
     }
 
 
-def _fares(row: Any) -> tuple[str, str, str]:
-    """Return shade and texts of how one attempt fares against another."""
+def _matrix_cell(row: Any) -> tuple[str, str, str]:
+    """Return shade and texts of the comparison of one attempt with another."""
     if row is None:
         return "", "", ""
     shade = min(10, math.ceil(20 * abs(row.difference)))
     kind = "r" if row.difference > 0 else "w"
-    told = f"{row.wins:g}–{row.ties:g}–{row.losses:g}, p {row.p_value:.2g}"
-    return f"{kind}{shade}" if shade else "", f"{100 * row.difference:+.1f}", told
+    record = f"{row.wins:g}–{row.ties:g}–{row.losses:g}, p {row.p_value:.2g}"
+    return f"{kind}{shade}" if shade else "", f"{100 * row.difference:+.1f}", record
 
 
-def _across(comparison: Comparison) -> list[dict[str, Any]]:
+def _options(comparison: Comparison) -> list[dict[str, Any]]:
     """Return heat maps of options in which data sets of one name differ."""
     options = comparison.options.groupby(["dataset", "split"], sort=False)
     return [conditions(own) | {"head": name[0]} for name, own in options]
 
 
 def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]]:
-    """Yield each kind of failure or reason to skip of each attempt, how many cells had it, and the first of these.
+    """Yield each kind of failure or skip of each attempt, with the number of its cells and the first of these.
 
-    Trace-backs and logs name the paths of a machine, and are left out where they are not asked for.
+    Trace-backs and logs contain paths of a machine, and are optional.
     """
     for result in results:
         if result.count("done") == result.n_cells:
@@ -137,7 +139,7 @@ def _failures(results: list[Result], *, traces: bool) -> Iterator[dict[str, Any]
 
 
 def _end(text: str) -> str:
-    """Return the end of a trace-back or log, which says most."""
+    """Return the end of a trace-back or log, its most informative part."""
     return text if len(text) <= 3000 else "…" + text[-3000:]
 
 

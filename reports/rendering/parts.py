@@ -1,4 +1,4 @@
-"""What a report is made of: results by data set and split, with their tables and the pictures that the page shows."""
+"""The contents of a report: results by data set and split, with their tables and figures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..analysis.conditions import clip_conditions, option_conditions
 from ..analysis.hard_clips import hard_clips
 from ..analysis.learning import crossings, learning_curves
 from ..analysis.pairs import LEVEL, pairs
-from ..analysis.results import MIXED, Result, by_data
+from ..analysis.results import MIXED_MACHINES, Result, by_data
 from ..statistics.rank_intervals import cliques, rank_table, square
 from ..statistics.ranks import comparison_matrix, critical_difference, nemenyi
 from .across_datasets import common_scores
 from .canvas import Svg
 from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
 
-# The interval of a difference takes a millisecond; of more attempts the pairs have none.
-_MOST_INTERVALS = 40
+# Largest number of attempts for which pairs have intervals, each of which takes a millisecond.
+_MAX_ATTEMPTS = 40
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Part:
     results : list of Result
         Of all attempts.
     rows : DataFrame
-        Theirs in `tables.comparison_table`.
+        Their rows of `tables.comparison_table`.
     nuisances : DataFrame
-        Theirs in `conditions.clip_conditions`.
+        Their rows of `conditions.clip_conditions`.
     curves : DataFrame
-        Theirs in `learning.learning_curves`.
+        Their rows of `learning.learning_curves`.
     pairs : DataFrame
         From `pairs.pairs` of them.
     pictures : dict of str to Svg
-        By what they show.
+        Figures by name.
     """
 
     results: list[Result]
@@ -70,13 +70,13 @@ class Part:
 
     @cached_property
     def hard_clips(self) -> pd.DataFrame:
-        """Clips that nobody or only one gets right, see `hard_clips.hard_clips`."""
+        """Clips that no or only one attempt classifies correctly, see `hard_clips.hard_clips`."""
         return hard_clips(self.results)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a report shows of some results.
+    """All contents of a report.
 
     Attributes
     ----------
@@ -93,9 +93,9 @@ class Comparison:
     matrix : DataFrame
         From `ranks.comparison_matrix` of the scores.
     ranks : Svg or None
-        Ranks over all data sets, where these are enough.
+        Ranks across all data sets, if there are enough.
     costs : bool
-        Whether what another machine would measure differently is shown.
+        Whether measurements that depend on the machine are shown.
     """
 
     table: pd.DataFrame
@@ -111,7 +111,7 @@ class Comparison:
 
     @classmethod
     def of(cls, results: list[Result], *, costs: bool = True) -> Self:
-        """Compute the tables and draw the pictures.
+        """Compute the tables and draw the figures.
 
         Parameters
         ----------
@@ -121,9 +121,9 @@ class Comparison:
             Whether to show them.
         """
         if not costs:
-            results = [result.without_warning(MIXED) for result in results]
+            results = [result.without_warning(MIXED_MACHINES) for result in results]
         families = {
-            name: pairs(own, intervals=len(own) <= _MOST_INTERVALS) for name, own in by_data(results).items()
+            name: pairs(own, intervals=len(own) <= _MAX_ATTEMPTS) for name, own in by_data(results).items()
         }
         table = tables.score(results, families)
         if not costs:
@@ -152,19 +152,19 @@ class Comparison:
 
 
 def captioned(part: Part, drawings: Iterable[tuple[str, Svg]]) -> Iterator[tuple[str, Svg]]:
-    """Write into pictures why results under a split that leaks must not be believed."""
+    """Add warnings about leaky splits as captions to figures."""
     leaks = [text for text in part.results[0].dataset_warnings if text.endswith("[leaky-split]")]
     for name, drawing in drawings:
         yield name, drawing.captioned(" ".join(leaks)) if leaks else drawing
 
 
 def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
-    alike = []
+    ties = []
     if len(part.pairs):
         p_values = square(part.pairs, "p_adjusted")
         order = [result.attempt for result in part.results if result.attempt in p_values]
-        alike = cliques(p_values.loc[order, order], LEVEL)
-    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), alike)
+        ties = cliques(p_values.loc[order, order], LEVEL)
+    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), ties)
     for cost in COSTS:
         drawing = pareto_figure(part.rows, cost)
         if drawing is not None:
@@ -175,5 +175,5 @@ def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
 
 def _ranks(scores: pd.DataFrame) -> Svg:
     table, p_values = rank_table(scores), nemenyi(scores)
-    alike = cliques(p_values.loc[table.index, table.index], LEVEL)
-    return rank_figure(table, alike, critical_difference(scores.shape[1], len(scores), LEVEL))
+    ties = cliques(p_values.loc[table.index, table.index], LEVEL)
+    return rank_figure(table, ties, critical_difference(scores.shape[1], len(scores), LEVEL))

@@ -1,4 +1,4 @@
-"""What a comparison found, in words: what was compared, by which test, what follows, and what does not."""
+"""Results of comparisons as sentences: what was compared, by which test, and what can be concluded."""
 
 from __future__ import annotations
 
@@ -9,32 +9,38 @@ import numpy as np
 import pandas as pd
 
 from ..statistics.rank_intervals import cliques, rank_table
-from ..statistics.ranks import critical_difference, friedman, nemenyi, wilcoxon_pairs, without_holes
+from ..statistics.ranks import complete_scores, critical_difference, friedman, nemenyi, wilcoxon_pairs
 
-# Attempts, sets of them, and pairs that a paragraph names; the first of many.
-_MOST_PLACES, _MOST_SETS, _MOST_PAIRS = 12, 4, 4
-
-
-def listed(names: list[str]) -> str:
-    """Join names as in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+# Largest numbers of attempts, sets of attempts, and pairs that a paragraph names.
+_MAX_ATTEMPTS, _MAX_SETS, _MAX_PAIRS = 12, 4, 4
 
 
-def some(names: list[str], most: int = 6) -> str:
-    """Join names as in a sentence, of more than so many only the first.
+def join_names(names: list[str]) -> str:
+    """Join names as in a sentence.
 
     Examples
     --------
-    >>> some(["a", "b", "c", "d"], most=3)
+    >>> join_names(["a", "b", "c"])
+    'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def join_first(names: list[str], limit: int = 6) -> str:
+    """Join names as in a sentence; of more than ``limit`` only the first are named.
+
+    Examples
+    --------
+    >>> join_first(["a", "b", "c", "d"], limit=3)
     'a, b and 2 others'
     """
-    if len(names) <= most:
-        return listed(names)
-    return listed([*names[: most - 1], f"{len(names) - most + 1} others"])
+    if len(names) <= limit:
+        return join_names(names)
+    return join_names([*names[: limit - 1], f"{len(names) - limit + 1} others"])
 
 
 def p_text(p_value: float) -> str:
-    """Write a p-value with two digits, and as ``p < 0.0001`` where it is smaller; never as 0.
+    """Format a p-value with two digits, or as ``p < 0.0001``; never as 0.
 
     Examples
     --------
@@ -44,7 +50,7 @@ def p_text(p_value: float) -> str:
     return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
 
 
-def pair_words(
+def describe_pair(
     first: str,
     second: str,
     found: pd.Series,
@@ -52,10 +58,10 @@ def pair_words(
     p_value: float | None = None,
     n_comparisons: int = 1,
     level: float = 0.05,
-    least_difference: float | None = None,
-    groups_needed: float | None = None,
+    detectable_difference: float | None = None,
+    required_groups: float | None = None,
 ) -> str:
-    """Describe what a comparison of two attempts on one data set found.
+    """Describe the comparison of two attempts on one data set.
 
     Parameters
     ----------
@@ -66,11 +72,11 @@ def pair_words(
     p_value : float, optional
         Adjusted for the number of comparisons; that of ``found`` by default.
     n_comparisons : int
-        How many were made.
+        Number of comparisons.
     level : float
-        Above it, nothing was found.
-    least_difference, groups_needed : float, optional
-        From `power.least_difference` and `power.groups_needed`, said where nothing was found.
+        Level of significance.
+    detectable_difference, required_groups : float, optional
+        From `power.detectable_difference` and `power.required_groups`; reported if the difference is not significant.
 
     Returns
     -------
@@ -80,17 +86,17 @@ def pair_words(
     p_value = float(found["p_value"] if p_value is None else p_value)
     gain, low, high = (100 * float(found[name]) for name in ("difference", "low", "high"))
     correction = f", Holm's correction for {n_comparisons} comparisons" if n_comparisons > 1 else ""
-    said = (
+    text = (
         f"{second} was compared with {first} on {found['n_clips']:.0f} clips of {found['n_groups']:.0f} groups by a "
-        f"sign-flip test over groups{correction}: it is right {abs(gain):.1f} points {'more' if gain >= 0 else 'less'} "
-        f"often [{low:+.1f}, {high:+.1f}], {p_text(p_value)}."
+        f"sign-flip test over groups{correction}: its accuracy is {abs(gain):.1f} points "
+        f"{'higher' if gain >= 0 else 'lower'} [{low:+.1f}, {high:+.1f}], {p_text(p_value)}."
     )
-    return " ".join([said, *_follows(first, second, found, p_value, n_comparisons, level, low, high)]) + (
-        _planned(least_difference, groups_needed) if p_value > level else ""
+    return " ".join([text, *_conclusions(first, second, found, p_value, n_comparisons, level, low, high)]) + (
+        _power_text(detectable_difference, required_groups) if p_value > level else ""
     )
 
 
-def _follows(
+def _conclusions(
     first: str,
     second: str,
     found: pd.Series,
@@ -102,50 +108,52 @@ def _follows(
 ) -> Iterator[str]:
     if p_value <= level:
         better, worse = (second, first) if found["difference"] > 0 else (first, second)
-        yield f"It follows that {better} is better than {worse} on new groups like these."
+        yield f"{better} is significantly more accurate than {worse} on new groups like these."
         yield (
-            "It does not follow that it is so on other data, nor that the gain is larger than the interval's near end."
+            "This does not extend to other data, and the true difference may be as small as the end of the interval "
+            "nearest to 0."
         )
-    elif found["least_p"] * n_comparisons > level:
-        yield "Nothing follows: so few groups differ that whatever the difference, the test could not have shown it."
+    elif found["min_p_value"] * n_comparisons > level:
+        yield "The test has no power: with so few groups that differ, no difference could be significant."
     else:
         yield (
-            f"It does not follow that either is better, nor that they are equal: {low:+.1f} and {high:+.1f} points "
-            "both agree with what was seen."
+            f"The difference is not significant, which does not show that the two are equal: differences of {low:+.1f} "
+            f"and {high:+.1f} points are both compatible with the data."
         )
     if (p_value <= level) != (low > 0 or high < 0):
         yield (
-            "Interval and test do not agree here: the one is of one comparison and approximate, the other is exact and "
-            "decides."
+            "Interval and test disagree: the interval is approximate and not adjusted for other comparisons, the test "
+            "is exact and decides."
         )
 
 
-def _planned(least_difference: float | None, groups_needed: float | None) -> str:
-    said = ""
-    if least_difference is not None:
-        said += (
-            f" Groups like these show a true difference of {100 * least_difference:.0f} points in four of five studies."
-            if np.isfinite(least_difference)
-            else " So few groups show no difference, however large."
+def _power_text(detectable_difference: float | None, required_groups: float | None) -> str:
+    text = ""
+    if detectable_difference is not None:
+        text += (
+            f" With groups like these, a true difference of {100 * detectable_difference:.0f} points is significant in "
+            "80 % of studies."
+            if np.isfinite(detectable_difference)
+            else " With so few groups, no difference can be significant."
         )
-    if groups_needed is not None:
-        said += (
-            f" If the difference is as large as it seems, about {groups_needed:.0f} groups would settle it."
-            if np.isfinite(groups_needed)
-            else " If the difference is as small as it seems, no affordable number of groups would settle it."
+    if required_groups is not None:
+        text += (
+            f" If the true difference equals the observed one, about {required_groups:.0f} groups are required."
+            if np.isfinite(required_groups)
+            else " If the true difference equals the observed one, no feasible number of groups suffices."
         )
-    return said
+    return text
 
 
 def disagreements(
     scores: pd.DataFrame, *, higher_is_better: bool = True, level: float = 0.05
 ) -> pd.DataFrame:
-    """Return the pairs of attempts that one of two tests tells apart and the other does not.
+    """Return the pairs of attempts whose difference is significant by only one of two tests.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores.
     level : float
@@ -154,20 +162,20 @@ def disagreements(
     Returns
     -------
     DataFrame
-        ``first``, ``second``, ``p_nemenyi``, ``p_wilcoxon`` (by itself) and ``p_holm`` (Wilcoxon's, adjusted).
+        ``first``, ``second``, ``p_nemenyi``, ``p_wilcoxon`` (unadjusted) and ``p_holm`` (Wilcoxon's, adjusted).
     """
     ranked = nemenyi(scores, higher_is_better=higher_is_better)
     pairs = wilcoxon_pairs(scores, higher_is_better=higher_is_better)
     pairs["p_nemenyi"] = [ranked.loc[one, other] for one, other in pairs[["first", "second"]].to_numpy()]
-    differ = (pairs["p_nemenyi"] <= level) != (pairs["p_holm"] <= level)
-    chosen = pairs[differ].rename(columns={"p_value": "p_wilcoxon"})
+    disagree = (pairs["p_nemenyi"] <= level) != (pairs["p_holm"] <= level)
+    chosen = pairs[disagree].rename(columns={"p_value": "p_wilcoxon"})
     return chosen[["first", "second", "p_nemenyi", "p_wilcoxon", "p_holm"]].reset_index(drop=True)
 
 
-def several_words(
-    scores: pd.DataFrame, *, higher_is_better: bool = True, level: float = 0.05, holes: str = "refuse"
+def describe_ranks(
+    scores: pd.DataFrame, *, higher_is_better: bool = True, level: float = 0.05, missing: str = "raise"
 ) -> str:
-    """Describe what a comparison of attempts over several data sets found.
+    """Describe the comparison of attempts over several data sets.
 
     Parameters
     ----------
@@ -176,78 +184,82 @@ def several_words(
     higher_is_better : bool
         Direction of the scores.
     level : float
-        Chance of any false difference.
-    holes : str
-        What becomes of missing scores, see `ranks.without_holes`.
+        Family-wise error rate.
+    missing : str
+        Treatment of missing scores, see `ranks.complete_scores`.
 
     Returns
     -------
     str
         A paragraph.
     """
-    whole, said = without_holes(scores, holes, higher_is_better=higher_is_better)
+    whole, note = complete_scores(scores, missing, higher_is_better=higher_is_better)
     overall = friedman(whole, higher_is_better=higher_is_better)
     exact = not np.isnan(overall["exact_p_value"])
     p_value = overall["exact_p_value" if exact else "f_p_value"]
     test = (
-        "over all orders of the ranks on each,"
+        "exact"
         if exact
-        else f"corrected for ties, in Iman and Davenport's form, F({overall['df']:.0f}, {overall['df_error']:.0f}) = "
-        f"{overall['f_statistic']:.3g},"
+        else f"corrected for ties, Iman and Davenport's F({overall['df']:.0f}, {overall['df_error']:.0f}) = "
+        f"{overall['f_statistic']:.3g}"
     )
     parts = [
-        f"{whole.shape[1]} attempts were compared by their ranks on {len(whole)} data sets ({said}).",
-        f"By Friedman's test, {test} {p_text(p_value)},",
+        f"{whole.shape[1]} attempts were compared by their ranks on {len(whole)} data sets ({note}).",
+        f"By Friedman's test ({test}, {p_text(p_value)})",
     ]
     if p_value > level:
         parts.append(
-            "it does not follow that any of them ranks better than any other, nor that they are equal; so no pair is "
-            "looked at."
+            "the ranks do not differ significantly, which does not show that the attempts are equal; pairs are "
+            "therefore not compared."
         )
         return " ".join(parts)
-    parts.append("they do not all rank alike.")
-    parts += _places(whole, higher_is_better, level)
-    if holes != "last":
-        parts += _disagreeing(whole, higher_is_better, level)
+    parts.append("the ranks differ significantly.")
+    parts += _nemenyi_text(whole, higher_is_better, level)
+    if missing != "last":
+        parts += _disagreement_text(whole, higher_is_better, level)
     parts.append(
-        "Attempts that cannot be told apart need not be equal, and none of this holds for data sets of another kind."
+        "Attempts without a significant difference need not be equal, and the result does not extend to data sets of "
+        "another kind."
     )
     return " ".join(parts)
 
 
-def _places(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:
+def _nemenyi_text(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:
     table = rank_table(whole, higher_is_better=higher_is_better, level=level)
     p_values = nemenyi(whole, higher_is_better=higher_is_better).loc[table.index, table.index]
-    apart = critical_difference(whole.shape[1], len(whole), level)
+    critical = critical_difference(whole.shape[1], len(whole), level)
     rows: Iterator[Any] = table.itertuples()
-    places = [f"{row.Index} {row.mean_rank:.2f} (place {_span(row.rank_low, row.rank_high)})" for row in rows]
-    yield f"Mean ranks: {some(places, _MOST_PLACES)}."
-    alike = cliques(p_values, level)
-    if not alike:
-        yield f"By Nemenyi's test all are {apart:.3g} ranks apart or more, and differ."
+    ranks = [f"{row.Index} {row.mean_rank:.2f} (rank {_span(row.rank_low, row.rank_high)})" for row in rows]
+    yield f"Mean ranks: {join_first(ranks, _MAX_ATTEMPTS)}."
+    ties = cliques(p_values, level)
+    if not ties:
+        yield f"By Nemenyi's test all pairs differ significantly, by at least {critical:.3g} ranks."
         return
-    sets = "; ".join(some(names, _MOST_PLACES) for names in alike[:_MOST_SETS])
-    more = f"; and {len(alike) - _MOST_SETS} sets more" if len(alike) > _MOST_SETS else ""
-    yield f"By Nemenyi's test, which asks for {apart:.3g} ranks, these cannot be told apart: {sets}{more}."
+    sets = "; ".join(join_first(names, _MAX_ATTEMPTS) for names in ties[:_MAX_SETS])
+    more = f"; and {len(ties) - _MAX_SETS} more sets" if len(ties) > _MAX_SETS else ""
+    yield (
+        f"By Nemenyi's test, with a critical difference of {critical:.3g} ranks, there is no significant difference "
+        f"among {sets}{more}."
+    )
 
 
 def _span(low: int, high: int) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _disagreeing(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:
+def _disagreement_text(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:
     found = disagreements(whole, higher_is_better=higher_is_better, level=level)
-    rows: Iterator[Any] = found.head(_MOST_PAIRS).itertuples()
+    rows: Iterator[Any] = found.head(_MAX_PAIRS).itertuples()
     for row in rows:
         yield (
             f"Two tests disagree on {row.first} and {row.second}: Nemenyi {p_text(row.p_nemenyi)}, Wilcoxon "
             f"{p_text(row.p_wilcoxon)}, with Holm's correction {p_text(row.p_holm)}."
         )
-    if len(found) > _MOST_PAIRS:
-        yield f"They disagree on {len(found) - _MOST_PAIRS} pairs more."
+    if len(found) > _MAX_PAIRS:
+        yield f"They disagree on {len(found) - _MAX_PAIRS} more pairs."
     if len(found):
         yield (
-            "Nemenyi's compares places among all attempts and moves with who else takes part; Wilcoxon's takes the two "
-            "alone and weighs how large their differences are. Where they disagree, say which was used and claim no "
-            "more than that."
+            "Nemenyi's test compares mean ranks among all attempts and depends on which others take part; Wilcoxon's "
+            "compares the two alone and ranks the sizes of their differences. Where they disagree, report which test "
+            "was used."
         )

@@ -1,4 +1,4 @@
-"""A report as files: the page, the tables and the pictures."""
+"""A report as files: the page, tables and figures."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from .heatmaps import confusion_figures, heat_figure
 from .pages import page
 from .parts import Comparison, Part, captioned
 
-# Attempts whose confusions are drawn beside each other, and of how many classes: the time grows with their square.
-_MOST_CONFUSIONS, _MOST_CLASSES = 6, 120
-# Rows and columns of a heat map that can be read on paper.
-_MOST_ROWS, _MOST_COLUMNS = 40, 60
+# Largest numbers of confusion matrices and of their classes, with the square of which the time grows.
+_MAX_CONFUSIONS, _MAX_CLASSES = 6, 120
+# Largest numbers of rows and columns of a readable heat map.
+_MAX_ROWS, _MAX_COLUMNS = 40, 60
 
 
 def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> list[Path]:
-    """Write ``index.html``, and the tables and figures of it as files, into a folder.
+    """Write ``index.html``, and its tables and figures as files, into a folder.
 
-    The page needs no network; what comes from plug-ins and data stays text in it. The same store gives the same bytes.
+    The page needs no network; texts from plug-ins and data are escaped. The same store gives the same bytes.
 
     Parameters
     ----------
     store : Reader
         An open store, of a finished run or not.
     folder : path
-        Made where it does not exist; files of the same names are replaced.
+        Created if it does not exist; files of the same names are replaced.
     costs : bool
-        Whether to show times, memory, machines and dates. Without them the same predictions give the same bytes,
-        whoever made them.
+        Whether to show times, memory, machines and dates. Without them the same predictions give the same bytes on
+        any machine.
 
     Returns
     -------
     list of Path
-        The files written; ``table.parquet`` is among them where pyarrow is installed.
+        The files written, with ``table.parquet`` if pyarrow is installed.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the tables beside that of the comparison, of all data sets, by name."""
+    """Yield the other tables, of all data sets, by name."""
     parts = comparison.parts
     results = [result for part in parts for result in part.results]
     yield "pairs", pd.concat([_of(part, part.pairs) for part in parts])
@@ -100,13 +100,13 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _of(part: Part, rows: pd.DataFrame) -> pd.DataFrame:
-    """Put the names of data set and split before rows."""
+    """Prepend columns for data set and split."""
     first = part.results[0]
     return pd.DataFrame({"dataset": first.dataset, "split": first.split}, index=rows.index).join(rows)
 
 
 def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
-    """Yield every picture by the name of its file, which is safe whatever data sets are called."""
+    """Yield every figure by its file name, which is safe for any name of a data set."""
     if comparison.ranks is not None:
         yield "ranks", comparison.ranks
     for number, part in enumerate(comparison.parts, 1):
@@ -116,16 +116,16 @@ def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
 
 
 def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
-    """Yield the pictures of what the page has as tables."""
+    """Yield figures of contents that the page has as tables."""
     first = part.results[0]
     for name, table in (("classes", part.by_class), ("groups", part.by_group)):
-        if 0 < table.shape[1] <= _MOST_COLUMNS:
-            yield name, heat_figure(table.head(_MOST_ROWS))
+        if 0 < table.shape[1] <= _MAX_COLUMNS:
+            yield name, heat_figure(table.head(_MAX_ROWS))
     conditions = pd.MultiIndex.from_frame(part.nuisances[["condition", "value"]]).unique()
-    if 0 < len(conditions) <= _MOST_COLUMNS:
+    if 0 < len(conditions) <= _MAX_COLUMNS:
         yield "conditions", _conditions(part, conditions)
-    drawn = [result for result in part.results if len(result.positions)][:_MOST_CONFUSIONS]
-    if drawn and len(first.classes) <= _MOST_CLASSES:
+    drawn = [result for result in part.results if len(result.positions)][:_MAX_CONFUSIONS]
+    if drawn and len(first.classes) <= _MAX_CLASSES:
         counts = {
             result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
             for result in drawn
@@ -138,7 +138,7 @@ def _conditions(part: Part, conditions: pd.Index) -> Svg:
     attempts = [result.attempt for result in part.results if result.attempt in set(rows["attempt"])]
     shares, low, high = (
         rows.pivot(index="attempt", columns=["condition", "value"], values=column)
-        .reindex(index=attempts[:_MOST_ROWS], columns=conditions)
+        .reindex(index=attempts[:_MAX_ROWS], columns=conditions)
         .set_axis([f"{condition}: {value}" for condition, value in conditions], axis="columns")
         for column in ("accuracy", "accuracy_low", "accuracy_high")
     )

@@ -1,4 +1,4 @@
-"""What the page says of one data set under one split: values for its template."""
+"""Values for the page's template on one data set under one split."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from ..statistics.intervals import confusion_matrix
 from .figures import COSTS
 from .heatmaps import row_shares
 from .parts import Part
-from .prose import listed
-from .verdict import settling
+from .prose import join_names
+from .verdict import required_studies
 
-# With more classes than these, a list of confusions says more than a matrix.
-_MOST_CLASSES = 20
-# Columns of a heat map; a table of more is for a file.
-_MOST_COLUMNS = 40
-_MOST_CONFUSIONS = 20
-# Of each kind of hard clips; clips.csv has all.
-_MOST_CLIPS = 30
-_LONGEST_TEXT = 10_000
+# With more classes, the most frequent confusions are listed instead of a matrix.
+_MAX_CLASSES = 20
+# Largest number of columns of a heat map; files have all.
+_MAX_COLUMNS = 40
+_MAX_CONFUSIONS = 20
+# Largest number of hard clips of each kind; clips.csv has all.
+_MAX_CLIPS = 30
+_MAX_TEXT = 10_000
 
 
-class Allowance:
-    """How many bytes of pictures a page may still hold."""
+class PictureBudget:
+    """The remaining bytes of pictures that a page may hold."""
 
     def __init__(self, n_bytes: int) -> None:
-        self._left = n_bytes
+        self._remaining = n_bytes
 
     def take(self, content: bytes) -> bool:
-        """Return whether there is room for a picture, and take it."""
-        fits = len(content) <= self._left
-        self._left -= len(content) * fits
+        """Return whether a picture fits, and subtract its size if it does."""
+        fits = len(content) <= self._remaining
+        self._remaining -= len(content) * fits
         return fits
 
 
-def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allowance) -> dict[str, Any]:
+def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureBudget) -> dict[str, Any]:
     """Return the values of a section.
 
     Parameters
     ----------
     store : Reader
-        For what attempts say of themselves.
+        For the explanations of attempts.
     part : Part
         With its pictures.
     crossings : DataFrame
         From `learning.crossings` of all results.
-    allowance : Allowance
+    budget : PictureBudget
         Of the whole page.
     """
     first, explained = part.results[0], store.with_artifacts()
@@ -71,16 +71,16 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, allowance: Allow
         "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
         "accuracy": _inline(part, "accuracy"),
         "prices": prices,
-        "pairs": _against_the_best(part),
+        "pairs": _compared_with_best(part),
         "heats": list(_heats(part)),
         "learning": _learning(part, crossings),
-        "clips": _clips(store, part, allowance),
-        "cards": [_card(store, result, explained, allowance) for result in part.results],
+        "clips": _clips(store, part, budget),
+        "cards": [_card(store, result, explained, budget) for result in part.results],
     }
 
 
 def markup(text: str) -> Any:
-    """Return text that is markup of ours, and no text of others."""
+    """Mark trusted text as HTML that is not escaped."""
     from markupsafe import Markup
 
     return Markup(text)
@@ -92,7 +92,7 @@ def _inline(part: Part, picture: str) -> Any:
 
 
 def _columns(rows: pd.DataFrame) -> list[Column]:
-    """Return the columns of the table, those that can be chosen last; what nobody knows is left out."""
+    """Return the columns of the table, optional ones last; columns without any value are left out."""
     more = [
         column
         for column in COLUMNS
@@ -101,7 +101,7 @@ def _columns(rows: pd.DataFrame) -> list[Column]:
         and column.name in rows
         and rows[column.name].notna().any()
     ]
-    return tables.shown(rows) + more
+    return tables.shown_columns(rows) + more
 
 
 def _row(row: Any, number: int, columns: list[Column]) -> dict[str, Any]:
@@ -112,15 +112,15 @@ def _row(row: Any, number: int, columns: list[Column]) -> dict[str, Any]:
         }
         for column in columns
     ]
-    return {"cells": cells, "number": number, "words": _words(row.attempt, row.family)}
+    return {"cells": cells, "number": number, "words": _search_text(row.attempt, row.family)}
 
 
-def _against_the_best(part: Part) -> dict[str, Any] | None:
+def _compared_with_best(part: Part) -> dict[str, Any] | None:
     pairs = part.pairs
     if pairs.empty:
         return None
     best = pairs["second"].iloc[0]
-    heads = ["attempt", "less accurate by", "p", "p adjusted", "p Holm", "can be told apart"]
+    heads = ["attempt", "less accurate by", "p", "p adjusted", "p Holm", "significant"]
     rows = [_behind(row) for row in pairs[pairs["second"] == best].itertuples()]
     known = ", with their 95 % intervals" if pairs["difference_low"].notna().any() else ""
     return {
@@ -128,7 +128,7 @@ def _against_the_best(part: Part) -> dict[str, Any] | None:
         "caption": f"Differences to {best}, in points{known}; pairs.csv has all pairs",
         "heads": heads,
         "rows": rows,
-        "settling": settling(part.results, pairs),
+        "required_studies": required_studies(part.results, pairs),
     }
 
 
@@ -137,15 +137,15 @@ def _behind(row: Any) -> tuple[str, ...]:
     if not math.isnan(row.difference_low):
         points += f" [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
     p_values = (f"{p_value:.2g}" for p_value in (row.p_value, row.p_adjusted, row.p_holm))
-    return row.first, points, *p_values, "yes" if row.apart else "no"
+    return row.first, points, *p_values, "yes" if row.significant else "no"
 
 
 def _sorted_by(value: Any) -> str:
     return "" if pd.isna(value) else f"{float(value):.6g}".replace("inf", "Infinity")
 
 
-def _words(attempt: str, family: str) -> str:
-    """Return what a row is found by."""
+def _search_text(attempt: str, family: str) -> str:
+    """Return the text by which a row is searched."""
     return f"{attempt} {family}".lower()
 
 
@@ -160,7 +160,7 @@ def _heats(part: Part) -> Iterator[dict[str, Any]]:
 def _learning(part: Part, crossings: pd.DataFrame) -> dict[str, Any] | None:
     if "learning" not in part.pictures:
         return None
-    heads = ["attempt", "beats", "from groups on", "95 % interval", "points better in the end"]
+    heads = ["attempt", "compared with", "training groups", "95 % interval", "final difference in points"]
     first = part.results[0]
     rows = [
         _crossed(row)
@@ -193,11 +193,11 @@ def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, 
     attempts = [(name, families[name]) for name in order or families if name in families]
     return {
         "head": "By condition",
-        "caption": "Percent of the clips of each condition that were recognised right, with 95 % intervals over groups",
+        "caption": "Accuracy in percent by condition, with 95 % intervals over groups",
         "corner": "attempt",
         "heads": [f"{condition}: {value}" for condition, value in heads],
         "rows": [
-            (name, _words(name, family), [_with_interval(known.get((name, *head))) for head in heads])
+            (name, _search_text(name, family), [_with_interval(known.get((name, *head))) for head in heads])
             for name, family in attempts
         ],
         "notes": [],
@@ -211,60 +211,59 @@ def _with_interval(row: Any) -> tuple[str, str, str]:
     return shade, text, f"{100 * row.accuracy_low:.0f}–{100 * row.accuracy_high:.0f}"
 
 
-def _clips(store: Reader, part: Part, allowance: Allowance) -> list[dict[str, Any]]:
-    """Return the clips that nobody or only one gets right, with their thumbnails as far as there is room."""
+def _clips(store: Reader, part: Part, budget: PictureBudget) -> list[dict[str, Any]]:
+    """Return the hard clips, with their thumbnails as far as the budget allows."""
     found = part.hard_clips
     if found.empty:
         return []
     several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
-    solved = " under more than half of the seeds" if several else ""
+    seeds = " under more than half of the seeds" if several else ""
     thumbnails = store.thumbnails(int(part.results[0].columns["dataset_id"][0]))
     groups = []
     for kind, rows in found.groupby("kind", sort=False):
-        shown = rows.head(_MOST_CLIPS)
-        more = f" {len(shown)} of them:" if len(shown) < len(rows) else ""
+        shown = rows.head(_MAX_CLIPS)
+        more = f" The first {len(shown)}:" if len(shown) < len(rows) else ""
         n_attempts = rows["n_attempts"].iloc[0]
-        words = (
-            f"Of {n_attempts} attempts that look at clips, {_KINDS[str(kind)]}{solved}: {len(rows)}.{more}"
-        )
+        solvers = f"{_SOLVERS[str(kind)]} of the {n_attempts} nontrivial attempts"
+        text = f"Clips that {solvers} classifies correctly{seeds}: {len(rows)}.{more}"
         chosen: Iterator[Any] = shown.itertuples()
-        clips = [_clip(row, thumbnails.get(row.position), allowance) for row in chosen]
-        groups.append({"words": words, "clips": clips})
+        clips = [_clip(row, thumbnails.get(row.position), budget) for row in chosen]
+        groups.append({"text": text, "clips": clips})
     return groups
 
 
-#: What is said of each kind of `hard_clips`.
-_KINDS = {MISSED: "none gets these right", SOLVED: "only one gets each of these right"}
+#: The number of attempts that solve each kind of `hard_clips`.
+_SOLVERS = {MISSED: "none", SOLVED: "exactly one"}
 
 
-def _clip(row: Any, strip: bytes | None, allowance: Allowance) -> dict[str, Any]:
+def _clip(row: Any, strip: bytes | None, budget: PictureBudget) -> dict[str, Any]:
     solver = f"{row.attempt} only; " if row.attempt else ""
-    take = "takes" if row.n_taken_for == 1 else "take"
-    words = f"{row.clip} ({row.label}): {solver}{row.n_taken_for} {take} it for {row.taken_for}"
-    fits = strip is not None and allowance.take(strip)
-    why = "Left out to keep the page small." if strip else "The store holds no frames of it."
+    predict = "predicts" if row.n_predicted_as == 1 else "predict"
+    text = f"{row.clip} ({row.label}): {solver}{row.n_predicted_as} {predict} {row.predicted_as}"
+    fits = strip is not None and budget.take(strip)
+    why = "Left out to keep the page small." if strip else "The store has no frames of this clip."
     return {
         "name": row.clip,
-        "words": words,
+        "text": text,
         "picture": base64.b64encode(strip).decode() if fits and strip else "",
         "why": why,
     }
 
 
 def _hardest(part: Part, table: pd.DataFrame, what: str, plural: str) -> dict[str, Any]:
-    """Return a heat map of the columns, only the hardest where they are many."""
-    notes = ["No intervals: few clips stand behind a cell. Look for patterns, not for differences."]
-    if table.shape[1] > _MOST_COLUMNS:
-        hard = table.mean().sort_values(kind="stable").index[:_MOST_COLUMNS]
-        notes.append(f"The {_MOST_COLUMNS} hardest of {table.shape[1]} {plural}; {plural}.csv has all.")
+    """Return a heat map of the columns, only of the hardest if there are many."""
+    notes = ["Without intervals, as each cell rests on few clips: single differences are not reliable."]
+    if table.shape[1] > _MAX_COLUMNS:
+        hard = table.mean().sort_values(kind="stable").index[:_MAX_COLUMNS]
+        notes.append(f"The {_MAX_COLUMNS} hardest of {table.shape[1]} {plural}; {plural}.csv has all.")
         table = table[[name for name in table.columns if name in set(hard)]]
     return {
         "head": f"By {what}",
-        "caption": f"Percent of the clips of each {what} that were recognised right, {part.name}",
+        "caption": f"Accuracy in percent by {what}, {part.name}",
         "corner": "attempt",
         "heads": list(table.columns),
         "rows": [
-            (result.attempt, _words(result.attempt, result.family), [_heat(share) for share in shares])
+            (result.attempt, _search_text(result.attempt, result.family), [_heat(share) for share in shares])
             for result, shares in zip(part.results, table.to_numpy(), strict=True)
         ],
         "notes": notes,
@@ -282,26 +281,26 @@ def _shade(kind: str, share: float) -> str:
     return f"{kind}{math.ceil(10 * share - 1e-9)}" if share > 0 else ""
 
 
-def _card(store: Reader, result: Result, explained: set[str], allowance: Allowance) -> dict[str, Any]:
+def _card(store: Reader, result: Result, explained: set[str], budget: PictureBudget) -> dict[str, Any]:
     card: dict[str, Any] = {
         "attempt": result.attempt,
-        "words": _words(result.attempt, result.family),
+        "words": _search_text(result.attempt, result.family),
         "confusion": None,
-        "said": "No fold finished.",
+        "confusions": "No fold finished.",
     }
     if len(result.positions):
         counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
-        card["said"] = _confused(counts, result.classes)
-        if len(result.classes) <= _MOST_CLASSES:
+        card["confusions"] = _frequent_confusions(counts, result.classes)
+        if len(result.classes) <= _MAX_CLASSES:
             card["confusion"] = _confusion(counts, result)
-    return card | _explanation(store, result, explained, allowance)
+    return card | _explanation(store, result, explained, budget)
 
 
 def _confusion(counts: Any, result: Result) -> dict[str, Any]:
     shares = row_shares(counts)
     rows = []
     for row, name in enumerate(result.classes):
-        # Roots, so that rare confusions are seen beside what is mostly right.
+        # Square roots, so that rare confusions are visible.
         cells = [
             (
                 _shade("r" if column == row else "w", math.sqrt(share)),
@@ -312,29 +311,29 @@ def _confusion(counts: Any, result: Result) -> dict[str, Any]:
         ]
         rows.append((name, "", cells))
     return {
-        "caption": f"What {result.attempt} takes each class for, percent of its clips",
+        "caption": f"Confusion matrix of {result.attempt}, percent of the clips of each true class",
         "corner": "true class",
         "heads": result.classes,
         "rows": rows,
     }
 
 
-def _confused(counts: Any, classes: list[str]) -> str:
-    """Name the most frequent confusions."""
+def _frequent_confusions(counts: Any, classes: list[str]) -> str:
+    """Describe the most frequent confusions."""
     wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     totals = counts.sum(axis=1)
-    most = 3 if len(classes) <= _MOST_CLASSES else _MOST_CONFUSIONS
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    limit = 3 if len(classes) <= _MAX_CLASSES else _MAX_CONFUSIONS
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     pairs = [divmod(int(place), len(counts)) for place in worst if wrong.flat[place]]
     named = [
-        f"{classes[row]} taken for {classes[column]} {100 * wrong[row, column] / totals[row]:.0f} %"
+        f"{classes[row]} predicted as {classes[column]} {100 * wrong[row, column] / totals[row]:.0f} %"
         for row, column in pairs
     ]
-    return f"Most often: {', '.join(named)}." if named else "No confusions."
+    return f"Most frequent confusions: {', '.join(named)}." if named else "No confusions."
 
 
-def _explanation(store: Reader, result: Result, explained: set[str], allowance: Allowance) -> dict[str, Any]:
-    """Return what the attempt said in the first cell that left anything."""
+def _explanation(store: Reader, result: Result, explained: set[str], budget: PictureBudget) -> dict[str, Any]:
+    """Return the explanation in the first cell that has any."""
     for key, seed, fold in zip(
         *(result.column(name).tolist() for name in ("key", "seed", "fold")), strict=True
     ):
@@ -342,19 +341,19 @@ def _explanation(store: Reader, result: Result, explained: set[str], allowance: 
         text = files.pop("explain.txt", b"").decode("utf-8", errors="replace")
         drawn = {name: content for name, content in files.items() if name.endswith(".png")}
         if text or drawn:
-            return _said(text, drawn, f"seed {seed}, fold {fold}", allowance)
+            return _shortened(text, drawn, f"seed {seed}, fold {fold}", budget)
     return {"explanation": "", "pictures": [], "cell": "", "left_out": ""}
 
 
-def _said(text: str, drawn: dict[str, bytes], cell: str, allowance: Allowance) -> dict[str, Any]:
-    kept = {name: content for name, content in drawn.items() if allowance.take(content)}
+def _shortened(text: str, drawn: dict[str, bytes], cell: str, budget: PictureBudget) -> dict[str, Any]:
+    kept = {name: content for name, content in drawn.items() if budget.take(content)}
     left = [name.removesuffix(".png") for name in drawn if name not in kept]
-    cut = text[:_LONGEST_TEXT] + "…" * (len(text) > _LONGEST_TEXT)
+    cut = text[:_MAX_TEXT] + "…" * (len(text) > _MAX_TEXT)
     return {
         "explanation": cut,
         "pictures": [
             (name.removesuffix(".png"), base64.b64encode(content).decode()) for name, content in kept.items()
         ],
         "cell": cell,
-        "left_out": f"Left out to keep the page small, but in the store: {listed(left)}." if left else "",
+        "left_out": f"Left out to keep the page small, but in the store: {join_names(left)}." if left else "",
     }

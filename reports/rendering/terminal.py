@@ -1,4 +1,4 @@
-"""The comparison table on a terminal; light, so that a table that is known already appears at once."""
+"""The comparison table on a terminal; few imports, so that a cached table appears at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _GAP = "  "
 
 
 class Tables:
-    """What `tables.layout` returns, for ``rich.console.Console.print``.
+    """The result of `tables.layout`, for ``rich.console.Console.print``.
 
-    Nothing is left out at 100 columns; a narrower terminal loses whole columns, the least important first.
+    All columns fit into 100 characters; on a narrower terminal the least important ones are left out.
     """
 
-    # What is left out first, where there is no room.
+    # Columns in the order in which they are left out.
     EXPENDABLE = ("family", "MiB", "params", "F1", "fit s", "ms/clip", "failed")
 
     def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -31,22 +31,22 @@ class Tables:
             if number:
                 yield Text()
             yield Text.assemble(
-                (_harmless(part["dataset"]), "bold"), f", {_harmless(part['split'])}: {part['extent']}"
+                (_escaped(part["dataset"]), "bold"), f", {_escaped(part['split'])}: {part['extent']}"
             )
             yield from self._grid(part, options)
-            yield from (Text(_harmless(size), style="dim") for size in part["sizes"])
-            yield from (Text(f"! {_harmless(note)}", style="yellow") for note in part["notes"])
+            yield from (Text(_escaped(size), style="dim") for size in part["sizes"])
+            yield from (Text(f"! {_escaped(note)}", style="yellow") for note in part["notes"])
 
     def _grid(self, part: Mapping[str, Any], options: ConsoleOptions) -> RenderResult:
         from rich.cells import cell_len
 
         heads, rows = part["heads"], part["rows"]
         widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-        # The line above the table says these of all rows at once; where nothing failed, no column need say so.
-        unsaid = {"clips", "groups", "folds"}
+        # The line above the table states these for all rows.
+        hidden = {"clips", "groups", "folds"}
         if all(row[heads.index("failed")] == "0" for row in rows):
-            unsaid.add("failed")
-        shown = [column for column, head in enumerate(heads) if head not in unsaid]
+            hidden.add("failed")
+        shown = [column for column, head in enumerate(heads) if head not in hidden]
         for head in self.EXPENDABLE:
             if _width(widths, shown) <= options.max_width:
                 break
@@ -59,8 +59,8 @@ class Tables:
             yield _folding(part, shown)
 
 
-def _harmless(text: str) -> str:
-    """Return text of others without what a terminal would obey."""
+def _escaped(text: str) -> str:
+    """Escape control characters."""
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
         for letter in text
@@ -72,7 +72,7 @@ def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
 
 
 def _lines(part: Mapping[str, Any], shown: Sequence[int], widths: Sequence[int]) -> RenderResult:
-    """Yield what `_folding` would be drawn as, many times as fast."""
+    """Yield the lines of a table, many times as fast as `_folding`."""
     from rich.cells import cell_len
     from rich.segment import Segment
     from rich.style import Style
@@ -81,7 +81,7 @@ def _lines(part: Mapping[str, Any], shown: Sequence[int], widths: Sequence[int])
         cells = []
         for column in shown:
             room = " " * (widths[column] - cell_len(row[column]))
-            cells.append(room + row[column] if part["numbers"][column] else row[column] + room)
+            cells.append(room + row[column] if part["numeric"][column] else row[column] + room)
         yield Segment(_GAP.join(cells), None if number else Style(bold=True))
         yield Segment.line()
         if not number:
@@ -97,10 +97,10 @@ def _folding(part: Mapping[str, Any], shown: Sequence[int]) -> Table:
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in shown:
-        number = part["numbers"][column]
+        numeric = part["numeric"][column]
         grid.add_column(
-            part["heads"][column], justify="right" if number else "left", no_wrap=number, overflow="fold"
+            part["heads"][column], justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
         )
     for row in part["rows"]:
-        grid.add_row(*(Text(_harmless(row[column])) for column in shown))
+        grid.add_row(*(Text(_escaped(row[column])) for column in shown))
     return grid

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pandas as pd
 
 from ...errors import ActionbenchError
-from ..analysis.columns import PLACES
+from ..analysis.columns import RANK_COLUMNS
 from ..analysis.results import Reader, Result, gather
 from ..analysis.tables import render, score, sections
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: The tag by which a run is found again.
+#: The tag that identifies the content of a run.
 DIGEST = "actionbench.digest"
 
 COLUMNS = ["dataset", "split", "attempt", "run_id", "status"]
 
-# What MLflow takes at most of a value.
-_LONGEST = 5000
+# Largest length of a value in MLflow.
+_MAX_LENGTH = 5000
 
 
 Runs: TypeAlias = Mapping[int, Mapping[Hashable, Any]]
@@ -34,14 +34,14 @@ Runs: TypeAlias = Mapping[int, Mapping[Hashable, Any]]
 
 @dataclass(frozen=True)
 class Entry:
-    """What is logged of an attempt."""
+    """The logged values of an attempt."""
 
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
 
     def digest(self) -> str:
-        """Return a hash of all of it."""
+        """Return a hash of all values."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -55,19 +55,18 @@ def log_to_mlflow(store: Reader, uri: str, experiment: str) -> pd.DataFrame:
     uri : str
         Of the tracking server or folder.
     experiment : str
-        Its name; made where there is none.
+        Its name; created if it does not exist.
 
     Returns
     -------
     DataFrame
         ``dataset``, ``split``, ``attempt``, ``run_id`` (of MLflow) and ``status``: ``"logged"``, ``"logged without its
-        table"`` where MLflow has no place for files, or ``"already logged"`` where a run of the experiment holds the
-        same.
+        table"`` if MLflow cannot store files, or ``"already logged"`` if a run of the experiment has the same content.
 
     Raises
     ------
     ActionbenchError
-        If MLflow is not installed, or refuses what it is told.
+        If MLflow is not installed, or raises an error.
     """
     try:
         from mlflow import MlflowClient
@@ -81,8 +80,8 @@ def log_to_mlflow(store: Reader, uri: str, experiment: str) -> pd.DataFrame:
     texts = {(dataset, split): render(rows, "md") for dataset, split, rows in sections(table)}
     runs: Runs = {run["id"]: run for run in store.runs().to_dict("records")}
     scores = {(row["dataset"], row["split"], row["attempt"]): row for row in table.to_dict("records")}
-    # A place changes when another attempt joins the table.
-    numbers = [str(name) for name in table.select_dtypes("number") if name not in PLACES]
+    # Ranks change when another attempt is added to the table.
+    numbers = [str(name) for name in table.select_dtypes("number") if name not in RANK_COLUMNS]
     rows = []
     try:
         client = MlflowClient(tracking_uri=uri)
@@ -127,7 +126,7 @@ def _entry(result: Result, row: Mapping[Hashable, Any], metrics: list[str], runs
 
 
 def _text(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value))[:_LONGEST]
+    return (value if isinstance(value, str) else json.dumps(value))[:_MAX_LENGTH]
 
 
 def _commit(provenance: Mapping[str, Any]) -> str:
@@ -154,9 +153,9 @@ def _log(
     status = "logged"
     try:
         client.log_text(run_id, texts[result.dataset, result.split], "table.md")
-    except Exception:  # each kind of place for files has errors of its own
+    except Exception:  # each kind of artifact store has its own errors
         status = "logged without its table"
-    # Last: what was broken off is not found, but logged again.
+    # Last, so that an interrupted run is logged again.
     client.set_tag(run_id, DIGEST, entry.digest())
     client.set_terminated(run_id, "FINISHED" if result.complete else "FAILED", ended)
     return run_id, status

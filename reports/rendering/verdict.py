@@ -1,4 +1,4 @@
-"""What a store of results comes to, in one or two sentences."""
+"""The verdict on a data set, in one or two sentences."""
 
 from __future__ import annotations
 
@@ -9,93 +9,89 @@ import pandas as pd
 
 from ..analysis import tables
 from ..analysis.columns import percent
-from ..analysis.pairs import LEVEL, pairs, ranked, shares_right
-from ..analysis.power import least_lead, settle
+from ..analysis.pairs import LEVEL, clip_accuracies, pairs, ranked
+from ..analysis.power import detectable_lead, required_study
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy, bootstrap_interval, group_sums
-from ..statistics.paired import least_p
-from .prose import some
+from ..statistics.paired import min_p_value
+from .prose import join_first
 
-# To simulate studies of more attempts that tie with the best takes longer than a page may.
-_SIMULATED = 12
-# Rivals of which is said what would settle the comparison, groups that are thought of, and studies drawn.
-_SETTLED, _MOST_GROUPS, _N_STUDIES = 3, 500, 400
+# Largest number of ties with the best attempt for which studies are simulated, as that takes time.
+_MAX_TIES = 12
+# Rivals for which the required groups are estimated, largest number of groups, and number of simulated studies.
+_N_RIVALS, _MAX_GROUPS, _N_STUDIES = 3, 500, 400
 
 
 def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
-    """Describe in words which attempt is the most accurate, and which cannot be told apart from it.
+    """Describe which attempt is the most accurate, and which do not differ significantly from it.
 
     Parameters
     ----------
     results : list of Result
-        On one data set under one split. Who is compared is said by `pairs.ranked`, who can be told apart by
-        `pairs.pairs`; so it never contradicts the places of `pairs.rank_attempts`.
+        On one data set under one split. Compared are those of `pairs.ranked`, by the tests of `pairs.pairs`, so that
+        the verdict never contradicts the rank intervals of `pairs.rank_attempts`.
     found : DataFrame, optional
-        From `pairs.pairs` of them, where it is at hand.
+        From `pairs.pairs` of them, if known.
     """
     where = f"On {results[0].dataset} ({results[0].split})"
     compared = ranked(results)
-    begun = compared or [result for result in results if len(result.positions)]
-    if not begun:
+    scored = compared or [result for result in results if len(result.positions)]
+    if not scored:
         return f"{where} no attempt has finished a fold."
-    best = compared[0] if compared else max(begun, key=lambda one: accuracy(one.correct, one.weights))
+    best = compared[0] if compared else max(scored, key=lambda one: accuracy(one.correct, one.weights))
     share = accuracy(best.correct, best.weights)
     low, high = map(percent, bootstrap_interval(best.correct, best.groups, best.weights))
-    alike = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in begun)
-    first = (
-        f"{best.attempt} has the highest accuracy"
-        if alike == 1
-        else f"no attempt is more accurate than {best.attempt}"
-    )
-    words = f"{where}, {first}: {percent(share)} % of {best.n_clips} clips [{low}, {high}]"
+    n_equal = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in scored)
+    first = f"{best.attempt} has the highest accuracy{', with others' if n_equal > 1 else ''}"
+    text = f"{where}, {first}: {percent(share)} % of {best.n_clips} clips [{low}, {high}]"
     left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
-    passed = (
-        f" Passed over because not all of their cells finished: {some(left)}." if left and compared else ""
+    excluded = (
+        f" Excluded because not all of their cells finished: {join_first(left)}." if left and compared else ""
     )
-    mind = " The warnings of this data set limit what that shows." if tables.dataset_warnings(best) else ""
-    return f"{words}{_rivals(compared, found)}{passed}{mind}"
+    limits = " The warnings on this data set limit this conclusion." if tables.dataset_warnings(best) else ""
+    return f"{text}{_rivals(compared, found)}{excluded}{limits}"
 
 
 def _rivals(compared: list[Result], found: pd.DataFrame | None) -> str:
-    """Go on with the sentence: which of the others are worse than the first."""
+    """Continue the sentence: which of the others are significantly less accurate than the first."""
     if not compared:
-        return "; no attempt has finished all of its cells, so that none is compared with it."
+        return "; as no attempt has finished all of its cells, none is compared with it."
     if len(compared) == 1:
-        return "; there is no other to compare it with."
+        return "; there is no other attempt to compare it with."
     found = pairs(compared, intervals=False) if found is None else found
     against = found[found["second"] == compared[0].attempt]
     n_groups = int(against["n_groups"].iloc[0])
     test = f"joint sign flips over {n_groups} groups at {100 * LEVEL:.0f} %"
-    ties = against.loc[~against["apart"], "first"].tolist()
+    ties = against.loc[~against["significant"], "first"].tolist()
     if not ties:
         which = f"{against['first'].iloc[0]} is" if len(against) == 1 else "all others are"
-        return f"; {which} less accurate ({test})."
-    which = "no other attempt can" if len(ties) == len(against) else f"{some(ties)} cannot"
+        return f"; {which} significantly less accurate ({test})."
+    which = "any other attempt" if len(ties) == len(against) else join_first(ties)
     tied = [result for result in compared if result.attempt in ties]
-    return f"; {which} be told apart from it ({test}).{_seen([compared[0], *tied], n_groups)}"
+    return f"; the difference to {which} is not significant ({test}).{_detectable([compared[0], *tied], n_groups)}"
 
 
-def _seen(tied: list[Result], n_groups: int) -> str:
-    """Return which true lead of the first over the others, which tie with it, would have been seen."""
-    if least_p(n_groups) > LEVEL:
-        return " So few groups could not have shown any difference."
-    if len(tied) > _SIMULATED:
+def _detectable(tied: list[Result], n_groups: int) -> str:
+    """Return which true lead of the first over the others, which tie with it, would be significant."""
+    if min_p_value(n_groups) > LEVEL:
+        return " With so few groups no difference can be significant."
+    if len(tied) > _MAX_TIES:
         return ""
-    right, groups = shares_right(tied)
+    right, groups = clip_accuracies(tied)
     *rows, clips = group_sums(groups, *right, np.ones(len(groups)))
     sums = np.array(rows)
     leads = sums[0] - sums[1:]
-    # The one over which a lead is hardest to see.
+    # The one over which a lead is hardest to detect.
     spread = (leads - leads.sum(axis=1, keepdims=True) / clips.sum() * clips).std(axis=1)
     hardest = 1 + int(spread.argmax())
-    least = least_lead(sums[[0, hardest, *(n for n in range(1, len(sums)) if n != hardest)]], clips)
-    if math.isinf(least):
-        return " Not even the largest true difference would be found four times in five."
-    return f" A true difference of {100 * least:.0f} points would be found four times in five."
+    lead = detectable_lead(sums[[0, hardest, *(n for n in range(1, len(sums)) if n != hardest)]], clips)
+    if math.isinf(lead):
+        return " No true difference, however large, would be significant in 80 % of studies."
+    return f" A true difference of {100 * lead:.0f} points would be significant in 80 % of studies."
 
 
-def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
-    """Describe how many groups it would take to tell the nearest rivals apart from the most accurate attempt.
+def required_studies(results: list[Result], found: pd.DataFrame) -> list[str]:
+    """Describe how many groups are required for a significant difference between the best and its nearest rivals.
 
     Parameters
     ----------
@@ -108,19 +104,21 @@ def settling(results: list[Result], found: pd.DataFrame) -> list[str]:
         return []
     by_name = {result.attempt: result for result in results}
     best = by_name[found["second"].iloc[0]]
-    tied = found[(found["second"] == best.attempt) & ~found["apart"] & (found["difference"] > 0)]
-    return [_settled(by_name[name], best) for name in tied["first"].head(_SETTLED)]
+    tied = found[(found["second"] == best.attempt) & ~found["significant"] & (found["difference"] > 0)]
+    return [_required_study(by_name[name], best) for name in tied["first"].head(_N_RIVALS)]
 
 
-def _settled(rival: Result, best: Result) -> str:
-    facts = settle(rival, best, at_most=_MOST_GROUPS, n_simulations=_N_STUDIES)
-    needed = facts["groups_needed"]
-    groups = f"about {needed:.0f} groups" if math.isfinite(needed) else f"more than {_MOST_GROUPS} groups"
+def _required_study(rival: Result, best: Result) -> str:
+    study = required_study(rival, best, max_groups=_MAX_GROUPS, n_simulations=_N_STUDIES)
+    n_groups = study["required_groups"]
+    groups = f"about {n_groups:.0f} groups" if math.isfinite(n_groups) else f"more than {_MAX_GROUPS} groups"
     seeds = ""
-    if facts["n_seeds"] > 1:
-        share = facts["power_with_more_seeds"]
-        seeds = f"; these {facts['n_groups']:.0f} with three times as many seeds would {100 * share:.0f} times in 100"
+    if study["n_seeds"] > 1:
+        seeds = (
+            f"; the present {study['n_groups']:.0f} groups with three times as many seeds have a power of "
+            f"{100 * study['power_with_more_seeds']:.0f} %"
+        )
     return (
-        f"{best.attempt} and {rival.attempt}: if the difference is as large as it seems, {groups} would show it four "
-        f"times in five, were the two compared alone{seeds}."
+        f"{best.attempt} and {rival.attempt}: if the true difference equals the observed one, {groups} are required "
+        f"for a power of 80 % in a comparison of these two alone{seeds}."
     )

@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: intervals, paired tests, ranks, corrections for many comparisons."""
+"""Statistics of arrays: intervals, paired tests, ranks, corrections for multiple comparisons."""

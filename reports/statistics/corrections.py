@@ -1,4 +1,4 @@
-"""P-values adjusted for how many comparisons there are."""
+"""P-values adjusted for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Return p-values adjusted for their number.
+    """Adjust p-values by Holm's step-down procedure.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def shaffer(p_values: ArrayLike) -> Floats:
-    """Return p-values of all pairs of attempts, adjusted by how many pairs can be equal at once.
+    """Adjust p-values of all pairs of attempts by Shaffer's procedure, which uses the logical relations of pairs.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def shaffer(p_values: ArrayLike) -> Floats:
     Raises
     ------
     ActionbenchError
-        If there are not as many as pairs of some number of attempts.
+        If their number is not that of all pairs of some number of attempts.
 
     Notes
     -----
@@ -67,7 +67,7 @@ def shaffer(p_values: ArrayLike) -> Floats:
             f"Shaffer's procedure needs a p-value for each pair of attempts: 1, 3, 6, 10, ...; got {n}"
         )
     allowed = np.array(sorted(_true_at_once(k)))
-    # The i-th smallest is reached when i pairs differ: no more than n - i can be equal then.
+    # At the i-th smallest p-value i pairs differ, so at most n - i can be equal.
     left = np.arange(n, 0, -1)
     factors = allowed[np.searchsorted(allowed, left, side="right") - 1]
     order = np.argsort(p_values, kind="stable")
@@ -77,7 +77,7 @@ def shaffer(p_values: ArrayLike) -> Floats:
 
 
 def _true_at_once(k: int) -> set[int]:
-    """Return the numbers of pairs that are equal when k attempts fall into classes of equals."""
+    """Return the possible numbers of equal pairs among k attempts."""
     counts: list[set[int]] = [{0}]
     for size in range(1, k + 1):
         counts.append({j * (j - 1) // 2 + rest for j in range(1, size + 1) for rest in counts[size - j]})
@@ -85,7 +85,7 @@ def _true_at_once(k: int) -> set[int]:
 
 
 def hommel(p_values: ArrayLike) -> Floats:
-    """Return p-values adjusted for their number, where they are independent or positively dependent.
+    """Adjust p-values by Hommel's procedure, valid if they are independent or positively dependent.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def hommel(p_values: ArrayLike) -> Floats:
     found = p_values[order]
     rising = found.copy()
     for size in range(2, n + 1):
-        # Simes' test of the largest alone, and of each smaller one together with all of them but the first.
+        # Simes' test of the largest p-values, and of each smaller one with all of these but the first.
         rest = n - size + 1
         least = (size * rising[rest:] / np.arange(2, size + 1)).min()
         joint = np.minimum(size * rising[:rest], least)

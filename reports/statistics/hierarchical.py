@@ -1,4 +1,4 @@
-"""Intervals of means over groups by hierarchical models: with few groups a prior stands in for their variance."""
+"""Intervals of means over groups by hierarchical models, with priors for the variance between groups."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy import special
 
 Floats = NDArray[np.float64]
 
-# Points along each axis of a grid, how often it is laid out anew where the posterior lies, and the share of the
-# posterior that may lie beyond it.
-_MEANS, _SCATTERS, _PASSES, _BEYOND = 64, 24, 4, 1e-7
+# Points along each axis of a grid, number of refinements to where the posterior lies, and the share of the posterior
+# that may lie outside of it.
+_MEANS, _SCATTERS, _PASSES, _OUTSIDE = 64, 24, 4, 1e-7
 
 #: Prior of the correlation of clips of a group: a beta distribution with these parameters.
 CORRELATION = 1.0, 5.0
@@ -23,12 +23,12 @@ SCATTER = 0.25
 def beta_binomial_interval(
     hits: Floats, clips: Floats, level: float = 0.95, prior: tuple[float, float] = CORRELATION
 ) -> tuple[float, float]:
-    """Return the interval of the mean accuracy of groups each of which has an accuracy of its own.
+    """Return the interval of the mean accuracy over groups by a beta-binomial model.
 
     Parameters
     ----------
     hits, clips : ndarray, shape (n_groups,)
-        Clips that are right and clips of each group, above 0; fractions where seeds are averaged.
+        Correct clips, and number of clips, of each group; hits are fractional where seeds are averaged.
     level : float
         Coverage.
     prior : tuple of float
@@ -39,9 +39,9 @@ def beta_binomial_interval(
     The accuracies of the groups follow a beta distribution, the hits a beta-binomial one (Skellam, "A probability
     distribution derived from the binomial distribution by regarding the probability of success as variable between the
     sets of trials", JRSS B 10, 1948). Its mean has the prior of Jeffreys for a proportion; the correlation of clips of
-    a group, which few groups hardly determine, has a prior of small values. Where all clips are right, or none, the
-    interval ends there: Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science
-    16, 2001.
+    a group, which few groups hardly determine, has an informative prior of small values. If all clips are correct, or
+    none, the interval ends there: Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical
+    Science 16, 2001.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def beta_binomial_interval(
 def random_effects_interval(
     changes: Floats, squares: Floats, clips: Floats, level: float = 0.95, scale: float = SCATTER
 ) -> tuple[float, float]:
-    """Return the interval of the mean difference of groups each of which has a difference of its own.
+    """Return the interval of the mean difference over groups by a random-effects model.
 
     Parameters
     ----------
@@ -85,10 +85,17 @@ def random_effects_interval(
 
     Notes
     -----
-    Differences of groups are normal, and so are the means of their clips, with the variance of clips about the mean of
-    their group, to which two clips are added that differ as much as they can. Bayesian random-effects meta-analysis
-    with a weakly informative prior: Röver et al., "On weakly informative prior distributions for the heterogeneity
-    parameter in Bayesian random-effects meta-analysis", Research Synthesis Methods 12, 2021.
+    Differences of groups are normal, and so are the means of their clips, with the pooled variance of clips within
+    groups, to which two clips of maximal difference are added. Bayesian random-effects meta-analysis with a weakly
+    informative prior: Röver et al., "On weakly informative prior distributions for the heterogeneity parameter in
+    Bayesian random-effects meta-analysis", Research Synthesis Methods 12, 2021.
+
+    Examples
+    --------
+    >>> changes, squares, clips = np.array([3.0, 1.0, 2.0]), np.array([3.0, 3.0, 2.0]), np.array([10.0, 10.0, 10.0])
+    >>> low, high = random_effects_interval(changes, squares, clips)
+    >>> round(low, 2), round(high, 2)
+    (-0.07, 0.47)
     """
     means = changes / clips
     within = (float(np.sum(squares - changes * means)) + 2.0) / (float(clips.sum()) + 2.0)
@@ -111,7 +118,7 @@ def _quantiles(
     shares: tuple[float, float],
     wanted: tuple[float, float],
 ) -> tuple[float, float]:
-    """Return quantiles of a mean whose prior is flat between two ends, over another parameter's quantiles."""
+    """Return quantiles of a mean with a flat prior between two ends, integrated over another parameter's quantiles."""
     for _ in range(_PASSES):
         edges, others = np.linspace(*means, _MEANS + 1), np.linspace(*shares, _SCATTERS + 1)
         middles, points = (edges[1:] + edges[:-1]) / 2, (others[1:] + others[:-1]) / 2
@@ -125,8 +132,8 @@ def _quantiles(
 
 
 def _kept(edges: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the ends of the part of a grid that holds nearly all of the weight, and a point more on each side."""
+    """Return the ends of the part of a grid with nearly all of the weight, extended by a point on each side."""
     below = np.cumsum(weights)
-    first = int(np.searchsorted(below, _BEYOND))
-    last = int(np.searchsorted(below, 1 - _BEYOND))
+    first = int(np.searchsorted(below, _OUTSIDE))
+    last = int(np.searchsorted(below, 1 - _OUTSIDE))
     return float(edges[max(first - 1, 0)]), float(edges[min(last + 2, len(edges) - 1)])

@@ -1,4 +1,4 @@
-"""Two attempts on one data set: how much better one is, by how much at least, and how sure that is."""
+"""Comparisons of two attempts on one data set: differences, intervals and tests."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def paired_test(
     Parameters
     ----------
     first, second : array_like, shape (n_clips,)
-        Whether each clip is right, or the share of seeds under which it is.
+        Whether each clip is correct, or its accuracy over seeds.
     groups : array_like, shape (n_clips,)
         Group of each clip.
     margin : float
-        Differences up to this size do not matter; the p-value is then of a difference beyond it.
+        Differences up to this size are irrelevant; the p-value is that of a difference beyond it.
     level : float
         Coverage of the interval.
     n_resamples, random_state : int
@@ -42,13 +42,13 @@ def paired_test(
     -------
     Series
         ``difference`` of second minus first with its interval ``low`` to ``high``, as fractions; ``p_value``,
-        two-sided; ``least_p``, the least that so many groups with a difference could have given; ``n_clips``,
+        two-sided; ``min_p_value``, the smallest one possible with as many groups that differ; ``n_clips``,
         ``n_groups``.
 
     Raises
     ------
     ActionbenchError
-        If the arrays differ in length, are empty or hold what is no finite number, or the margin is negative.
+        If the arrays differ in length, are empty or hold a value that is not finite, or the margin is negative.
 
     Notes
     -----
@@ -70,7 +70,7 @@ def paired_test(
     change = other - one
     changes, clips = group_sums(groups, change, np.ones(len(change)))
     low, high = difference_interval(one, other, groups, level)
-    # Rounding must not make a difference of what is none.
+    # Differences below rounding errors are 0.
     beyond = np.round(changes - float(np.clip(change.mean(), -margin, margin)) * clips, 12)
     return pd.Series(
         {
@@ -78,7 +78,7 @@ def paired_test(
             "low": low,
             "high": high,
             "p_value": sign_flip_test(beyond, n_resamples, random_state),
-            "least_p": least_p(int(np.count_nonzero(beyond))),
+            "min_p_value": min_p_value(int(np.count_nonzero(beyond))),
             "n_clips": len(change),
             "n_groups": len(clips),
         }
@@ -88,7 +88,7 @@ def paired_test(
 def difference_interval(
     first: ArrayLike, second: ArrayLike, groups: ArrayLike, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of second minus first on the same clips, which come in groups.
+    """Return the interval of the difference in accuracy, second minus first, on the same clips in groups.
 
     Parameters
     ----------
@@ -97,9 +97,15 @@ def difference_interval(
 
     Notes
     -----
-    `intervals.ratio_interval` over groups, never narrower than that of a model of groups that scatter,
+    `intervals.ratio_interval` over groups, never narrower than that of a hierarchical model,
     `hierarchical.random_effects_interval`, nor than `intervals.paired_interval` of as many independent clips; with a
-    single group it says nothing.
+    single group it is -1 to 1.
+
+    Examples
+    --------
+    >>> low, high = difference_interval([0] * 8, [1] * 8, list("aabbccdd"))
+    >>> round(low, 2), round(high, 2)
+    (0.54, 1.0)
     """
     one, other = _pair(first, second)
     change = other - one
@@ -113,8 +119,14 @@ def difference_interval(
     return min(low), max(high)
 
 
-def least_p(n_groups: int) -> float:
-    """Return the least two-sided p-value that a sign-flip test over so many groups with a difference can give."""
+def min_p_value(n_groups: int) -> float:
+    """Return the smallest two-sided p-value of a sign-flip test over some number of groups that differ.
+
+    Examples
+    --------
+    >>> min_p_value(5), min_p_value(9)
+    (0.0625, 0.00390625)
+    """
     return min(1.0, 2.0 * 0.5**n_groups)
 
 
@@ -128,31 +140,31 @@ def mcnemar(
 ) -> pd.Series:
     """Compare two attempts on the same independent clips.
 
-    Clips of one person or source video are not independent: they fail together, and the test then finds differences
-    that are none (docs/statistics.md shows how often). Use `paired_test` for them.
+    Clips of one person or source video are not independent, so that the test finds false differences
+    (docs/statistics.md reports how often). Use `paired_test` for them.
 
     Parameters
     ----------
     first, second : array_like of bool, shape (n_clips,)
-        Whether each clip is right.
+        Whether each clip is correct.
     groups : array_like, shape (n_clips,), optional
-        Group of each clip; given, each must be a group of its own.
+        Group of each clip, to check that each clip is a group of its own.
     exact : bool
-        By the binomial distribution; else by chi-squared.
+        Whether to use the binomial distribution, otherwise chi-squared.
     correction : bool
         Correct chi-squared for continuity.
 
     Returns
     -------
     Series
-        ``only_first``, ``only_second``: clips that only the one has right; ``difference`` of second minus first, as a
-        fraction, with its 95 % interval ``low`` to ``high``; ``statistic``, the smaller of the counts or
+        ``only_first``, ``only_second``: clips for which only one is correct; ``difference`` of second minus first, as
+        a fraction, with its 95 % interval ``low`` to ``high``; ``statistic``, the smaller of the counts or
         chi-squared; ``p_value``, two-sided.
 
     Raises
     ------
     ActionbenchError
-        If the arrays differ in length or are no answers of yes and no, or a group has several clips.
+        If the arrays differ in length or are not boolean, or a group has several clips.
 
     Notes
     -----
@@ -170,7 +182,7 @@ def mcnemar(
     one, other = _pair(first, second)
     if not (np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all()):
         raise ActionbenchError(
-            "McNemar's test counts clips that are right or wrong; average no seeds, or use paired_test"
+            "McNemar's test needs clips that are correct or not; for averages over seeds use paired_test"
         )
     if groups is not None:
         names, counts = np.unique(np.asarray(groups), return_counts=True)
@@ -180,12 +192,12 @@ def mcnemar(
                 "paired_test instead of McNemar's"
             )
     only_first, only_second = int(((one == 1) & (other == 0)).sum()), int(((one == 0) & (other == 1)).sum())
-    apart = only_first + only_second
-    if exact or not apart:
+    n_different = only_first + only_second
+    if exact or not n_different:
         statistic = float(min(only_first, only_second))
-        p_value = float(stats.binomtest(only_first, apart).pvalue) if apart else 1.0
+        p_value = float(stats.binomtest(only_first, n_different).pvalue) if n_different else 1.0
     else:
-        statistic = max(0, abs(only_first - only_second) - correction) ** 2 / apart
+        statistic = max(0, abs(only_first - only_second) - correction) ** 2 / n_different
         p_value = float(stats.chi2.sf(statistic, 1))
     low, high = paired_interval(one, other)
     return pd.Series(
@@ -204,26 +216,26 @@ def mcnemar(
 def corrected_t(
     first: ArrayLike, second: ArrayLike, *, n_runs: int = 1, rope: float = 0.0, level: float = 0.95
 ) -> pd.Series:
-    """Compare two attempts by their scores on the folds of one data set, whose training clips overlap.
+    """Compare two attempts by their scores on the folds of one data set, with overlapping training sets.
 
     Parameters
     ----------
     first, second : array_like, shape (n_runs * n_folds,)
         Score on each fold, of all runs; both on the same folds.
     n_runs : int
-        How often all folds were drawn anew.
+        Number of repetitions of cross-validation with new folds.
     rope : float
-        Differences up to this size do not matter, in the scores' unit.
+        Region of practical equivalence: differences up to this size are irrelevant, in the scores' unit.
     level : float
         Coverage of the interval.
 
     Returns
     -------
     Series
-        ``difference`` of second minus first with its interval ``low`` to ``high``; ``variance`` of the mean
-        difference times the number of folds' correction, ``df``, ``statistic``, ``p_value`` (two-sided); and as
-        probabilities, with a flat prior, that the first is better, ``p_first``, both are alike, ``p_rope``, the second
-        is better, ``p_second``.
+        ``difference`` of second minus first with its interval ``low`` to ``high``; the corrected ``variance`` of the
+        mean difference, ``df``, ``statistic``, ``p_value`` (two-sided); and with a flat prior the probabilities that
+        the first is better, ``p_first``, that both are equivalent, ``p_rope``, and that the second is better,
+        ``p_second``.
 
     Raises
     ------
@@ -258,7 +270,7 @@ def corrected_t(
     mean, variance = gains.mean(), gains.var(ddof=1) * (1 / len(gains) + 1 / (n_folds - 1))
     scale = np.sqrt(variance) if variance >= 1e-24 else 0.0
     p_first, p_second = _sides(mean, scale, df, rope)
-    # Where all folds agree, any difference is sure.
+    # If all folds agree, any difference is certain.
     statistic = mean / scale if scale else np.copysign(np.inf, mean) if mean else 0.0
     half = stats.t.ppf((1 + level) / 2, df) * scale
     p_value = 2 * stats.t.sf(abs(statistic), df)
@@ -279,9 +291,9 @@ def corrected_t(
 
 
 def _sides(mean: float, scale: float, df: int, rope: float) -> tuple[float, float]:
-    """Return the probabilities that a difference lies below and above a region, of Student's distribution about a mean.
+    """Return the probabilities of a difference below and above the region, by Student's distribution about a mean.
 
-    Without a scale the difference is the mean; one of 0 and no region share it.
+    With a scale of 0 the difference is the mean; without a region, a difference of 0 is divided between both.
     """
     from scipy import stats
 
@@ -292,7 +304,7 @@ def _sides(mean: float, scale: float, df: int, rope: float) -> tuple[float, floa
 
 
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
-    one, other = finite("answers or scores", first), finite("answers or scores", second)
+    one, other = finite("scores", first), finite("scores", second)
     if one.ndim != 1 or one.shape != other.shape or not len(one):
         raise ActionbenchError(
             f"two attempts are compared on the same clips or folds; got shapes {one.shape} and {other.shape}"

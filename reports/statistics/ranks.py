@@ -1,7 +1,7 @@
-"""Several data sets: which attempts differ in rank or score.
+"""Comparisons over several data sets, by ranks or scores.
 
-Scores come as a DataFrame with one row for each data set and one column for each attempt. Whether higher scores are
-better is said by the caller, never guessed.
+Scores are a DataFrame with one row for each data set and one column for each attempt. The caller states whether higher
+scores are better.
 """
 
 from __future__ import annotations
@@ -19,97 +19,107 @@ from .corrections import holm, hommel, shaffer
 
 Floats = NDArray[np.float64]
 
-#: What may be done with data sets on which not all attempts have a score, and what a table says of it.
+#: Treatments of missing scores, and how each is described.
 POLICIES = {
-    "refuse": "all have scores",
-    "drop": "{holes} without a score: {rows} of {n} data sets left out",
-    "last": "{holes} without a score, each ranked last",
+    "raise": "no score is missing",
+    "drop": "missing scores: {missing}; {rows} of {n} data sets left out",
+    "last": "missing scores: {missing}, ranked last",
 }
-# Differences are rounded to so many digits: ties on paper must not be broken by the last bit.
+# Digits to which differences are rounded, so that rounding errors do not break ties.
 _DIGITS = 12
-# Of so many orders of ranks all are listed; of more, distributions of many data sets are close.
-_MOST_ORDERS = 100_000
-# Of so many differences all signs are tried, ties or not; of more, the normal distribution is close.
-_FEW = 10
+# Largest number of orders of ranks for an exact Friedman test.
+_MAX_ORDERS = 100_000
+# Largest number of differences for which all signs are listed, also with ties.
+_MAX_LISTED = 10
 
 
-def without_holes(
-    scores: pd.DataFrame, policy: str = "refuse", *, higher_is_better: bool = True
+def complete_scores(
+    scores: pd.DataFrame, missing: str = "raise", *, higher_is_better: bool = True
 ) -> tuple[pd.DataFrame, str]:
-    """Return scores on which all attempts can be ranked, and a sentence that says what was done for it.
+    """Return scores without missing values, and a description of their treatment.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
         NaN where an attempt has no score.
-    policy : str
-        ``refuse``: holes are an error. ``drop``: data sets with holes are left out. ``last``: an attempt without
-        a score is worse than all that have one; no differences between scores can then be taken.
+    missing : {"raise", "drop", "last"}
+        Treatment of missing scores. ``"raise"``: they are an error. ``"drop"``: data sets with missing scores are left
+        out. ``"last"``: an attempt without a score is worse than all others; scores then have no differences.
     higher_is_better : bool
         Direction of the scores.
 
     Raises
     ------
     ActionbenchError
-        If the scores are no table of at least two data sets and two attempts, or have holes that the policy
-        does not allow.
+        If the scores have fewer than two data sets or two attempts, or if scores are missing and may not be.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"a": [0.9, 0.8, 0.7], "b": [0.8, np.nan, 0.6]})
+    >>> complete_scores(scores, "drop")[1]
+    'missing scores: 1; 1 of 3 data sets left out'
     """
-    if policy not in POLICIES:
-        raise ActionbenchError(
-            f"policy {policy!r} for missing scores is unknown; it is one of {', '.join(POLICIES)}"
-        )
+    if missing not in POLICIES:
+        raise ActionbenchError(f"missing must be one of {', '.join(POLICIES)}; got {missing!r}")
     scores = _checked(scores)
-    missing = scores.isna()
-    holes, rows = int(missing.sum().sum()), int(missing.any(axis=1).sum())
-    if not holes:
-        return scores, POLICIES["refuse"]
-    if policy == "refuse":
-        row, column = np.argwhere(missing.to_numpy())[0]
+    unknown = scores.isna()
+    n_missing, rows = int(unknown.sum().sum()), int(unknown.any(axis=1).sum())
+    if not n_missing:
+        return scores, POLICIES["raise"]
+    if missing == "raise":
+        row, column = np.argwhere(unknown.to_numpy())[0]
         dataset, attempt = scores.index[row], scores.columns[column]
         raise ActionbenchError(
-            f"attempt {attempt!r} has no score on {dataset!r} ({holes} are missing in all); run it, use "
-            "skillings_mack, or choose a policy: 'drop' or 'last'"
+            f"attempt {attempt!r} has no score on {dataset!r} ({n_missing} scores are missing); run it, use "
+            "skillings_mack, or set missing to 'drop' or 'last'"
         )
-    said = POLICIES[policy].format(holes=holes, rows=rows, n=len(scores))
-    if policy == "last":
-        return scores.fillna(-np.inf if higher_is_better else np.inf), said
-    return _checked(scores[~missing.any(axis=1)]), said
+    note = POLICIES[missing].format(missing=n_missing, rows=rows, n=len(scores))
+    if missing == "last":
+        return scores.fillna(-np.inf if higher_is_better else np.inf), note
+    return _checked(scores[~unknown.any(axis=1)]), note
 
 
 def ranks(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.DataFrame:
-    """Return the rank of each attempt on each data set, 1 for the best, the mean of their ranks for ties.
+    """Return the rank of each attempt on each data set, 1 for the best, mean ranks for ties.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores.
+
+    Examples
+    --------
+    >>> ranks(pd.DataFrame({"a": [0.9, 0.8], "b": [0.7, 0.8], "c": [0.5, 0.9]}))
+         a    b    c
+    0  1.0  2.0  3.0
+    1  2.5  2.5  1.0
     """
     scores, _ = _complete(scores)
     return scores.round(_DIGITS).rank(axis=1, ascending=not higher_is_better)
 
 
 def friedman(scores: pd.DataFrame, *, higher_is_better: bool = True, ties: bool = True) -> pd.Series:
-    """Test whether all attempts rank alike over several data sets.
+    """Test whether all attempts have the same ranks over several data sets.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores; the test does not depend on it.
     ties : bool
-        Correct for ties. Without, the statistic is the textbook's, too small where there are ties.
+        Whether to correct for ties. Without correction the statistic is too small if there are ties.
 
     Returns
     -------
     Series
         ``statistic`` (chi-squared) with ``df`` and ``p_value``; ``f_statistic`` with ``df`` and ``df_error`` degrees
-        of freedom and ``f_p_value``, which is less conservative; ``exact_p_value``, the share of all orders of the
-        ranks on each data set that agree as much, NaN where these are more than 100,000; ``kendall_w``, the agreement
-        of the data sets from 0 to 1; ``n_datasets``, ``n_attempts``. On few data sets both approximations are too
-        small: F's is 0 where three data sets agree, though one in 36 does so by chance with three attempts.
+        of freedom and ``f_p_value``, which is less conservative; ``exact_p_value``, by the distribution over all
+        orders of the ranks on each data set, NaN if these are more than 100,000; ``kendall_w``, the agreement of the
+        data sets from 0 to 1; ``n_datasets``, ``n_attempts``. With few data sets both approximate p-values are too
+        small: that of F is 0 if three data sets agree, the exact one 1/36 with three attempts.
 
     Notes
     -----
@@ -126,7 +136,7 @@ def friedman(scores: pd.DataFrame, *, higher_is_better: bool = True, ties: bool 
     placed = ranks(scores, higher_is_better=higher_is_better).to_numpy()
     n, k = placed.shape
     spread = n * ((placed.mean(axis=0) - (k + 1) / 2) ** 2).sum()
-    # The variance of ranks within a data set: k (k + 1) / 12 where none are tied.
+    # The variance of ranks within a data set: k (k + 1) / 12 without ties.
     variance = ((placed - (k + 1) / 2) ** 2).sum() / (n * (k - 1)) if ties else k * (k + 1) / 12
     statistic = spread / variance if variance > 0 else 0.0
     rest = n * (k - 1) - statistic
@@ -149,11 +159,11 @@ def friedman(scores: pd.DataFrame, *, higher_is_better: bool = True, ties: bool 
 
 
 def _share_of_orders(placed: Floats) -> float:
-    """Return how many of all orders of the ranks on each data set agree as much as they do, NaN where too many."""
+    """Return the share of all orders of the ranks on each data set that agree as much, NaN if there are too many."""
     n, k = placed.shape
-    if (n - 1) * lgamma(k + 1) > log(_MOST_ORDERS):
+    if (n - 1) * lgamma(k + 1) > log(_MAX_ORDERS):
         return float("nan")
-    # To name the attempts anew changes nothing, so that the ranks on the first data set may stay.
+    # By symmetry in the attempts, the ranks on the first data set may be fixed.
     sums = placed[:1]
     for row in placed[1:]:
         orders = np.unique(list(permutations(row)), axis=0)
@@ -164,14 +174,14 @@ def _share_of_orders(placed: Floats) -> float:
 
 
 def critical_difference(n_attempts: int, n_datasets: int, level: float = 0.05) -> float:
-    """Return by how much the mean ranks of two attempts must differ to be told apart.
+    """Return Nemenyi's critical difference of mean ranks.
 
     Parameters
     ----------
     n_attempts, n_datasets : int
-        How many are compared, and on how many data sets.
+        Numbers of attempts and of data sets.
     level : float
-        Chance of any false difference.
+        Family-wise error rate.
 
     Notes
     -----
@@ -193,12 +203,12 @@ def critical_difference(n_attempts: int, n_datasets: int, level: float = 0.05) -
 
 
 def nemenyi(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.DataFrame:
-    """Return p-values of all pairs of attempts, adjusted for their number.
+    """Return the p-values of Nemenyi's test for all pairs of attempts, adjusted for their number.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores; the test does not depend on it.
 
@@ -209,13 +219,21 @@ def nemenyi(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.DataFr
 
     Notes
     -----
-    See `critical_difference`: a pair is below a level exactly where its mean ranks are further apart than that.
+    A p-value is below a level exactly if the mean ranks differ by more than `critical_difference`.
+
+    Examples
+    --------
+    >>> nemenyi(pd.DataFrame({"a": [3, 3, 3], "b": [2, 2, 1], "c": [1, 1, 2]})).round(3)
+           a      b      c
+    a  1.000  0.232  0.102
+    b  0.232  1.000  0.912
+    c  0.102  0.912  1.000
     """
     placed = ranks(scores, higher_is_better=higher_is_better)
     n, k = placed.shape
     means = placed.mean().to_numpy()
-    apart = np.abs(means[:, None] - means) / np.sqrt(k * (k + 1) / (12 * n))
-    p_values = np.minimum(stats.studentized_range.sf(apart, k, np.inf), 1.0)
+    statistics = np.abs(means[:, None] - means) / np.sqrt(k * (k + 1) / (12 * n))
+    p_values = np.minimum(stats.studentized_range.sf(statistics, k, np.inf), 1.0)
     np.fill_diagonal(p_values, 1.0)
     return pd.DataFrame(p_values, placed.columns, placed.columns)
 
@@ -226,7 +244,7 @@ def rank_pairs(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.Dat
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores.
 
@@ -239,8 +257,17 @@ def rank_pairs(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.Dat
     Notes
     -----
     García and Herrera, "An extension on statistical comparisons of classifiers over multiple data sets for all
-    pairwise comparisons", JMLR 9, 2008. The outcome for a pair depends on the other attempts too: see
-    `wilcoxon_pairs` for one that does not.
+    pairwise comparisons", JMLR 9, 2008. The result for a pair also depends on the other attempts, unlike that of
+    `wilcoxon_pairs`.
+
+    Examples
+    --------
+    >>> found = rank_pairs(pd.DataFrame({"a": [3, 3, 3], "b": [2, 2, 1], "c": [1, 1, 2]}))
+    >>> found[["first", "second", "p_value", "p_holm", "p_shaffer"]].round(3)
+      first second  p_value  p_holm  p_shaffer
+    0     a      b    0.102   0.205      0.124
+    1     a      c    0.041   0.124      0.124
+    2     b      c    0.683   0.683      0.683
     """
     placed = ranks(scores, higher_is_better=higher_is_better)
     n, k = placed.shape
@@ -261,15 +288,15 @@ def wilcoxon_pairs(
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores.
     zeros : str
-        What becomes of data sets without a difference: ``wilcox`` leaves them out, ``pratt`` ranks them and then
-        leaves them out, ``zsplit`` gives half of their ranks to each side.
+        Treatment of data sets without a difference: ``wilcox`` drops them, ``pratt`` ranks them and then drops them,
+        ``zsplit`` divides their ranks between both signs.
     exact : bool
-        Take p from all signs that up to ten differences may have, and of up to 50 from the exact distribution where
-        none of them is zero and none tied, else from the normal one with a correction for ties.
+        Whether to use all signs for up to ten differences, and the exact distribution for up to 50 without zeros or
+        ties; otherwise the normal approximation with a correction for ties.
 
     Returns
     -------
@@ -282,21 +309,28 @@ def wilcoxon_pairs(
     Raises
     ------
     ActionbenchError
-        If the scores have holes, or ``zeros`` is unknown.
+        If scores are missing, or ``zeros`` is unknown.
 
     Notes
     -----
     Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945; Pratt, "Remarks on zeros
-    and ties in the Wilcoxon signed rank procedures", JASA 54, 1959; why not ranks over all attempts: Benavoli,
+    and ties in the Wilcoxon signed rank procedures", JASA 54, 1959; rather than ranks over all attempts: Benavoli,
     Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR 17, 2016; effect size:
     Kerby, "The simple difference formula", Comprehensive Psychology 3, 2014.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"a": [0.9, 0.8, 0.9, 0.7, 0.8], "b": [0.7, 0.7, 0.6, 0.8, 0.3]})
+    >>> wilcoxon_pairs(scores)[["first", "second", "wins", "losses", "p_value"]]
+      first second  wins  losses  p_value
+    0     a      b     4       1   0.1875
     """
     if zeros not in ("wilcox", "pratt", "zsplit"):
-        raise ActionbenchError(f"zeros {zeros!r} is unknown; it is one of wilcox, pratt, zsplit")
+        raise ActionbenchError(f"zeros must be one of wilcox, pratt, zsplit; got {zeros!r}")
     scores, _ = _complete(scores)
     if not np.isfinite(scores.to_numpy()).all():
         raise ActionbenchError(
-            "differences cannot be taken where a score is infinite; leave such data sets out, as policy 'drop' does"
+            "scores must be finite to be subtracted; leave data sets with an infinite one out, as missing='drop' does"
         )
     sign = 1 if higher_is_better else -1
     rows = []
@@ -322,7 +356,7 @@ def wilcoxon_pairs(
 
 def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, float]:
     """Return the sums of ranks of gains and losses, and the two-sided p-value."""
-    exact_few = exact and np.count_nonzero(gains) <= _FEW
+    exact_few = exact and np.count_nonzero(gains) <= _MAX_LISTED
     exact = exact and len(gains) <= 50 and bool((gains != 0).all())
     if zeros == "wilcox":
         gains = gains[gains != 0]
@@ -348,7 +382,7 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
 
 
 def _of_all_signs(placed: Floats, balance: float) -> float:
-    """Return how often ranks with signs by chance are as far out of balance."""
+    """Return the share of all sign patterns with a signed sum of ranks at least as far from 0."""
     patterns = np.arange(2 ** len(placed))[:, None] >> np.arange(len(placed)) & 1
     return float((np.abs((1 - 2 * patterns) @ placed) >= abs(balance) - 1e-9).mean())
 
@@ -359,26 +393,32 @@ def _adjusted(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_matrix(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.DataFrame:
-    """Return how each attempt fares against each other one; another attempt added changes none of it.
+    """Compare each attempt with each other one, independently of all others.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        Without holes.
+        Without missing scores.
     higher_is_better : bool
         Direction of the scores.
 
     Returns
     -------
     DataFrame
-        One row for each attempt and each other one, the index ``attempt`` and ``against``, best mean first:
-        ``wins``, ``ties``, ``losses``, ``difference`` (mean of scores) and ``p_value`` of `wilcoxon_pairs`, for one
-        look at one pair: not adjusted.
+        One row for each attempt and each other one, with the index ``attempt`` and ``against``, best mean first:
+        ``wins``, ``ties``, ``losses``, ``difference`` (of mean scores) and ``p_value`` of `wilcoxon_pairs`, not
+        adjusted for the number of pairs.
 
     Notes
     -----
     Ismail-Fawaz et al., "An approach to multiple comparison benchmark evaluations that is stable under manipulation
     of the comparate set", arXiv:2305.11921, 2023.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"a": [0.9, 0.8, 0.9, 0.7, 0.8], "b": [0.7, 0.7, 0.6, 0.8, 0.3]})
+    >>> comparison_matrix(scores).loc[("a", "b")].round(3).to_dict()
+    {'wins': 4.0, 'ties': 0.0, 'losses': 1.0, 'difference': 0.2, 'p_value': 0.188}
     """
     pairs = wilcoxon_pairs(scores, higher_is_better=higher_is_better)
     turned = pairs.rename(columns={"first": "second", "second": "first", "wins": "losses", "losses": "wins"})
@@ -392,12 +432,12 @@ def comparison_matrix(scores: pd.DataFrame, *, higher_is_better: bool = True) ->
 
 
 def skillings_mack(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.Series:
-    """Test whether all attempts rank alike where some have no score on some data sets.
+    """Test whether all attempts have the same ranks if some scores are missing.
 
     Parameters
     ----------
     scores : DataFrame, shape (n_datasets, n_attempts)
-        NaN where an attempt has no score. Data sets with a single score say nothing and are passed over.
+        NaN where an attempt has no score. Data sets with a single score are ignored.
     higher_is_better : bool
         Direction of the scores; the test does not depend on it.
 
@@ -405,24 +445,30 @@ def skillings_mack(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd
     -------
     Series
         ``statistic`` (chi-squared), ``df``, ``p_value``, ``n_datasets`` with at least two scores, ``n_attempts``,
-        ``n_holes``.
+        ``n_missing``.
 
     Raises
     ------
     ActionbenchError
-        If some attempts share no data set with the others, not even by way of third ones.
+        If some attempts share no data set with the others, directly or indirectly.
 
     Notes
     -----
     Skillings and Mack, "On the use of a Friedman-type statistic in balanced and unbalanced block designs",
-    Technometrics 23, 1981. Friedman's statistic (without correction for ties) where nothing is missing, Durbin's in
-    balanced incomplete designs. It holds where scores are missing for reasons that have nothing to do with them.
+    Technometrics 23, 1981. Equal to Friedman's statistic (without correction for ties) if nothing is missing, and to
+    Durbin's in balanced incomplete designs. Valid if scores are missing at random.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"a": [3, 3, 3, 2], "b": [2, 2, 1, 1], "c": [1, 1, 2, np.nan]})
+    >>> skillings_mack(scores)[["statistic", "p_value", "n_missing"]].round(3).to_dict()
+    {'statistic': 5.623, 'p_value': 0.06, 'n_missing': 1.0}
     """
     scores = _checked(scores)
     there = scores.notna().to_numpy()
-    told = there.sum(axis=1) > 1
-    sizes, there = there[told].sum(axis=1), there[told].astype(np.float64)
-    placed = scores[told].round(_DIGITS).rank(axis=1, ascending=not higher_is_better).to_numpy()
+    used = there.sum(axis=1) > 1
+    sizes, there = there[used].sum(axis=1), there[used].astype(np.float64)
+    placed = scores[used].round(_DIGITS).rank(axis=1, ascending=not higher_is_better).to_numpy()
     middle = (sizes[:, None] + 1) / 2
     sums = (np.sqrt(12 / (sizes + 1))[:, None] * np.where(there, placed - middle, 0)).sum(axis=0)
     covariance = np.diag(sizes @ there) - there.T @ there
@@ -438,15 +484,15 @@ def skillings_mack(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd
             "statistic": statistic,
             "df": df,
             "p_value": stats.chi2.sf(statistic, df),
-            "n_datasets": int(told.sum()),
+            "n_datasets": int(used.sum()),
             "n_attempts": scores.shape[1],
-            "n_holes": int(scores.isna().sum().sum()),
+            "n_missing": int(scores.isna().sum().sum()),
         }
     )
 
 
 def _complete(scores: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    return without_holes(scores, "refuse")
+    return complete_scores(scores, "raise")
 
 
 def _checked(scores: pd.DataFrame) -> pd.DataFrame:
@@ -457,8 +503,8 @@ def _checked(scores: pd.DataFrame) -> pd.DataFrame:
         )
     if not scores.columns.is_unique:
         twice = scores.columns[scores.columns.duplicated()][0]
-        raise ActionbenchError(f"attempt {twice!r} has more than one column of scores; give each one")
+        raise ActionbenchError(f"attempt {twice!r} has more than one column of scores; it must have one")
     try:
         return scores.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ActionbenchError(f"scores must be numbers, NaN where there is none ({error})") from error
+        raise ActionbenchError(f"scores must be numbers, or NaN where missing ({error})") from error

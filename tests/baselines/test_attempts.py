@@ -5,31 +5,20 @@ import warnings
 import numpy as np
 import pytest
 
-from actionbench.baselines.handcrafted.dense_trajectories import DenseTrajectories
-from actionbench.baselines.handcrafted.hof_svm import HofSvm
-from actionbench.baselines.handcrafted.hog3d_bow import Hog3dBow
-from actionbench.baselines.handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
-from actionbench.baselines.handcrafted.hog_svm import HogSvm
-from actionbench.baselines.handcrafted.lbp_top_svm import LbpTopSvm
-from actionbench.baselines.handcrafted.mhi_grid_svm import MhiGridSvm
-from actionbench.baselines.handcrafted.mhi_hu import MhiHu
-from actionbench.baselines.handcrafted.stip_bow import StipBow
-from actionbench.baselines.rules.rules import Rules
-from actionbench.baselines.rules.rules_tree import RulesTree
-from actionbench.baselines.trivial.chance import Chance
-from actionbench.baselines.trivial.majority import Majority
+from actionbench.baselines.registry import attempt_registry
 from actionbench.features.clip import Clips
 
-FLOOR = [Chance, Majority]
-LOCAL = [DenseTrajectories, Hog3dBow, StipBow]
-ALL = [*FLOOR, Rules, RulesTree, MhiHu, MhiGridSvm, LbpTopSvm, HogSvm, HofSvm, HogHofMbhSvm, *LOCAL]
-every = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
-# Of each base class one; conformance asks the like of all.
-ONE_EACH = {Chance, Rules, RulesTree, MhiHu, HogSvm, StipBow}
+# Of each base class one is tested always; conformance tests the like of all.
+OFTEN = "chance rules rules-tree mhi-hu hog-svm stip-bow".split()
+SELDOM = "majority mhi-grid-svm lbp-top-svm hof-svm hog-hof-mbh-svm dense-trajectories hog3d-bow".split()
+every = pytest.mark.parametrize("name", OFTEN + SELDOM)
 mostly_slow = pytest.mark.parametrize(
-    "cls",
-    [pytest.param(cls, marks=() if cls in ONE_EACH else pytest.mark.slow, id=cls.__name__) for cls in ALL],
+    "name", OFTEN + [pytest.param(name, marks=pytest.mark.slow) for name in SELDOM]
 )
+
+
+def make(name):
+    return attempt_registry().get(name)()
 
 
 def check(probabilities, attempt, clips):
@@ -50,31 +39,31 @@ def check(probabilities, attempt, clips):
         ([4], False),
     ],
 )
-def test_few_clips_survive(cls, figures, rows, grouped):
+def test_few_clips_survive(name, figures, rows, grouped):
     clips, labels, groups = (part[np.array(rows)] for part in figures)
-    attempt = cls().fit(clips, labels, groups if grouped else None)
+    attempt = make(name).fit(clips, labels, groups if grouped else None)
     others = figures[0][[0, 5]]
     check(attempt.predict_proba(others), attempt, others)
     assert set(attempt.predict(others)) <= set(labels)
 
 
 @every
-def test_wrong_use_is_refused(cls, figures):
+def test_wrong_use_is_refused(name, figures):
     clips, labels, _ = figures
     with pytest.raises(ValueError, match="one label for each clip"):
-        cls().fit(clips, labels[1:])
+        make(name).fit(clips, labels[1:])
     with pytest.raises(ValueError, match="one label for each clip"):
-        cls().fit(Clips.of([]), labels[:0])
+        make(name).fit(Clips.of([]), labels[:0])
 
 
-@pytest.mark.parametrize("cls", [Rules, RulesTree, HofSvm, HogHofMbhSvm], ids=lambda cls: cls.__name__)
-def test_unseen_actors_are_recognised(cls, figures):
+@pytest.mark.parametrize("name", ["rules", "rules-tree", "hof-svm", "hog-hof-mbh-svm"])
+def test_unseen_actors_are_recognised(name, figures):
     clips, labels, groups = figures
     right = []
     for group in ("0", "3"):
         test = groups == group
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            attempt = cls().fit(clips[~test], labels[~test], groups[~test])
+            attempt = make(name).fit(clips[~test], labels[~test], groups[~test])
         right += list(attempt.predict(clips[test]) == labels[test])
     assert np.mean(right) > 0.8

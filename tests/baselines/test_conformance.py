@@ -380,7 +380,7 @@ class Empty(Good):
         (Unmarked, "fit", "names of attributes that fit sets must end in _, got ['light']"),
         (Single, "probabilities", "must return an array of float64, got float32"),
         (Scores, "probabilities", "must be positive and sum to 1"),
-        (NoNumbers, "probabilities", "must return finite numbers"),
+        (NoNumbers, "probabilities", "must return finite values"),
         (Narrow, "probabilities", "must return shape (12, 3) (clips, classes_), got (12, 1)"),
         (Indices, "probabilities", "predict must return one of classes_ for each clip"),
         (Contrary, "probabilities", "predict must return the label with the highest probability"),

@@ -84,7 +84,7 @@ def test_a_run_without_end_is_said_below_the_table(here, call, made, tmp_path, f
     code, out, err = call("show", str(path), "--format", form)
     assert code == 0
     assert "majority" in out
-    assert err == "Run 1 (mine) had not finished.\n"
+    assert err == "Run 1 (mine) has not finished.\n"
 
 
 def test_the_table_follows_a_run(here, call):

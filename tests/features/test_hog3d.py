@@ -137,25 +137,6 @@ def test_light_place_rate_and_size_hardly_matter(changes):
     assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.9
 
 
-@pytest.mark.parametrize(
-    "clip",
-    [Clip(np.full(shape, 9, np.uint8), 25.0) for shape in [(1, 40, 30), (2, 1, 1), (3, 2, 50), (30, 60, 80)]],
-    ids=lambda clip: "x".join(map(str, clip.frames.shape)),
-)
-def test_nothing_that_moves_gives_no_rows(clip):
-    found = Hog3d().extract(clip)
-    assert found["hog3d"].shape == (0, 960)
-    assert found["place"].shape == (0, 4)
-
-
-@pytest.mark.parametrize("shape", [(2, 60, 80), (3, 60, 80), (5, 8, 9), (40, 3, 40)])
-def test_flicker_in_short_and_small_clips_is_finite(shape):
-    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
-    noise[:, :, : shape[2] // 2] = 100
-    found = Hog3d().extract(Clip(noise, 25.0))
-    assert all(np.isfinite(array).all() for array in found.values())
-
-
 def test_moving_camera_leaves_the_scene_out():
     """Blocks are taken where the person is, and the ground behind it rests in them."""
     rng = np.random.default_rng(4)

@@ -168,17 +168,3 @@ def test_long_clip_is_one_clip():
     times = found["place"][:, 2] * 120
     counts = np.histogram(times, np.arange(10, 111, 20))[0]
     assert np.ptp(counts) <= 0.1 * counts.max()
-
-
-@pytest.mark.parametrize("shape", [(1, 40, 30), (2, 1, 1), (3, 2, 50), (30, 60, 80)])
-def test_nothing_that_moves_gives_no_rows(shape):
-    found = InterestPoints().extract(Clip(np.full(shape, 9, np.uint8), 25.0))
-    assert [array.shape for array in found.values()] == [(0, 72), (0, 90), (0, 4)]
-
-
-@pytest.mark.parametrize("shape", [(2, 60, 80), (3, 60, 80), (5, 8, 9), (40, 3, 40), (60, 1, 30)])
-def test_flicker_in_short_and_small_clips_is_finite(shape):
-    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
-    noise[:, :, : shape[2] // 2] = 100
-    found = InterestPoints().extract(Clip(noise, 25.0))
-    assert all(np.isfinite(array).all() for array in found.values())

@@ -113,20 +113,6 @@ def test_mirrored_patterns_are_those_of_the_mirrored_volume():
         np.testing.assert_array_equal(found.reshape(3, BINS), histograms[1])
 
 
-@pytest.mark.parametrize("shape", [(1, 40, 30), (2, 1, 1), (3, 2, 50), (30, 60, 80)])
-def test_nothing_that_moves_gives_zeros(shape):
-    found = LbpTop(rows=2, columns=2, times=1).extract(Clip(np.full(shape, 9, np.uint8), 25.0))["histogram"]
-    assert found.shape == (4 * 177,)
-    assert not found.any()
-
-
 def test_clip_shorter_than_a_pattern_gives_zeros():
     found = LbpTop(seconds=0.4).extract(walker(n_frames=8))["histogram"]
     assert not found.any()
-
-
-@pytest.mark.parametrize("shape", [(2, 60, 80), (3, 60, 80), (5, 8, 9), (40, 3, 40)])
-def test_flicker_in_short_and_small_clips_is_finite(shape):
-    noise = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
-    noise[:, :, : shape[2] // 2] = 100
-    assert all(np.isfinite(array).all() for array in LbpTop().extract(Clip(noise, 25.0)).values())

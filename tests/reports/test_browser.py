@@ -133,7 +133,7 @@ def test_the_table_leads_to_what_is_said_of_an_attempt(page):
     page.get_by_role("link", name="chance").click()
     opened = page.locator("details.card[open]", has_text="chance")
     opened.wait_for()
-    assert "takes each class for" in opened.inner_text()
+    assert "Confusion matrix of chance" in opened.inner_text()
     assert '{"attempt": "chance"}' in opened.inner_text()
 
 

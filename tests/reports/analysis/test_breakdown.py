@@ -46,9 +46,9 @@ def test_confusions_are_the_pairs_that_occurred(usual):
         found = confusions(result)
         names = np.array(result.classes)
         pairs = pd.DataFrame(
-            {"label": names[result.truth], "taken_for": names[result.predicted]}
+            {"label": names[result.truth], "predicted_as": names[result.predicted]}
         ).value_counts()
         assert dict(
-            zip(zip(found["label"], found["taken_for"], strict=True), found["n_predictions"], strict=True)
+            zip(zip(found["label"], found["predicted_as"], strict=True), found["n_predictions"], strict=True)
         ) == (pairs.to_dict())
         assert np.allclose(found.groupby("label")["share"].sum(), 1)

@@ -74,8 +74,8 @@ def test_by_brute_force(asked):
         row = found.pop(position)
         assert (row["kind"], row["attempt"]) == ((SOLVED, solvers[0]) if solvers else (MISSED, ""))
         wrong = Counter(verdict for verdict in verdicts if verdict is not None)
-        assert row["taken_for"] == CLASSES[min(wrong, key=lambda label: (-wrong[label], label))]
-        assert row["n_taken_for"] == max(wrong.values())
+        assert row["predicted_as"] == CLASSES[min(wrong, key=lambda label: (-wrong[label], label))]
+        assert row["n_predicted_as"] == max(wrong.values())
         assert row["n_attempts"] == len(predicted)
         assert (row["clip"], row["label"], row["group"]) == (
             f"clip{position}",
@@ -83,7 +83,7 @@ def test_by_brute_force(asked):
             f"g{position % 3}",
         )
     assert not found
-    order = [(row["kind"], -row["n_taken_for"], row["position"]) for row in table.to_dict("records")]
+    order = [(row["kind"], -row["n_predicted_as"], row["position"]) for row in table.to_dict("records")]
     assert order == sorted(order)
 
 

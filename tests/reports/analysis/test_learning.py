@@ -118,7 +118,7 @@ def test_the_verdict_compares_what_learned_from_all_groups(grown):
     results = sorted(gather(grown), key=lambda result: -result.correct.mean())
     words = verdict(results)
     assert "other has the highest accuracy" in words
-    assert "; all others are less accurate" in words
+    assert "; all others are significantly less accurate" in words
     assert "train_groups" not in words
     limited = [result for result in results if result.attempt != result.base]
     assert "train_groups" in verdict(limited)

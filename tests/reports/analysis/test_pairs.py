@@ -49,8 +49,8 @@ def test_each_pair_says_what_the_two_alone_say(made):
         assert row.p_value == pytest.approx(alone.p_value)
         assert row.n_groups == alone.n_groups == 16
     np.testing.assert_allclose(table["p_holm"], holm(table["p_value"]))
-    assert table["apart"].tolist() == [False, True, True]
-    assert pairs(results, level=1e-9)["apart"].tolist() == [False] * 3
+    assert table["significant"].tolist() == [False, True, True]
+    assert pairs(results, level=1e-9)["significant"].tolist() == [False] * 3
 
 
 def test_intervals_may_be_left_out(made):

@@ -6,13 +6,13 @@ from statsmodels.stats.power import TTestPower
 
 from actionbench.errors import ActionbenchError
 from actionbench.reports.analysis.power import (
+    detectable_difference,
+    detectable_lead,
     group_changes,
-    groups_needed,
-    least_difference,
-    least_lead,
     power,
     power_table,
-    settle,
+    required_groups,
+    required_study,
 )
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.statistics.intervals import joint_sign_flips, sign_flip_test
@@ -45,8 +45,8 @@ def test_level_where_nothing_differs():
 def test_groups_needed_are_those_of_the_t_test():
     changes, clips = normal_groups(0.1)
     expected = TTestPower().solve_power(0.5, power=0.8, alpha=0.05)
-    assert groups_needed(changes, clips) == pytest.approx(expected, rel=0.12)
-    assert groups_needed(changes, clips, effect=0.0, at_most=50) == np.inf
+    assert required_groups(changes, clips) == pytest.approx(expected, rel=0.12)
+    assert required_groups(changes, clips, effect=0.0, max_groups=50) == np.inf
 
 
 def test_what_power_promises_studies_keep():
@@ -76,15 +76,15 @@ def test_more_seeds_help_only_where_seeds_scatter():
 def test_few_groups_cannot_show_anything():
     changes, clips = np.full(5, 10.0), np.full(5, 10.0)
     assert power(changes, clips) == 0.0
-    assert least_difference(changes, clips) == np.inf
+    assert detectable_difference(changes, clips) == np.inf
     assert power(changes, clips, n_groups=6) == 1.0
     assert power(changes, clips, n_groups=6, n_comparisons=2) == 0.0
-    assert groups_needed(changes, clips) == 6
+    assert required_groups(changes, clips) == 6
 
 
 def test_the_least_difference_is_found_that_often():
     changes, clips = normal_groups(0.0, 12)
-    least = least_difference(changes, clips)
+    least = detectable_difference(changes, clips)
     assert power(changes, clips, effect=least) >= 0.8 > power(changes, clips, effect=least - 0.01)
 
 
@@ -105,10 +105,10 @@ def test_stored_results(usual):
         for column, seed in enumerate((0, 1)):
             right = [r.correct[(r.groups == group) & (r.seeds == seed)].sum() for r in (rules, best)]
             assert changes[place, column] == right[1] - right[0]
-    found = settle(rules, best)
+    found = required_study(rules, best)
     assert (found["n_groups"], found["n_seeds"]) == (6, 2)
     assert 0 <= found["power"] <= 1
-    assert 0 < found["least_difference"] < 1
+    assert 0 < found["detectable_difference"] < 1
 
 
 def test_an_attempt_with_one_seed_stands_beside_every_seed(bench):
@@ -135,8 +135,8 @@ def test_results_without_a_clip_in_common(bench):
     ("call", "message"),
     [
         (lambda: power(np.ones(3), np.ones(2)), r"shapes \(3, 1\) and \(2,\)"),
-        (lambda: power(np.ones(3), np.zeros(3)), "a number above 0"),
-        (lambda: power(np.ones(1), np.ones(1)), "at least 2 are needed"),
+        (lambda: power(np.ones(3), np.zeros(3)), "a positive number"),
+        (lambda: power(np.ones(1), np.ones(1)), "at least 2 groups are needed"),
         (lambda: power(np.ones(3), np.ones(3), n_groups=0), "at least 1 group and 1 seed; got 0 and 1"),
     ],
 )
@@ -149,16 +149,16 @@ def test_the_lead_over_one_other_is_the_least_difference():
     rng = np.random.default_rng(0)
     clips = rng.integers(8, 16, size=16)
     sums = np.stack([rng.binomial(clips, 0.7), rng.binomial(clips, 0.6)])
-    alone = least_difference(sums[0] - sums[1], clips, n_simulations=400)
-    assert least_lead(sums, clips) == pytest.approx(alone, abs=0.02)
+    alone = detectable_difference(sums[0] - sums[1], clips, n_simulations=400)
+    assert detectable_lead(sums, clips) == pytest.approx(alone, abs=0.02)
 
 
 def test_a_lead_is_harder_to_see_among_many_and_not_at_all_in_five_groups():
     rng = np.random.default_rng(1)
     clips = np.full(12, 10)
     sums = rng.binomial(clips, 0.6, size=(6, 12))
-    assert least_lead(sums[:2], clips) < least_lead(sums, clips) < 1
-    assert least_lead(sums[:, :5], clips[:5]) == np.inf
+    assert detectable_lead(sums[:2], clips) < detectable_lead(sums, clips) < 1
+    assert detectable_lead(sums[:, :5], clips[:5]) == np.inf
 
 
 def test_so_large_a_lead_is_seen_in_so_many_studies():
@@ -169,6 +169,6 @@ def test_so_large_a_lead_is_seen_in_so_many_studies():
     def study(lead):
         return rng.binomial(clips, np.array([0.6 + lead, 0.6, 0.6, 0.6])[:, None], size=(4, 12))
 
-    lead = np.mean([least_lead(study(0), clips, n_simulations=60) for _ in range(8)])
+    lead = np.mean([detectable_lead(study(0), clips, n_simulations=60) for _ in range(8)])
     seen = [joint_sign_flips(study(lead), 499)[1][0] <= 0.05 for _ in range(300)]
     assert 0.65 < np.mean(seen) < 0.92

@@ -78,10 +78,10 @@ def test_a_class_without_clips_keeps_its_column(bench):
 def test_a_run_has_not_finished_until_one_of_the_same_matrix_has(bench):
     store = bench(name="one").store
     store.begin_run("two", {"name": "two"}, {})
-    assert unfinished(store) == ["Run 1 (one) had not finished.", "Run 2 (two) had not finished."]
+    assert unfinished(store) == ["Run 1 (one) has not finished.", "Run 2 (two) has not finished."]
     store.end_run(2)
-    assert unfinished(store) == ["Run 1 (one) had not finished."]
+    assert unfinished(store) == ["Run 1 (one) has not finished."]
     store.end_run(store.begin_run("one", {"name": "one", "seeds": [0]}, {}))
     assert unfinished(store) == []
     store.begin_run("one", {"name": "one", "seeds": [0]}, {})
-    assert unfinished(store) == ["Run 4 (one) had not finished."]
+    assert unfinished(store) == ["Run 4 (one) has not finished."]

@@ -69,16 +69,16 @@ def test_costs(toy):
     assert row["peak_memory_mib"] == 101
     assert row["n_parameters"] == 1234
     assert np.isnan(row["operations"])
-    assert row["fit_paid_seconds"] == row["fit_seconds"]
+    assert row["fit_seconds_with_cache"] == row["fit_seconds"]
 
 
 def test_features_from_the_cache_are_charged_with_what_they_cost(toy):
     store = toy.attempt("one", [0] * 6).store
     store.connection.execute("UPDATE cells SET fit_saved_seconds = 10, predict_saved_seconds = 3")
     row = only(store)
-    assert (row["fit_seconds"], row["fit_paid_seconds"]) == (12.5, 2.5)
+    assert (row["fit_seconds"], row["fit_seconds_with_cache"]) == (12.5, 2.5)
     assert row["predict_ms_per_clip"] == pytest.approx(1000 * (1.0 + 6) / 6)
-    assert row["predict_paid_ms_per_clip"] == pytest.approx(1000 * 1.0 / 6)
+    assert row["predict_ms_per_clip_with_cache"] == pytest.approx(1000 * 1.0 / 6)
 
 
 def test_failed_cells_are_counted_and_said(toy):
@@ -119,7 +119,7 @@ def test_best_first_within_each_data_set_and_places_are_shared(bench):
     # Two groups tell nobody apart, and who failed has no place.
     expected = [[1, 2, 1], [1, 2, 1], [pd.NA] * 3] * 2
     pd.testing.assert_frame_equal(
-        table[columns.PLACES], pd.DataFrame(expected, columns=columns.PLACES, dtype="Int64")
+        table[columns.RANK_COLUMNS], pd.DataFrame(expected, columns=columns.RANK_COLUMNS, dtype="Int64")
     )
 
 
@@ -128,9 +128,9 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     table = comparison_table(usual.end())
     ranked = rank_attempts(gather(usual.store))
     rows = table.set_index("attempt")
-    assert rows.loc["late", columns.PLACES].isna().all()
+    assert rows.loc["late", columns.RANK_COLUMNS].isna().all()
     for name, row in ranked.iterrows():
-        assert rows.loc[name, columns.PLACES].tolist() == row[columns.PLACES].tolist()
+        assert rows.loc[name, columns.RANK_COLUMNS].tolist() == row[columns.RANK_COLUMNS].tolist()
     assert ranked.loc["chance", ["rank_low", "rank_high"]].tolist() == [4, 4]
     assert ranked.loc["hog-svm", ["rank_low", "rank_high"]].tolist() == [1, 3]
     md, tex, terminal = render(table, "md"), render(table, "tex"), shown(table)
@@ -140,8 +140,8 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     assert "hog-svm & 1--3 & features" in tex
     assert re.search(r"^hog-svm +1–3 +features", terminal, re.MULTILINE)
     records = {row["attempt"]: row for row in json.loads(render(table, "json"))}
-    assert [records["late"][name] for name in columns.PLACES] == [None] * 3
-    assert [records["hog-svm"][name] for name in columns.PLACES] == [1, 3, 2]
+    assert [records["late"][name] for name in columns.RANK_COLUMNS] == [None] * 3
+    assert [records["hog-svm"][name] for name in columns.RANK_COLUMNS] == [1, 3, 2]
     assert pd.read_csv(io.StringIO(render(table, "csv")))["rank_low"].tolist()[-1] == 4
 
 
@@ -312,7 +312,7 @@ def test_what_fits_is_laid_out_as_rich_does(seed):
     heads = [column.heading for column in columns.SHOWN]
     words = ["a", "hog-svm", "動き", "émotion", "[bold]", "12.3 [4.5, 67.8]", "–", "a b"]
     rows = [[str(rng.choice(words)) for _ in heads] for _ in range(4)]
-    part = {"heads": heads, "numbers": [column.is_number for column in columns.SHOWN], "rows": rows}
+    part = {"heads": heads, "numeric": [column.is_number for column in columns.SHOWN], "rows": rows}
     part |= {"dataset": "toy", "split": "s", "extent": "4 clips", "sizes": [], "notes": []}
     console = Console(width=200, file=io.StringIO(), force_terminal=False)
     console.print(Tables([part]))
@@ -321,7 +321,7 @@ def test_what_fits_is_laid_out_as_rich_does(seed):
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
     for column in shown:
-        grid.add_column(heads[column], justify="right" if part["numbers"][column] else "left")
+        grid.add_column(heads[column], justify="right" if part["numeric"][column] else "left")
     for row in rows:
         grid.add_row(*(Text(row[column]) for column in shown))
     console = Console(width=200, file=io.StringIO(), force_terminal=False)
@@ -334,7 +334,7 @@ def test_an_unfinished_attempt_says_so(bench):
     made.groups = made.groups[:4]
     made.attempt("under way", [0, 1] * 3)
     rows = comparison_table(made.store).set_index("attempt")["warnings"]
-    assert rows["under way"] == "Only 4 of 6 clips so far: the run has not finished."
+    assert rows["under way"] == "Only 4 of 6 clips are predicted so far: the run has not finished."
     assert rows["done"] == ""
 
 
@@ -345,7 +345,7 @@ def test_an_attempt_without_some_seeds_says_so_and_has_no_rank(bench):
         made.attempt("others", [0, 0] * 6, seed)
     made.attempt("one seed", [0, 1] * 6, 1)
     table = comparison_table(made.store).set_index("attempt")
-    said = "Only 12 of 36 predictions so far: seeds are missing that other attempts have."
+    said = "Only 12 of 36 predictions so far: other attempts have more seeds."
     assert table["warnings"].to_dict() == {"all": "", "others": "", "one seed": said}
     assert table["rank_low"].isna().to_dict() == {"all": False, "others": False, "one seed": True}
 
@@ -399,7 +399,7 @@ def test_markup_in_a_name_is_only_text(toy):
     ],
 )
 def test_short_numbers(value, text):
-    assert columns.short(value) == text
+    assert columns.short_number(value) == text
 
 
 def test_an_unknown_format_is_named(toy):

@@ -1,11 +1,11 @@
-"""All data sets together: which count, and what is said."""
+"""The comparison across data sets."""
 
 import numpy as np
 import pytest
 
 from actionbench.experiments.datasets.splits import LeakyRandom
 from actionbench.reports.analysis.results import gather
-from actionbench.reports.rendering.across_datasets import common_scores, verdict_over
+from actionbench.reports.rendering.across_datasets import common_scores, verdict_across_datasets
 
 TRUTH = np.array([0, 1] * 48)
 GROUPS = np.repeat(list("abcdefgh"), 12)
@@ -31,9 +31,9 @@ def several(bench):
 
 def test_several_data_sets_are_judged_together(several):
     results = gather(several.end())
-    text = verdict_over(*common_scores(results))
-    assert text.startswith("3 attempts were compared by their ranks on 4 data sets (all have scores).")
-    assert "good 1.00 (place 1 to 2), fair 2.00 (place 1 to 3) and bad 3.00 (place 2 to 3)" in text
+    text = verdict_across_datasets(*common_scores(results))
+    assert text.startswith("3 attempts were compared by their ranks on 4 data sets (no score is missing).")
+    assert "good 1.00 (rank 1 to 2), fair 2.00 (rank 1 to 3) and bad 3.00 (rank 2 to 3)" in text
     assert text.endswith(" Left out because not finished on every data set: late.")
     assert common_scores([result for result in results if result.dataset < "set 2"])[0].empty
     assert common_scores([])[0].empty
@@ -44,7 +44,7 @@ def test_a_data_set_on_which_nothing_finished_is_said_to_be_left_out(several):
     scores, left = common_scores(gather(several.end()))
     assert list(scores.index) == [f"set {number}" for number in range(4)]
     assert left[-1] == "Left out because no attempt has finished there: broken."
-    assert verdict_over(scores, left).endswith(" ".join(left))
+    assert verdict_across_datasets(scores, left).endswith(" ".join(left))
 
 
 def test_a_data_set_counts_once_under_its_soundest_split(several):
@@ -53,7 +53,7 @@ def test_a_data_set_counts_once_under_its_soundest_split(several):
     )
     for name in ("good", "fair", "bad"):
         several.attempt(name, several.labels)
-    text = verdict_over(*common_scores(gather(several.end())))
+    text = verdict_across_datasets(*common_scores(gather(several.end())))
     assert "on 4 data sets" in text
     assert "good 1.00" in text
 

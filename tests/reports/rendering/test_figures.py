@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.reports.rendering.canvas import FAMILIES, Svg, canvas, styled
+from actionbench.reports.rendering.canvas import FAMILIES, Svg, canvas, report_style
 from actionbench.reports.rendering.figures import (
     COSTS,
     accuracy_figure,
@@ -111,10 +111,10 @@ def test_marks_stand_where_the_accuracy_is():
     places = {
         word: float(element.attrib["x"])
         for element in ET.fromstring(svg).iter(f"{SVG}text")
-        if (word := "".join(element.itertext()).strip()) in ("0", "100", "guessing")
+        if (word := "".join(element.itertext()).strip()) in ("0", "100", "chance")
     }
     guessing = places["0"] + 0.25 * (places["100"] - places["0"])
-    assert places["guessing"] == pytest.approx(guessing, abs=1)
+    assert places["chance"] == pytest.approx(guessing, abs=1)
     mark = rf'<use xlink:href="#\w+" x="([\d.]+)" y="[\d.]+" style="fill: {FAMILIES["features"]}'
     marks = [float(x) for x in re.findall(mark, svg)]
     assert marks == [pytest.approx(places["0"] + 0.9 * (places["100"] - places["0"]), abs=1)]
@@ -139,12 +139,12 @@ def dots(svg):
 def test_who_cannot_be_told_apart_has_dots_on_one_bar():
     plain, joined = accuracy_figure(ROWS, 4), accuracy_figure(ROWS, 4, [["hog-svm", "broken"]])
     assert "bars join" not in " ".join(words(plain))
-    assert "bars join" in " ".join(words(joined))
+    assert "bars: no significant difference" in " ".join(words(joined))
     assert len(dots(joined)) == len(dots(plain)) + 2
 
 
 def test_thousands_of_rows_become_a_picture_of_fewer_dots():
-    with styled():
+    with report_style():
         figure, _ = canvas(1, 0.27 * 2000)
         png = Svg.of(figure, "Long.").png()
     wide, tall = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
@@ -238,7 +238,7 @@ def test_a_bar_has_a_dot_beside_each_member():
 
 def test_attempts_whose_cost_is_not_known_are_named_below():
     svg = pareto_figure(PRICED, "fit time")
-    assert "Not known of rules." in words(svg)
+    assert "Unknown for rules." in words(svg)
     assert "Not known of" not in "".join(words(pareto_figure(PRICED, "memory")))
 
 

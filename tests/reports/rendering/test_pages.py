@@ -118,12 +118,12 @@ def test_the_page_says_all_there_is_to_say(usual):
     for words in (
         "hog-svm",
         '{"attempt": "rules"}',
-        "What it says of itself (seed 0, fold 0)",
+        "Explanation by the attempt (seed 0, fold 0)",
         "1 of 6",
         "failed, exception, ValueError",
         "out of luck",
         "commit abc",
-        "had not finished",
+        "has not finished",
     ):
         assert words in page.text
     assert page.tags.count("svg") == 1 + 3
@@ -207,7 +207,7 @@ def test_many_classes_have_a_list_of_confusions(bench):
     made = bench().dataset(classes * 2, ["x"] * 45 + ["y"] * 45)
     made.attempt("one", np.roll(made.labels, 1))
     page = Page(read(made.store))
-    assert page.text.count("taken for class") == 20
+    assert page.text.count("predicted as class") == 20
     assert "The 40 hardest of 45 classes; classes.csv has all." in page.text
 
 
@@ -227,7 +227,7 @@ def test_a_failure_shows_where_it_was(bench):
     cell.traceback, cell.log = "File x, line 3" + "\n" * 4000 + "raise ValueError", "last words"
     made.store.add_cell(made.run, cell)
     text = Page(read(made.store)).text
-    assert "where, of seed 0, fold 1" in text
+    assert "trace-back of seed 0, fold 1" in text
     assert "raise ValueError last words" in text
     assert "line 3" not in text
     # Paths and logs are those of a machine.
@@ -260,7 +260,7 @@ def test_learning_curves_are_drawn_and_crossings_listed(bench):
         steady = np.where(np.arange(48) % 6 < 4, made.labels, wrong)
         made.attempt(f"rules {few}", steady, base="rules", n_train_groups=few)
     page = Page(read(made.store))
-    assert "From how many training groups on one attempt beats another" in page.text
+    assert "Number of training groups from which on an attempt is more accurate than another" in page.text
     assert "net rules 4" in page.text
     assert page.text.startswith("Comparison of 2 attempts at recognising actions")
     assert page.tags.count("svg") == 5
@@ -340,18 +340,18 @@ def test_hard_clips_have_their_strips(bench):
     made.attempt("one", wrong).attempt("two", two)
     made.store.add_thumbnails(made.number, {0: b"RIFFpicture"})
     page = Page(read(made.store))
-    assert "Of 2 attempts that look at clips, none gets these right: 7." in page.text
-    assert "Of 2 attempts that look at clips, only one gets each of these right: 1." in page.text
-    assert "clip3 (b): two only; 1 takes it for a" in page.text
-    assert "clip0 (a): 2 take it for b" in page.text
+    assert "Clips that none of the 2 nontrivial attempts classifies correctly: 7." in page.text
+    assert "Clips that exactly one of the 2 nontrivial attempts classifies correctly: 1." in page.text
+    assert "clip3 (b): two only; 1 predicts a" in page.text
+    assert "clip0 (a): 2 predict b" in page.text
     pictures = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     assert pictures == ["data:image/webp;base64," + base64.b64encode(b"RIFFpicture").decode()]
-    assert page.text.count("The store holds no frames of it.") == 7
+    assert page.text.count("The store has no frames of this clip.") == 7
     # With a second seed, what one of them has right once is still among what none gets right.
     made.attempt("one", made.labels, seed=1)
     made.attempt("two", two, seed=1)
     text = Page(read(made.store)).text
-    assert "none gets these right under more than half of the seeds: 7." in text
+    assert "classifies correctly under more than half of the seeds: 7." in text
 
 
 def test_without_costs_the_same_predictions_give_the_same_bytes(bench, tmp_path):

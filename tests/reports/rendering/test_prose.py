@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actionbench.reports.rendering.prose import disagreements, p_text, pair_words, several_words
+from actionbench.reports.rendering.prose import describe_pair, describe_ranks, disagreements, p_text
 from actionbench.reports.statistics.paired import paired_test
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published.json").read_text())
@@ -27,15 +27,15 @@ def test_two_tests_that_disagree_are_named_with_their_numbers():
         0.00373,
         0.0112,
     )
-    said = several_words(table)
-    assert "4 attempts were compared by their ranks on 112 data sets (all have scores)." in said
+    said = describe_ranks(table)
+    assert "4 attempts were compared by their ranks on 112 data sets (no score is missing)." in said
     assert (
         "Two tests disagree on FreshPRINCE and WEASEL-D: Nemenyi p = 0.32, Wilcoxon p = 0.0037, with "
         "Holm's correction p = 0.011."
     ) in said
-    assert "HC2 1.93 (place 1), InceptionT 2.48 (place 2 to 3)" in said
-    assert "these cannot be told apart: InceptionT and WEASEL-D; WEASEL-D and FreshPRINCE." in said
-    assert "claim no more than that" in said
+    assert "HC2 1.93 (rank 1), InceptionT 2.48 (rank 2 to 3)" in said
+    assert "no significant difference among InceptionT and WEASEL-D; WEASEL-D and FreshPRINCE." in said
+    assert "report which test was used" in said
 
 
 def test_nothing_to_disagree_about():
@@ -43,36 +43,35 @@ def test_nothing_to_disagree_about():
     rng = np.random.default_rng(0)
     clear = pd.DataFrame(rng.normal(0, 0.01, (40, 3)) + np.arange(1.0, 4), columns=list("abc"))
     assert disagreements(clear).empty
-    said = several_words(clear)
-    assert "all are 0.524 ranks apart or more, and differ" in said
+    said = describe_ranks(clear)
+    assert "all pairs differ significantly, by at least 0.524 ranks" in said
     assert "disagree" not in said
-    assert "c 1.00 (place 1), b 2.00 (place 2) and a 3.00 (place 3)" in said
-    assert "F(4, 116)" in several_words(table)
+    assert "c 1.00 (rank 1), b 2.00 (rank 2) and a 3.00 (rank 3)" in said
+    assert "F(4, 116)" in describe_ranks(table)
 
 
 def test_no_difference_at_all_looks_at_no_pair():
     rng = np.random.default_rng(0)
-    said = several_words(pd.DataFrame(rng.normal(size=(10, 4)), columns=list("abcd")))
-    assert "it does not follow that any of them ranks better" in said
+    said = describe_ranks(pd.DataFrame(rng.normal(size=(10, 4)), columns=list("abcd")))
+    assert "the ranks do not differ significantly" in said
     assert "Nemenyi" not in said
 
 
 def test_few_data_sets_that_agree_prove_nothing():
     """Three coins fall alike in a quarter of all throws, six in one of 32."""
     rows = {"good": 0.9, "bad": 0.1}
-    said = several_words(pd.DataFrame([rows] * 3))
-    assert "over all orders of the ranks on each, p = 0.25, it does not follow" in said
-    assert "p = 0.031, they do not all rank alike" in several_words(pd.DataFrame([rows] * 6))
+    said = describe_ranks(pd.DataFrame([rows] * 3))
+    assert "test (exact, p = 0.25) the ranks do not differ significantly" in said
+    assert "p = 0.031) the ranks differ significantly" in describe_ranks(pd.DataFrame([rows] * 6))
 
 
 def test_holes_are_said():
     table = scores("aeon_ucr112_4classifiers")
     table.iloc[3, 0] = np.nan
-    assert "111 data sets (1 without a score: 1 of 112 data sets left out)" in several_words(
-        table, holes="drop"
-    )
-    said = several_words(table, holes="last")
-    assert "112 data sets (1 without a score, each ranked last)" in said
+    said = describe_ranks(table, missing="drop")
+    assert "111 data sets (missing scores: 1; 1 of 112 data sets left out)" in said
+    said = describe_ranks(table, missing="last")
+    assert "112 data sets (missing scores: 1, ranked last)" in said
     assert "disagree" not in said
 
 
@@ -86,17 +85,17 @@ def clips():
 
 def test_what_follows_from_a_difference(clips):
     found = paired_test(*clips)
-    said = pair_words("rules", "net", found)
+    said = describe_pair("rules", "net", found)
     assert said.startswith(
         "net was compared with rules on 120 clips of 12 groups by a sign-flip test over groups:"
     )
-    assert f"right {100 * found.difference:.1f} points more often" in said
-    assert "net is better than rules on new groups like these" in said
-    assert "not follow that it is so on other data" in said
-    assert "settle" not in pair_words("rules", "net", found, groups_needed=9)
-    turned = pair_words("net", "rules", paired_test(clips[1], clips[0], clips[2]))
-    assert "points less often" in turned
-    assert "net is better than rules" in turned
+    assert f"its accuracy is {100 * found.difference:.1f} points higher" in said
+    assert "net is significantly more accurate than rules on new groups like these" in said
+    assert "does not extend to other data" in said
+    assert "required" not in describe_pair("rules", "net", found, required_groups=9)
+    turned = describe_pair("net", "rules", paired_test(clips[1], clips[0], clips[2]))
+    assert "points lower" in turned
+    assert "net is significantly more accurate than rules" in turned
 
 
 def test_what_does_not_follow_from_none():
@@ -106,27 +105,29 @@ def test_what_does_not_follow_from_none():
             "low": -0.02,
             "high": 0.12,
             "p_value": 0.2,
-            "least_p": 0.001,
+            "min_p_value": 0.001,
             "n_clips": 90,
             "n_groups": 9,
         }
     )
-    said = pair_words("a", "b", found, n_comparisons=3, p_value=0.6, least_difference=0.11, groups_needed=40)
+    said = describe_pair(
+        "a", "b", found, n_comparisons=3, p_value=0.6, detectable_difference=0.11, required_groups=40
+    )
     assert "Holm's correction for 3 comparisons" in said
     assert "p = 0.6" in said
-    assert "nor that they are equal: -2.0 and +12.0 points both agree with what was seen" in said
-    assert "a true difference of 11 points in four of five studies" in said
-    assert "about 40 groups would settle it" in said
-    never = pair_words("a", "b", found, least_difference=np.inf, groups_needed=np.inf)
-    assert "show no difference, however large" in never
-    assert "no affordable number of groups" in never
+    assert "differences of -2.0 and +12.0 points are both compatible with the data" in said
+    assert "a true difference of 11 points is significant in 80 % of studies" in said
+    assert "about 40 groups are required" in said
+    never = describe_pair("a", "b", found, detectable_difference=np.inf, required_groups=np.inf)
+    assert "no difference can be significant" in never
+    assert "no feasible number of groups" in never
 
 
 def test_few_groups_are_said_to_be_few():
     found = paired_test(np.zeros(20), np.ones(20), np.repeat(np.arange(4), 5))
-    said = pair_words("a", "b", found)
-    assert "whatever the difference, the test could not have shown it" in said
-    assert "Interval and test do not agree here" in said
+    said = describe_pair("a", "b", found)
+    assert "no difference could be significant" in said
+    assert "Interval and test disagree" in said
 
 
 def test_p_is_never_written_as_zero():
@@ -137,9 +138,9 @@ def test_of_many_attempts_a_paragraph_names_some():
     rng = np.random.default_rng(0)
     names = [f"attempt-{number:02}" for number in range(30)]
     table = pd.DataFrame(np.arange(30) + rng.normal(scale=0.3, size=(6, 30)), columns=names)
-    said = several_words(table)
+    said = describe_ranks(table)
     assert "and 19 others" in said
-    assert re.search(r"; and \d+ sets more\.", said)
+    assert re.search(r"; and \d+ more sets\.", said)
     n_pairs = len(disagreements(table))
-    assert f"They disagree on {n_pairs - 4} pairs more." in said
+    assert f"They disagree on {n_pairs - 4} more pairs." in said
     assert len(said) < 4000

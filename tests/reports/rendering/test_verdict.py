@@ -1,4 +1,4 @@
-"""The verdict in words."""
+"""The verdict as a sentence."""
 
 import re
 from unittest.mock import patch
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from actionbench.experiments.datasets.splits import LeakyRandom
 from actionbench.reports.analysis.pairs import pairs, rank_attempts
-from actionbench.reports.analysis.power import group_changes, groups_needed, least_difference
+from actionbench.reports.analysis.power import detectable_difference, group_changes, required_groups
 from actionbench.reports.analysis.results import Result, gather
 from actionbench.reports.analysis.tables import comparison_table
-from actionbench.reports.rendering.verdict import settling, verdict
+from actionbench.reports.rendering.verdict import required_studies, verdict
 
 TRUTH = np.array([0, 1] * 48)
 GROUPS = np.repeat(list("abcdefgh"), 12)
@@ -39,44 +39,45 @@ def test_a_clear_winner_is_named(toy):
     assert text.startswith(
         "On toy (leave-one-group-out), good has the highest accuracy: 91.7 % of 96 clips ["
     )
-    assert text.endswith("; all others are less accurate (joint sign flips over 8 groups at 5 %).")
+    assert text.endswith(
+        "; all others are significantly less accurate (joint sign flips over 8 groups at 5 %)."
+    )
 
 
 def test_ties_are_named(toy):
     other = np.where(np.arange(96) % 12 == 3, 1 - TRUTH, TRUTH)
     text = said(toy.attempt("good", spoiled(1)).attempt("other", other).attempt("bad", spoiled(6)))
-    assert "; other cannot be told apart from it (joint sign flips over 8 groups at 5 %)" in text
+    assert "; the difference to other is not significant (joint sign flips over 8 groups at 5 %)" in text
 
 
 def test_equals_are_not_put_one_before_the_other(toy):
     text = said(toy.attempt("good", spoiled(1)).attempt("also", spoiled(1)).attempt("bad", spoiled(6)))
-    assert "no attempt is more accurate than also: 91.7 % of 96 clips [" in text
-    assert "most often" not in text
-    assert "; good cannot be told apart from it" in text
+    assert "also has the highest accuracy, with others: 91.7 % of 96 clips [" in text
+    assert "; the difference to good is not significant" in text
 
 
 def test_who_failed_is_passed_over(toy):
     text = said(toy.attempt("good", spoiled(1)).attempt("lucky", TRUTH, fail=range(6)))
     assert "good has the highest accuracy" in text
-    assert "Passed over because not all of their cells finished: lucky." in text
+    assert "Excluded because not all of their cells finished: lucky." in text
 
 
 def test_a_leaky_split_is_no_verdict_without_a_warning(bench):
     made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"), warnings=[LeakyRandom.warning])
     assert said(made.attempt("good", [0, 1] * 4)).endswith(
-        "The warnings of this data set limit what that shows."
+        "The warnings on this data set limit this conclusion."
     )
 
 
 def test_few_groups_are_said_to_be_few(bench):
     made = bench().dataset(["a", "b"] * 4, list("xxxxyyyy"))
     text = said(made.attempt("good", [0, 1] * 4).attempt("bad", [1, 0] * 4))
-    assert "no other attempt can be told apart" in text
-    assert "So few groups could not have shown any difference" in text
+    assert "the difference to any other attempt is not significant" in text
+    assert "With so few groups no difference can be significant" in text
 
 
 def test_alone_or_failed(bench, toy):
-    assert "no other to compare" in said(toy.attempt("good", TRUTH))
+    assert "no other attempt to compare" in said(toy.attempt("good", TRUTH))
     failed = bench().dataset(["a", "b"], ["x", "y"]).attempt("bad", [0, 0], fail=[0, 1])
     assert said(failed) == "On toy (leave-one-group-out) no attempt has finished a fold."
 
@@ -87,9 +88,11 @@ def test_what_could_have_been_seen_is_said(bench):
     one = np.where(np.arange(80) % 10 == 0, 1 - made.labels, made.labels)
     other = np.where(np.arange(80) % 8 == 5, 1 - made.labels, made.labels)
     made.attempt("one", one).attempt("other", other)
-    points = re.search(r"A true difference of (\d+) points would be found four times in five", said(made))
+    points = re.search(
+        r"A true difference of (\d+) points would be significant in 80 % of studies", said(made)
+    )
     results = {result.attempt: result for result in gather(made.store)}
-    least = least_difference(*group_changes(results["other"], results["one"]), n_simulations=400)
+    least = detectable_difference(*group_changes(results["other"], results["one"]), n_simulations=400)
     assert int(points[1]) == pytest.approx(100 * least, abs=2)
 
 
@@ -98,7 +101,7 @@ def test_where_none_has_finished_none_is_compared(bench):
     made.attempt("one", made.labels, fail=(0, 1, 2, 3)).attempt("other", 1 - made.labels, fail=(4, 5, 6, 7))
     text = said(made)
     assert "one has the highest accuracy: 100.0 % of 8 clips" in text
-    assert text.endswith("; no attempt has finished all of its cells, so that none is compared with it.")
+    assert text.endswith("; as no attempt has finished all of its cells, none is compared with it.")
 
 
 def test_of_many_some_are_named(bench):
@@ -106,12 +109,12 @@ def test_of_many_some_are_named(bench):
     made.attempt("a", made.labels)
     for name in "bcdefghij":
         made.attempt(name, 1 - made.labels)
-    assert "no other attempt can be told apart" in said(made)
+    assert "the difference to any other attempt is not significant" in said(made)
     made = bench().dataset(["a", "b"] * 48, GROUPS)
     for name in "abcdefghi":
         made.attempt(name, spoiled(1))
     text = said(made.attempt("last", spoiled(8)))
-    assert "; b, c, d, e, f and 3 others cannot be told apart from it" in text
+    assert "; the difference to b, c, d, e, f and 3 others is not significant" in text
 
 
 def result(name, right, groups):
@@ -131,33 +134,29 @@ def result(name, right, groups):
 
 
 @given(st.integers(2, 5), st.integers(1, 9), st.integers(0, 10**6))
-def test_it_never_contradicts_the_places(n_attempts, n_groups, seed):
+def test_it_never_contradicts_the_rank_intervals(n_attempts, n_groups, seed):
     rng = np.random.default_rng(seed)
     shares = rng.choice([0.1, 0.5, 0.9, 1.0], n_attempts)
     groups = np.repeat([f"{n:02}" for n in range(n_groups)], rng.integers(1, 6, n_groups))
     results = [
         result(f"attempt-{n}", rng.random(len(groups)) < share, groups) for n, share in enumerate(shares)
     ]
-    with patch("actionbench.reports.rendering.verdict.least_lead", return_value=0.5):
+    with patch("actionbench.reports.rendering.verdict.detectable_lead", return_value=0.5):
         text = verdict(results)
-    places = rank_attempts(results)
-    best, *others = places.index
-    right = sorted(one.correct.sum() for one in results)
-    first = (
-        f"{best} has the highest accuracy"
-        if right[-1] > right[-2]
-        else f"no attempt is more accurate than {best}"
-    )
-    assert f", {first}: " in text
-    if "no other attempt can" in text:
+    ranks = rank_attempts(results)
+    best, *others = ranks.index
+    correct = sorted(one.correct.sum() for one in results)
+    equals = "" if correct[-1] > correct[-2] else ", with others"
+    assert f", {best} has the highest accuracy{equals}: " in text
+    if "any other attempt is not" in text:
         tied = set(others)
     else:
-        named = re.search(r"; ([^;]*) cannot be told apart", text)
+        named = re.search(r"; the difference to ([^;]*) is not significant", text)
         tied = set(re.findall(r"attempt-\d", named[1])) if named else set()
-    assert (text.count("less accurate") == 1) == (places.loc[best, "rank_high"] == 1) == (not tied)
-    assert len(tied) == places.loc[best, "tied"]
+    assert (text.count("less accurate") == 1) == (ranks.loc[best, "rank_high"] == 1) == (not tied)
+    assert len(tied) == ranks.loc[best, "tied"]
     for other in others:
-        assert other in tied or places.loc[other, "rank_low"] > 1
+        assert other in tied or ranks.loc[other, "rank_low"] > 1
 
 
 def test_what_would_settle_it_is_said_of_those_that_tie(bench):
@@ -169,8 +168,8 @@ def test_what_would_settle_it_is_said_of_those_that_tie(bench):
     results = gather(made.store)
     found = pairs(results, intervals=False)
     by_name = {result.attempt: result for result in results}
-    (sentence,) = settling(results, found)
-    needed = groups_needed(*group_changes(by_name["near"], by_name["best"]), n_simulations=400)
-    assert sentence.startswith("best and near: if the difference is as large as it seems, ")
-    assert f"about {needed:.0f} groups would show it four times in five" in sentence
-    assert settling(results, found[found["apart"]]) == []
+    (sentence,) = required_studies(results, found)
+    needed = required_groups(*group_changes(by_name["near"], by_name["best"]), n_simulations=400)
+    assert sentence.startswith("best and near: if the true difference equals the observed one, ")
+    assert f"about {needed:.0f} groups are required for a power of 80 %" in sentence
+    assert required_studies(results, found[found["significant"]]) == []

@@ -59,9 +59,9 @@ def test_weighted_f1_is_that_of_scikit_learn(pair, seed):
 
 
 REFUSED = {
-    "accuracy": (lambda bad: accuracy([1, 0, bad]), "answers", 2),
+    "accuracy": (lambda bad: accuracy([1, 0, bad]), "predictions", 2),
     "weights": (lambda bad: accuracy([1, 0], [bad, 1]), "weights", 0),
-    "bootstrap_interval": (lambda bad: bootstrap_interval([bad, 1], [0, 1]), "answers", 0),
+    "bootstrap_interval": (lambda bad: bootstrap_interval([bad, 1], [0, 1]), "predictions", 0),
     "paired_interval": (lambda bad: paired_interval([1, 0], [0, bad]), "shares", 1),
     "sign_flip_test": (lambda bad: sign_flip_test([0.1, bad]), "differences", 1),
     "joint_sign_flips": (lambda bad: joint_sign_flips([[1, 2], [bad, 1]]), "sums", r"\(1, 0\)"),
@@ -75,9 +75,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_number_is_refused_with_its_place(name, bad):
     call, what, place = REFUSED[name]
-    with pytest.raises(
-        ActionbenchError, match=f"{what} must be finite numbers; got {bad} at position {place}$"
-    ):
+    with pytest.raises(ActionbenchError, match=f"{what} must be finite; got {bad} at position {place}$"):
         call(bad)
 
 

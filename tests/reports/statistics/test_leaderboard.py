@@ -73,7 +73,7 @@ def test_elo_is_a_logistic_regression():
 
 
 def test_refusals():
-    with pytest.raises(ActionbenchError, match="above 0"):
+    with pytest.raises(ActionbenchError, match="must be positive"):
         leaderboard(ERRORS.replace(0.1, 0.0))
     with pytest.raises(ActionbenchError, match="'Z' is not among the attempts: B, A, C"):
         leaderboard(ERRORS, "Z")

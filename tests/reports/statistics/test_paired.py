@@ -10,7 +10,7 @@ from statsmodels.stats import contingency_tables
 
 from actionbench.errors import ActionbenchError
 from actionbench.reports.statistics.intervals import paired_interval, sign_flip_test
-from actionbench.reports.statistics.paired import corrected_t, least_p, mcnemar, paired_test
+from actionbench.reports.statistics.paired import corrected_t, mcnemar, min_p_value, paired_test
 
 
 def clips_of(table):
@@ -36,7 +36,7 @@ def test_attempts_that_never_differ():
     same = mcnemar([1, 0, 1], [1, 0, 1], exact=False)
     assert (same.p_value, same.difference) == (1.0, 0.0)
     found = paired_test([1, 0, 1], [1, 0, 1], [1, 2, 3])
-    assert (found.p_value, found.least_p) == (1.0, 1.0)
+    assert (found.p_value, found.min_p_value) == (1.0, 1.0)
 
 
 def test_mcnemar_wants_independent_clips():
@@ -45,7 +45,7 @@ def test_mcnemar_wants_independent_clips():
         ActionbenchError, match="group b has 2 clips, which are not independent; use paired_test"
     ):
         mcnemar([1, 0, 1], [0, 0, 1], ["a", "b", "b"])
-    with pytest.raises(ActionbenchError, match="right or wrong"):
+    with pytest.raises(ActionbenchError, match="correct or not"):
         mcnemar([0.5, 1], [1, 0])
 
 
@@ -59,7 +59,7 @@ def test_the_paired_test_is_its_parts():
     assert found.difference == pytest.approx(second.mean() - first.mean())
     low, high = paired_interval(first, second)
     assert found.low <= low < found.difference < high <= found.high
-    assert found.least_p == 2 / 2 ** np.count_nonzero(sums)
+    assert found.min_p_value == 2 / 2 ** np.count_nonzero(sums)
     turned = paired_test(second, first, groups)
     assert turned.p_value == found.p_value
     np.testing.assert_allclose([-turned.high, -turned.low], [found.low, found.high], atol=0.01)
@@ -68,12 +68,12 @@ def test_the_paired_test_is_its_parts():
 
 def test_one_group_says_nothing():
     found = paired_test(np.zeros(30), np.ones(30), np.zeros(30))
-    assert (found.low, found.high, found.p_value, found.least_p) == (-1, 1, 1, 1)
+    assert (found.low, found.high, found.p_value, found.min_p_value) == (-1, 1, 1, 1)
 
 
 def test_least_p():
-    assert [least_p(n) for n in (0, 1, 5, 6)] == [1, 1, 0.0625, 0.03125]
-    assert least_p(6) == sign_flip_test(np.ones(6))
+    assert [min_p_value(n) for n in (0, 1, 5, 6)] == [1, 1, 0.0625, 0.03125]
+    assert min_p_value(6) == sign_flip_test(np.ones(6))
 
 
 def test_the_corrected_t_test_as_in_baycomp():
@@ -163,5 +163,5 @@ def test_an_attempt_is_not_better_than_itself():
     ],
 )
 def test_answers_that_are_no_numbers_are_refused_with_their_place(call):
-    with pytest.raises(ActionbenchError, match="must be finite numbers; got nan at position 1"):
+    with pytest.raises(ActionbenchError, match="must be finite; got nan at position 1"):
         call()

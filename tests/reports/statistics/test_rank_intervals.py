@@ -1,4 +1,4 @@
-"""Places, ties and sets that cannot be told apart, against all subsets and known truths."""
+"""Rank intervals, ties and sets without significant differences, against all subsets and known truths."""
 
 import json
 from itertools import combinations
@@ -78,7 +78,7 @@ def test_tie_groups_and_intervals_of_known_ranks():
     assert table["rank_high"].tolist() == [3, 4, 4, 5, 5]
     assert table["tied"].tolist() == [2, 3, 3, 3, 1]
     assert table["group"].tolist() == [1, 1, 1, 2, 2]
-    assert set(table["holes"]) == {"all have scores"}
+    assert set(table["missing"]) == {"no score is missing"}
     same = pd.DataFrame(np.ones((3, 3)), list("abc"), list("abc"))
     assert tie_groups(pd.Series([1.0, 2.0, 3.0], list("abc")), same).tolist() == [1, 1, 1]
 
@@ -86,7 +86,7 @@ def test_tie_groups_and_intervals_of_known_ranks():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: cliques(pd.DataFrame([[1, 0.2], [0.3, 1]])), "not symmetric"),
+        (lambda: cliques(pd.DataFrame([[1, 0.2], [0.3, 1]])), "must be symmetric"),
         (
             lambda: rank_intervals(pd.Series([1.0, 2.0]), pd.DataFrame([[1.0]])),
             "one row and one column for each",

@@ -21,6 +21,7 @@ from actionbench.errors import ActionbenchError
 from actionbench.reports.statistics.rank_intervals import cliques, rank_table, square
 from actionbench.reports.statistics.ranks import (
     comparison_matrix,
+    complete_scores,
     critical_difference,
     friedman,
     nemenyi,
@@ -28,7 +29,6 @@ from actionbench.reports.statistics.ranks import (
     ranks,
     skillings_mack,
     wilcoxon_pairs,
-    without_holes,
 )
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published.json").read_text())
@@ -269,7 +269,7 @@ def test_skillings_and_mack_as_published():
     ]
     found = skillings_mack(pd.DataFrame(blocks))
     assert (round(found.statistic, 3), round(found.p_value, 4), found.df) == (15.493, 0.0014, 3)
-    assert found.n_holes == 4
+    assert found.n_missing == 4
 
 
 def test_skillings_and_mack_where_it_is_another_test():
@@ -293,18 +293,18 @@ def test_skillings_and_mack_where_it_is_another_test():
 def test_what_becomes_of_holes_is_said():
     table = scores(DEMSAR)
     table.iloc[3, 1] = table.iloc[5, 1] = np.nan
-    with pytest.raises(ActionbenchError, match=r"'C4.5\+m' has no score on 3 \(2 are missing in all\)"):
+    with pytest.raises(ActionbenchError, match=r"'C4.5\+m' has no score on 3 \(2 scores are missing\)"):
         friedman(table)
-    dropped, said = without_holes(table, "drop")
-    assert (len(dropped), said) == (12, "2 without a score: 2 of 14 data sets left out")
-    assert set(rank_table(table, holes="drop")["holes"]) == {said}
-    last, said = without_holes(table, "last")
-    assert said == "2 without a score, each ranked last"
+    dropped, said = complete_scores(table, "drop")
+    assert (len(dropped), said) == (12, "missing scores: 2; 2 of 14 data sets left out")
+    assert set(rank_table(table, missing="drop")["missing"]) == {said}
+    last, said = complete_scores(table, "last")
+    assert said == "missing scores: 2, ranked last"
     assert ranks(last).iloc[3, 1] == 4
-    down, _ = without_holes(table, "last", higher_is_better=False)
+    down, _ = complete_scores(table, "last", higher_is_better=False)
     assert ranks(down, higher_is_better=False).iloc[3, 1] == 4
-    assert rank_table(table, holes="last").loc["C4.5+m", "mean_score"] == table["C4.5+m"].mean()
-    with pytest.raises(ActionbenchError, match="differences cannot be taken"):
+    assert rank_table(table, missing="last").loc["C4.5+m", "mean_score"] == table["C4.5+m"].mean()
+    with pytest.raises(ActionbenchError, match="scores must be finite to be subtracted"):
         wilcoxon_pairs(last)
 
 
@@ -315,8 +315,11 @@ def test_what_becomes_of_holes_is_said():
         (lambda t: friedman(t.iloc[:, :1]), "at least 2 attempts"),
         (lambda t: friedman(t.set_axis(["a", "a", "b", "c"], axis=1)), "'a' has more than one column"),
         (lambda t: friedman(t.assign(word="x")), "must be numbers"),
-        (lambda t: without_holes(t, "guess"), "'guess' for missing scores is unknown"),
-        (lambda t: wilcoxon_pairs(t, zeros="split"), "'split' is unknown"),
+        (lambda t: complete_scores(t, "guess"), "missing must be one of raise, drop, last; got 'guess'"),
+        (
+            lambda t: wilcoxon_pairs(t, zeros="split"),
+            "zeros must be one of wilcox, pratt, zsplit; got 'split'",
+        ),
         (lambda t: critical_difference(1, 5), "at least 2 attempts"),
         (
             lambda t: skillings_mack(pd.DataFrame([[1, 2, None, None], [None, None, 1, 2]])),
