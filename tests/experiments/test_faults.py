@@ -260,7 +260,7 @@ def test_what_is_said_of_a_fault(path, faulty, fork_server):
     said = {row["params"]["mode"]: row["message"] for row in rows.to_dict("records")}
     assert said["raises"] == "a name that is not UTF-8: \\udcff"
     assert said["babbles"] == "wrote into the channel that its result comes through"
-    assert said["countless"].startswith("Faulty.count must give numbers below 2**63, got parameters ")
+    assert said["countless"].startswith("Faulty.count must give integers below 2**63, got parameters ")
 
 
 @pytest.mark.parametrize("word", [{"error": "X"}, 5, (), (1, 2), ["x"]])
