@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -30,6 +31,7 @@ def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
     return kinds[encoding]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class EncodedSvm(VectorSvm):
     """One-vs-rest SVMs on local descriptors, each channel encoded by itself.
 
@@ -67,22 +69,12 @@ class EncodedSvm(VectorSvm):
     #: Names of the feature's arrays that can be encoded.
     known_channels: ClassVar[tuple[str, ...]]
 
-    def __init__(
-        self,
-        *,
-        encoding: Encoding = "words",
-        n_words: int = 300,
-        n_samples: int = 10_000,
-        C: float = 100.0,
-        mirror: Mirror = "auto",
-        random_state: int = 0,
-    ) -> None:
-        self.encoding = encoding
-        self.n_words = n_words
-        self.n_samples = n_samples
-        self.C = C
-        self.mirror = mirror
-        self.random_state = random_state
+    encoding: Encoding = "words"
+    n_words: int = 300
+    n_samples: int = 10_000
+    C: float = 100.0
+    mirror: Mirror = "auto"
+    random_state: int = 0
 
     @abstractmethod
     def _feature(self) -> Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ Grid = Literal["person", "frame"]
 Array = NDArray[np.float64]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class GridSvm(VectorSvm):
     """A linear one-vs-rest SVM on histograms over a grid of cells.
 
@@ -46,22 +48,12 @@ class GridSvm(VectorSvm):
     #: Finest scale of the flow; coarse where only the motion of the camera is taken from it.
     finest: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        *,
-        C: float = 1.0,
-        grid: Grid = "person",
-        cells: int = 4,
-        times: int = 3,
-        mirror: Mirror = "auto",
-        random_state: int = 0,
-    ) -> None:
-        self.C = C
-        self.grid = grid
-        self.cells = cells
-        self.times = times
-        self.mirror = mirror
-        self.random_state = random_state
+    C: float = 1.0
+    grid: Grid = "person"
+    cells: int = 4
+    times: int = 3
+    mirror: Mirror = "auto"
+    random_state: int = 0
 
     def _channels(self) -> tuple[Channel, ...]:
         return self.known_channels

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from ._encoded_svm import EncodedSvm, Encoding
-from ._svm import Mirror, parse_channels
+from ._svm import parse_channels
 
 if TYPE_CHECKING:
     from ...features.trajectories import DenseTrajectories as Feature
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["DenseTrajectories"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DenseTrajectories(EncodedSvm):
     """An SVM on improved dense trajectories: their shape, and HOG, HOF and MBH along them (Wang and Schmid, ICCV 2013).
 
@@ -52,24 +54,10 @@ class DenseTrajectories(EncodedSvm):
 
     known_channels = ("trajectory", "hog", "hof", "mbh")
 
-    def __init__(
-        self,
-        *,
-        channels: str = "trajectory+hog+hof+mbh",
-        encoding: Encoding = "fisher",
-        n_words: int = 32,
-        n_samples: int = 20_000,
-        C: float = 100.0,
-        mirror: Mirror = "auto",
-        random_state: int = 0,
-    ) -> None:
-        self.channels = channels
-        self.encoding = encoding
-        self.n_words = n_words
-        self.n_samples = n_samples
-        self.C = C
-        self.mirror = mirror
-        self.random_state = random_state
+    channels: str = "trajectory+hog+hof+mbh"
+    encoding: Encoding = "fisher"
+    n_words: int = 32
+    n_samples: int = 20_000
 
     def _channels(self) -> tuple[str, ...]:
         return parse_channels(self.channels, self.known_channels)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._grid_svm import Grid, GridSvm
-from ._svm import Mirror, parse_channels
+from ._grid_svm import GridSvm
+from ._svm import parse_channels
 
 if TYPE_CHECKING:
     from ...features.descriptors import Channel
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["HogHofMbhSvm"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class HogHofMbhSvm(GridSvm):
     """A linear SVM on shape, motion and motion boundaries about the person.
 
@@ -35,19 +37,7 @@ class HogHofMbhSvm(GridSvm):
 
     known_channels = ("hog", "hof", "mbh")
 
-    def __init__(
-        self,
-        *,
-        channels: str = "hog+hof+mbh",
-        C: float = 1.0,
-        grid: Grid = "person",
-        cells: int = 4,
-        times: int = 3,
-        mirror: Mirror = "auto",
-        random_state: int = 0,
-    ) -> None:
-        super().__init__(C=C, grid=grid, cells=cells, times=times, mirror=mirror, random_state=random_state)
-        self.channels = channels
+    channels: str = "hog+hof+mbh"
 
     def _channels(self) -> tuple[Channel, ...]:
         return parse_channels(self.channels, self.known_channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..registry import current_attempts
 __all__ = ["LateFusion"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LateFusion(Attempt):
     """Combine the probabilities of several attempts, each fitted by itself (Kittler et al., PAMI 1998).
 
@@ -45,16 +47,9 @@ class LateFusion(Attempt):
 
     family = "features"
 
-    def __init__(
-        self,
-        *,
-        members: str = "hog-svm + hof-svm",
-        rule: Literal["mean", "product"] = "mean",
-        random_state: int = 0,
-    ) -> None:
-        self.members = members
-        self.rule = rule
-        self.random_state = random_state
+    members: str = "hog-svm + hof-svm"
+    rule: Literal["mean", "product"] = "mean"
+    random_state: int = 0
 
     def uses(self) -> list[type[Attempt]]:
         """Return the classes of the members, and those that these use in turn.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from ._svm import Mirror, VectorSvm
 __all__ = ["LbpTopSvm"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LbpTopSvm(VectorSvm):
     """A chi-squared SVM on LBP-TOP (Zhao and Pietikainen, PAMI 2007) in blocks about the person.
 
@@ -34,10 +37,9 @@ class LbpTopSvm(VectorSvm):
     1.0
     """
 
-    def __init__(self, *, C: float = 100.0, mirror: Mirror = "auto", random_state: int = 0) -> None:
-        self.C = C
-        self.mirror = mirror
-        self.random_state = random_state
+    C: float = 100.0
+    mirror: Mirror = "auto"
+    random_state: int = 0
 
     def _vectors(self, clips: Clips) -> NDArray[np.float64]:
         from ...features.texture import LbpTop

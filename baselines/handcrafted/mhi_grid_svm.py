@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from ._svm import Mirror, VectorSvm, class_maps
 __all__ = ["MhiGridSvm"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MhiGridSvm(VectorSvm):
     """A linear SVM on small motion history and energy images about the person (Bobick and Davis, PAMI 2001).
 
@@ -36,13 +39,10 @@ class MhiGridSvm(VectorSvm):
     1.0
     """
 
-    def __init__(
-        self, *, C: float = 1.0, side: int = 24, mirror: Mirror = "auto", random_state: int = 0
-    ) -> None:
-        self.C = C
-        self.side = side
-        self.mirror = mirror
-        self.random_state = random_state
+    C: float = 1.0
+    side: int = 24
+    mirror: Mirror = "auto"
+    random_state: int = 0
 
     def _sizes(self) -> dict[str, int]:
         return {"history": self.side**2, "energy": self.side**2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from ._svm import VectorSvm
 __all__ = ["MhiHu"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MhiHu(VectorSvm):
     """A linear SVM on the Hu moments of motion history and energy images (Bobick and Davis, PAMI 2001), on a log scale.
 
@@ -34,9 +37,8 @@ class MhiHu(VectorSvm):
     #: A mirror image only changes the sign of the last moment.
     mirror = False
 
-    def __init__(self, *, C: float = 10.0, random_state: int = 0) -> None:
-        self.C = C
-        self.random_state = random_state
+    C: float = 10.0
+    random_state: int = 0
 
     def _sizes(self) -> dict[str, int]:
         return {"history": 7, "energy": 7}

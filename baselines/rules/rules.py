@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = ["Rules"]
 _RULES_PER_CLASS = 5
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Rules(RuleAttempt):
     """Decide by the first of a few readable rules that holds.
 
@@ -57,12 +59,9 @@ class Rules(RuleAttempt):
 
     tuned = ("softness_", "min_clips_")
 
-    def __init__(
-        self, *, max_conditions: int = 3, softness: float | None = None, min_clips: int | None = None
-    ) -> None:
-        self.max_conditions = max_conditions
-        self.softness = softness
-        self.min_clips = min_clips
+    max_conditions: int = 3
+    softness: float | None = None
+    min_clips: int | None = None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Measure the clips, choose softness and smallest rules on held-out groups, learn from all clips.

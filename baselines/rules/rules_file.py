@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from ._rule_text import read
 __all__ = ["RulesFile"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RulesFile(RuleAttempt):
     r"""Decide by the rules of a text file, written by `RuleAttempt.export` or by hand.
 
@@ -45,8 +47,7 @@ class RulesFile(RuleAttempt):
 
     fits_thresholds = False
 
-    def __init__(self, *, path: str | None = None) -> None:
-        self.path = path
+    path: str | None = None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Read the list, and count for which training clips each rule fires.

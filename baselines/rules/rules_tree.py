@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +32,7 @@ _DEPTHS = [2, 3, 4]
 _SIZES = [1, 2, 4]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RulesTree(RuleAttempt):
     """Decide by a decision tree of at most four levels (CART: Breiman et al. 1984), as a list of rules.
 
@@ -63,9 +65,8 @@ class RulesTree(RuleAttempt):
 
     tuned = ("max_depth_", "min_clips_")
 
-    def __init__(self, *, max_depth: int | None = None, min_clips: int | None = None) -> None:
-        self.max_depth = max_depth
-        self.min_clips = min_clips
+    max_depth: int | None = None
+    min_clips: int | None = None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Measure the clips, choose the size of the tree on held-out groups, grow it on all clips.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..base import Attempt, Clips, Explanation, check_is_fitted
 __all__ = ["Chance"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Chance(Attempt):
     """Guess at random: nearly uniform probabilities, that of one random class slightly higher.
 
@@ -36,8 +38,7 @@ class Chance(Attempt):
 
     family = "trivial"
 
-    def __init__(self, *, random_state: int = 0) -> None:
-        self.random_state = random_state
+    random_state: int = 0
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Store the classes."""
