@@ -50,7 +50,7 @@ class AnnotatedVideos(VideoFiles):
     where : str, optional
         ``"column = value"``: only the rows with that value.
     classes : path, optional
-        A text file with two columns: a label of the annotations and the name of its class.
+        A text file with two columns: a label of the annotations and the name of its class; relative to ``root``.
     missing : {"error", "drop"}
         Whether videos that do not exist are an error, or left out and counted.
     **decoding
@@ -86,7 +86,8 @@ class AnnotatedVideos(VideoFiles):
             raise DataError(f'where: must be "column = value", got {where!r}')
         self.unit: Unit = check_choice("unit", unit, get_args(Unit))  # type: ignore[assignment]
         self.groups_known = groups != "none"
-        self._groups, self._where, self._classes = groups, where, classes
+        self._groups, self._where = groups, where
+        self._classes = None if classes is None else self.root / classes
         self._drops = check_choice("missing", missing, ("error", "drop")) == "drop"
         self._left_out: list[str] = []
 
@@ -118,7 +119,7 @@ class AnnotatedVideos(VideoFiles):
 
     def files(self) -> list[Path]:
         """Return the annotation file, that of the classes, and all videos."""
-        named = [Path(self._classes)] if self._classes else []
+        named = [self._classes] if self._classes else []
         paths = list(dict.fromkeys(self._rows["path"]))
         inside = [image for path in paths if path.is_dir() for image in image_files(path)]
         return [self.annotations, *named, *paths, *inside]
@@ -247,7 +248,7 @@ class AnnotatedVideos(VideoFiles):
                 f"{self.annotations}: {path.name!r} ends at {end:g}, before its start at {start:g}"
             )
         if self._classes:
-            rows["label"] = self._class_names(Path(self._classes), rows["label"])
+            rows["label"] = self._class_names(self._classes, rows["label"])
         return rows
 
     def _chosen(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -297,7 +297,8 @@ def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    _make_absolute(entry, "root", folder)
+    for key in ("root", "path"):
+        _make_absolute(entry, key, folder)
     if isinstance(entry.get("split"), dict):
         for side in ("train", "test"):
             _make_absolute(entry["split"], side, folder)

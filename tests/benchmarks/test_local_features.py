@@ -11,7 +11,7 @@ from actionbench.features.history import MotionHistory
 from actionbench.features.hog3d import Hog3d
 from actionbench.features.interest_points import InterestPoints
 from actionbench.features.motion import observe
-from actionbench.features.similarity import repeats
+from actionbench.features.similarity import repetition
 from actionbench.features.texture import LbpTop
 
 FEATURES = {
@@ -19,7 +19,7 @@ FEATURES = {
     "texture": LbpTop().describe,
     "hog3d": Hog3d().describe,
     "interest points": InterestPoints().describe,
-    "repeats": repeats,
+    "repetition": repetition,
 }
 
 
