@@ -354,7 +354,7 @@ def _is_whole(path: Path) -> bool | None:
             return 12 < end <= size + 1
         if head[:4] == b"\x1a\x45\xdf\xa3":
             file.seek(4)
-            file.seek(_ebml_size(file), os.SEEK_CUR)
+            file.seek(_ebml_size(file) or 0, os.SEEK_CUR)
             file.seek(4, os.SEEK_CUR)
             length = _ebml_size(file)
             return None if length is None else file.tell() + length <= size
@@ -409,7 +409,7 @@ def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: C
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     return (1, 0, 0, 0, 1, 0, 0, 0, 1) if data is None else struct.unpack("=9i", bytes(data))
 
 
@@ -449,7 +449,8 @@ def _rotated(frame: VideoFrame, theta: int) -> VideoFrame:
     turn.link_to(sink)
     graph.configure()
     source.push(frame)
-    return sink.pull()
+    turned: Any = sink.pull()
+    return turned
 
 
 def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
@@ -461,7 +462,7 @@ def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
         return np.asarray(frame.to_ndarray(format="gray"), np.uint8)
     import cv2
 
-    plane = frame.planes[0]
+    plane: Any = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     table = _luma_table(frame.format.name, frame.color_range, frame.colorspace)
     return np.asarray(cv2.LUT(np.ascontiguousarray(rows), table), np.uint8)
@@ -473,6 +474,7 @@ def _luma_table(pixels: str, color_range: int, colorspace: int) -> NDArray[np.ui
     import av
 
     frame = av.VideoFrame(256, 16, pixels)
+    plane: Any
     for number, plane in enumerate(frame.planes):
         values = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         values[:, :256] = 128 if number else np.arange(256)[: values.shape[1]]

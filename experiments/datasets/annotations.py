@@ -230,8 +230,8 @@ class AnnotatedVideos(VideoFiles):
         rows = rows.assign(label=[str(label).strip() for label in rows["label"].fillna("")])
         rows = self._kept(rows, rows["label"] != "", "without a label")
         entries = cache(_entries)
-        paths = [find(self.root, str(path), entries) for path in rows["path"]]
-        paths = pd.Series(paths, rows.index, dtype=object)
+        found = [find(self.root, str(path), entries) for path in rows["path"]]
+        paths = pd.Series(found, rows.index, dtype=object)
         if paths.isna().any() and not self._drops:
             absent = rows["path"][paths.isna()]
             raise DataError(

@@ -51,7 +51,7 @@ class Elan(AnnotatedVideos):
         media = root.find("HEADER/MEDIA_DESCRIPTOR")
         if media is None:
             raise DataError(f"{file}: names no video; link one in ELAN")
-        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL", "")
+        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
         video = unquote(url).replace("\\", "/").removeprefix("file://").removeprefix("./").rsplit("/", 1)[-1]
         shift = float(media.get("TIME_ORIGIN") or 0)
         slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}

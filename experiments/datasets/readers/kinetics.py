@@ -40,6 +40,7 @@ class Kinetics(AnnotatedVideos):
                 f"{self.annotations}: has no column {min(needed - set(rows))!r}; it must be a list with labels"
             )
         files = {path.stem: str(path) for path in video_files(self.root)}
+        row: Any
         names = [
             f"{row.youtube_id}_{int(row.time_start):06d}_{int(row.time_end):06d}"
             for row in rows[["youtube_id", "time_start", "time_end"]].itertuples()
