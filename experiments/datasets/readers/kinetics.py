@@ -40,10 +40,10 @@ class Kinetics(AnnotatedVideos):
                 f"{self.annotations}: has no column {min(needed - set(rows))!r}; it must be a list with labels"
             )
         files = {path.stem: str(path) for path in video_files(self.root)}
-        row: Any
+        times = [rows[column].astype(int) for column in ("time_start", "time_end")]
         names = [
-            f"{row.youtube_id}_{int(row.time_start):06d}_{int(row.time_end):06d}"
-            for row in rows[["youtube_id", "time_start", "time_end"]].itertuples()
+            f"{name}_{start:06d}_{end:06d}"
+            for name, start, end in zip(rows["youtube_id"], *times, strict=True)
         ]
         rows["path"] = [files.get(name, name) for name in names]
         return rows.drop(columns=["time_start", "time_end", "is_cc"], errors="ignore")

@@ -193,7 +193,6 @@ def test_two_splits_decode_each_clip_once(monkeypatch):
     assert loaded == [0, 1, 2, 3]
 
 
-
 def test_odd_files_are_named_by_kind():
     said = {"header-count": "the header promises 9 frames, there are 6"}
     odd = [Clip(noise(seed).frames, 25, said if seed else {}) for seed in range(4)]
