@@ -25,7 +25,7 @@ from .folder import groups_from_names
 CROP = ("left", "top", "right", "bottom")
 
 # Columns that say where a clip is, and are no conditions.
-_PLACE = ("path", "start", "end", "split", *CROP)
+_PLACE = ("path", "start", "end", *CROP)
 # Faulty rows that a message names.
 _NAMED = 3
 

@@ -7,7 +7,7 @@ import re
 import warnings
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -295,6 +295,98 @@ class Official(Split):
         return folds
 
 
+class NumberedLists(Split):
+    r"""Lists with a number behind each clip: 1 trains, 2 tests, 0 is in neither, as of HMDB51 and JHMDB.
+
+    ``lists`` is a file or a pattern such as ``splits/*_test_split1.txt``, all files of which make one fold; several
+    make several folds.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from .figures import Figures
+    >>> data = Figures(subjects=2, clips_per_subject=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     lines = [f"{row.clip} {1 if row.group == 'person01' else 2}" for row in data.table.itertuples()]
+    ...     _ = Path(folder, "split1.txt").write_text("\n".join(lines))
+    ...     [(fold.name, len(fold.test)) for fold in NumberedLists(lists=Path(folder, "*1.txt")).folds(data)]
+    [('*1', 6)]
+    """
+
+    name: Literal["numbered-lists"] = "numbered-lists"
+    lists: Path | list[Path]
+
+    def label(self) -> str:
+        """Return the name with those of the lists."""
+        return f"numbered-lists({', '.join(path.stem for path in _as_list(self.lists))})"
+
+    def files(self) -> list[Path]:
+        """Return all lists."""
+        return [path for pattern in _as_list(self.lists) for path in self._matches(pattern)]
+
+    def _matches(self, pattern: Path) -> list[Path]:
+        return sorted(pattern.parent.glob(pattern.name))
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return one fold for each pattern."""
+        finder = _ClipFinder(dataset.table["clip"])
+        folds = []
+        for pattern in _as_list(self.lists):
+            if not self._matches(pattern):
+                raise SplitError(f"split: there is no list {pattern}")
+            sides: dict[str, list[int]] = {"0": [], "1": [], "2": []}
+            for path in self._matches(pattern):
+                for number, side in finder.read_numbered(path):
+                    sides[side].append(number)
+            train, test = (np.array(sorted(sides[side]), np.intp) for side in "12")
+            if len(twice := np.intersect1d(train, test)):
+                raise SplitError(f"{pattern}: clip {dataset.table['clip'].iloc[twice[0]]!r} has both 1 and 2")
+            folds.append(Fold(pattern.stem, train, test))
+        return folds
+
+
+class Column(Split):
+    """A column of the table that divides the clips: its values that train, and those that test.
+
+    Examples
+    --------
+    >>> from .figures import Figures
+    >>> split = Column(column="group", train=["person01", "person02"], test="person03")
+    >>> [(fold.name, len(fold.train), len(fold.test)) for fold in split.folds(Figures(subjects=3, clips_per_subject=1))]
+    [('person03', 12, 6)]
+    """
+
+    name: Literal["column"] = "column"
+    column: str = "split"
+    train: str | list[str] = "train"
+    test: str | list[str] = "test"
+
+    def label(self) -> str:
+        """Return the name with the column and the values that test."""
+        return f"column({self.column}: {self._fold_name()})"
+
+    def _fold_name(self) -> str:
+        return self.test if isinstance(self.test, str) else "+".join(self.test)
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return one fold."""
+        if self.column not in dataset.table:
+            raise SplitError(
+                f"split: the data set has no column {self.column!r}; it has {', '.join(map(str, dataset.table))}"
+            )
+        values = dataset.table[self.column].astype(str)
+        train, test = ([side] if isinstance(side, str) else side for side in (self.train, self.test))
+        for value in (*train, *test):
+            if value not in set(values):
+                raise SplitError(
+                    f"split: no {self.column} is {value!r}; there are {', '.join(sorted(set(values))[:5])}"
+                )
+        if both := sorted(set(train) & set(test)):
+            raise SplitError(f"split: {self.column} {both[0]!r} is in train and in test")
+        positions = [np.flatnonzero(values.isin(side)) for side in (train, test)]
+        return [Fold(self._fold_name(), *positions)]
+
+
 class _ClipFinder:
     """Finds clips by path, file name or stem."""
 
@@ -307,21 +399,22 @@ class _ClipFinder:
 
     def read_list(self, path: Path) -> NDArray[np.intp]:
         """Return the positions of the clips that a list names, in the order of the data set."""
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except FileNotFoundError as error:
-            raise SplitError(f"split: there is no list {path}") from error
-        except (OSError, ValueError) as error:
-            raise SplitError(f"split: {path} cannot be read as a list of clips in UTF-8 ({error})") from error
         found: dict[int, int] = {}
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                position = self._find(line.strip(), where)
-                if position in found:
-                    raise SplitError(f"{where}: {line.strip()!r} is already in line {found[position]}")
-                found[position] = number
+        for number, line in _lines(path):
+            where = f"{path}, line {number}"
+            position = self._find(line, where)
+            if position in found:
+                raise SplitError(f"{where}: {line!r} is already in line {found[position]}")
+            found[position] = number
         return np.array(sorted(found), dtype=np.intp)
+
+    def read_numbered(self, path: Path) -> Iterator[tuple[int, str]]:
+        """Yield the position of the clip in each line of a list and the number behind it."""
+        for number, line in _lines(path):
+            name, _, side = line.rpartition(" ")
+            if side not in ("0", "1", "2") or not name.strip():
+                raise SplitError(f"{path}, line {number}: must be a clip and 0, 1 or 2, got {line!r}")
+            yield self._find(name.strip(), f"{path}, line {number}"), side
 
     def _find(self, line: str, where: str) -> int:
         # A name may hold blanks or commas, so what follows it is taken off word by word.
@@ -347,6 +440,17 @@ class _ClipFinder:
             if positions:
                 return set(positions)
         return set()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a list that are not empty, with their numbers."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise SplitError(f"split: there is no list {path}") from error
+    except (OSError, ValueError) as error:
+        raise SplitError(f"split: {path} cannot be read as a list of clips in UTF-8 ({error})") from error
+    yield from ((number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _as_list(paths: Path | list[Path]) -> list[Path]:
@@ -390,7 +494,7 @@ def _most_even(held: NDArray[np.float64], group: NDArray[np.float64], total: NDA
 
 #: What ``split`` may hold in a matrix.
 AnySplit = Annotated[
-    LeaveOneGroupOut | GroupKFold | LeakyRandom | Official,
+    LeaveOneGroupOut | GroupKFold | LeakyRandom | Official | NumberedLists | Column,
     Field(discriminator="name"),
 ]
 
@@ -398,5 +502,7 @@ SPLITS: Mapping[str, type[Split]] = {
     "leave-one-group-out": LeaveOneGroupOut,
     "group-k-fold": GroupKFold,
     "official": Official,
+    "numbered-lists": NumberedLists,
+    "column": Column,
     "leaky-random": LeakyRandom,
 }

@@ -299,9 +299,9 @@ def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("root", "path"):
         _make_absolute(entry, key, folder)
-    if isinstance(entry.get("split"), dict):
-        for side in ("train", "test"):
-            _make_absolute(entry["split"], side, folder)
+    if isinstance(split := entry.get("split"), dict) and split.get("name") != "column":
+        for key in ("train", "test", "lists"):
+            _make_absolute(split, key, folder)
     return entry
 
 

@@ -11,10 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from actionbench.errors import SplitError
 from actionbench.experiments.datasets.base import Dataset
 from actionbench.experiments.datasets.splits import (
+    Column,
     Fold,
     GroupKFold,
     LeakyRandom,
     LeaveOneGroupOut,
+    NumberedLists,
     Official,
     with_fewer_groups,
 )
@@ -285,3 +287,63 @@ def test_a_fold_is_known_by_both_sides():
     assert fold.fingerprint() == Fold("b", np.array([0, 1]), np.array([2])).fingerprint()
     assert fold.fingerprint() != Fold("a", np.array([0]), np.array([1, 2])).fingerprint()
     assert fold.fingerprint() != Fold("a", np.array([2, 1]), np.array([0])).fingerprint()
+
+
+def test_numbered_lists_of_all_classes_make_a_fold(toy, tmp_path):
+    data = toy(people=["ann", "bob", "cem", "dan"])
+    clips, groups = data.table["clip"], data.groups
+    names = sorted(set(groups))
+    for label in data.classes:
+        rows = [
+            (clip, group) for clip, group, own in zip(clips, groups, data.labels, strict=True) if own == label
+        ]
+        for number in (1, 2):
+            sides = {name: (1, 2, 0)[(place + number) % 3] for place, name in enumerate(names)}
+            text = "".join(f"{clip} {sides[group]} \r\n" for clip, group in rows)
+            (tmp_path / f"{label}_test_split{number}.txt").write_text(text)
+    split = NumberedLists(lists=[tmp_path / f"*_test_split{number}.txt" for number in (1, 2)])
+    for number, fold in enumerate(split.folds(data), 1):
+        side = {name: (1, 2, 0)[(place + number) % 3] for place, name in enumerate(names)}
+        assert set(groups[fold.train]) == {name for name in names if side[name] == 1}
+        assert set(groups[fold.test]) == {name for name in names if side[name] == 2}
+    assert len(split.files()) == 2 * len(data.classes)
+    assert split.label() == "numbered-lists(*_test_split1, *_test_split2)"
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["{0} 3"], r"a\.txt, line 1: must be a clip and 0, 1 or 2, got '.* 3'"),
+        (["{0} 1", "{0} 2"], r"clip '.*' has both 1 and 2"),
+        (["gone.avi 1"], "the data set has no clip 'gone.avi'"),
+        (None, r"split: there is no list .*a\.txt"),
+    ],
+)
+def test_numbered_lists_that_do_not_fit(toy, tmp_path, lines, says):
+    data = toy()
+    if lines is not None:
+        (tmp_path / "a.txt").write_text("\n".join(lines).format(data.table["clip"].iloc[0]))
+    with pytest.raises(SplitError, match=says):
+        NumberedLists(lists=tmp_path / "a.txt").folds(data)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "split: the data set has no column 'split'; it has clip, label, group"),
+        ({"column": "group", "train": "x", "test": "y"}, "split: no group is 'x'; there are "),
+        ({"column": "label", "train": ["a"], "test": ["a"]}, "no label is 'a'|'a' is in train and in test"),
+    ],
+)
+def test_a_column_that_does_not_divide(toy, options, says):
+    data = toy()
+    with pytest.raises(SplitError, match=says):
+        Column(**options).folds(data)
+
+
+def test_a_column_divides(toy):
+    data = toy()
+    first, *others = sorted(set(data.groups))
+    (fold,) = Column(column="group", train=others, test=first).folds(data)
+    assert set(data.groups[fold.test]) == {first}
+    assert len(fold.train) + len(fold.test) == len(data)
