@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from .parameter import Parameter
 
 if TYPE_CHECKING:
     from .module import Module
+
+_version_of = itemgetter("_version")
 
 
 class Snapshot:
@@ -46,7 +49,7 @@ class Snapshot:
     def is_of(self, net: Module) -> bool:
         """Return whether no attribute of the net was set or deleted since."""
         # Their attributes as dicts, as a small net is asked at each forward.
-        return net._version is self._version and [part["_version"] for part in self._inside] == self._versions
+        return net._version is self._version and list(map(_version_of, self._inside)) == self._versions
 
     def get(self, what: str, find: Callable[[], Any]) -> Any:
         """Return what ``find`` returned when it was first asked for."""
