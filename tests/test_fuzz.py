@@ -382,7 +382,7 @@ def test_many_damaged_videos(folder, data, suffix):
 
 @pytest.fixture
 def call(folder, call, capfd):
-    """Call the command line, which must say one sentence where it does not work."""
+    """Call the command line, which must print one sentence for each fault."""
 
     def checked(*words):
         capfd.readouterr()
@@ -391,7 +391,7 @@ def call(folder, call, capfd):
         assert "Traceback" not in out + err
         # Of wrong use, which click finds, it also says how it is used.
         if code == 2 and not err.startswith("Usage: "):
-            assert re.fullmatch(r"(actionbench|Error): [^\n]+\n", err), err
+            assert re.fullmatch(r"((actionbench|Error): [^\n]+\n)+", err), err
         return code, err
 
     return checked

@@ -20,7 +20,7 @@ OTHERS = {"what", "len", "net", "nothing", "the", "training", "Training"}
 
 
 def rows():
-    text = DOCS.read_text(encoding="utf-8").split("## From Torch7")[1]
+    text = DOCS.read_text(encoding="utf-8").split("## Names from Torch7")[1]
     return [
         (owner, name, here.strip("`"))
         for owner, name, here in re.findall(r"\| `(module|nn|optim)\.(\w+)` \| (.*) \|", text)
