@@ -179,8 +179,8 @@ class Experiment:
         from .reports.analysis.results import unfinished
         from .reports.analysis.tables import layout, score
 
-        # Files that changed later are not vouched for.
-        begun = time.time_ns()
+        # Files that changed later are not vouched for, and a plug-in may change what the hash depends on.
+        begun, request = time.time_ns(), self.request_hash()
         plan = self.plan()
         with Store.open(self.store) as store:
             ran = _run_plan(plan, store, show_progress, options)
@@ -194,23 +194,23 @@ class Experiment:
                 "stopped": ran.summary.stopped,
                 "unfinished": unfinished(store),
             }
-            self._cache(store, plan, ran, printed, begun)
+            _cache(store, plan, ran, printed, request, begun)
         return Output(table, printed)
 
-    def _cache(self, store: Store, plan: Plan, ran: _Ran, printed: Mapping[str, Any], begun: int) -> None:
-        from .experiments.running.warm_cache import file_stamps
-        from .experiments.store.store import CachedOutput
 
-        files = _files_behind(plan)
-        if files is None or ran.summary.stopped:
-            return
-        stamps = file_stamps(files)
-        if all(stamp is None or max(stamp[2:]) < begun for stamp in json.loads(stamps).values()):
-            again = replace(ran.summary, n_stored=ran.summary.n_cells, n_run=0)
-            output = json.dumps({**printed, "summary": _in_words(again)})
-            store.cache_output(
-                ran.summary.run_id, CachedOutput(self.request_hash(), stamps, output), ran.version
-            )
+def _cache(store: Store, plan: Plan, ran: _Ran, printed: Mapping[str, Any], request: str, begun: int) -> None:
+    """Keep what a run printed for as long as no file behind it changes."""
+    from .experiments.running.warm_cache import file_stamps
+    from .experiments.store.store import CachedOutput
+
+    files = _files_behind(plan)
+    if files is None or ran.summary.stopped:
+        return
+    stamps = file_stamps(files)
+    if all(stamp is None or max(stamp[2:]) < begun for stamp in json.loads(stamps).values()):
+        again = replace(ran.summary, n_stored=ran.summary.n_cells, n_run=0)
+        output = json.dumps({**printed, "summary": _in_words(again)})
+        store.cache_output(ran.summary.run_id, CachedOutput(request, stamps, output), ran.version)
 
 
 class Reproduced(NamedTuple):

@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from actionbench.experiments.running.warm_cache import file_stamps, request_hash, unchanged
+from actionbench.experiments.store import Store
 
 
 @pytest.fixture
@@ -61,3 +64,21 @@ def test_a_change_under_the_same_size_and_time_is_seen(tmp_path):
     clip.write_text("two")
     os.utime(clip, ns=(10**18, 10**18))
     assert not unchanged(stamps)
+
+
+def test_a_plug_in_does_not_change_the_request(tmp_path):
+    """Loading one extends the import path, on which the hash of a request depends."""
+    (tmp_path / "plugin.py").write_text(
+        "from actionbench.baselines.trivial.majority import Majority\n"
+        "class Mine(Majority):\n    '''Predicts the most frequent label.'''\n"
+    )
+    (tmp_path / "m.toml").write_text(
+        "name = 'm'\nattempts = [{ name = 'mine' }]\n[[datasets]]\nname = 'figures'\nsubjects = 2\nframes = 4\n"
+        "clips_per_subject = 1\nsplit = 'leave-one-group-out'\n"
+    )
+    run = [sys.executable, "-m", "actionbench", "run", "m.toml", "--plugin", "plugin.py", "-q"]
+    for _ in range(2):
+        subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+    with Store.open(tmp_path / "actionbench.sqlite") as store:
+        # A run that is answered from the cache is not recorded.
+        assert len(store.runs()) == 1
