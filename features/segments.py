@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -22,6 +23,7 @@ from .video import (
     decoded,
     frame_rate,
     open_container,
+    resized,
     video_stream,
 )
 
@@ -77,12 +79,11 @@ def read_segment(
     limits = _Limits(start, math.inf if end is None else end, unit)
     reader = _reader(Path(path))
 
+    def image(frame: VideoFrame) -> NDArray[np.uint8]:
+        return converted(frame, reader.path, width, height, color)
+
     def images(frames: Iterator[tuple[int, VideoFrame]]) -> dict[int, NDArray[np.uint8]]:
-        return {
-            number: converted(frame, reader.path, width, height, color)
-            for place, (number, frame) in enumerate(frames)
-            if place % stride == 0
-        }
+        return {number: reader.scaled(frame, image) for number, frame in islice(frames, 0, None, stride)}
 
     found = None
     if (wanted := reader.numbers(limits)) is not None:
@@ -108,6 +109,12 @@ class _Limits(NamedTuple):
         """Return whether a frame is inside, by its number and its time after the first frame."""
         place = number if self.unit == "frames" else seconds + _TOLERANCE
         return self.start <= place < self.end
+
+    def inside(self, seconds: NDArray[np.float64]) -> range:
+        """Return the numbers of the frames that are inside, by the times of all frames after the first."""
+        places = np.arange(len(seconds)) if self.unit == "frames" else seconds + _TOLERANCE
+        first, stop = np.searchsorted(places, (self.start, self.end)).tolist()
+        return range(first, stop)
 
 
 class _Reader:
@@ -136,9 +143,18 @@ class _Reader:
         """Return the numbers of the frames in a piece; None where they are not known without decoding."""
         if not len(self._stamps):
             return None
-        seconds = (self._stamps - self._stamps[0]) * float(self._stream.time_base or 0)
-        inside = [number for number, time in enumerate(seconds) if limits.hold(number, time)]
-        return range(inside[0], inside[-1] + 1) if inside else range(0)
+        return limits.inside((self._stamps - self._stamps[0]) * float(self._stream.time_base or 0))
+
+    def scaled(
+        self, frame: VideoFrame, image: Callable[[VideoFrame], NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        """Return the image of a frame, scaled to that of the first frame of the video where its size is another."""
+        found = image(frame)
+        if (frame.width, frame.height) == (self._stream.width, self._stream.height):
+            return found
+        with open_container(self.path) as container:
+            first = image(next(container.decode(video_stream(container, self.path))))
+        return found if found.shape == first.shape else resized(found, first.shape[1], first.shape[0])
 
     def sought(self, wanted: range) -> Iterator[tuple[int, VideoFrame]]:
         """Yield frames with their numbers; ends early where something is not as the time stamps say."""

@@ -137,11 +137,12 @@ class Video:
                 f"the header promises {self._stream.frames} frames, there are {self._n_decoded}"
             )
         # Time goes back where streams were joined.
-        intervals = np.array([step * self._rate for step in np.diff(self._times) if step > 0])
-        if np.any(np.abs(intervals - 1) > 0.5):
+        steps = np.array([step for step in np.diff(self._times) if step > 0])
+        usual = np.median(steps) if len(steps) else 0
+        if np.any(np.abs(steps - usual) > 0.5 * usual):
             found["variable-rate"] = (
-                f"the intervals between frames differ, up to {intervals.max():.3g} times the mean; the frames are "
-                f"used as evenly spaced, {self._rate:.4g} per second"
+                f"the intervals between frames differ, up to {steps.max() / usual:.3g} times the median; the frames "
+                f"are used as evenly spaced, {self._rate:.4g} per second"
             )
         if len(self._sizes) > 1:
             found["size-changes"] = (
@@ -305,7 +306,7 @@ def frame_rate(stream: VideoStream, path: Path) -> float:
         )
     if len(times) > 1 and times[-1] > times[0]:
         return (len(times) - 1) / (times[-1] - times[0])
-    return float(mean or nominal or FALLBACK_FPS) if not times else FALLBACK_FPS
+    return float(mean or FALLBACK_FPS)
 
 
 def decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:

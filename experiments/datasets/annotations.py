@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,23 @@ CROP = ("left", "top", "right", "bottom")
 _PLACE = ("path", "start", "end", *CROP)
 # Faulty rows that a message names.
 _NAMED = 3
+
+
+class _Place(NamedTuple):
+    """A file or a folder of images, the limits of a piece of it, and the box that a clip shows."""
+
+    path: Path
+    start: float | None
+    end: float | None
+    box: tuple[float, ...] | None
+
+    def name(self, root: Path) -> str:
+        """Return a name of the clip, of which the path is below a folder where it is in it."""
+        name = (self.path.relative_to(root) if self.path.is_relative_to(root) else self.path).as_posix()
+        if self.start is not None or self.end is not None:
+            limits = ("" if limit is None else f"{limit:g}" for limit in (self.start, self.end))
+            name += f"[{'-'.join(limits)}]"
+        return name if self.box is None else f"{name}@{','.join(f'{side:.0f}' for side in self.box)}"
 
 
 class AnnotatedVideos(VideoFiles):
@@ -126,12 +144,12 @@ class AnnotatedVideos(VideoFiles):
 
     def path(self, index: int) -> Path:
         """Return the file or folder of row ``index``."""
-        return self._rows["path"].iloc[index]
+        return self._places[index].path
 
     def read_table(self) -> pd.DataFrame:
         """Return one row per clip that has a label and a file."""
         rows = self._rows
-        clips = [self._name(index) for index in range(len(rows))]
+        clips = [place.name(self.root) for place in self._places]
         kept = [name for name in rows if name not in (*_PLACE, "clip", "label", "group", self._groups)]
         table = pd.DataFrame(
             {"clip": clips, "label": rows["label"], "group": self._find_groups(rows)}, dtype=object
@@ -140,62 +158,44 @@ class AnnotatedVideos(VideoFiles):
 
     def load(self, index: int) -> Clip:
         """Decode the clip of row ``index``."""
-        box = self._box(index)
-        if box is None:
-            return self._load(index, **self.decoding)
+        place = self._places[index]
+        if place.box is None:
+            return self._load(place, **self.decoding)
         size = self.decoding["width"], self.decoding["height"]
-        clip = self._load(index, **{**self.decoding, "width": None, "height": None})
-        left, top, right, bottom = (round(side) for side in box)
-        frames = clip.frames[:, max(top, 0) : bottom, max(left, 0) : right]
+        clip = self._load(place, **{**self.decoding, "width": None, "height": None})
+        left, top, right, bottom = (max(round(side), 0) for side in place.box)
+        frames = clip.frames[:, top:bottom, left:right]
         if 0 in frames.shape:
             raise DataError(
-                f"{self._name(index)}: its box is outside of the video of {clip.width} x {clip.height} pixels"
+                f"{place.name(self.root)}: its box is outside of the video of {clip.width} x {clip.height} pixels"
             )
         return Clip(np.stack([resized(frame, *size) for frame in frames]), clip.fps, clip.warnings)
 
-    def _box(self, index: int) -> tuple[float, ...] | None:
-        if CROP[0] not in self._rows:
-            return None
-        box = tuple(float(self._rows[side].iloc[index]) for side in CROP)
-        return None if any(map(math.isnan, box)) else box
+    def _load(self, place: _Place, **how: Any) -> Clip:
+        if place.path.is_dir() or place.path.suffix.lower() == ".npy":
+            return self._load_frames(place, **how)
+        if place.start is None and place.end is None:
+            return read_video(place.path, fps=self.fps, **how)
+        return read_segment(place.path, place.start or 0, place.end, unit=self.unit, fps=self.fps, **how)
 
-    def _load(self, index: int, **how: Any) -> Clip:
-        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
-        if path.is_dir() or path.suffix.lower() == ".npy":
-            return self._load_frames(path, start, end, **how)
-        if math.isnan(start) and math.isnan(end):
-            return read_video(path, fps=self.fps, **how)
-        limits = (0.0 if math.isnan(start) else start, None if math.isnan(end) else end)
-        return read_segment(path, *limits, unit=self.unit, fps=self.fps, **how)
-
-    def _load_frames(self, path: Path, start: float, end: float, **how: Any) -> Clip:
+    def _load_frames(self, place: _Place, *, on_error: str, **how: Any) -> Clip:
         if self.fps is None:
             raise DataError(
-                f"{path}: images and arrays have no frame rate; fps must be given for the data set"
+                f"{place.path}: images and arrays have no frame rate; fps must be given for the data set"
             )
         scale = self.fps if self.unit == "seconds" else 1
-        first = 0 if math.isnan(start) else math.ceil(start * scale - 1e-6)
-        last = None if math.isnan(end) else math.ceil(end * scale - 1e-6)
-        del how["on_error"]
-        read = read_images if path.is_dir() else read_array
-        return read(path, fps=self.fps, start=first, end=last, **how)
+        first, last = (
+            None if limit is None else math.ceil(limit * scale - 1e-6) for limit in (place.start, place.end)
+        )
+        read = read_images if place.path.is_dir() else read_array
+        return read(place.path, fps=self.fps, start=first or 0, end=last, **how)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content, of the limits, and of how it is decoded."""
-        path, start, end = self._rows[["path", "start", "end"]].iloc[index]
+        path, *limits = self._places[index]
         files = image_files(path) if path.is_dir() else [path]
-        place = [float(start), float(end), self.unit, self._box(index), self.fps]
-        parts = [[_digest(file) for file in files], place, sorted(self.decoding.items())]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    def _name(self, index: int) -> str:
-        path, *limits = self._rows[["path", "start", "end"]].iloc[index]
-        inside = path.is_relative_to(self.root)
-        name = (path.relative_to(self.root) if inside else path).as_posix()
-        if not all(map(math.isnan, limits)):
-            name += f"[{'-'.join('' if math.isnan(value) else f'{value:g}' for value in limits)}]"
-        box = self._box(index)
-        return name if box is None else f"{name}@{','.join(f'{side:.0f}' for side in box)}"
+        how = self.unit, self.fps, sorted(self.decoding.items())
+        return hashlib.sha256(repr((list(map(_digest, files)), limits, how)).encode()).hexdigest()
 
     def _find_groups(self, rows: pd.DataFrame) -> list[str]:
         if not self.groups_known:
@@ -216,9 +216,31 @@ class AnnotatedVideos(VideoFiles):
         return groups
 
     @cached_property
+    def _places(self) -> list[_Place]:
+        """Where each clip is."""
+        columns = [self._rows[name].tolist() for name in ("path", "start", "end")]
+        boxes = [self._rows[side].astype(float).tolist() for side in CROP if side in self._rows]
+        corners = zip(*boxes, strict=True) if len(boxes) == len(CROP) else [(math.nan,)] * len(self._rows)
+        return [
+            _Place(path, _known(start), _known(end), None if any(map(math.isnan, box)) else box)
+            for path, start, end, box in zip(*columns, corners, strict=True)
+        ]
+
+    @cached_property
     def _rows(self) -> pd.DataFrame:
         """The annotations of clips that are used, with ``path`` as a path, ``start`` and ``end`` as numbers."""
-        rows = self._chosen(self.read_annotations()).reset_index(drop=True)
+        try:
+            rows = self.read_annotations()
+        except (OSError, ValueError, csv.Error) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self.annotations}: cannot be read ({reason})") from error
+        rows = self._limited(self._found(self._labelled(self._chosen(rows).reset_index(drop=True))))
+        if self._classes:
+            rows["label"] = self._class_names(self._classes, rows["label"])
+        return rows
+
+    def _labelled(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that have a label."""
         for column in ("path", "label"):
             if column not in rows:
                 raise DataError(
@@ -228,7 +250,10 @@ class AnnotatedVideos(VideoFiles):
         if several:
             raise DataError(f"{self.annotations}: a clip must have one label, one has {several[0]!r}")
         rows = rows.assign(label=[str(label).strip() for label in rows["label"].fillna("")])
-        rows = self._kept(rows, rows["label"] != "", "without a label")
+        return self._kept(rows, rows["label"] != "", "without a label")
+
+    def _found(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows whose videos exist, with their paths."""
         entries = cache(_entries)
         found = [find(self.root, str(path), entries) for path in rows["path"]]
         paths = pd.Series(found, rows.index, dtype=object)
@@ -238,7 +263,10 @@ class AnnotatedVideos(VideoFiles):
                 f"{self.annotations}: {len(absent)} of {len(rows)} videos are not in {self.root}: {_some(absent)}; "
                 'root must be the folder that their paths are relative to, or missing = "drop"'
             )
-        rows = self._kept(rows.assign(path=paths), paths.notna(), "of videos that do not exist")
+        return self._kept(rows.assign(path=paths), paths.notna(), "of videos that do not exist")
+
+    def _limited(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows with their limits as numbers."""
         for column in ("start", "end"):
             values = rows[column] if column in rows else [None] * len(rows)
             rows[column] = np.array([self._limit(value) for value in values], float)
@@ -247,8 +275,6 @@ class AnnotatedVideos(VideoFiles):
             raise DataError(
                 f"{self.annotations}: {path.name!r} ends at {end:g}, before its start at {start:g}"
             )
-        if self._classes:
-            rows["label"] = self._class_names(self._classes, rows["label"])
         return rows
 
     def _chosen(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -286,6 +312,10 @@ class AnnotatedVideos(VideoFiles):
         if unknown := sorted(set(labels) - set(names)):
             raise DataError(f"classes: {path} has no name for {_some(unknown)}")
         return [names[label] for label in labels]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def find(root: Path, name: str, entries: Callable[[Path], frozenset[str]]) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,7 @@ class Table(AnnotatedVideos):
     def read_annotations(self) -> pd.DataFrame:
         """Return the rows of the file with our names of columns."""
         read = READERS.get(self.annotations.suffix.lower(), read_lines)
-        try:
-            rows = read(self.annotations)
-        except (OSError, ValueError, csv.Error, ImportError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(
-                f"{self.annotations}: cannot be read as a table ({' '.join(str(error).split())})"
-            ) from error
+        rows = read(self.annotations)
         if rows.empty:
             raise DataError(f"{self.annotations}: there is not one row in it")
         return rows.rename(columns=self._renaming(rows))
@@ -126,38 +119,28 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 def read_lines(path: Path) -> pd.DataFrame:
     """Read lines of a path and a label; a line without a label has none, and a path may have blanks."""
-    rows = []
-    for number, line in _lines(path):
-        parts = line.rsplit(None, 1)
-        if len(parts) == 2 and _is_label(parts, path.parent):
-            before = parts[0].rsplit(None, 1)
-            if (
-                len(before) == 2
-                and before[1].isdigit()
-                and parts[1].isdigit()
-                and not (path.parent / parts[0]).exists()
-            ):
-                if not (path.parent / before[0]).is_dir():
-                    raise DataError(
-                        f"{path}, line {number}: has the labels {before[1]} and {parts[1]}; a clip must have one"
-                    )
-                # A folder of images, their number, and the label.
-                parts = [before[0], parts[1]]
-            rows.append(parts)
-        else:
-            rows.append([line, ""])
+    lines = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)
+    rows = [_path_and_label(line.strip(), path, number) for number, line in lines if line.strip()]
     return pd.DataFrame(rows, columns=["path", "label"], dtype=object)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _is_label(parts: list[str], folder: Path) -> bool:
-    """Return whether the last word of a line is a label, not the end of a path with blanks."""
-    return parts[1] != "-1" and not (folder / " ".join(parts)).exists()
+def _path_and_label(line: str, path: Path, number: int) -> tuple[str, str]:
+    """Return the path in a line and the label behind it, none where the line is the path of a file or says -1."""
+    name, _, label = line.replace("\t", " ").rpartition(" ")
+    name = name.rstrip()
+    if not name or (path.parent / line).exists():
+        return line, ""
+    if label == "-1":
+        return name, ""
+    before, _, count = name.rpartition(" ")
+    if before and count.isdigit() and label.isdigit() and not (path.parent / name).exists():
+        # A folder of images, their number, and the label; else two labels.
+        if not (path.parent / before.rstrip()).is_dir():
+            raise DataError(
+                f"{path}, line {number}: has the labels {count} and {label}; a clip must have one"
+            )
+        name = before.rstrip()
+    return name, label
 
 
 def _with_numbers(rows: pd.DataFrame) -> pd.DataFrame:

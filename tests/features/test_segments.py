@@ -135,6 +135,20 @@ def test_a_file_that_changes_is_opened_anew(write_video):
     assert read_segment(write_video("a.mkv", second), 3, 6, unit="frames").frames.min() == 200
 
 
+def test_frames_of_another_size_are_scaled_to_the_first_of_the_video(write_video, tmp_path):
+    path = tmp_path / "joined.ts"
+    parts = [
+        write_video(f"{rows}.ts", np.full((12, rows, 64, 3), 4 * rows, np.uint8), codec="mpeg2video")
+        for rows in (32, 48)
+    ]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    whole = read_video(path, color="grey").frames
+    assert whole.shape[1:] == (32, 64)
+    for first, last in ((2, 8), (8, 16), (14, 20)):
+        piece = read_segment(path, first, last, unit="frames", color="grey")
+        np.testing.assert_array_equal(piece.frames, whole[first:last])
+
+
 def test_damage_counts_where_it_is(write_video, tmp_path):
     content = bytearray(write_video("a.avi", SCENE, codec="mpeg4").read_bytes())
     cut = tmp_path / "cut.avi"

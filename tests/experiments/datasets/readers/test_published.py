@@ -149,3 +149,11 @@ def test_videofolder_of_classes(videos):
     ]
     with pytest.raises(DataError, match="is not a folder; it must be one as videofolder has it"):
         _ = VideoFolder(root / "train/run/a.mkv", groups="none").table
+
+
+@pytest.mark.parametrize("cls", [Kinetics, Jester])
+def test_a_list_that_is_no_text_is_named(tmp_path, cls):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"label;\xff\xfe\n")
+    with pytest.raises(DataError, match=r"a\.csv: cannot be read \('utf-8' codec"):
+        _ = cls(path, groups="none").table
