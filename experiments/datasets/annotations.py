@@ -136,8 +136,11 @@ class AnnotatedVideos(VideoFiles):
         return [*super().warnings, *self._left_out]
 
     def files(self) -> list[Path]:
-        """Return the annotation file, that of the classes, and all videos."""
-        named = [self._classes] if self._classes else []
+        """Return the annotations, the file of the classes, and all videos; all below the root where some may come."""
+        named = super().files() if self._drops else []
+        # The time stamp of a folder does not change when a file in it is edited.
+        named += sorted(self.annotations.rglob("*")) if self.annotations.is_dir() else []
+        named += [self._classes] if self._classes else []
         paths = list(dict.fromkeys(self._rows["path"]))
         inside = [image for path in paths if path.is_dir() for image in image_files(path)]
         return [self.annotations, *named, *paths, *inside]

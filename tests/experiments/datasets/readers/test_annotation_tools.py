@@ -58,6 +58,7 @@ def test_elan(video):
         assert dataset.labels.tolist() == ["wave", "point"]
         assert set(dataset.groups) == {"ann"}
         assert [numbers(clip) for clip in dataset.clips] == [list(range(10, 25)), list(range(25, 40))]
+    assert video.parent / "talk.eaf" in dataset.files()
     hand = Elan(path, groups="participant", tier="ann-hand")
     assert (hand.labels.tolist(), numbers(hand.clips[0])) == (["left"], list(range(25, 40)))
 

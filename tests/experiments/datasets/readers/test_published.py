@@ -40,6 +40,8 @@ def test_kinetics(videos):
     assert dataset.labels.tolist() == ["abseiling", "jumping, high"]
     assert dataset.groups.tolist() == ["-abc_def123", "xyz"]
     assert dataset.warnings == ["Left out of train.csv: 1 of 3 rows of videos that do not exist."]
+    # A video that is downloaded later changes its folder.
+    assert root / "jumping" in dataset.files()
     path.write_text("youtube_id,time_start,time_end,split\nxyz,0,10,test\n")
     with pytest.raises(DataError, match="has no column 'label'; it must be a list with labels"):
         _ = Kinetics(path, groups="youtube_id").table
