@@ -280,13 +280,13 @@ whole.load_state_dict(reader[0].state_dict())
 states = whole.evaluate().forward(fresh[:1])[0]
 figure, panels = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained", width_ratios=(1, 1, 1.2))
 panels[0].plot(losses, color="0.7", label="loss of a batch")
-panels[0].plot(np.arange(20, 601, 20), right, color="#d55e00", label="share right, new sequences")
+panels[0].plot(np.arange(20, 601, 20), right, color="#d55e00", label="accuracy, new sequences")
 panels[0].set(xlabel="step", ylim=(0, None))
 panels[0].legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
 panels[1].stem(fresh[0, :, 0], basefmt=" ")
-panels[1].set(xlabel="place in the sequence", ylabel="input")
+panels[1].set(xlabel="position in the sequence", ylabel="input")
 image = panels[2].imshow(states.T, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
-panels[2].set(xlabel="place in the sequence", ylabel="channel of the state")
+panels[2].set(xlabel="position in the sequence", ylabel="channel of the state")
 _ = figure.colorbar(image, ax=panels[2], label="state")
 
 # %% [markdown]
@@ -432,7 +432,7 @@ for name, (_, losses) in trained.items():
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 for name, (_, losses) in trained.items():
     left.semilogy(losses, label=name)
-left.set(xlabel="looks at loss and gradient of all points", ylabel="loss")
+left.set(xlabel="evaluations of loss and gradient of all points", ylabel="loss")
 left.legend(frameon=False)
 across, up = np.meshgrid(*[np.linspace(-1.1, 1.1, 120)] * 2)
 points = np.stack([across.ravel(), up.ravel()], axis=1).astype(np.float32)

@@ -199,7 +199,7 @@ def activations(net: Module, x: Value, name: str | None = None, *, max_images: i
         return _rows_figure(shown, max_images or 12)
     path, module, y = shown[0]
     values = np.moveaxis(y, -1, 0)[: max_images or 64, ..., np.newaxis]
-    title = f"{_call_it(path, module)} gives {_times(y.shape)}"
+    title = f"output of {_call_it(path, module)}, {_times(y.shape)}"
     return _mosaic_figure(values, np.arange(len(values)), _limits(values), title, "channel", "output")
 
 
@@ -565,10 +565,10 @@ def _rows_figure(shown: list[tuple[str, Module, Images]], max_images: int) -> Fi
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH, 1.0 * len(shown) + 0.4), layout="constrained")
-    figure.suptitle("what each layer gives", fontsize=10)
+    figure.suptitle("output of each layer", fontsize=10)
     figure.supxlabel("channel", fontsize=8)
     for axes, (path, module, y) in zip(np.ravel(figure.subplots(len(shown))), shown, strict=True):
-        title = f"{_call_it(path, module)} gives {_times(y.shape)}"
+        title = f"output of {_call_it(path, module)}, {_times(y.shape)}"
         if y.ndim < 2:
             axes.stairs(np.ravel(y), np.arange(y.size + 1) - 0.5, fill=True, color="0.4", baseline=0)
             axes.set_xlim(-0.5, y.size - 0.5)
