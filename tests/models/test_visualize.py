@@ -165,7 +165,7 @@ def test_activations_of_one_layer():
     for channel in range(5):
         assert find(image(figure), y[..., channel]) == 1
     assert figure.axes[0].images[0].get_clim() == (y.min(), y.max())
-    assert figure.axes[0].get_title() == "0 Conv2d gives 7 × 6 × 5"
+    assert figure.axes[0].get_title() == "output of 0 Conv2d, 7 × 6 × 5"
     fewer = image(draw(visualize.activations(net, x, "0", max_images=2)))
     assert [find(fewer, y[..., channel]) for channel in range(5)] == [1, 1, 0, 0, 0]
 
@@ -185,9 +185,9 @@ def test_activations_of_all_layers():
     x = normal(1, 8, 16, 16, 1)
     figure = draw(visualize.activations(net, x))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles[0] == "0 Conv3d gives 8 × 16 × 16 × 4, frame 4"
-    assert titles[4] == "4 Conv3d gives 4 × 8 × 8 × 20, frame 2, the first 12 channels"
-    assert titles[-1] == "9 Linear gives 3"
+    assert titles[0] == "output of 0 Conv3d, 8 × 16 × 16 × 4, frame 4"
+    assert titles[4] == "output of 4 Conv3d, 4 × 8 × 8 × 20, frame 2, the first 12 channels"
+    assert titles[-1] == "output of 9 Linear, 3"
     y = net.evaluate().forward(x)[0]
     np.testing.assert_allclose(figure.axes[-1].patches[0].get_data().values, y, atol=1e-6)
     first = net[0].forward(x)[0]
@@ -213,10 +213,10 @@ def test_activations_of_lists_and_sequences():
     figure = draw(visualize.activations(net, normal(1, 6, 2)))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == [
-        "0.0 Identity gives 6 × 2",
-        "0.1 Conv1d gives 6 × 3",
-        "1 JoinTable gives 6 × 5",
-        "2 Mean gives 5",
+        "output of 0.0 Identity, 6 × 2",
+        "output of 0.1 Conv1d, 6 × 3",
+        "output of 1 JoinTable, 6 × 5",
+        "output of 2 Mean, 5",
     ]
     draw(visualize.activations(net, normal(1, 6, 2), "1"))
     draw(visualize.activations(net, normal(1, 6, 2), "2"))
