@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, Faults
 from ...features.clip import Clip
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
+from ..datasets.publication import compare_with_published
 from ..datasets.splits import Fold, Split
 from .near_duplicates import Fingerprint, Pairs, identical_pairs, near_pairs
 from .warnings import CODES, DataWarning
@@ -33,9 +34,13 @@ def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
 
 def dataset_warnings(dataset: Dataset) -> list[DataWarning]:
     """Return the warnings of a data set about itself."""
+    different = compare_with_published(dataset)[1]
     return [
-        DataWarning("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text)
-        for text in dataset.warnings
+        *(
+            DataWarning("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text)
+            for text in dataset.warnings
+        ),
+        *([DataWarning("not-as-published", different)] if different else []),
     ]
 
 
@@ -75,7 +80,8 @@ def group_warnings(dataset: Dataset) -> list[DataWarning]:
 
 def protocol_warnings(dataset: Dataset, split: Split) -> list[DataWarning]:
     """Return the warnings of a data set and a split about themselves."""
-    leaks = [DataWarning("leaky-split", split.warning)] if split.warning else []
+    warning = split.warning(dataset)
+    leaks = [DataWarning("leaky-split", warning)] if warning else []
     return [*dataset_warnings(dataset), *group_warnings(dataset), *leaks]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
+from ..datasets.publication import compare_with_published
 from .leaks import dataset_warnings, decoding_warnings, group_warnings, pair_warnings, read_clips
 from .near_duplicates import Fingerprint
 from .warnings import format_warnings
@@ -124,7 +125,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         ``clips``: their number; ``classes``: clips of each; ``groups``: number of groups, None where unknown;
         ``clips_per_group``, ``frames``, ``seconds``: minimum, median and maximum; ``sizes``: clips of each width and
         height (``"80x60"``); ``fps``: clips of each frame rate; ``decoded_mib``: size of all frames in memory;
-        ``fingerprint``: the hash of the data; ``warnings``: sentences.
+        ``fingerprint``: the hash of the data; ``published``: a sentence where the counts are those that were
+        published, else None; ``warnings``: sentences.
 
     Raises
     ------
@@ -155,6 +157,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fps": {f"{rate:g}": count for rate, count in rates.most_common()},
         "decoded_mib": total / 2**20,
         "fingerprint": dataset.clips.fingerprint,
+        "published": compare_with_published(dataset)[0],
         "warnings": _warnings(dataset, fingerprints),
     }
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 #: The codes, and what each means.
 CODES: Mapping[str, str] = {
     "groups-unknown": "the data set does not know its groups",
+    "not-as-published": "counts of the data set differ from those that were published",
     "few-groups": "the data set has one or two groups, from which the variance between groups cannot be estimated",
     "one-clip-groups": "each group has one clip, so that nothing keeps clips that belong together apart",
     "class-of-one-group": "all clips of a class come from one group",

@@ -261,9 +261,10 @@ class AnnotatedVideos(VideoFiles):
         found = [find(self.root, str(path), entries) for path in rows["path"]]
         paths = pd.Series(found, rows.index, dtype=object)
         if paths.isna().any() and not self._drops:
-            absent = rows["path"][paths.isna()]
+            absent = rows["path"][paths.isna()].unique()
             raise DataError(
-                f"{self.annotations}: {len(absent)} of {len(rows)} videos are not in {self.root}: {_some(absent)}; "
+                f"{self.annotations}: {len(absent)} of {rows['path'].nunique()} videos are not in {self.root}: "
+                f"{_some(absent)}; "
                 'root must be the folder that their paths are relative to, or missing = "drop"'
             )
         return self._kept(rows.assign(path=paths), paths.notna(), "of videos that do not exist")

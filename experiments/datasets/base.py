@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...features.clip import Clip, Clips
+from .publication import Publication
 
 #: The warning below every table that is made from a data set which does not know its groups.
 GROUPS_UNKNOWN = (
@@ -45,6 +47,15 @@ class Dataset(ABC):
     #: Whether the groups are known. Where they are not, each clip is its own group and every table has a warning.
     groups_known: bool = True
 
+    #: Options of base classes that the class gives itself.
+    fixed_options: ClassVar[Sequence[str]] = ()
+
+    #: What was published under the name of the data set, in each of its versions.
+    publications: ClassVar[Sequence[Publication]] = ()
+
+    #: Whether each published fold is a protocol of its own, so that no mean over them is published.
+    published_folds_are_alternatives: ClassVar[bool] = False
+
     #: How `read_video` makes a clip like those of the data set from a file: its keyword arguments.
     decoding: Mapping[str, Any] = MappingProxyType({"color": "grey"})
 
@@ -62,6 +73,10 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, index: int) -> Clip:
         """Return the clip of row ``index``."""
+
+    def published_folds(self) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Return which clips train and which test, by the names of the folds that were published; by default none."""
+        return {}
 
     def fingerprint(self, index: int) -> str:
         """Return a hash that changes whenever clip ``index`` would; by default of the decoded frames."""

@@ -10,14 +10,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...errors import SplitError
+from ...errors import SplitError, did_you_mean
 from .base import Dataset
+
+#: The warning of `LeakyRandom`.
+LEAKY_RANDOM = (
+    "The split leaky-random puts clips of the same group on both sides of a fold: it shows how much a leak flatters, "
+    "and does not show how well new people or new videos are recognised."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +80,6 @@ class Split(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: Why results under this split must not be believed, for a split that leaks by design.
-    warning: ClassVar[str | None] = None
-
     def label(self) -> str:
         """Return the name of the split in tables."""
         return str(getattr(self, "name"))  # noqa: B009 (each subclass has its own literal type)
@@ -84,6 +87,10 @@ class Split(BaseModel):
     def files(self) -> list[Path]:
         """Return the files that the folds are read from."""
         return []
+
+    def warning(self, dataset: Dataset) -> str | None:
+        """Return why results under this split must not be believed, where it leaks by design."""
+        return None
 
     @abstractmethod
     def divide(self, dataset: Dataset) -> list[Fold]:
@@ -208,11 +215,6 @@ class LeakyRandom(Split):
     4
     """
 
-    warning: ClassVar[str | None] = (
-        "The split leaky-random puts clips of the same group on both sides of a fold: it shows how much a leak "
-        "flatters, and does not show how well new people or new videos are recognised."
-    )
-
     name: Literal["leaky-random"] = "leaky-random"
     n_folds: int = Field(5, ge=2, alias="folds", strict=True)
     seed: int = Field(0, ge=0, lt=2**32, strict=True)
@@ -237,6 +239,10 @@ class LeakyRandom(Split):
 
     def check_groups(self, fold: Fold, dataset: Dataset) -> None:
         """Let groups overlap: that is what this split is for."""
+
+    def warning(self, dataset: Dataset) -> str:
+        """Return what the split is for."""
+        return LEAKY_RANDOM
 
 
 class Official(Split):
@@ -343,6 +349,73 @@ class NumberedLists(Split):
                 raise SplitError(f"{pattern}: clip {dataset.table['clip'].iloc[twice[0]]!r} has both 1 and 2")
             folds.append(Fold(pattern.stem, train, test))
         return folds
+
+
+class Published(Split):
+    """The folds that a data set was published with; where they divide groups, every table says so.
+
+    Parameters
+    ----------
+    folds : str or list of str
+        Names of the folds that are used; by default all are.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from .readers.ucf import Ucf101
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("Diving/v_Diving_g01_c01.avi", "Diving/v_Diving_g09_c01.avi", "Rowing/v_Rowing_g02_c01.avi"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         _ = Path(folder, name).write_bytes(b"")
+    ...     Published(folds="split 1").divide(Ucf101(folder))[0].test.tolist()
+    [0, 2]
+    """
+
+    name: Literal["published"] = "published"
+    folds_used: str | list[str] | None = Field(None, alias="folds")
+
+    def label(self) -> str:
+        """Return the name, with the folds where not all are used."""
+        return self.name if self.folds_used is None else f"{self.name}({', '.join(self._wanted())})"
+
+    def _wanted(self) -> list[str]:
+        used = self.folds_used or []
+        return [used] if isinstance(used, str) else used
+
+    def divide(self, dataset: Dataset) -> list[Fold]:
+        """Return the folds."""
+        folds = dataset.published_folds()
+        if not folds:
+            raise SplitError("split: the data set has no published folds; it must be another split")
+        if dataset.published_folds_are_alternatives and not self._wanted():
+            raise SplitError(
+                f"split: the data set has several published protocols; folds must be one of {', '.join(folds)}"
+            )
+        for name in self._wanted():
+            if name not in folds:
+                raise SplitError(f"split: there is no published fold {name!r}; {did_you_mean(name, folds)}")
+        return [
+            Fold(name, np.flatnonzero(folds[name][0]), np.flatnonzero(folds[name][1]))
+            for name in self._wanted() or folds
+        ]
+
+    def check_groups(self, fold: Fold, dataset: Dataset) -> None:
+        """Let groups overlap, as published."""
+
+    def warning(self, dataset: Dataset) -> str | None:
+        """Return how many test clips have their group in training, where there are any."""
+        if not dataset.groups_known:
+            return None
+        shared = [
+            np.isin(dataset.groups[fold.test], dataset.groups[fold.train]) for fold in self.divide(dataset)
+        ]
+        n_shared, n_tested = (sum(map(size, shared)) for size in (np.count_nonzero, len))
+        if not n_shared:
+            return None
+        return (
+            f"The published folds divide groups: of {n_tested:,} clips that are tested {n_shared:,} are of a group "
+            "that is also trained on; accuracies may be too high."
+        )
 
 
 class Column(Split):
@@ -494,13 +567,14 @@ def _most_even(held: NDArray[np.float64], group: NDArray[np.float64], total: NDA
 
 #: What ``split`` may hold in a matrix.
 AnySplit = Annotated[
-    LeaveOneGroupOut | GroupKFold | LeakyRandom | Official | NumberedLists | Column,
+    LeaveOneGroupOut | GroupKFold | LeakyRandom | Published | Official | NumberedLists | Column,
     Field(discriminator="name"),
 ]
 
 SPLITS: Mapping[str, type[Split]] = {
     "leave-one-group-out": LeaveOneGroupOut,
     "group-k-fold": GroupKFold,
+    "published": Published,
     "official": Official,
     "numbered-lists": NumberedLists,
     "column": Column,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...errors import DataError
 from .files import VideoFiles, video_files
+from .publication import Publication
 
 ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2")
 ACTORS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
@@ -39,6 +40,11 @@ class Weizmann(VideoFiles):
     ...     Weizmann(folder).table["label"].tolist()
     ['walk', 'run', 'run']
     """
+
+    publications = (
+        Publication("Weizmann", "Gorelick et al. 2007, second takes included", 93, 9, 10, group="people"),
+        Publication("Weizmann", "Gorelick et al. 2007, without second takes", 90, 9, 10, group="people"),
+    )
 
     def read_table(self) -> pd.DataFrame:
         """Return one row per file; the column ``take`` is 1, or 2 for a second take."""

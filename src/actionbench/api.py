@@ -112,7 +112,8 @@ def plan(
         One row per cell: ``dataset``, ``split``, ``attempt``, ``family``, ``seed``, ``fold``, ``fold_name``,
         ``n_train``, ``n_test``, ``status`` (``done``, ``failed``, ``skipped`` or ``to run``) and ``key``. Its
         ``attrs`` hold ``seconds`` and ``bytes``, what is left to run will take by what such cells took before, None
-        where nothing is known.
+        where nothing is known, and ``published``, a sentence for each published data set on whether its counts are
+        those that were published.
 
     Examples
     --------

@@ -112,6 +112,8 @@ class Experiment:
         """Return the cells as `api.plan` does."""
         import pandas as pd
 
+        from .experiments.datasets.publication import compare_with_published
+
         plan = self.plan()
         stored: dict[str, str] = {}
         left: dict[str, float | None] = {"seconds": None, "bytes": None}
@@ -143,7 +145,10 @@ class Experiment:
             }
             for cell in plan.cells
         )
-        table.attrs.update(left)
+        said = {data.title: compare_with_published(data.dataset) for data in plan.datasets}
+        table.attrs.update(
+            left, published={title: same or other for title, (same, other) in said.items() if same or other}
+        )
         return table
 
     def why(self, cell: str) -> dict[str, list[str]]:

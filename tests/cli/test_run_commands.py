@@ -105,6 +105,20 @@ def test_plan_tells_what_is_stored_and_runs_nothing(folder, call):
     assert "6 run now, 0 failed" in call("run", "m.toml")[2]
 
 
+def test_plan_tells_whether_data_are_as_published(call, tmp_path):
+    for name in ("daria_run", "ido_run", "daria_walk", "ido_walk"):
+        (tmp_path / f"{name}.avi").touch()
+    matrix = tmp_path / "m.toml"
+    matrix.write_text(
+        'name = "m"\nattempts = [{ name = "chance" }]\n'
+        f'datasets = [{{ name = "weizmann", root = "{tmp_path}", split = "leave-one-group-out" }}]\n'
+    )
+    assert (
+        "weizmann: This is not Weizmann as published (Gorelick et al. 2007, second takes included): 93 clips, "
+        "9 people, 10 classes; it has 4 clips instead of 93 and 2 people instead of 9 and 2 classes instead of 10."
+    ) in call("plan", str(matrix))[2]
+
+
 def test_what_an_audit_finds_is_shown_until_it_is_silenced(call, folder):
     shutil.copy("my clips/dark/ann_1.mkv", "my clips/dark/bob_3.mkv")
     words = "dark/bob_3.mkv (train) and dark/ann_1.mkv (test) in fold ann. [identical-clips]"

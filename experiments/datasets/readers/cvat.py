@@ -34,6 +34,8 @@ class Cvat(AnnotatedVideos):
         As in `AnnotatedVideos`.
     """
 
+    fixed_options = ("unit",)
+
     def __init__(
         self,
         path: str | Path,
@@ -43,7 +45,7 @@ class Cvat(AnnotatedVideos):
         crop: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(path, groups=groups, **options | {"unit": "frames"})
+        super().__init__(path, groups=groups, unit="frames", **options)
         self._attribute, self._crop = attribute, crop
 
     def read_annotations(self) -> pd.DataFrame:

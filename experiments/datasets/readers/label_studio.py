@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pandas as pd
 
 from ....errors import DataError
+from ....features.segments import Unit
 from ..annotations import AnnotatedVideos
 
 # Uploads get this before their name.
@@ -37,11 +38,13 @@ class LabelStudio(AnnotatedVideos):
         As in `AnnotatedVideos`.
     """
 
+    fixed_options = ("unit",)
+
     def __init__(
         self, path: str | Path, *, groups: str, frame_rate: float | None = None, **options: Any
     ) -> None:
-        options["unit"] = "frames" if frame_rate is None else "seconds"
-        super().__init__(path, groups=groups, **options)
+        unit: Unit = "frames" if frame_rate is None else "seconds"
+        super().__init__(path, groups=groups, unit=unit, **options)
         self._scale = frame_rate or 1
 
     def read_annotations(self) -> pd.DataFrame:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from ....errors import DataError
 from ..files import VideoFiles, video_files
+from ..publication import Publication
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})(_rgb)?", re.IGNORECASE)
+
+# Performers of training in both versions, cameras of training (Shahroudy et al. 2016, Liu et al. 2019).
+_PERFORMERS = frozenset(
+    [1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78,
+     *range(80, 87), 89, *range(91, 96), 97, 98, 100, 103]
+)  # fmt: skip
+_CAMERAS = (2, 3)
 
 
 class NtuRgbd(VideoFiles):
     """NTU RGB+D 60 and 120 (Shahroudy et al. 2016, Liu et al. 2019), files ``S001C001P001R001A001_rgb.avi``.
 
-    The label is ``A001`` to ``A120``, the group the performer; camera, set-up and replication are conditions.
+    The label is ``A001`` to ``A120``, the group the performer; camera, set-up and replication are conditions. The
+    published folds are "cross-subject", "cross-view" (for 60 classes) and "cross-setup" (for 120), one of which is
+    chosen; the latter two test on performers that they train on.
 
     Parameters
     ----------
@@ -24,6 +36,26 @@ class NtuRgbd(VideoFiles):
     **decoding
         As in `VideoFiles`.
     """
+
+    publications = (
+        Publication(
+            "NTU RGB+D", "Shahroudy et al. 2016", clips=56_880, groups=40, classes=60, group="performers"
+        ),
+        Publication(
+            "NTU RGB+D 120", "Liu et al. 2019", clips=114_480, groups=106, classes=120, group="performers"
+        ),
+    )
+    published_folds_are_alternatives = True
+
+    def published_folds(self) -> Mapping[str, tuple[Any, Any]]:
+        """Return a fold for each protocol."""
+        table = self.table
+        trained = {
+            "cross-subject": table["group"].str[1:].astype(int).isin(_PERFORMERS),
+            "cross-view": table["camera"].isin(_CAMERAS),
+            "cross-setup": table["setup"] % 2 == 0,
+        }
+        return {name: (train.to_numpy(), ~train.to_numpy()) for name, train in trained.items()}
 
     def read_table(self) -> pd.DataFrame:
         """Return one row per file."""

@@ -107,6 +107,8 @@ def plan(experiment: Experiment, workers: int | None, why: str | None, as_json: 
     print_rows(
         ["data set", "split", "attempt", "status", "cells"], list(counts.itertuples(index=False, name=None))
     )
+    for name, sentence in cells.attrs["published"].items():
+        say(f"{name}: {sentence}")
     waiting = int((cells["status"] == "to run").sum())
     seconds, size = cells.attrs["seconds"], cells.attrs["bytes"]
     left = "" if seconds is None or not waiting else f", about {duration(seconds)}"

@@ -7,7 +7,13 @@ from actionbench.errors import DataError
 from actionbench.experiments.audit.leaks import audit, audit_key, audits, group_warnings, protocol_warnings
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.experiments.datasets.splits import Fold, GroupKFold, LeakyRandom, LeaveOneGroupOut
+from actionbench.experiments.datasets.splits import (
+    LEAKY_RANDOM,
+    Fold,
+    GroupKFold,
+    LeakyRandom,
+    LeaveOneGroupOut,
+)
 from actionbench.experiments.datasets.weizmann import Weizmann
 
 
@@ -139,7 +145,7 @@ def test_the_protocol_says_what_it_is_by_code():
     dataset = Listed([noise(0)], ["x"], ["a"], known=False, message=["Seven clips end early."])
     warnings = protocol_warnings(dataset, LeakyRandom())
     assert [one.code for one in warnings] == ["groups-unknown", "data-set", "leaky-split"]
-    assert [one.text for one in warnings] == [GROUPS_UNKNOWN, "Seven clips end early.", LeakyRandom.warning]
+    assert [one.text for one in warnings] == [GROUPS_UNKNOWN, "Seven clips end early.", LEAKY_RANDOM]
     six = Listed([*map(noise, range(6))], list("xyxyxy"), list("aabbcc"))
     assert protocol_warnings(six, LeaveOneGroupOut()) == []
 

@@ -54,3 +54,13 @@ def test_a_data_set_of_ones_own(tmp_path):
     assert registry.origin("two-tone") == str(plugin)
     with pytest.raises(PluginError, match=r"there is no data set 'two_tone'; did you mean 'two-tone'\?"):
         registry.get("two_tone")
+
+
+def test_what_a_class_fixes_is_no_option():
+    known = option_names(dataset_registry().get("kth"))
+    assert not {"path", "groups", "unit"} & set(known)
+    assert [key for key, required in known.items() if required] == ["root"]
+    with pytest.raises(DataError, match="data set 'cvat': unknown key 'unit'"):
+        make_dataset(
+            dataset_registry().get("cvat"), "cvat", {"path": "x", "groups": "none", "unit": "seconds"}
+        )

@@ -133,7 +133,7 @@ def test_leaky_random_says_so_and_leaks(toy):
     split = LeakyRandom(folds=4)
     dataset = toy()
     assert "leak" in split.label()
-    assert "on both sides" in split.warning
+    assert "on both sides" in split.warning(dataset)
     assert any(
         set(dataset.groups[fold.train]) & set(dataset.groups[fold.test]) for fold in split.folds(dataset)
     )

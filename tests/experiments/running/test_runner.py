@@ -12,7 +12,7 @@ import pytest
 import actionbench
 from actionbench.errors import ActionbenchError, DataError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
-from actionbench.experiments.datasets.splits import LeakyRandom
+from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.auditing import AuditProgress, add_dataset
@@ -307,7 +307,7 @@ def test_warnings_of_the_protocol_are_stored(path, class_folders):
     assert not dataset["groups_known"]
     assert dataset["warnings"] == [
         f"{GROUPS_UNKNOWN} [groups-unknown]",
-        f"{LeakyRandom.warning} [leaky-split]",
+        f"{LEAKY_RANDOM} [leaky-split]",
     ]
 
 

@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
-from actionbench.experiments.datasets.splits import LeakyRandom
+from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.reports.analysis import columns, tables
 from actionbench.reports.analysis.pairs import rank_attempts, ranked
 from actionbench.reports.analysis.results import gather
@@ -150,7 +150,7 @@ def test_places_are_those_of_the_pairs_in_every_format(usual):
     ("facts", "sentence"),
     [
         ({"warnings": [GROUPS_UNKNOWN]}, GROUPS_UNKNOWN),
-        ({"warnings": [LeakyRandom.warning]}, LeakyRandom.warning),
+        ({"warnings": [LEAKY_RANDOM]}, LEAKY_RANDOM),
         ({"warnings": ["Seven clips end early."]}, "Seven clips end early."),
     ],
 )

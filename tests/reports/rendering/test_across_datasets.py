@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actionbench.experiments.datasets.splits import LeakyRandom
+from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.rendering.across_datasets import common_scores, verdict_across_datasets
 
@@ -48,9 +48,7 @@ def test_a_data_set_on_which_nothing_finished_is_said_to_be_left_out(several):
 
 
 def test_a_data_set_counts_once_under_its_soundest_split(several):
-    several.dataset(
-        ["a", "b"] * 48, GROUPS, name="set 0", split="leaky-random", warnings=[LeakyRandom.warning]
-    )
+    several.dataset(["a", "b"] * 48, GROUPS, name="set 0", split="leaky-random", warnings=[LEAKY_RANDOM])
     for name in ("good", "fair", "bad"):
         several.attempt(name, several.labels)
     text = verdict_across_datasets(*common_scores(gather(several.end())))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from actionbench.errors import ActionbenchError
-from actionbench.experiments.datasets.splits import LeakyRandom
+from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.reports.analysis.conditions import nuisance_table
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import FORMATS, comparison_table, render
@@ -322,7 +322,7 @@ def test_conditions_are_drawn_whatever_they_are_called_where_they_are_not_many(b
 
 
 def test_pictures_of_a_split_that_leaks_say_so_wherever_they_go(bench, tmp_path):
-    said = f"{LeakyRandom.warning} [leaky-split]"
+    said = f"{LEAKY_RANDOM} [leaky-split]"
     made = bench().dataset(["a", "b"] * 8, np.repeat(list("wxyz"), 4), split="leaky-random", warnings=[said])
     made.attempt("one", made.labels).attempt("two", 1 - made.labels)
     write_report(made.store, tmp_path)

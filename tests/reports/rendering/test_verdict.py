@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.experiments.datasets.splits import LeakyRandom
+from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.reports.analysis.pairs import pairs, rank_attempts
 from actionbench.reports.analysis.power import detectable_difference, group_changes, required_groups
 from actionbench.reports.analysis.results import Result, gather
@@ -63,7 +63,7 @@ def test_who_failed_is_passed_over(toy):
 
 
 def test_a_leaky_split_is_no_verdict_without_a_warning(bench):
-    made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"), warnings=[LeakyRandom.warning])
+    made = bench().dataset(["a", "b"] * 4, list("wwxxyyzz"), warnings=[LEAKY_RANDOM])
     assert said(made.attempt("good", [0, 1] * 4)).endswith(
         "The warnings on this data set limit this conclusion."
     )
