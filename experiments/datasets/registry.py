@@ -46,16 +46,20 @@ def make_dataset(cls: type[Dataset], name: str, options: Mapping[str, Any]) -> D
         raise DataError(f"data set {name!r}: an option is of a wrong kind: {error}") from error
 
 
-def option_names(cls: type[Dataset]) -> dict[str, bool]:
-    """Return the options of a data set and whether each is required, following ``**`` to its bases."""
+def option_names(cls: type) -> dict[str, bool]:
+    """Return the keyword arguments of a class and whether each is required, following ``**`` to its bases.
+
+    Those that the class gives its bases itself, in ``fixed_options``, are left out.
+    """
     names: dict[str, bool] = {}
+    fixed = getattr(cls, "fixed_options", ())
     for owner in cls.__mro__:
         if "__init__" not in vars(owner) or owner is object:
             continue
         parameters = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) and (
-                owner is cls or parameter.name not in cls.fixed_options
+                owner is cls or parameter.name not in fixed
             ):
                 names.setdefault(parameter.name, parameter.default is parameter.empty)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):

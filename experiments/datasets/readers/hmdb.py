@@ -46,8 +46,8 @@ class Hmdb51(VideoFiles):
     ...     for name in ("wave/Heroes_wave_u_nm_np1_fr_goo_3.avi", "sit/Heroes_sit_f_cm_np2_le_med_0.avi"):
     ...         Path(root, name).parent.mkdir()
     ...         _ = Path(root, name).write_bytes(b"")
-    ...     Hmdb51(root).table.loc[1].tolist()[1:]
-    ['wave', 'Heroes', 'u', 'nm', 1, 'fr', 'goo']
+    ...     Hmdb51(root).table.loc[1, ["label", "group", "visible", "quality"]].tolist()
+    ['wave', 'Heroes', 'u', 'goo']
     """
 
     publications: ClassVar[Sequence[Publication]] = (

@@ -62,6 +62,7 @@ class Ucf101(_Ucf):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as root:
     ...     for name in ("Archery/v_Archery_g01_c01.avi", "Biking/v_Biking_g09_c02.avi"):
