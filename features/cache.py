@@ -27,13 +27,16 @@ from .clip import Clip, Clips
 from .cost import Cost, current_costs, track_costs
 
 __all__ = [
+    "NO_CACHE",
     "TEMPORARY_PREFIX",
     "Feature",
     "FeatureCache",
+    "cache_folder",
     "compute",
     "compute_one",
     "temporary_cache",
     "use_cache",
+    "user_cache",
 ]
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -41,9 +44,22 @@ Arrays = Mapping[str, NDArray[Any]]
 #: Prefix of the names of temporary folders with features.
 TEMPORARY_PREFIX = "actionbench-features-"
 
+#: The name that stands for no cache.
+NO_CACHE = "none"
+
 _SUFFIX = ".safetensors"
 # Share of the limit that is written between two checks of the folder's size, and share that is left after an eviction.
 _CHECK_AFTER, _KEEP = 0.02, 0.8
+
+
+def cache_folder(wished: str | Path | None = None) -> str:
+    """Return the folder that is asked for, else that of ``ACTIONBENCH_CACHE``, else the user's."""
+    return str(wished or os.environ.get("ACTIONBENCH_CACHE") or user_cache())
+
+
+def user_cache() -> Path:
+    """Return the folder for those who name none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionbench"
 
 
 class Feature(Protocol):

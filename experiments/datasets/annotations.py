@@ -7,7 +7,7 @@ import hashlib
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, get_args
 
@@ -19,6 +19,7 @@ from ...features.clip import Clip
 from ...features.images import image_files, read_array, read_images
 from ...features.segments import Unit, read_segment
 from ...features.video import read_video, resized
+from .digests import file_digest
 from .files import VIDEO_ENDINGS, VideoFiles, check_choice
 from .folder import groups_from_names
 
@@ -108,6 +109,7 @@ class AnnotatedVideos(VideoFiles):
         self._classes = None if classes is None else self.root / classes
         self._drops = check_choice("missing", missing, ("error", "drop")) == "drop"
         self._left_out: list[str] = []
+        self._digests: dict[Path, str] = {}
 
     @abstractmethod
     def read_annotations(self) -> pd.DataFrame:
@@ -198,7 +200,13 @@ class AnnotatedVideos(VideoFiles):
         path, *limits = self._places[index]
         files = image_files(path) if path.is_dir() else [path]
         how = self.unit, self.fps, sorted(self.decoding.items())
-        return hashlib.sha256(repr((list(map(_digest, files)), limits, how)).encode()).hexdigest()
+        return hashlib.sha256(repr((list(map(self._digest, files)), limits, how)).encode()).hexdigest()
+
+    def _digest(self, path: Path) -> str:
+        # Once for all pieces of a file.
+        if path not in self._digests:
+            self._digests[path] = file_digest(path)
+        return self._digests[path]
 
     def _find_groups(self, rows: pd.DataFrame) -> list[str]:
         if not self.groups_known:
@@ -361,18 +369,6 @@ def _entries(folder: Path) -> frozenset[str]:
         return frozenset(path.name for path in folder.iterdir())
     except OSError:
         return frozenset()
-
-
-def _digest(path: Path) -> str:
-    status = path.stat()
-    return _digest_of(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _digest_of(path: Path, *stamps: int) -> str:
-    """Return a hash of a file's content, computed once for all pieces of the file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seconds_of(value: Any) -> float:

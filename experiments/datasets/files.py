@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +11,7 @@ from ...errors import DataError
 from ...features.clip import Clip
 from ...features.video import Color, OnError, read_video
 from .base import Dataset
+from .digests import file_digest
 
 #: Endings taken for video files, in lower case.
 VIDEO_ENDINGS = frozenset(
@@ -63,9 +64,13 @@ class VideoFiles(Dataset):
         if not os.path.isdir(self.root):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
 
+    @cached_property
+    def _paths(self) -> list[Path]:
+        return [self.root / clip for clip in self.table["clip"]]
+
     def path(self, index: int) -> Path:
         """Return the file of row ``index``."""
-        return self.root / self.table["clip"].iloc[index]
+        return self._paths[index]
 
     def files(self) -> list[Path]:
         """Return all that lies below the folder, and the folder."""
@@ -77,10 +82,7 @@ class VideoFiles(Dataset):
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content and of how it is decoded."""
-        with self.path(index).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-        digest.update(repr((sorted(self.decoding.items()), self.fps)).encode())
-        return digest.hexdigest()
+        return file_digest(self.path(index), repr((sorted(self.decoding.items()), self.fps)))
 
 
 def video_files(folder: Path) -> list[Path]:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ...errors import DataError
-from ...features.cache import FeatureCache, use_cache
+from ...features.cache import NO_CACHE, FeatureCache, cache_folder, use_cache, user_cache
 from ..store import provenance
-
-_NO_CACHE = "none"
 
 
 def usable_cache(cache: str | Path | None, limit: int) -> str:
     """Return the folder of features, tried; where nobody named one and the usual cannot be made, none is used."""
-    wished = cache or os.environ.get("ACTIONBENCH_CACHE")
-    folder = str(wished or user_cache())
-    if folder != _NO_CACHE:
+    folder = cache_folder(cache)
+    if folder != NO_CACHE:
         try:
             _open(folder, limit)
         except DataError as error:
-            if wished:
+            if folder != str(user_cache()):
                 raise
             warnings.warn(f"{error}; this run keeps none", RuntimeWarning, stacklevel=3)
-            return _NO_CACHE
+            return NO_CACHE
     return folder
-
-
-def user_cache() -> Path:
-    """Return the folder of features for those who name none."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionbench"
 
 
 def features_in(cache: str, limit: int) -> AbstractContextManager[None]:
     """Keep features in a folder inside of a ``with`` block, or none where it is ``"none"``."""
-    return use_cache(None if cache == _NO_CACHE else _open(cache, limit))
+    return use_cache(None if cache == NO_CACHE else _open(cache, limit))
 
 
 def _open(folder: str | Path, limit: int) -> FeatureCache:
@@ -45,5 +36,5 @@ def _open(folder: str | Path, limit: int) -> FeatureCache:
     except OSError as error:
         raise DataError(
             f"{folder}: the folder of features cannot be made ({error.strerror}); "
-            f"--cache names another, --cache {_NO_CACHE} keeps none"
+            f"--cache names another, --cache {NO_CACHE} keeps none"
         ) from error
