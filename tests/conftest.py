@@ -83,6 +83,16 @@ def class_folders(tmp_path: Path, write_video: WriteVideo) -> Path:
     return root
 
 
+@pytest.fixture
+def site(monkeypatch):
+    """A web server on this machine."""
+    from local_site import serve
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve() as site:
+        yield site
+
+
 class Kept:
     """A fork server that goes on where a command closes it: to start one takes longer than most commands."""
 

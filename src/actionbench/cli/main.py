@@ -20,7 +20,7 @@ from .terminal import EXIT_BAD_INPUT, EXIT_INTERRUPTED, escape, prepare_streams,
 # Everything heavy is imported inside the command that needs it.
 
 # Commands that go on where they were interrupted.
-_RESUMABLE = {"run", "reproduce"}
+_RESUMABLE = ("run", "reproduce", "data fetch")
 _RESUMED = "; what has finished is kept, and the same command goes on"
 
 
@@ -37,7 +37,8 @@ def main() -> NoReturn:
         say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
         code = EXIT_BAD_INPUT
     except click.exceptions.Abort:
-        say(f"actionbench: interrupted{_RESUMED if {*sys.argv[1:2]} & _RESUMABLE else ''}")
+        resumable = " ".join([*sys.argv[1:3], ""]).startswith(tuple(f"{words} " for words in _RESUMABLE))
+        say(f"actionbench: interrupted{_RESUMED if resumable else ''}")
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()

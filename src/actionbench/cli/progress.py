@@ -1,4 +1,4 @@
-"""The progress of a run on standard error."""
+"""The progress of a run, or of a download, on standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .terminal import duration, say
 
@@ -45,6 +45,38 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
                 say(f"[{now.done:{width}}/{now.total}] {now.status:7} {_which(now.cell)}")
 
         yield report
+
+
+@contextmanager
+def show_transfers() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show downloads on standard error: a bar each on a terminal, a line each elsewhere."""
+    tasks: dict[str, Any] = {}
+    if not sys.stderr.isatty():
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = say(what)
+
+        yield report
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(binary_units=True),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def update(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield update
 
 
 class View:
