@@ -276,7 +276,7 @@ def _reason(error: Exception) -> str:
     import urllib3
 
     if isinstance(error, requests.HTTPError):
-        return f"HTTP status {error.response.status_code}"
+        return f"HTTP status {getattr(error.response, 'status_code', 'unknown')}"
     if isinstance(error, _Failure):
         return str(error)
     if "NameResolutionError" in repr(error):

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .terminal import duration, say
 
@@ -50,12 +50,13 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
 @contextmanager
 def show_transfers() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show downloads on standard error: a bar each on a terminal, a line each elsewhere."""
-    tasks: dict[str, Any] = {}
     if not sys.stderr.isatty():
+        known = set()
 
         def report(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = say(what)
+            if what not in known:
+                known.add(what)
+                say(what)
 
         yield report
         return
@@ -69,6 +70,7 @@ def show_transfers() -> Iterator[Callable[[str, int, int | None], None]]:
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
     )
+    tasks: dict[str, progress.TaskID] = {}
     with progress.Progress(*columns, console=Console(stderr=True)) as bars:
 
         def update(what: str, done: int, total: int | None) -> None:

@@ -1,8 +1,10 @@
+import hashlib
 import io
-import os
 import sys
 import tarfile
 import zipfile
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from archive_writers import make_rar4, make_rar5, make_zip
@@ -28,15 +30,14 @@ def make_tar(members, mode="w", **attributes):
     return buffer.getvalue()
 
 
-def rar(make):
-    return pytest.param(make, marks=pytest.mark.skipif(not has_rar(), reason="libarchive is not installed"))
-
-
 def has_rar():
     try:
         return bool(archives.load_libarchive())
     except DataError:
         return False
+
+
+NEEDS_RAR = pytest.mark.skipif(not has_rar(), reason="libarchive is not installed")
 
 
 @pytest.fixture
@@ -58,9 +59,12 @@ def content_of(folder):
 MAKERS = [
     make_zip,
     make_tar,
-    *(lambda files, mode=mode: make_tar(files, mode) for mode in ("w:gz", "w:bz2", "w:xz")),
-    rar(make_rar4),
-    rar(make_rar5),
+    *(
+        pytest.param(partial(make_tar, mode=mode), id=mode.replace("w:", "make_tar_"))
+        for mode in ("w:gz", "w:bz2", "w:xz")
+    ),
+    pytest.param(make_rar4, marks=NEEDS_RAR),
+    pytest.param(make_rar5, marks=NEEDS_RAR),
 ]
 
 
@@ -126,7 +130,7 @@ def test_no_links_in_zip(write, tmp_path):
         unpack(write(buffer.getvalue()), tmp_path / "out")
 
 
-@pytest.mark.skipif(not has_rar(), reason="libarchive is not installed")
+@NEEDS_RAR
 def test_no_links_in_rar(write, tmp_path):
     with pytest.raises(DataError, match="'bad' is a link"):
         unpack(write(make_rar5({"good": b"1"}, link=("bad", "/etc/passwd"))), tmp_path / "out")
@@ -148,13 +152,9 @@ def test_a_bomb_in_an_archive_stops_at_the_limit(write, tmp_path):
 
 
 def test_the_disk_is_a_limit(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: shutil_usage(free=100))
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(DataError, match="that are free on the disk"):
         unpack(write(make_zip(FILES)), tmp_path / "out")
-
-
-def shutil_usage(free):
-    return type("Usage", (), {"free": free})
 
 
 def test_the_number_of_members_is_limited(write, tmp_path, monkeypatch):
@@ -173,30 +173,57 @@ def test_encrypted(write, tmp_path):
         unpack(write(packed), tmp_path / "out")
 
 
+NOISE = {"x": hashlib.shake_128(b"").digest(50_000)}
+
+
 def flipped(content):
     return content.replace(b"mov1ng", b"MOV1NG")
 
 
 @pytest.mark.parametrize(
-    "packed",
+    "make",
     [
-        flipped(make_tar({"x": b"1"}, "w:gz")[:-12]),
-        make_tar({"x": os.urandom(50_000)}, "w:xz")[:-20_000],
-        make_tar({"x": os.urandom(50_000)}, "w:bz2")[:-20_000],
-        make_tar({"x": os.urandom(50_000)})[:-20_000],
-        make_zip({"x": os.urandom(50_000)})[:-100],
-        b"PK\3\4" + b"nothing" * 30,
-        *([flipped(make_rar4({"x": b"mov1ng"})), flipped(make_rar5({"x": b"mov1ng"}))] if has_rar() else []),
-        *([make_rar5({"x": b"mov1ng"})[:40], b"Rar!\x1a\x07\x01\x00" + b"nothing"] if has_rar() else []),
+        pytest.param(lambda: make_zip(NOISE)[:-100], id="zip without its end"),
+        pytest.param(lambda: b"PK\3\4" + b"nothing" * 30, id="no zip"),
+        pytest.param(lambda: make_tar(NOISE)[:-20_000], id="short tar"),
+        pytest.param(lambda: make_tar({"x": b"1"}, "w:gz")[:-12], id="gz without its checksum"),
+        pytest.param(lambda: make_tar(NOISE, "w:bz2")[:-20_000], id="short bz2"),
+        pytest.param(lambda: make_tar(NOISE, "w:xz")[:-20_000], id="short xz"),
+        *(
+            pytest.param(make, id=name, marks=NEEDS_RAR)
+            for name, make in {
+                "wrong rar4": lambda: flipped(make_rar4({"x": b"mov1ng"})),
+                "wrong rar5": lambda: flipped(make_rar5({"x": b"mov1ng"})),
+                "short rar4": lambda: make_rar4(NOISE)[:-20_000],
+                "rar5 with half a header": lambda: make_rar5({"x": b"mov1ng"})[:40],
+                "rar5 without its end": lambda: make_rar5({"x": b"mov1ng"})[:-8],
+                "no rar": lambda: b"Rar!\x1a\x07\x01\x00" + b"nothing",
+            }.items()
+        ),
     ],
 )
-def test_damaged(packed, write, tmp_path):
-    path = write(packed)
+def test_damaged(make, write, tmp_path):
+    path = write(make())
     with pytest.raises(
         DataError, match=r"a.bin: is damaged or not supported \(.+\); remove it to download it again"
     ):
         unpack(path, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin"]
+
+
+@NEEDS_RAR
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # Flags of the main header and of a file in RAR before version 5.
+        (b"\x73\0\0", b"\x73\x80\0", "is encrypted"),
+        (b"\x73\0\0", b"\x73\x01\0", "one of several volumes"),
+        (b"\x74\0\x80", b"\x74\x02\x80", "one of several volumes"),
+    ],
+)
+def test_rars_that_are_not_supported(old, new, message, write, tmp_path):
+    with pytest.raises(DataError, match=message):
+        unpack(write(make_rar4({"x": b"1"}).replace(old, new, 1)), tmp_path / "out")
 
 
 def test_a_wrong_checksum_in_zip(write, tmp_path):
@@ -227,7 +254,7 @@ def test_archives_in_an_archive_are_unpacked_once_more(write, tmp_path):
     assert found == {"brush_hair/x.avi": b"1", "sub/catch/y.avi": b"2", "no.zip": b"this is a text"}
 
 
-@pytest.mark.skipif(not has_rar(), reason="libarchive is not installed")
+@NEEDS_RAR
 def test_a_rar_of_rars(write, tmp_path):
     inner = {f"{name}.rar": make_rar4({f"{name}\\x.avi": name.encode()}) for name in ("brush_hair", "catch")}
     unpack(write(make_rar4(inner)), tmp_path / "out")
