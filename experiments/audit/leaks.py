@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, Faults
-from ...features.clip import Clip
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
+from ..datasets.left_out import WithoutClips, without
 from ..datasets.publication import compare_with_published
 from ..datasets.splits import Fold, Split
 from .near_duplicates import Fingerprint, Pairs, identical_pairs, near_pairs
 from .warnings import CODES, DataWarning
 
 # Counts the changes of what an audit finds, so that older ones are made again.
-_VERSION = 2
+_VERSION = 3
 # Pairs that a sentence names, and folds on which metadata are tried.
 _NAMED, _FOLDS = 3, 50
 # Metadata give the class away where they are right this many times as often as the most frequent class.
 _FAR = 1.5
+# Classes are unbalanced where one has so many times the clips of another.
+_UNBALANCED = 3
 # Of so many groups or fewer no variance can be estimated.
 _FEW = 2
 
@@ -35,13 +37,25 @@ def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
 def dataset_warnings(dataset: Dataset) -> list[DataWarning]:
     """Return the warnings of a data set about itself."""
     different = compare_with_published(dataset)[1]
+    left_out = [dataset.left_out] if isinstance(dataset, WithoutClips) else []
     return [
         *(
             DataWarning("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text)
             for text in dataset.warnings
         ),
+        *(DataWarning("clips-left-out", text) for text in left_out),
         *([DataWarning("not-as-published", different)] if different else []),
     ]
+
+
+def class_warnings(dataset: Dataset) -> list[DataWarning]:
+    """Return a warning where a class has several times as many clips as another."""
+    counts = dataset.table["label"].value_counts()
+    if counts.max() < _UNBALANCED * counts.min():
+        return []
+    most, least = counts.idxmax(), counts.idxmin()
+    text = f"The classes are unbalanced: {counts[most]} clips of {most!r}, {counts[least]} of {least!r}."
+    return [DataWarning("unbalanced-classes", text)]
 
 
 def group_warnings(dataset: Dataset) -> list[DataWarning]:
@@ -82,18 +96,22 @@ def protocol_warnings(dataset: Dataset, split: Split) -> list[DataWarning]:
     """Return the warnings of a data set and a split about themselves."""
     warning = split.warning(dataset)
     leaks = [DataWarning("leaky-split", warning)] if warning else []
-    return [*dataset_warnings(dataset), *group_warnings(dataset), *leaks]
+    return [*dataset_warnings(dataset), *class_warnings(dataset), *group_warnings(dataset), *leaks]
 
 
-def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[DataWarning]:
-    """Decode every clip once and return warnings of what would flatter a method.
+def audit(
+    dataset: Dataset, folds: Sequence[Fold], fingerprints: Sequence[Fingerprint] | None = None
+) -> list[DataWarning]:
+    """Return warnings of what would flatter a method.
 
     Parameters
     ----------
     dataset : Dataset
-        Decoded one clip at a time.
+        What the clips are called, their labels and groups.
     folds : sequence of Fold
         Near-duplicates matter where a fold has one on either side and their groups differ.
+    fingerprints : sequence of Fingerprint, optional
+        One per clip; by default each clip is decoded, one at a time.
 
     Returns
     -------
@@ -104,33 +122,74 @@ def audit(dataset: Dataset, folds: Sequence[Fold]) -> list[DataWarning]:
     DataError
         If clips cannot be read; it names each of them.
     """
-    return audits(dataset, [folds])[0]
-
-
-def audits(dataset: Dataset, splits: Sequence[Sequence[Fold]]) -> list[list[DataWarning]]:
-    """Return what `audit` does for each of several splits, having decoded each clip once."""
-    fingerprints = [Fingerprint.of(clip) for clip in read_clips(dataset)]
-    return [_judge(dataset, fingerprints, folds) for folds in splits]
-
-
-def read_clips(dataset: Dataset) -> Iterator[Clip]:
-    """Yield every clip, and raise at the end what is wrong with all those that cannot be read."""
-    faults = Faults()
-    for index, name in enumerate(dataset.table["clip"]):
-        with faults:
-            try:
-                clip = dataset.load(index)
-            except Exception as error:  # a plug-in or a decoder may fail in any way
-                raise DataError(" ".join(f"clip {name!r} cannot be read: {error}".split())) from error
-            yield clip
-    faults.check()
-
-
-def _judge(dataset: Dataset, fingerprints: Sequence[Fingerprint], folds: Sequence[Fold]) -> list[DataWarning]:
+    if fingerprints is None:
+        fingerprints = look_at_all(dataset)
     return [
+        *untaught_warnings(dataset, folds),
         *decoding_warnings(dataset, fingerprints),
         *pair_warnings(dataset, fingerprints, folds),
         *metadata_warnings(dataset, fingerprints, folds),
+    ]
+
+
+def look_at_all(dataset: Dataset) -> list[Fingerprint]:
+    """Decode every clip, one at a time, or raise DataError with all that cannot be read."""
+    faults, found = Faults(), []
+    for index in range(len(dataset)):
+        with faults:
+            found.append(look_at(dataset, index))
+    faults.check()
+    return found
+
+
+def without_unreadable(dataset: Dataset) -> Dataset:
+    """Return a data set without the clips that cannot be decoded, where it drops these; each is decoded once."""
+    if not dataset.drops_unreadable:
+        return dataset
+    reasons = {}
+    for index, name in enumerate(dataset.table["clip"]):
+        try:
+            look_at(dataset, index)
+        except DataError as error:
+            reasons[name] = str(error)
+    return without(dataset, reasons)
+
+
+def look_at(dataset: Dataset, index: int) -> Fingerprint:
+    """Decode a clip, or raise DataError with its name."""
+    try:
+        return Fingerprint.of(dataset.load(index))
+    except Exception as error:  # a plug-in or a decoder may fail in any way
+        raise DataError(unreadable(dataset, index, error)) from error
+
+
+def unreadable(dataset: Dataset, index: int, reason: object) -> str:
+    """Return a sentence on a clip that cannot be read."""
+    return " ".join(f"clip {dataset.table['clip'][index]!r} cannot be read: {reason}".split())
+
+
+def untaught_warnings(dataset: Dataset, folds: Sequence[Fold]) -> list[DataWarning]:
+    """Return a warning of folds that test a class which they do not train, where it is not of one group anyway."""
+    table = dataset.table
+    of_class = table.groupby("label")["group"].nunique()
+    lone = set(of_class.index[of_class == 1]) if dataset.groups_known else set()
+    labels = dataset.labels
+    found = [
+        (fold.name, str(name))
+        for fold in folds
+        for name in np.setdiff1d(labels[fold.test], labels[fold.train])
+        if name not in lone
+    ]
+    if not found:
+        return []
+    rest = len(found) - _NAMED
+    named = "; ".join(f"{label!r} in fold {fold}" for fold, label in found[:_NAMED])
+    more = f"; and {rest} more" if rest > 0 else ""
+    return [
+        DataWarning(
+            "untaught-class",
+            f"Classes are tested without a training clip and cannot be recognised: {named}{more}.",
+        )
     ]
 
 

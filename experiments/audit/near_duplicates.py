@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, combinations_with_replacement, islice
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,8 +26,8 @@ _SHIFT, _OVERLAP = 10, 0.6
 _STILL, _FLAT = 0.3, 1.0
 # Correlations from which on two clips may be near-duplicates, and are: of their maps, changes, still frames.
 _MAPS_SIMILAR, _CHANGES_SIMILAR, _STILLS_SIMILAR = 0.85, 0.82, 0.995
-# Clips to look at more closely for each clip, and rows of the matrix of all pairs made at a time.
-_CANDIDATES, _CHUNK = 10, 1024
+# Clips to look at more closely for each clip; clips that are compared with as many at a time; directions along which.
+_CANDIDATES, _AT_A_TIME, _DIRECTIONS = 10, 2048, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Fingerprint:
         The median of small frames, without mean and of unit length; 0 where it shows nothing.
     changes : ndarray of int8, shape (n, 576)
         Differences between small frames that are two apart, scaled; n is 0 where nothing moves.
-    n_frames, height, width, fps, warnings
-        Of the clip.
+    n_frames, height, width, n_bytes, fps, warnings
+        Of the clip; ``n_bytes`` of its frames in memory.
     """
 
     frames: str
@@ -52,6 +52,7 @@ class Fingerprint:
     n_frames: int
     height: int
     width: int
+    n_bytes: int
     fps: float
     warnings: Mapping[str, str]
 
@@ -76,6 +77,7 @@ class Fingerprint:
             len(clip),
             clip.height,
             clip.width,
+            clip.frames.nbytes,
             clip.fps,
             clip.warnings,
         )
@@ -131,21 +133,73 @@ def near_pairs(fingerprints: Sequence[Fingerprint], groups: ArrayLike) -> Pairs:
 
 def _candidates(fingerprints: Sequence[Fingerprint], groups: NDArray[np.str_]) -> Pairs:
     looks, motions = (np.stack(maps) for maps in zip(*map(_maps, fingerprints), strict=True))
-    number = np.unique(groups, return_inverse=True)[1]
-    pairs = set()
-    for start in range(0, len(fingerprints), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        look, motion = looks[part] @ looks.T, motions[part] @ motions.T
-        likeness = np.where(np.minimum(look, motion) >= _MAPS_SIMILAR, look + motion, 0)
-        likeness[number[part, None] == number] = 0
-        count = min(_CANDIDATES, len(fingerprints))
-        best = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
-        rows, places = np.nonzero(np.take_along_axis(likeness, best, axis=1))
-        pairs |= {
-            (min(pair), max(pair))
-            for pair in zip((start + rows).tolist(), best[rows, places].tolist(), strict=True)
-        }
-    return sorted(pairs)
+    return most_alike(looks, motions, np.unique(groups, return_inverse=True)[1])
+
+
+def most_alike(looks: Floats, motions: Floats, groups: NDArray[np.intp]) -> Pairs:
+    """Return pairs of each clip and the ten clips of other groups that are most alike, if they are alike at all.
+
+    Alike are clips whose correlations of ``looks`` and of ``motions`` both reach a bound. As maps have unit length,
+    such clips are close to each other, and no farther apart along the directions in which maps vary most: all pairs are
+    compared along these, and those that may be meant in full.
+
+    Parameters
+    ----------
+    looks, motions : ndarray of float32, shape (n_clips, n_values)
+        Maps of unit length.
+    groups : ndarray of int, shape (n_clips,)
+        Numbers of groups.
+    """
+    best: list[tuple[NDArray[np.intp], NDArray[np.intp], Floats]] = []
+    for row, column in _within_reach(np.concatenate([looks, motions], axis=1)):
+        other = groups[row] != groups[column]
+        row, column = row[other], column[other]
+        look, motion = _correlations(looks, row, column), _correlations(motions, row, column)
+        alike = np.minimum(look, motion) >= _MAPS_SIMILAR
+        row, column, likeness = row[alike], column[alike], (look + motion)[alike]
+        best.append(
+            _best_of_each(np.append(row, column), np.append(column, row), np.append(likeness, likeness))
+        )
+    row, column, _ = _best_of_each(*map(np.concatenate, zip(*best, strict=True)))
+    return sorted({(min(pair), max(pair)) for pair in zip(row.tolist(), column.tolist(), strict=True)})
+
+
+def _correlations(maps: Floats, row: NDArray[np.intp], column: NDArray[np.intp]) -> Floats:
+    """Return the products of pairs of maps, some pairs at a time."""
+    found = np.empty(len(row), np.float32)
+    for start in range(0, len(row), 1 << 16):
+        part = slice(start, start + (1 << 16))
+        found[part] = np.einsum("ij,ij->i", maps[row[part]], maps[column[part]])
+    return found
+
+
+def _best_of_each(
+    row: NDArray[np.intp], column: NDArray[np.intp], likeness: Floats
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Return the pairs of each clip and those most like it; of two that are equally alike the first."""
+    order = np.lexsort((column, -likeness, row))
+    row, column, likeness = row[order], column[order], likeness[order]
+    best = np.arange(len(row)) - np.searchsorted(row, row) < _CANDIDATES
+    return row[best], column[best], likeness[best]
+
+
+def _within_reach(maps: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield pairs, the first before the second, that may be as close as those whose correlations reach the bound."""
+    centred = (maps - maps.mean(axis=0)).astype(np.float64)
+    # A projection makes no distance larger.
+    places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_DIRECTIONS:]).astype(np.float32)
+    squares = np.einsum("ij,ij->i", places, places)[:, None]
+    ones = np.ones_like(squares)
+    # The product of a row of one and a row of the other is minus the square of a distance.
+    left, right = np.hstack([2 * places, -squares, -ones]), np.hstack([places, ones, squares])
+    # Vectors of unit length with a correlation of c are sqrt(2 - 2 c) apart; a little for the rounding.
+    reach = 2 * (2 - 2 * _MAPS_SIMILAR) + 1e-3
+    starts = range(0, len(maps), _AT_A_TIME)
+    for first, second in combinations_with_replacement(starts, 2):
+        close = left[first : first + _AT_A_TIME] @ right[second : second + _AT_A_TIME].T >= -reach
+        row, column = np.nonzero(close)
+        row, column = row + first, column + second
+        yield row[row < column], column[row < column]
 
 
 def _maps(fingerprint: Fingerprint) -> tuple[Floats, Floats]:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, SplitError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
 from ..datasets.publication import compare_with_published
-from .leaks import dataset_warnings, decoding_warnings, group_warnings, pair_warnings, read_clips
+from ..datasets.splits import GroupKFold, LeaveOneGroupOut, Split
+from .leaks import (
+    audit,
+    class_warnings,
+    dataset_warnings,
+    decoding_warnings,
+    group_warnings,
+    look_at_all,
+    pair_warnings,
+    protocol_warnings,
+)
 from .near_duplicates import Fingerprint
 from .warnings import format_warnings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Groups that are left out one by one where no split is named.
+_FEW_ENOUGH = 25
 
 
 def contact_sheet(
@@ -116,8 +130,19 @@ def spread(length: int, count: int) -> list[int]:
     return sorted({int(place) for place in np.linspace(0, length - 1, count).round()})
 
 
-def describe(dataset: Dataset) -> dict[str, Any]:
-    """Count what is in a data set; every clip is decoded once, one at a time.
+def describe(
+    dataset: Dataset, fingerprints: Sequence[Fingerprint] | None = None, split: Split | None = None
+) -> dict[str, Any]:
+    """Count what is in a data set.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What to look at.
+    fingerprints : sequence of Fingerprint, optional
+        One per clip; by default each clip is decoded, one at a time.
+    split : Split, optional
+        That under which warnings are given; by default `usual_split`.
 
     Returns
     -------
@@ -126,22 +151,19 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         ``clips_per_group``, ``frames``, ``seconds``: minimum, median and maximum; ``sizes``: clips of each width and
         height (``"80x60"``); ``fps``: clips of each frame rate; ``decoded_mib``: size of all frames in memory;
         ``fingerprint``: the hash of the data; ``published``: a sentence where the counts are those that were
-        published, else None; ``warnings``: sentences.
+        published, else None; ``split``: the name of the split; ``warnings``: sentences, as a run under that split has
+        them.
 
     Raises
     ------
     DataError
         If clips cannot be read; it names each of them.
     """
-    lengths, seconds, sizes, rates, total = [], [], Counter[str](), Counter[float](), 0
-    fingerprints = []
-    for clip in read_clips(dataset):
-        lengths.append(len(clip))
-        seconds.append(clip.seconds)
-        sizes[f"{clip.width}x{clip.height}"] += 1
-        rates[clip.fps] += 1
-        total += clip.frames.nbytes
-        fingerprints.append(Fingerprint.of(clip))
+    if fingerprints is None:
+        fingerprints = look_at_all(dataset)
+    split = split or usual_split(dataset)
+    sizes = Counter(f"{one.width}x{one.height}" for one in fingerprints)
+    rates = Counter(one.fps for one in fingerprints)
     groups = dataset.table["group"].value_counts()
     return {
         "clips": len(dataset),
@@ -151,34 +173,44 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         },
         "groups": len(groups) if dataset.groups_known else None,
         "clips_per_group": _range(groups.tolist()) if dataset.groups_known else None,
-        "frames": _range(lengths),
-        "seconds": _range(seconds),
+        "frames": _range([one.n_frames for one in fingerprints]),
+        "seconds": _range([one.n_frames / one.fps for one in fingerprints]),
         "sizes": dict(sizes.most_common()),
         "fps": {f"{rate:g}": count for rate, count in rates.most_common()},
-        "decoded_mib": total / 2**20,
+        "decoded_mib": sum(one.n_bytes for one in fingerprints) / 2**20,
         "fingerprint": dataset.clips.fingerprint,
         "published": compare_with_published(dataset)[0],
-        "warnings": _warnings(dataset, fingerprints),
+        "split": None if split is None else split.label(),
+        "warnings": _warnings(dataset, fingerprints, split),
     }
+
+
+def usual_split(dataset: Dataset) -> Split | None:
+    """Return a split for those who name none: leave one group out, or folds of many groups; None where none fits."""
+    n_groups = dataset.table["group"].nunique()
+    splits: Sequence[Split] = [GroupKFold(folds=n_folds, seed=0) for n_folds in (5, 2)]
+    if n_groups <= _FEW_ENOUGH:
+        splits = [LeaveOneGroupOut()]
+    for split in splits:
+        with suppress(SplitError):
+            split.folds(dataset)
+            return split
+    return None
 
 
 def _range(values: Sequence[float]) -> dict[str, float]:
     return {"min": float(min(values)), "median": float(np.median(values)), "max": float(max(values))}
 
 
-def _warnings(dataset: Dataset, fingerprints: Sequence[Fingerprint]) -> list[str]:
-    found = format_warnings(
-        [
+def _warnings(dataset: Dataset, fingerprints: Sequence[Fingerprint], split: Split | None) -> list[str]:
+    if split is None:
+        found = [
             *dataset_warnings(dataset),
+            *class_warnings(dataset),
             *group_warnings(dataset),
             *decoding_warnings(dataset, fingerprints),
             *pair_warnings(dataset, fingerprints),
         ]
-    )
-    counts = dataset.table["label"].value_counts()
-    if counts.max() >= 3 * counts.min():
-        found.append(
-            f"The classes are unbalanced: {counts.max()} clips of {counts.idxmax()!r}, "
-            f"{counts.min()} of {counts.idxmin()!r}."
-        )
-    return found
+    else:
+        found = [*protocol_warnings(dataset, split), *audit(dataset, split.folds(dataset), fingerprints)]
+    return format_warnings(found)

@@ -9,9 +9,12 @@ from typing import NamedTuple
 CODES: Mapping[str, str] = {
     "groups-unknown": "the data set does not know its groups",
     "not-as-published": "counts of the data set differ from those that were published",
+    "clips-left-out": "clips that cannot be decoded are left out of the data set",
     "few-groups": "the data set has one or two groups, from which the variance between groups cannot be estimated",
     "one-clip-groups": "each group has one clip, so that nothing keeps clips that belong together apart",
+    "unbalanced-classes": "a class has at least three times as many clips as another",
     "class-of-one-group": "all clips of a class come from one group",
+    "untaught-class": "a fold tests a class of which it has no training clip",
     "leaky-split": "the split puts clips of one group on both sides of a fold",
     "identical-clips": "the same frames are in train and test, under different groups",
     "near-identical-clips": "copies that were encoded, scaled, brightened or trimmed are in train and test",
@@ -20,7 +23,6 @@ CODES: Mapping[str, str] = {
     "header-count": "headers of AVI files give another number of frames than they have",
     "variable-rate": "frames are not evenly spaced in time and are used as if they were",
     "size-changes": "the size of the frames changes within a clip",
-    "not-audited": "the clips could not be examined",
     "batch-dependent": "what an attempt predicts for a clip depends on the clips that are predicted together with it",
     "mixed-machines": "times come from machines, threads or libraries that differ",
     "data-set": "a warning of the data set's own",
@@ -42,9 +44,9 @@ def format_warnings(warnings: Iterable[DataWarning], silence: Collection[str] = 
 
     Examples
     --------
-    >>> found = [DataWarning("data-set", "Seven clips end early."), DataWarning("not-audited", "No.")]
-    >>> format_warnings(found, ["not-audited"])
-    ['Seven clips end early. [data-set]', 'Silenced by the matrix: not-audited.']
+    >>> found = [DataWarning("data-set", "Seven clips end early."), DataWarning("few-groups", "Two.")]
+    >>> format_warnings(found, ["few-groups"])
+    ['Seven clips end early. [data-set]', 'Silenced by the matrix: few-groups.']
     """
     warnings = list(warnings)
     silenced = dict.fromkeys(warning.code for warning in warnings if warning.code in silence)

@@ -70,7 +70,7 @@ class AnnotatedVideos(VideoFiles):
         ``"column = value"``: only the rows with that value.
     classes : path, optional
         A text file with two columns: a label of the annotations and the name of its class; relative to ``root``.
-    missing : {"error", "drop"}
+    missing : {"stop", "drop"}
         Whether videos that do not exist are an error, or left out and counted.
     **decoding
         As in `VideoFiles`; folders of images and arrays need ``fps``.
@@ -88,7 +88,7 @@ class AnnotatedVideos(VideoFiles):
         unit: Unit = "seconds",
         where: str | None = None,
         classes: str | Path | None = None,
-        missing: str = "error",
+        missing: str = "stop",
         **decoding: Any,
     ) -> None:
         what = "annotation file, or a folder of such" if self.takes_folder else "annotation file"
@@ -107,7 +107,7 @@ class AnnotatedVideos(VideoFiles):
         self.groups_known = groups != "none"
         self._groups, self._where = groups, where
         self._classes = None if classes is None else self.root / classes
-        self._drops = check_choice("missing", missing, ("error", "drop")) == "drop"
+        self._drops = check_choice("missing", missing, ("stop", "drop")) == "drop"
         self._left_out: list[str] = []
         self._digests: dict[Path, str] = {}
 

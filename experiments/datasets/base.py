@@ -47,6 +47,9 @@ class Dataset(ABC):
     #: Whether the groups are known. Where they are not, each clip is its own group and every table has a warning.
     groups_known: bool = True
 
+    #: Whether clips that cannot be decoded leave the data set instead of ending a run.
+    drops_unreadable: bool = False
+
     #: Options of base classes that the class gives itself.
     fixed_options: ClassVar[Sequence[str]] = ()
 

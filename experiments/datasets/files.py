@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
@@ -18,6 +19,9 @@ VIDEO_ENDINGS = frozenset(
     ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
 )
 
+# What the decoder does with a damaged file, by what the data set does.
+_DECODING: Mapping[str, OnError] = {"stop": "error", "drop": "error", "truncate": "truncate"}
+
 
 class VideoFiles(Dataset):
     """A data set whose clips are the video files below a folder, named by their path below it.
@@ -32,8 +36,9 @@ class VideoFiles(Dataset):
         Keep every ``stride``-th frame.
     color : {"grey", "rgb"}
         What the frames hold.
-    on_error : {"error", "truncate"}
-        Whether a damaged file is refused, or used up to the damage.
+    on_error : {"stop", "drop", "truncate"}
+        Whether a file that cannot be decoded ends a run before it begins, leaves the data set, which every table then
+        says, or is used up to the damage.
     fps : float, optional
         Frames per second of all files, before ``stride``; by default what each file says.
     """
@@ -46,7 +51,7 @@ class VideoFiles(Dataset):
         height: int | None = None,
         stride: int = 1,
         color: Color = "grey",
-        on_error: OnError = "error",
+        on_error: str = "stop",
         fps: float | None = None,
     ) -> None:
         if not isinstance(root, str | Path):
@@ -57,8 +62,9 @@ class VideoFiles(Dataset):
             "height": check_count("height", height, optional=True),
             "stride": check_count("stride", stride),
             "color": check_choice("color", color, get_args(Color)),
-            "on_error": check_choice("on_error", on_error, get_args(OnError)),
+            "on_error": _DECODING[check_choice("on_error", on_error, tuple(_DECODING))],
         }
+        self.drops_unreadable = on_error == "drop"
         # Not part of the decoding, which new videos share.
         self.fps = check_rate("fps", fps)
         if not os.path.isdir(self.root):

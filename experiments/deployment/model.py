@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ...baselines.base import Attempt
 from ...baselines.registry import Registry, attempt_registry, use_attempts
 from ...errors import DataError, MatrixError, ModelError, PluginError
+from ..audit.leaks import without_unreadable
 from ..datasets.base import Dataset
 from ..datasets.files import VideoFiles
 from ..datasets.registry import dataset_registry, make_dataset
@@ -177,7 +178,9 @@ def fit_model(
     cls = registry.get(wanted.attempt)
     attempt = make_attempt(cls, wanted.attempt, wanted.params, wanted.seed)
     entry = matrix.datasets[0]
-    dataset = make_dataset(dataset_registry(plugins).get(entry.name), entry.name, entry.options)
+    dataset = without_unreadable(
+        make_dataset(dataset_registry(plugins).get(entry.name), entry.name, entry.options)
+    )
     limit = int(matrix.limits.cache)
     with use_attempts(registry), _appearing(folder, overwrite) as place:
         _check_learnable(attempt, wanted.attempt, dataset, entry.name)

@@ -8,12 +8,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 import numpy as np
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
 from ..datasets.base import Dataset
+from ..datasets.left_out import WithoutClips, described_class, without
 from ..datasets.registry import dataset_registry, make_dataset, option_names
 from ..datasets.splits import Fold, with_fewer_groups
 from ..evaluation.cell import run_cell
@@ -34,6 +35,9 @@ A = TypeVar("A", bound=Attempt)
 
 #: Data set, split, attempt, seed and fold: where a cell is in a matrix.
 Place = tuple[str, str, str, int, int]
+
+#: Returns why clips are left out of a data set, by their names.
+LeftOut: TypeAlias = Callable[[str, Dataset], Mapping[str, str] | None]
 
 _ONLY_KEYS = ("attempt", "dataset", "family", "fold", "seed", "split", "train_groups")
 
@@ -87,7 +91,8 @@ class PlannedDataset:
 
     def source(self, plugins: list[str]) -> DatasetSource:
         """Return what another process makes it from."""
-        return DatasetSource(plugins, self.entry.name, self.entry.options, self.table_fingerprint)
+        reasons = self.dataset.reasons if isinstance(self.dataset, WithoutClips) else {}
+        return DatasetSource(plugins, self.entry.name, self.entry.options, self.table_fingerprint, reasons)
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,13 @@ class DatasetSource:
     name: str
     options: Mapping[str, Any]
     table_fingerprint: str
+    #: Why clips are left out, by their names.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def make(self) -> Dataset:
         """Return the data set as it is now."""
-        return make_dataset(dataset_registry(self.plugins).get(self.name), self.name, self.options)
+        whole = make_dataset(dataset_registry(self.plugins).get(self.name), self.name, self.options)
+        return without(whole, self.left_out)
 
     def make_unchanged(self) -> Dataset:
         """Return the data set, or raise DataError where its table has changed since it was planned."""
@@ -186,6 +194,7 @@ class Plan:
     matrix: Matrix
     cells: list[PlannedCell]
     plugins: Sequence[str | Path] = ()
+    only: Sequence[str] = ()
 
     @property
     def plugin_paths(self) -> list[str]:
@@ -227,7 +236,13 @@ def declared_type(cls: type[Attempt], parameter: str) -> Any:
         return Any
 
 
-def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Iterable[str] = ()) -> Plan:
+def make_plan(
+    matrix: Matrix,
+    *,
+    plugins: Iterable[str | Path] = (),
+    only: Iterable[str] = (),
+    left_out: LeftOut = lambda title, dataset: None,
+) -> Plan:
     """Return the cells of a matrix in the order in which they run.
 
     Data sets are read and divided, attempts are made once, so that whatever is wrong is reported before a cell runs.
@@ -243,6 +258,9 @@ def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Itera
     only : iterable of str
         Conditions such as ``"attempt=rules,fold=0"``; a cell must meet one of those given for each key. Values
         may hold ``*`` and ``?``; one with a comma must be in quotation marks: ``'attempt="a, b"'``.
+    left_out : callable
+        Returns why clips of a data set that drops unreadable ones are left out, by their names; called with its title
+        and the data set.
 
     Raises
     ------
@@ -262,19 +280,21 @@ def make_plan(matrix: Matrix, *, plugins: Iterable[str | Path] = (), only: Itera
                     make_attempt(cls, entry.name, point, matrix.seeds[0])
     for described in matrix.datasets:
         with faults:
-            data.append(_plan_dataset(described, datasets.get(described.name)))
+            data.append(_plan_dataset(described, datasets.get(described.name), left_out))
     faults.check()
     with use_attempts(attempts):
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
     chosen = [cell for cell in cells if _is_wanted(cell, wanted)] if wanted else cells
     if not chosen:
         raise MatrixError(f"--only {' '.join(only)}: no cell is left; {_available(cells, wanted)}")
-    return Plan(matrix, chosen, plugins)
+    return Plan(matrix, chosen, plugins, only)
 
 
-def _plan_dataset(entry: DatasetEntry, cls: type[Dataset]) -> PlannedDataset:
+def _plan_dataset(entry: DatasetEntry, cls: type[Dataset], left_out: LeftOut) -> PlannedDataset:
     dataset = make_dataset(cls, entry.name, entry.options)
     try:
+        if dataset.drops_unreadable:
+            dataset = without(dataset, left_out(entry.label, dataset))
         folds = entry.split.folds(dataset)
         fingerprint = data_fingerprint(dataset)
     except ActionbenchError as error:
@@ -314,7 +334,7 @@ def _work(
     """Make an attempt once, and ask it what its results depend on."""
     attempt = make_attempt(cls, entry.name, params, seed)
     used = ask(attempt.uses, entry.name)
-    dependencies = (cls, *used, type(data.dataset), run_cell, *([tune] if entry.tune else []))
+    dependencies = (cls, *used, described_class(data.dataset), run_cell, *([tune] if entry.tune else []))
     return Work(
         entry,
         cls,

@@ -29,7 +29,7 @@ from pydantic_core import ErrorDetails
 
 from ...errors import Faults, MatrixError, did_you_mean
 from ..audit.warnings import CODES
-from ..datasets.splits import SPLITS, AnySplit
+from ..datasets.splits import SPLITS, AnySplit, Split
 
 T = TypeVar("T", bound=Hashable)
 
@@ -362,6 +362,20 @@ def parse_change(change: str) -> tuple[str, Any]:
         return key.strip(), text
     except (ValueError, RecursionError) as error:
         raise MatrixError(f"--set {change}: {error}") from error
+
+
+def parse_split(text: str) -> Split:
+    """Return a split that is written as in a matrix: a name, or a table in TOML.
+
+    Examples
+    --------
+    >>> parse_split("leave-one-group-out").label(), parse_split('{ name = "group-k-fold", folds = 3 }').label()
+    ('leave-one-group-out', 'group-k-fold(3)')
+    """
+    entry = {"name": "any", "split": parse_change(f"split={text}")[1]}
+    return (
+        read_matrix({"name": "any", "attempts": [{"name": "chance"}], "datasets": [entry]}).datasets[0].split
+    )
 
 
 def _set(content: dict[str, Any], change: str) -> None:

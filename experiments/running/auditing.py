@@ -1,95 +1,116 @@
-"""The audit of data sets before any cell runs, each made once for a store, in a process of its own."""
+"""The audit of data sets before any cell runs, each made once for a store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...errors import DataError, Faults
-from ..audit.leaks import audit_key, audits, protocol_warnings
+from ..audit.leaks import audit, audit_key, protocol_warnings
 from ..audit.warnings import DataWarning, format_warnings
-from ..datasets.splits import Fold
+from ..datasets.base import Dataset
+from ..datasets.left_out import WithoutClips
 from ..isolation.fork_server import ForkServer
-from ..isolation.pool import Task, run_isolated
-from ..planning.cells import DatasetSource, Plan, PlannedDataset
+from ..planning.cells import Plan, PlannedDataset, data_fingerprint, make_plan
 from ..store import Store
+from .looking import Look, Looked, look
 
 
 @dataclass(frozen=True)
 class AuditProgress:
-    """The audit of a data set, before any cell runs; reported when it begins and when it has ended."""
+    """How many clips of a data set have been decoded, before any cell runs, and the seconds left if known."""
 
     data: PlannedDataset
-    ended: bool = False
+    n_done: int
+    seconds_left: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether all have been."""
+        return self.n_done == len(self.data.dataset)
 
 
-def add_datasets(
+#: What was seen of data sets, by their fingerprints.
+Looks = Mapping[str, Look]
+
+
+def look_at_datasets(
     store: Store,
     plan: Plan,
     workers: int,
     fork_server: ForkServer | None,
     progress: Callable[[AuditProgress], None],
-) -> dict[int, int]:
-    """Record the data sets of cells with their warnings; return their ids in the store by their identity."""
-    found = _audits(store, plan, workers, fork_server, progress)
-    return {
-        id(data): add_dataset(store, data, warnings, plan.matrix.silence)
-        for data, warnings in zip(plan.datasets, found, strict=True)
-    }
+) -> tuple[Plan, Looks]:
+    """Decode the clips of all data sets that the store has no audit of.
 
+    Returns
+    -------
+    Plan
+        The plan, or one without the clips that cannot be decoded, where data sets drop these.
+    dict
+        What was seen.
 
-def _audits(
-    store: Store,
-    plan: Plan,
-    workers: int,
-    fork_server: ForkServer | None,
-    progress: Callable[[AuditProgress], None],
-) -> list[list[DataWarning]]:
-    """Return what audits find, each made once for a store, in a process of its own."""
-    kept = {key: store.audit(key) for key in map(_audit_key, plan.datasets)}
+    Raises
+    ------
+    DataError
+        If clips cannot be decoded and are not dropped; it names each of them.
+    """
     # Under several splits the same clips are decoded once.
-    waiting: dict[str, list[PlannedDataset]] = {}
-    for data in plan.datasets:
-        if kept[_audit_key(data)] is None:
-            waiting.setdefault(data.fingerprint, []).append(data)
-
-    def tasks() -> Iterator[Task]:
-        for fingerprint, same in waiting.items():
-            progress(AuditProgress(same[0]))
-            yield Task(
-                fingerprint, audit_source, (same[0].source(plan.plugin_paths), [one.folds for one in same])
-            )
-
-    faults = Faults()
-    for task, result in run_isolated(tasks(), workers=workers, fork_server=fork_server):
-        same = waiting[task.key]
-        progress(AuditProgress(same[0], ended=True))
-        found = result.outcome
-        if isinstance(found, DataError):
-            faults.add(DataError(*(f"data set {same[0].title!r}: {fault}" for fault in found.args)))
+    waiting = {data.fingerprint: data for data in plan.datasets if not _is_known(store, data)}
+    looks = look(
+        {key: Looked(data.dataset, data.source(plan.plugin_paths)) for key, data in waiting.items()},
+        workers=workers,
+        fork_server=fork_server,
+        progress=lambda key, *state: progress(AuditProgress(waiting[key], *state)),
+    )
+    faults, smaller = Faults(), False
+    for key, seen in looks.items():
+        data = waiting[key]
+        if data.dataset.drops_unreadable:
+            store.keep_unreadable(key, seen.reasons(data.dataset))
+            smaller |= bool(seen.unreadable)
             continue
-        if found is None:
-            text = f"The data set could not be audited: {result.error or result.kind}: {result.message}"
-            found = [[DataWarning("not-audited", " ".join(text.split()))]] * len(same)
-        for data, warnings in zip(same, found, strict=True):
-            kept[_audit_key(data)] = warnings
-            # One that could not be made is tried again the next time.
-            if all(warning.code != "not-audited" for warning in warnings):
-                store.keep_audit(_audit_key(data), warnings)
+        with faults:
+            try:
+                seen.check()
+            except DataError as error:
+                raise DataError(*(f"data set {data.title!r}: {fault}" for fault in error.args)) from error
     faults.check()
-    return [kept[_audit_key(data)] or [] for data in plan.datasets]
+    if not smaller:
+        return plan, looks
+    plan = make_plan(plan.matrix, plugins=plan.plugins, only=plan.only, left_out=left_out_of(store))
+    whole = {data.fingerprint: _whole_fingerprint(data.dataset) for data in plan.datasets}
+    return plan, {key: looks[before] for key, before in whole.items() if before in looks}
+
+
+def left_out_of(store: Store) -> Callable[[str, Dataset], Mapping[str, str] | None]:
+    """Return what tells `make_plan` which clips are known to be unreadable."""
+    return lambda title, dataset: store.unreadable(data_fingerprint(dataset))
+
+
+def _whole_fingerprint(dataset: Dataset) -> str:
+    return data_fingerprint(dataset.whole if isinstance(dataset, WithoutClips) else dataset)
+
+
+def _is_known(store: Store, data: PlannedDataset) -> bool:
+    return store.audit(_audit_key(data)) is not None
+
+
+def add_datasets(store: Store, plan: Plan, looks: Looks) -> dict[int, int]:
+    """Record the data sets of cells with their warnings; return their ids in the store by their identity."""
+    return {id(data): _add_dataset(store, data, looks, plan.matrix.silence) for data in plan.datasets}
+
+
+def _add_dataset(store: Store, data: PlannedDataset, looks: Looks, silence: Collection[str]) -> int:
+    found = store.audit(_audit_key(data))
+    if found is None:
+        found = audit(data.dataset, data.folds, looks[data.fingerprint].in_order())
+        store.keep_audit(_audit_key(data), found)
+    return add_dataset(store, data, found, silence)
 
 
 def _audit_key(data: PlannedDataset) -> str:
     return audit_key(data.fingerprint, data.folds)
-
-
-def audit_source(source: DatasetSource, splits: list[list[Fold]]) -> list[list[DataWarning]] | DataError:
-    """Audit a data set under several splits; called in a process of its own."""
-    try:
-        return audits(source.make(), splits)
-    except DataError as error:
-        return error
 
 
 def add_dataset(

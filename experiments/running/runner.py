@@ -29,7 +29,7 @@ from ..planning.estimate import Estimate
 from ..planning.matrix import Limits
 from ..store import Store, provenance
 from ..store.schema import VERSION, CellRecord
-from .auditing import AuditProgress, add_datasets
+from .auditing import AuditProgress, add_datasets, look_at_datasets
 from .feature_cache import features_in, usable_cache
 
 # What may be asked to run again: every failure, kinds of it, and what was skipped.
@@ -69,6 +69,8 @@ class RunSummary:
 
     #: Its number in the store.
     run_id: int
+    #: The plan, without the clips that data sets have dropped.
+    plan: Plan = field(repr=False)
     n_cells: int
     n_stored: int
     n_run: int
@@ -124,23 +126,24 @@ def run_cells(
     about : mapping
         What else should be known of the run, such as which bundle it reproduces.
     progress : callable
-        Called with an `AuditProgress` as the audit of each data set begins and ends, and then with a `CellProgress` as
-        each cell does.
+        Called with an `AuditProgress` as clips of each data set have been decoded, and then with a `CellProgress` as
+        each cell begins and ends.
 
     Raises
     ------
     ActionbenchError
         If ``retry`` holds a word that is none of these, or the store, the cache or a process fails.
     DataError
-        If clips cannot be read; it names each of them, and no cell runs.
+        If clips cannot be read, of a data set that does not drop them; it names each of them, and no cell runs.
     """
     retried = _checked(retry)
     limits = plan.matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
+    plan, looks = look_at_datasets(store, plan, workers, fork_server, progress)
     stored = store.status_of()
     waiting = _not_stored(plan.cells, stored, retried | {"cancelled"}, fresh)
-    dataset_ids = add_datasets(store, plan, workers, fork_server, progress)
+    dataset_ids = add_datasets(store, plan, looks)
     run_id = _begin(plan, store, workers, about)
     for code, dependencies in plan.dependencies.items():
         store.add_code(code, provenance.code_parts(*dependencies))
@@ -170,7 +173,7 @@ def run_cells(
     if not stopped:
         store.end_run(run_id)
     after = store.status_of() if waiting else stored
-    return _summary(run_id, plan.cells, after, len(waiting), stopped=stopped)
+    return _summary(run_id, plan, after, len(waiting), stopped=stopped)
 
 
 def _checked(retry: Iterable[str]) -> set[str]:
@@ -277,18 +280,19 @@ def _modules(cells: Iterable[PlannedCell]) -> list[str]:
 
 def _summary(
     run_id: int,
-    cells: list[PlannedCell],
+    plan: Plan,
     stored: Mapping[str, tuple[str, str | None]],
     n_waiting: int,
     *,
     stopped: bool,
 ) -> RunSummary:
-    statuses = [stored[cell.key][0] for cell in cells if cell.key in stored]
-    missing = len(cells) - len(statuses)
+    statuses = [stored[cell.key][0] for cell in plan.cells if cell.key in stored]
+    missing = len(plan.cells) - len(statuses)
     return RunSummary(
         run_id=run_id,
-        n_cells=len(cells),
-        n_stored=len(cells) - n_waiting,
+        plan=plan,
+        n_cells=len(plan.cells),
+        n_stored=len(plan.cells) - n_waiting,
         n_run=n_waiting - missing,
         n_failed=statuses.count("failed"),
         n_skipped=statuses.count("skipped"),

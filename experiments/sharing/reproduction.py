@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import BundleError
+from ..datasets.base import Dataset
 from ..planning.cells import Place, Plan, PlannedCell, is_named, make_plan, parse_only
 from ..planning.matrix import Matrix, read_matrix
 from ..store import Store, provenance
@@ -105,9 +107,21 @@ def plan_again(
         matrix = read_matrix(_moved(bundle.matrix, files), changes)
         matrix = _with_roots(_of_cells(bundle, matrix, only), notify)
         with _own_helpers(Path(folder)):
-            plan = make_plan(matrix, plugins=plugins, only=only)
+            plan = make_plan(matrix, plugins=plugins, only=only, left_out=partial(_not_bundled, bundle))
             before, cells = _both(bundle, plan.cells, bool(only))
             yield Reproduction(bundle, replace(plan, cells=cells), before, Path(folder) / "features")
+
+
+def _not_bundled(bundle: Bundle, title: str, dataset: Dataset) -> dict[str, str]:
+    """Return the clips of a data set that were left out of the one that was bundled."""
+    of_title = {cell.fingerprint for cell in bundle.cells if cell.dataset == title}
+    kept = {
+        clip
+        for fingerprint, (_, rows) in bundle.clips().items()
+        if fingerprint in of_title
+        for clip, *_ in rows
+    }
+    return {clip: "it was left out" for clip in dataset.table["clip"] if kept and clip not in kept}
 
 
 def _both(

@@ -123,5 +123,6 @@ TABLES = (
         PRIMARY KEY (key, name))""",
     "CREATE TABLE codes (code TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE machines (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE unreadable (fingerprint TEXT PRIMARY KEY, reasons TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE audits (key TEXT PRIMARY KEY, warnings TEXT NOT NULL) WITHOUT ROWID",
 )

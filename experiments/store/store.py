@@ -331,6 +331,13 @@ class Store:
                 "INSERT OR REPLACE INTO audits VALUES (?, ?)", (key, json.dumps(warnings))
             )
 
+    def keep_unreadable(self, fingerprint: str, reasons: Mapping[str, str]) -> None:
+        """Keep why clips of a data set cannot be decoded, by their names; empty where all can."""
+        with self.transaction():
+            self.connection.execute(
+                "INSERT OR REPLACE INTO unreadable VALUES (?, ?)", (fingerprint, json.dumps(dict(reasons)))
+            )
+
     def add_thumbnails(self, dataset_id: int, thumbnails: Mapping[int, bytes]) -> None:
         """Keep thumbnails of clips, as WebP, by the clip's position."""
         with self.transaction():
@@ -445,6 +452,11 @@ class Store:
         """Return what an audit found, None where there was none."""
         rows = self._read("SELECT warnings FROM audits WHERE key = ?", key)
         return [DataWarning(*pair) for pair in json.loads(rows[0][0])] if rows else None
+
+    def unreadable(self, fingerprint: str) -> dict[str, str] | None:
+        """Return why clips of a data set cannot be decoded, None where nobody has looked."""
+        rows = self._read("SELECT reasons FROM unreadable WHERE fingerprint = ?", fingerprint)
+        return json.loads(rows[0][0]) if rows else None
 
     def is_done(self, key: str) -> bool:
         """Return whether a cell has finished, in this process or another."""

@@ -18,6 +18,7 @@ from .errors import MatrixError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .experiments.datasets.base import Dataset
     from .experiments.isolation.fork_server import ForkServer
     from .experiments.planning.cells import Plan, PlannedCell
     from .experiments.running.runner import Progress, RunSummary
@@ -106,7 +107,17 @@ class Experiment:
         from .experiments.planning.matrix import read_matrix
 
         matrix = read_matrix(self.matrix, self.changes)
-        return make_plan(matrix, plugins=self.plugins, only=[*self.only, *only])
+        return make_plan(matrix, plugins=self.plugins, only=[*self.only, *only], left_out=self._left_out)
+
+    def _left_out(self, title: str, dataset: Dataset) -> Mapping[str, str] | None:
+        """Return which clips of a data set are known to be unreadable, and why."""
+        from .experiments.running.auditing import left_out_of
+        from .experiments.store import Store
+
+        if not os.path.isfile(self.store):
+            return None
+        with Store.open(self.store) as store:
+            return left_out_of(store)(title, dataset)
 
     def plan_table(self, workers: int | None = None) -> pd.DataFrame:
         """Return the cells as `api.plan` does."""
@@ -189,6 +200,7 @@ class Experiment:
         plan = self.plan()
         with Store.open(self.store) as store:
             ran = _run_plan(plan, store, show_progress, options)
+            plan = ran.summary.plan
             whole = score(ran.results)
             table, shown = _rows_of(whole, plan.cells), layout(whole)
             printed = {
@@ -275,7 +287,7 @@ def _run_plan(plan: Plan, store: Store, show_progress: ShowProgress, options: Ma
         summary = run_cells(plan, store, progress=progress, **options)
     ran = _Ran(summary, version=store.data_version(), results=gather(store))
     if not summary.stopped:
-        _save_thumbnails(store, plan, ran.results, options.get("fork_server"))
+        _save_thumbnails(store, summary.plan, ran.results, options.get("fork_server"))
     return ran
 
 

@@ -29,8 +29,10 @@ def report(key, status, done, failed=0, left=None):
     )
 
 
-def audit(title, n_clips, ended=False):
-    return AuditProgress(SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), ended)
+def audit(title, n_clips, n_done=0, left=None):
+    return AuditProgress(
+        SimpleNamespace(title=title, dataset=range(n_clips), fingerprint=title), n_done, left
+    )
 
 
 def test_the_live_view_says_which_data_are_audited():
@@ -40,16 +42,19 @@ def test_the_live_view_says_which_data_are_audited():
     head, _, *lines = shown(view)
     assert head == "0 of 4 cells done, 0 running"
     assert lines == ["0 s  auditing weizmann: 90 clips", "0 s  auditing one: 1 clip"]
-    view.update(audit("one", 1, ended=True))
+    view.update(audit("one", 1, 1))
     assert shown(view)[2:] == ["0 s  auditing weizmann: 90 clips"]
-    view.update(audit("weizmann", 90, ended=True))
+    view.update(audit("weizmann", 90, 30, 60.0))
+    assert shown(view)[2:] == ["0 s  auditing weizmann: 30 of 90 clips, about 60 s left"]
+    view.update(audit("weizmann", 90, 90))
     assert len(shown(view)) == 2
 
 
 def test_lines_say_once_which_data_are_audited(capsys):
     with show_progress(4, quiet=False) as update:
         update(audit("weizmann", 90))
-        update(audit("weizmann", 90, ended=True))
+        update(audit("weizmann", 90, 45, 1.0))
+        update(audit("weizmann", 90, 90))
         update(report("a", "running", 0))
         update(report("a", "done", 1))
     assert capsys.readouterr().err.splitlines() == [

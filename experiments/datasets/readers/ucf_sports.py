@@ -58,7 +58,10 @@ class UcfSports(AnnotatedVideos):
 
     def read_annotations(self) -> pd.DataFrame:
         """Return one row per folder of a clip."""
-        folders = {path.name.casefold(): path for path in self.root.iterdir() if path.is_dir()}
+        places = [self.root, *(path for path in self.root.iterdir() if path.is_dir())]
+        folders = {
+            path.name.casefold(): path for place in places for path in place.iterdir() if path.is_dir()
+        }
         rows = []
         for name, label in CLASSES.items():
             if folder := folders.get(name.casefold()):

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ..errors import ActionbenchError
-from .options import DatasetRequest, dataset_options, json_option
-from .progress import show_transfers
+from .options import DatasetRequest, dataset_options, json_option, workers_option
+from .progress import show_look, show_transfers
 from .terminal import EXIT_FAILED, print_facts, say
 
 # Everything heavy is imported inside the command that needs it.
@@ -23,12 +23,32 @@ def data() -> None:
 
 @data.command()
 @dataset_options(click.argument("dataset", metavar="NAME"))
+@click.option(
+    "--split",
+    help="The split under which warnings are given, as in a matrix; by default leave-one-group-out, with many groups "
+    "group-k-fold.",
+)
+@workers_option
 @json_option
-def info(dataset: DatasetRequest, as_json: bool) -> None:
-    """Decode the data set NAME and show what is in it."""
+def info(dataset: DatasetRequest, split: str | None, workers: int | None, as_json: bool) -> None:
+    """Decode the data set NAME and show what is in it, with the warnings that a run has."""
     from ..experiments.audit.preview import describe
+    from ..experiments.datasets.left_out import without
+    from ..experiments.planning.matrix import parse_split
+    from ..experiments.running.looking import Looked, look
+    from ..experiments.running.runner import default_workers
 
-    print_facts(dataset.name, describe(dataset.make()), as_json)
+    chosen = None if split is None else parse_split(split)
+    data = dataset.make()
+    with show_look(dataset.name, len(data)) as progress:
+        seen = look(
+            {"": Looked(data, dataset.source(data))}, workers=workers or default_workers(1), progress=progress
+        )[""]
+    if data.drops_unreadable:
+        data = without(data, seen.reasons(data))
+    else:
+        seen.check()
+    print_facts(dataset.name, describe(data, seen.in_order(), chosen), as_json)
 
 
 @data.command()

@@ -15,6 +15,7 @@ from ..workflow import Experiment
 
 if TYPE_CHECKING:
     from ..experiments.datasets.base import Dataset
+    from ..experiments.planning.cells import DatasetSource
 
 Command = Callable[..., Any]
 
@@ -123,12 +124,20 @@ class DatasetRequest:
     def make(self) -> Dataset:
         """Return the data set."""
         from ..experiments.datasets.registry import dataset_registry, make_dataset
+
+        return make_dataset(dataset_registry(self.plugins).get(self.name), self.name, self._options())
+
+    def _options(self) -> dict[str, Any]:
         from ..experiments.planning.matrix import parse_change
 
         options = dict(parse_change(change) for change in self.changes)
-        if self.root is not None:
-            options["root"] = self.root
-        return make_dataset(dataset_registry(self.plugins).get(self.name), self.name, options)
+        return options if self.root is None else {**options, "root": self.root}
+
+    def source(self, dataset: Dataset) -> DatasetSource:
+        """Return what another process makes the data set from."""
+        from ..experiments.planning.cells import DatasetSource, table_fingerprint
+
+        return DatasetSource(list(self.plugins), self.name, self._options(), table_fingerprint(dataset))
 
 
 def dataset_options(

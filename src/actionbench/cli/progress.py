@@ -39,7 +39,7 @@ def show_progress(total: int, quiet: bool) -> Iterator[Callable[[Progress], None
 
         def report(now: Progress) -> None:
             if isinstance(now, AuditProgress):
-                if not now.ended:
+                if now.n_done == 0:
                     say(_audited(now))
             elif now.status != "running":
                 say(f"[{now.done:{width}}/{now.total}] {now.status:7} {_which(now.cell)}")
@@ -81,6 +81,22 @@ def show_transfers() -> Iterator[Callable[[str, int, int | None], None]]:
         yield update
 
 
+@contextmanager
+def show_look(name: str, n_clips: int) -> Iterator[Callable[[str, int, float | None], None]]:
+    """Show on a terminal how many clips of a data set have been decoded."""
+    if not sys.stderr.isatty():
+        yield lambda key, n_done, seconds_left: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(name) as status:
+
+        def update(key: str, n_done: int, seconds_left: float | None) -> None:
+            status.update(_looked(name, n_clips, n_done, seconds_left))
+
+        yield update
+
+
 class View:
     """Cells done, running and failed, and the time that is left; before, the data sets that are audited."""
 
@@ -96,9 +112,9 @@ class View:
         from ..experiments.running.auditing import AuditProgress
 
         if isinstance(now, AuditProgress):
-            self._audited.pop(now.data.fingerprint, None)
+            since = self._audited.pop(now.data.fingerprint, ("", time.monotonic()))[1]
             if not now.ended:
-                self._audited[now.data.fingerprint] = _audited(now), time.monotonic()
+                self._audited[now.data.fingerprint] = _audited(now), since
             return
         if now.status == "running":
             self._running[now.cell.key] = _which(now.cell), time.monotonic()
@@ -128,8 +144,13 @@ class View:
 
 
 def _audited(now: AuditProgress) -> str:
-    count = len(now.data.dataset)
-    return f"auditing {now.data.title}: {count} clip{'s' * (count != 1)}"
+    return _looked(f"auditing {now.data.title}", len(now.data.dataset), now.n_done, now.seconds_left)
+
+
+def _looked(what: str, n_clips: int, n_done: int, seconds_left: float | None) -> str:
+    done = f"{n_done} of " if n_done else ""
+    left = f", about {duration(seconds_left)} left" if n_done and seconds_left is not None else ""
+    return f"{what}: {done}{n_clips} clip{'s' * (n_clips != 1)}{left}"
 
 
 def _which(cell: PlannedCell) -> str:

@@ -4,7 +4,13 @@ import pytest
 
 from actionbench import Clip, Dataset
 from actionbench.errors import DataError
-from actionbench.experiments.audit.leaks import audit, audit_key, audits, group_warnings, protocol_warnings
+from actionbench.experiments.audit.leaks import (
+    audit,
+    audit_key,
+    group_warnings,
+    protocol_warnings,
+    without_unreadable,
+)
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.splits import (
@@ -189,14 +195,43 @@ def test_weizmann_has_no_copies(data_folder):
     assert found(dataset) == {}
 
 
-def test_two_splits_decode_each_clip_once(monkeypatch):
-    loaded = []
-    original = Listed.load
-    monkeypatch.setattr(Listed, "load", lambda self, index: loaded.append(index) or original(self, index))
-    dataset = four(*map(noise, range(4)))
-    splits = [LeaveOneGroupOut().folds(dataset), GroupKFold(folds=2).folds(dataset)]
-    assert audits(dataset, splits) == [[], []]
-    assert loaded == [0, 1, 2, 3]
+def test_classes_of_very_different_sizes_are_named():
+    said = "The classes are unbalanced: 6 clips of 'x', 2 of 'y'."
+    for labels, expected in (("xxxxxxyy", [said]), ("xxxxxyy", [])):
+        dataset = Listed([noise(0)] * len(labels), list(labels), list("abcdefgh")[: len(labels)], known=False)
+        found = protocol_warnings(dataset, GroupKFold(folds=2))
+        assert [one.text for one in found if one.code == "unbalanced-classes"] == expected
+
+
+def test_a_class_that_a_fold_does_not_teach_is_named():
+    """A class of one group is said once, as it concerns every split."""
+    labels, groups = list("aabbczz"), ["p", "q", "p", "q", "r", "p", "q"]
+    dataset = Listed(list(map(noise, range(7))), labels, groups)
+    folds = [
+        Fold("one", np.array([0, 2, 4]), np.array([1, 3, 6])),
+        Fold("two", np.array([1, 3, 6]), np.array([0, 2, 4])),
+    ]
+    assert found(dataset, folds) == {
+        "untaught-class": "Classes are tested without a training clip and cannot be recognised: 'z' in fold one."
+    }
+    unknown = Listed(list(map(noise, range(7))), labels, list(range(7)), known=False)
+    assert "'z' in fold one; 'c' in fold two" in found(unknown, folds)["untaught-class"]
+
+
+def test_clips_that_cannot_be_decoded_are_dropped_where_that_is_asked_for():
+    clips = [noise(0), None, noise(2), None]
+    dataset = Listed(clips, list("xyxy"), list("abcd"))
+    assert without_unreadable(dataset) is dataset
+    dataset.drops_unreadable = True
+    smaller = without_unreadable(dataset)
+    assert smaller.table["clip"].tolist() == ["c0", "c2"]
+    assert smaller.clips[1] is clips[2]
+    assert smaller.clips.fingerprints == [dataset.fingerprint(0), dataset.fingerprint(2)]
+    (warning,) = protocol_warnings(smaller, GroupKFold(folds=2))[:1]
+    assert (warning.code, warning.text) == (
+        "clips-left-out",
+        "Left out: 2 of 4 clips, which cannot be decoded: c1, c3.",
+    )
 
 
 def test_odd_files_are_named_by_kind():

@@ -16,7 +16,7 @@ def make(root, **options):
         ({"stride": "2"}, "stride: must be an integer of at least 1, got '2'"),
         ({"stride": True}, "stride: must be an integer"),
         ({"color": "gray"}, "color: must be 'grey' or 'rgb', got 'gray'"),
-        ({"on_error": "skip"}, "on_error: must be 'error' or 'truncate', got 'skip'"),
+        ({"on_error": "skip"}, "on_error: must be 'stop' or 'drop' or 'truncate', got 'skip'"),
     ],
 )
 def test_options_that_make_no_sense(class_folders, options, message):

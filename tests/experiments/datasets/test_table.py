@@ -176,7 +176,7 @@ def test_videos_that_do_not_exist_are_counted_or_refused(videos):
         (ROWS, {"where": "whom = eva"}, "where: .* has no column 'whom'"),
         (ROWS, {"where": "eva"}, 'where: must be "column = value"'),
         (ROWS, {"unit": "hours"}, "unit: must be 'seconds' or 'frames'"),
-        (ROWS, {"missing": "skip"}, "missing: must be 'error' or 'drop'"),
+        (ROWS, {"missing": "skip"}, "missing: must be 'stop' or 'drop'"),
         (ROWS, {"fps": -1}, "fps: must be a number of frames per second, above 0, got -1"),
         (ROWS, {"columns": {"label": "what"}}, "columns: .* has no column 'what'"),
         (ROWS, {"columns": {"colour": "what"}}, "columns: 'colour' is none of path, label, start, end"),

@@ -15,7 +15,7 @@ from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
-from actionbench.experiments.running.auditing import AuditProgress, add_dataset
+from actionbench.experiments.running.auditing import AuditProgress, add_dataset, left_out_of
 from actionbench.experiments.running.runner import default_workers, run_cells
 from actionbench.experiments.store import Store
 
@@ -330,7 +330,7 @@ def copied(class_folders):
         }
         checked = read_matrix(content, changes)
         with Store.open(path) as store:
-            run_cells(make_plan(checked, only=only), store)
+            run_cells(make_plan(checked, only=only, left_out=left_out_of(store)), store)
             (dataset,) = store.datasets().to_dict("records")
         return dataset["warnings"]
 
@@ -367,30 +367,28 @@ def test_a_run_reports_audits_and_makes_each_once(path, plugin, matrix):
     reported = []
     run(matrix(), path, plugin, progress=reported.append)
     begun, ended, *cells = reported
-    assert (begun.data.title, begun.ended) == ("toy-data", False)
-    assert ended == AuditProgress(begun.data, ended=True)
+    assert (begun.data.title, begun.n_done) == ("toy-data", 0)
+    assert ended == AuditProgress(begun.data, 16, 0.0)
     assert not any(isinstance(one, AuditProgress) for one in cells)
     reported.clear()
     run(matrix({"name": "chance"}), path, plugin, progress=reported.append)
     assert not any(isinstance(one, AuditProgress) for one in reported)
 
 
-def test_what_could_not_be_audited_is_said_and_tried_again(path, plugin, matrix):
+def test_a_clip_that_kills_its_decoder_is_named_before_a_cell_runs(path, plugin, matrix):
     good = plugin.read_text()
     # Whoever plans may look.
-    dies = f"        os.getpid() == {os.getpid()} or os._exit(3)\n        level = 40"
+    dies = f"        index != 3 or os.getpid() == {os.getpid()} or os._exit(3)\n        level = 40"
     plugin.write_text("import os\n" + good.replace("        level = 40", dies, 1))
-
-    def warnings():
+    with pytest.raises(DataError) as caught:
         run(matrix({"name": "majority"}), path, plugin)
-        with Store.open(path) as store:
-            return store.datasets()["warnings"].tolist()
-
-    ((warning,),) = warnings()
-    assert warning.startswith("The data set could not be audited: ")
-    assert warning.endswith("[not-audited]")
+    (sentence,) = caught.value.args
+    assert sentence.startswith("data set 'toy-data': clip ")
+    assert sentence.endswith(" cannot be read: the process ended with exit code 3")
+    with Store.open(path) as store:
+        assert store.runs().empty
     plugin.write_text(good)
-    assert warnings() == [[]]
+    run(matrix({"name": "majority"}), path, plugin)
 
 
 def test_clips_that_cannot_be_decoded_are_all_named_before_a_cell_runs(path, copied, class_folders):
@@ -410,6 +408,25 @@ def test_clips_that_cannot_be_decoded_are_all_named_before_a_cell_runs(path, cop
     for file, content in zip(broken, good, strict=True):
         file.write_bytes(content)
     assert copied(path) == [IDENTICAL, DISAGREE]
+
+
+def test_clips_that_cannot_be_decoded_are_dropped_where_that_is_asked_for(path, copied, class_folders):
+    broken = [class_folders / name for name in ("dark/ann_2.mkv", "light/bob_2.mkv")]
+    for file in broken:
+        file.write_bytes(b"no video")
+    drop = "datasets.folder.on_error=drop"
+    said = (
+        "Left out: 2 of 14 clips, which cannot be decoded: dark/ann_2.mkv, light/bob_2.mkv. [clips-left-out]"
+    )
+    assert copied(path, drop) == [said, IDENTICAL, DISAGREE]
+    with Store.open(path) as store:
+        assert set(store.cells()["status"]) == {"done"}
+        assert store.cells()["n_test"].sum() == 12
+        before = store.cells()["key"].tolist()
+    # It is known from then on, and nothing runs again.
+    assert copied(path, drop) == [said, IDENTICAL, DISAGREE]
+    with Store.open(path) as store:
+        assert store.cells()["key"].tolist() == before
 
 
 def start(path, plugin, seeds, mode="slow"):

@@ -391,15 +391,16 @@ def test_a_bundle_holds_all_rows_of_a_store_of_one_run(tmp_path, plugin):
     )
     with Store.open(old) as opened:
         opened.add_thumbnails(1, {3: b"RIFF"})
+        opened.keep_unreadable("f", {"a clip": "it is broken"})
     before = tables_of(old)
-    assert set(before) == {*BUNDLED, "predictions", "audits"}
+    assert set(before) == {*BUNDLED, "predictions", "audits", "unreadable"}
     assert all(before.values())
     written = packed(old, tmp_path / "b.zip")
     assert written.n_thumbnails == 1
     with open_results(written.path) as opened:
         after = tables_of(opened.path)
     # What was found of the data is said by the data sets; whoever runs again finds it again.
-    assert after.pop("audits") == []
+    assert after.pop("audits") == after.pop("unreadable") == []
     assert after == {name: before[name] for name in after}
     assert not opened.path.exists()
 
@@ -527,3 +528,13 @@ def test_differences_of_the_environment():
         "av: was 2, is not installed",
     ]
     assert differences(before, before) == []
+
+
+def test_clips_that_were_left_out_are_left_out_again(tmp_path, plugin, class_folders):
+    (class_folders / "dark" / "ann_2.mkv").write_bytes(b"no video")
+    entry = {"name": "folder", "root": str(class_folders), "groups": "^(?P<group>[a-z]+)_", "on_error": "drop"}
+    old = run(tmp_path / "old.sqlite", plugin, datasets=[entry])
+    written = packed(old, tmp_path / "b.zip")
+    found = again(written.path, tmp_path / "new.sqlite")
+    assert set(found["verdict"]) == {"exact"}
+    assert found["n_test"].sum() == 11
