@@ -134,7 +134,7 @@ class AnnotatedVideos(VideoFiles):
     @property
     def warnings(self) -> list[str]:
         """What every table made from this data set must say, as sentences."""
-        _ = self._rows
+        _ = self.rows
         return [*super().warnings, *self._left_out]
 
     def files(self) -> list[Path]:
@@ -143,7 +143,7 @@ class AnnotatedVideos(VideoFiles):
         # The time stamp of a folder does not change when a file in it is edited.
         named += sorted(self.annotations.rglob("*")) if self.annotations.is_dir() else []
         named += [self._classes] if self._classes else []
-        paths = list(dict.fromkeys(self._rows["path"]))
+        paths = list(dict.fromkeys(self.rows["path"]))
         inside = [image for path in paths if path.is_dir() for image in image_files(path)]
         return [self.annotations, *named, *paths, *inside]
 
@@ -153,11 +153,11 @@ class AnnotatedVideos(VideoFiles):
 
     def read_table(self) -> pd.DataFrame:
         """Return one row per clip that has a label and a file."""
-        rows = self._rows
+        rows = self.rows
         clips = [place.name(self.root) for place in self._places]
         kept = [name for name in rows if name not in (*_PLACE, "clip", "label", "group", self._groups)]
         table = pd.DataFrame(
-            {"clip": clips, "label": rows["label"], "group": self._find_groups(rows)}, dtype=object
+            {"clip": clips, "label": rows["label"], "group": self.groups_by(self._groups)}, dtype=object
         )
         return table.join(rows[kept])
 
@@ -208,37 +208,37 @@ class AnnotatedVideos(VideoFiles):
             self._digests[path] = file_digest(path)
         return self._digests[path]
 
-    def _find_groups(self, rows: pd.DataFrame) -> list[str]:
-        if not self.groups_known:
+    def groups_by(self, source: str) -> list[str]:
+        """Return the group of each clip under a value of ``groups``."""
+        rows = self.rows
+        if source == "none":
             return [f"clip {number}" for number in range(len(rows))]
-        if self._groups not in rows:
-            if "(?P<group>" not in self._groups:
+        if source not in rows:
+            if "(?P<group>" not in source:
                 raise DataError(
-                    f"groups: {self.annotations} has no column {self._groups!r}; it has {_some(rows.columns)}; groups "
+                    f"groups: {self.annotations} has no column {source!r}; it has {_some(rows.columns)}; groups "
                     'must be one of these, a regular expression with (?P<group>...), or "none"'
                 )
-            return groups_from_names(self._groups, [path.as_posix() for path in rows["path"]])
-        groups = [str(value).strip() for value in rows[self._groups].fillna("")]
+            return groups_from_names(source, [path.as_posix() for path in rows["path"]])
+        groups = [str(value).strip() for value in rows[source].fillna("")]
         if "" in groups:
             clip = rows["path"].iloc[groups.index("")]
-            raise DataError(
-                f"{self.annotations}: {clip.name!r} has no {self._groups}, which gives the groups"
-            )
+            raise DataError(f"{self.annotations}: {clip.name!r} has no {source}, which gives the groups")
         return groups
 
     @cached_property
     def _places(self) -> list[_Place]:
         """Where each clip is."""
-        columns = [self._rows[name].tolist() for name in ("path", "start", "end")]
-        boxes = [self._rows[side].astype(float).tolist() for side in CROP if side in self._rows]
-        corners = zip(*boxes, strict=True) if len(boxes) == len(CROP) else [(math.nan,)] * len(self._rows)
+        columns = [self.rows[name].tolist() for name in ("path", "start", "end")]
+        boxes = [self.rows[side].astype(float).tolist() for side in CROP if side in self.rows]
+        corners = zip(*boxes, strict=True) if len(boxes) == len(CROP) else [(math.nan,)] * len(self.rows)
         return [
             _Place(path, _known(start), _known(end), None if any(map(math.isnan, box)) else box)
             for path, start, end, box in zip(*columns, corners, strict=True)
         ]
 
     @cached_property
-    def _rows(self) -> pd.DataFrame:
+    def rows(self) -> pd.DataFrame:
         """The annotations of clips that are used, with ``path`` as a path, ``start`` and ``end`` as numbers."""
         try:
             rows = self.read_annotations()

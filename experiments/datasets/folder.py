@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ class Folder(VideoFiles):
 
     def read_table(self) -> pd.DataFrame:
         """Return one row per file."""
+        return self._clips.assign(group=pd.Series(self.groups_by(self.source), dtype=object))
+
+    @cached_property
+    def _clips(self) -> pd.DataFrame:
+        """The files and their labels."""
         rows = []
         folders = sorted(
             path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(".")
@@ -70,21 +76,21 @@ class Folder(VideoFiles):
                 )
             rows += [(path.relative_to(self.root).as_posix(), folder.name) for path in files]
         # As objects: not every name of a file is text that pandas can keep; the base class names those that are not.
-        table = pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
-        table["group"] = pd.Series(self._find_groups(table), dtype=object)
-        return table
+        return pd.DataFrame(rows, columns=["clip", "label"], dtype=object)
 
     def files(self) -> list[Path]:
         """Return all that lies below the folder, the folder, and the file of groups."""
         csv_file = [self.root / self.source] if self.source.lower().endswith(".csv") else []
         return [*super().files(), *csv_file]
 
-    def _find_groups(self, table: pd.DataFrame) -> list[str]:
-        if not self.groups_known:
-            return list(table["clip"])
-        if self.source.lower().endswith(".csv"):
-            return _groups_from_csv(self.root / self.source, table)
-        return groups_from_names(self.source, table["clip"])
+    def groups_by(self, source: str) -> list[str]:
+        """Return the group of each clip under a value of ``groups``."""
+        clips = self._clips
+        if source == "none":
+            return list(clips["clip"])
+        if source.lower().endswith(".csv"):
+            return _groups_from_csv(self.root / source, clips)
+        return groups_from_names(source, clips["clip"])
 
 
 def groups_from_names(pattern: str, clips: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...errors import DataError
 from .annotations import AnnotatedVideos
+from .files import check_choice
 
 #: What columns are called by those who write them, in lower case; the first is our name.
 ALIASES = {
@@ -26,9 +27,8 @@ class Table(AnnotatedVideos):
     """Clips that are rows of a table, or lines of a path and a label.
 
     Columns are ``path``, ``label``, and perhaps ``start`` and ``end`` and groups; usual other names of these, such as
-    ``video`` or ``file_name``, are known. Other columns are conditions. The format follows from the ending of the
-    file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.parquet``; any other is a list of lines ``path label``, as
-    mmaction2, PySlowFast and pytorchvideo write them.
+    ``video`` or ``file_name``, are known. Other columns are conditions. Lines are ``path label``, as mmaction2,
+    PySlowFast and pytorchvideo write them.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class Table(AnnotatedVideos):
         The file.
     groups : str
         As in `AnnotatedVideos`.
+    format : {"csv", "tsv", "json", "jsonl", "ndjson", "parquet", "lines"}, optional
+        By default what the ending of the file says, lines where that is another one.
     columns : mapping of str to str, optional
         Names of the columns ``path``, ``label``, ``start`` and ``end`` in the file, where they have unusual ones.
     **options
@@ -43,34 +45,54 @@ class Table(AnnotatedVideos):
     """
 
     def __init__(
-        self, path: str | Path, *, groups: str, columns: Mapping[str, str] | None = None, **options: Any
+        self,
+        path: str | Path,
+        *,
+        groups: str,
+        format: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(path, groups=groups, **options)
+        known = tuple(ending[1:] for ending in READERS)
+        self._format = None if format is None else check_choice("format", format, known)
         self._columns = dict(columns or {})
         if unknown := sorted(set(self._columns) - set(ALIASES)):
             raise DataError(f"columns: {unknown[0]!r} is none of {', '.join(ALIASES)}")
 
     def read_annotations(self) -> pd.DataFrame:
         """Return the rows of the file with our names of columns."""
-        read = READERS.get(self.annotations.suffix.lower(), read_lines)
-        rows = read(self.annotations)
+        rows = self.written()
+        renaming = self._renaming(rows)
+        taken = [ours for name, ours in renaming.items() if name != ours and ours in rows]
+        return rows.drop(columns=taken).rename(columns=renaming)
+
+    def written(self) -> pd.DataFrame:
+        """Return the rows of the file with the columns as they are called in it."""
+        ending = f".{self._format}" if self._format else self.annotations.suffix.lower()
+        rows = READERS.get(ending, read_lines)(self.annotations)
         if rows.empty:
             raise DataError(f"{self.annotations}: there is not one row in it")
-        return rows.rename(columns=self._renaming(rows))
+        return rows
 
     def _renaming(self, rows: pd.DataFrame) -> dict[str, str]:
-        known = {str(name).strip().lower(): name for name in reversed(rows.columns)}
         renamed = {}
-        for ours, usual in ALIASES.items():
+        for ours in ALIASES:
             wanted = self._columns.get(ours)
             if wanted is not None and wanted not in rows:
                 raise DataError(
                     f"columns: {self.annotations} has no column {wanted!r}; it has {', '.join(map(str, rows.columns))}"
                 )
-            found = wanted or next((known[name] for name in usual if name in known), None)
+            found = wanted or usual_column(rows, ours)
             if found is not None:
                 renamed[found] = ours
         return renamed
+
+
+def usual_column(rows: pd.DataFrame, ours: str) -> str | None:
+    """Return the first column that has one of the usual names for ours."""
+    known = {str(name).strip().lower(): name for name in reversed(rows.columns)}
+    return next((known[name] for name in ALIASES[ours] if name in known), None)
 
 
 def read_delimited(path: Path) -> pd.DataFrame:
@@ -81,6 +103,8 @@ def read_delimited(path: Path) -> pd.DataFrame:
         delimiter = max("\t;,", key=head.count)
         rows = list(csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True))
     header = [name.strip() for name in rows[0]] if rows else []
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise DataError(f"{path}: has the column {twice[0]!r} twice; each must have a name of its own")
     for number, row in enumerate(rows[1:], 2):
         if row and len(row) != len(header):
             raise DataError(f"{path}, line {number}: must have {len(header)} columns, got {len(row)}")
@@ -161,4 +185,5 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".parquet": read_parquet,
+    ".lines": read_lines,
 }

@@ -12,8 +12,8 @@ from ..annotations import AnnotatedVideos
 from ..files import video_files
 from ..table import READERS
 
-_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_SPLITS = ("train", "validation", "test")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+SPLITS = ("train", "validation", "test")
 
 
 class VideoFolder(AnnotatedVideos):
@@ -44,12 +44,12 @@ class VideoFolder(AnnotatedVideos):
         """Return one row per video."""
         if not self.annotations.is_dir():
             raise DataError(f"path: {self.annotations} is not a folder; it must be one as videofolder has it")
-        parts = [part for part in _SPLITS if (self.annotations / part).is_dir()]
+        parts = [part for part in SPLITS if (self.annotations / part).is_dir()]
         found = [self._part(self.annotations / part).assign(split=part) for part in parts]
         return pd.concat(found or [self._part(self.annotations)], ignore_index=True)
 
     def _part(self, folder: Path) -> pd.DataFrame:
-        metadata = [folder / name for name in _METADATA if (folder / name).is_file()]
+        metadata = [folder / name for name in METADATA if (folder / name).is_file()]
         if not metadata:
             paths = video_files(folder)
             return pd.DataFrame({"path": map(str, paths), "label": [path.parent.name for path in paths]})

@@ -1,24 +1,29 @@
-"""The commands that look at a data set, or fetch one: data info, data preview, data fetch."""
+"""The commands for data sets: data info, data preview, data import, data fetch."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ActionbenchError
+from ..workflow import Experiment
 from .options import DatasetRequest, dataset_options, json_option, workers_option
 from .progress import show_look, show_transfers
-from .terminal import EXIT_FAILED, print_facts, say
+from .terminal import EXIT_FAILED, print_facts, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
+if TYPE_CHECKING:
+    from ..experiments.datasets.importing import Guess
 
 
 @click.group()
 def data() -> None:
-    """Look at a data set, or fetch one."""
+    """Look at a data set, fetch one, or find out how annotations can be one."""
 
 
 @data.command()
@@ -111,3 +116,94 @@ def fetch(name: str, output: Path | None, mirrors: tuple[str, ...], max_size: fl
             fetcher.run(report)
     click.echo(folder)
     return 0
+
+
+@data.command("import")
+@click.argument("file", type=click.Path())
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The matrix to write.")
+@click.option(
+    "--groups",
+    metavar="VALUE",
+    help='A column, a regular expression with (?P<group>...) for names of files, or "none"; otherwise it is asked for.',
+)
+@click.option(
+    "--label", metavar="NAME", help="The column, tier of ELAN or attribute of CVAT with the labels."
+)
+@click.option("--unit", type=click.Choice(["seconds", "frames"]), help="What start and end are counted in.")
+@click.option("--root", type=click.Path(), help="The folder that paths in the annotations are relative to.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@json_option
+def import_(
+    file: str,
+    output: str | None,
+    groups: str | None,
+    label: str | None,
+    unit: str | None,
+    root: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Find out what FILE is, annotations or a folder of clips, and write a matrix that reads it.
+
+    The format, the labels and the split are guessed, with reasons. The groups are yours to choose.
+    """
+    from ..experiments.datasets.importing import guess
+    from ..experiments.planning.writing import matrix_text
+
+    if output is not None:
+        _check_output(output, force)
+    found = guess(file, label=label, unit=unit, root=root)
+    if groups is None and output is not None and found.takes_groups:
+        groups = _ask_for_groups(file, found, as_json)
+    chosen = found if groups is None else found.choose(groups)
+    if as_json:
+        click.echo(json.dumps(chosen.as_json(), indent=1))
+    else:
+        _print_guess(chosen, with_candidates=groups is None)
+    if output is None:
+        say("nothing is written without -o FILE")
+        return
+    path = Path(output)
+    path.write_text(matrix_text(chosen, path.stem, path.parent), encoding="utf-8")
+    try:
+        Experiment(output).plan()
+    except ActionbenchError as error:
+        raise ActionbenchError(f"{output} is written, but cannot be run yet", *error.args) from error
+    say(f"{output} is written; now: actionbench plan {output}; actionbench run {output}")
+
+
+def _check_output(output: str, force: bool) -> None:
+    if os.path.exists(output) and not force:
+        raise ActionbenchError(f"{output}: exists already; --force replaces it, or give -o another name")
+    if not Path(output).parent.is_dir():
+        raise ActionbenchError(f"{output}: the folder {Path(output).parent} does not exist")
+
+
+def _print_guess(found: Guess, with_candidates: bool) -> None:
+    print_rows(["", "guessed"], list(found.reasons.items()))
+    if with_candidates and found.candidates:
+        rows = [(n, one.groups, one.reason) for n, one in enumerate(found.candidates, 1)]
+        print_rows(["", "groups may be", "reason"], rows)
+
+
+def _ask_for_groups(file: str, found: Guess, as_json: bool) -> str:
+    """Return what the user chooses, who must be there to be asked."""
+    if as_json or not sys.stdin.isatty():
+        known = [f"'{one.groups}' ({one.reason})" for one in found.candidates if one.useful]
+        values = " or ".join([*known, "'none'"])
+        raise ActionbenchError(
+            f"{file}: nothing is written; groups must be chosen by --groups VALUE, {values}"
+        )
+    _print_guess(found, with_candidates=True)
+
+    def value(text: str) -> str:
+        number = int(text) if text.isdecimal() and len(text) < 5 else 0
+        groups = found.candidates[number - 1].groups if 0 < number <= len(found.candidates) else text
+        try:
+            found.choose(groups)
+        except ActionbenchError as error:
+            raise click.UsageError(str(error)) from error
+        return groups
+
+    question = "Groups: a number, a column, a regular expression, or none"
+    return click.prompt(question, value_proc=value, err=True)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from annotation_samples import EAF, box, cvat_xml, task, timeline
 
 from actionbench.errors import DataError
 from actionbench.experiments.datasets.readers.cvat import Cvat
@@ -22,33 +23,6 @@ def video(tmp_path, write_video):
 
 def numbers(clip):
     return clip.frames[:, -1, -1].tolist()
-
-
-EAF = """<?xml version="1.0" encoding="UTF-8"?>
-<ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0">
-  <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
-    <MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/Users/a%20b/talk.mkv" MIME_TYPE="video/x-matroska"
-      RELATIVE_MEDIA_URL="./talk.mkv" TIME_ORIGIN="1000"/>
-  </HEADER>
-  <TIME_ORDER>
-    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1500"/>
-    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="3000"/><TIME_SLOT TIME_SLOT_ID="ts4"/>
-  </TIME_ORDER>
-  <TIER LINGUISTIC_TYPE_REF="gesture" PARTICIPANT="ann" TIER_ID="ann-gesture">
-    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
-      <ANNOTATION_VALUE>wave</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
-    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts2" TIME_SLOT_REF2="ts3">
-      <ANNOTATION_VALUE>point</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
-    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a3" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
-      <ANNOTATION_VALUE>not aligned</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
-  </TIER>
-  <TIER LINGUISTIC_TYPE_REF="hand" PARENT_REF="ann-gesture" PARTICIPANT="ann" TIER_ID="ann-hand">
-    <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a4" ANNOTATION_REF="a2">
-      <ANNOTATION_VALUE>left</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>
-  </TIER>
-  <TIER LINGUISTIC_TYPE_REF="gesture" PARTICIPANT="bob" TIER_ID="bob-gesture"/>
-</ANNOTATION_DOCUMENT>
-"""
 
 
 def test_elan(video):
@@ -81,19 +55,6 @@ def test_what_elan_lacks(video, text, options, says):
 def test_a_folder_without_annotations(tmp_path):
     with pytest.raises(DataError, match=r"path: there is no \.eaf file in"):
         _ = Elan(tmp_path, groups="none").table
-
-
-def task(*results, data=None, **more):
-    return {
-        "id": 1,
-        "data": data or {"video": "/data/upload/1/0a1b2c3d-talk.mkv", "patient": "p7"},
-        "annotations": [{"was_cancelled": True, "result": []}, {"completed_by": 3, "result": list(results)}],
-    } | more
-
-
-def timeline(start, end, *labels):
-    value = {"ranges": [{"start": start, "end": end}], "timelinelabels": list(labels)}
-    return {"type": "timelinelabels", "from_name": "label", "to_name": "video", "value": value}
 
 
 def studio(video, content, **options):
@@ -129,19 +90,9 @@ def test_what_is_no_export_of_label_studio(video, content, says):
         _ = studio(video, content, groups="none").table
 
 
-def box(frame, action, left=2, outside=0):
-    return (
-        f'<box frame="{frame}" outside="{outside}" occluded="0" keyframe="1" xtl="{left}" ytl="4" xbr="{left + 10}" '
-        f'ybr="20" z_order="0"><attribute name="action">{action}</attribute><attribute name="id">7</attribute></box>'
-    )
-
-
 def cvat(video, tracks, **options):
     path = video.parent / "annotations.xml"
-    path.write_text(
-        '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><task><name>t</name>'
-        f"<source>talk.mkv</source></task></meta>{tracks}</annotations>"
-    )
+    path.write_text(cvat_xml(tracks))
     return Cvat(path, **{"groups": "id", "attribute": "action"} | options)
 
 
