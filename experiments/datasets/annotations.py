@@ -26,8 +26,6 @@ from .folder import groups_from_names
 #: Columns with the sides of a box in pixels of the video, where a clip shows what is inside of one.
 CROP = ("left", "top", "right", "bottom")
 
-# Columns that say where a clip is, and are no conditions.
-_PLACE = ("path", "start", "end", *CROP)
 # Faulty rows that a message names.
 _NAMED = 3
 
@@ -155,7 +153,8 @@ class AnnotatedVideos(VideoFiles):
         """Return one row per clip that has a label and a file."""
         rows = self.rows
         clips = [place.name(self.root) for place in self._places]
-        kept = [name for name in rows if name not in (*_PLACE, "clip", "label", "group", self._groups)]
+        taken = ("path", "start", "end", *self._sides, "clip", "label", "group", self._groups)
+        kept = [name for name in rows if name not in taken]
         table = pd.DataFrame(
             {"clip": clips, "label": rows["label"], "group": self.groups_by(self._groups)}, dtype=object
         )
@@ -230,12 +229,25 @@ class AnnotatedVideos(VideoFiles):
     def _places(self) -> list[_Place]:
         """Where each clip is."""
         columns = [self.rows[name].tolist() for name in ("path", "start", "end")]
-        boxes = [self.rows[side].astype(float).tolist() for side in CROP if side in self.rows]
-        corners = zip(*boxes, strict=True) if len(boxes) == len(CROP) else [(math.nan,)] * len(self.rows)
+        boxes = [[self._pixels(value) for value in self.rows[side]] for side in self._sides]
+        corners = zip(*boxes, strict=True) if boxes else [(math.nan,)] * len(self.rows)
         return [
             _Place(path, _known(start), _known(end), None if any(map(math.isnan, box)) else box)
             for path, start, end, box in zip(*columns, corners, strict=True)
         ]
+
+    @property
+    def _sides(self) -> tuple[str, ...]:
+        """The columns with the sides of boxes, none where one of them is missing."""
+        return CROP if set(CROP) <= set(self.rows) else ()
+
+    def _pixels(self, value: Any) -> float:
+        try:
+            return math.nan if value in (None, "") else float(value)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.annotations}: {value!r} is no side of a box; {', '.join(CROP)} must be numbers of pixels"
+            ) from error
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -347,10 +359,12 @@ def _below(root: Path, name: str, entries: Callable[[Path], frozenset[str]]) -> 
     path = root / name
     if path.exists():
         return path
-    folder = Path(path.anchor)
-    for part in path.parts[bool(path.anchor) :]:
+    written = Path(name)
+    folder = Path(written.anchor) if written.anchor else root
+    for part in written.parts[bool(written.anchor) :]:
         names = entries(folder)
-        fits = [part] if part in names else [entry for entry in names if entry.casefold() == part.casefold()]
+        is_there = part == ".." or part in names
+        fits = [part] if is_there else [entry for entry in names if entry.casefold() == part.casefold()]
         if not fits and part == path.name:
             fits = [
                 entry

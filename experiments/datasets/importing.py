@@ -558,7 +558,7 @@ def _sources(
     ranked = {name: rank for name in columns if (rank := _group_rank(name)) is not None}
     for name in sorted(ranked, key=lambda one: ranked[one]):
         yield name, "a column with the name of one", "named"
-    if not isinstance(dataset, Folder):
+    if isinstance(dataset, AnnotatedVideos) and dataset.rows[["start", "end"]].notna().to_numpy().any():
         yield "^(?P<group>.+)$", "the video that a piece is from", "pattern"
     for pattern, what in GROUP_PATTERNS.items():
         yield pattern, f"{what} in the names of files", "pattern"

@@ -144,6 +144,25 @@ def test_other_columns_are_conditions(videos):
     assert found["room"].tolist() == ["07", "08"]
 
 
+def test_names_of_sides_are_no_box_unless_all_are_there(videos):
+    found = table(videos, "path,label,left\nann.mkv,a,yes\nsub/Cem.MKV,b,no\n").table
+    assert found["left"].tolist() == ["yes", "no"]
+
+
+def test_a_root_with_dots(videos):
+    (videos / "lists").mkdir()
+    dataset = table(videos / "lists", ROWS.replace(".mkv", ""), root=videos / "lists/..")
+    assert dataset.table["clip"].tolist() == ["ann.mkv", "sub/bob walks.mkv", "sub/Cem.MKV"]
+
+
+def test_formats_that_the_ending_does_not_tell(videos):
+    lines = "ann.mkv run\nsub/bob walks.mkv walk\n"
+    assert table(videos, lines, "list.csv", format="lines").labels.tolist() == ["run", "walk"]
+    assert table(videos, ROWS, "list.txt", format="csv").labels.tolist() == ["run", "walk", "run"]
+    other = ROWS.replace("who", "label").replace("path,label", "path,first")
+    assert table(videos, other, columns={"label": "first"}).labels.tolist() == ["run", "walk", "run"]
+
+
 def test_groups_of_a_pattern(videos):
     assert table(videos, ROWS, groups=r"(?P<group>\w)\w\w").groups.tolist() == ["a", "b", "C"]
 
@@ -176,6 +195,17 @@ def test_videos_that_do_not_exist_are_counted_or_refused(videos):
         (ROWS, {"where": "whom = eva"}, "where: .* has no column 'whom'"),
         (ROWS, {"where": "eva"}, 'where: must be "column = value"'),
         (ROWS, {"unit": "hours"}, "unit: must be 'seconds' or 'frames'"),
+        (ROWS, {"format": "xls"}, "format: must be 'csv' or 'tsv' or .* or 'lines', got 'xls'"),
+        (
+            "path,label,label\nann.mkv,a,b\n",
+            {},
+            "has the column 'label' twice; each must have a name of its own",
+        ),
+        (
+            "path,label,left,top,right,bottom\nann.mkv,x,0,0,a,9\n",
+            {},
+            "'a' is no side of a box; left, top, right, bottom must be numbers of pixels",
+        ),
         (ROWS, {"missing": "skip"}, "missing: must be 'stop' or 'drop'"),
         (ROWS, {"fps": -1}, "fps: must be a number of frames per second, above 0, got -1"),
         (ROWS, {"columns": {"label": "what"}}, "columns: .* has no column 'what'"),
