@@ -1,10 +1,23 @@
+import io
 import json
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
+
+GROUPS = "^(?P<group>[^_]+)_"
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody has typed something."""
+
+    def isatty(self):
+        return True
 
 
 def test_an_empty_class_and_a_damaged_clip(folder, call):
@@ -68,3 +81,87 @@ def test_what_is_dropped_is_counted(call, folder):
         warning == "Left out: 1 of 12 clips, which cannot be decoded: dark/ann_1.mkv. [clips-left-out]"
         for warning in facts["warnings"]
     )
+
+
+def test_import_asks_for_groups_at_a_terminal(call, folder, monkeypatch):
+    for typed, groups in (
+        ("1\n", GROUPS),
+        ("what\n(?P<group>[abc])\n", "(?P<group>[abc])"),
+        ("none\n", "none"),
+    ):
+        monkeypatch.setattr(sys, "stdin", Terminal(typed))
+        code, out, err = call("data", "import", "my clips", "-o", "my.toml", "--force")
+        assert code == 0
+        assert "2 folders in it hold videos, a class each" in out
+        assert "what is before the first _ in the names of files; 3 groups" in " ".join(out.split())
+        assert ("'what' has no (?P<group>...)" in err) == typed.startswith("what")
+        assert err.endswith("my.toml is written; now: actionbench plan my.toml; actionbench run my.toml\n")
+        (entry,) = read_matrix("my.toml").datasets
+        assert (entry.options["groups"], entry.options["root"]) == (groups, str(folder / "my clips"))
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert call("data", "import", "my clips", "-o", "other.toml")[0] == 130
+    assert not Path("other.toml").exists()
+
+
+def test_import_never_takes_groups_by_itself(call, folder, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("1\n"))
+    code, _, err = call("data", "import", "my clips", "-o", "my.toml")
+    assert (code, err.count("\n")) == (2, 1)
+    assert (
+        f"my clips: nothing is written; groups must be chosen by --groups VALUE, '{GROUPS}' (what is" in err
+    )
+    assert err.endswith("or 'none'\n")
+    assert not Path("my.toml").exists()
+    assert call("data", "import", "my clips", "-o", "my.toml", "--groups", GROUPS)[0] == 0
+    assert call("plan", "my.toml", "--json")[0] == 0
+
+
+def test_import_without_a_file_to_write(call, folder):
+    before = sorted(folder.iterdir())
+    code, out, err = call("data", "import", "my clips", "--json")
+    found = json.loads(out)
+    assert (code, err) == (0, "nothing is written without -o FILE\n")
+    assert found["entry"] == {"name": "folder", "root": str(folder / "my clips")}
+    assert found["groups"][0] == {
+        "groups": GROUPS,
+        "n_groups": 3,
+        "reason": "what is before the first _ in the names of files; 3 groups",
+        "useful": True,
+    }
+    assert found["split"] is None
+    chosen = json.loads(call("data", "import", "my clips", "--json", "--groups", GROUPS)[1])
+    assert (chosen["entry"]["groups"], chosen["split"]) == (GROUPS, {"name": "leave-one-group-out"})
+    assert call("data", "import", "my clips")[0] == 0
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("gone", "gone: there is no such file or folder"),
+        ("m.toml", "is no known format; known are:"),
+        (
+            "'my clips' -o m.toml --groups none",
+            "m.toml: exists already; --force replaces it, or give -o another",
+        ),
+        ("'my clips' -o no/m.toml --groups none", "no/m.toml: the folder no does not exist"),
+        ("'my clips' --groups who", "groups: 'who' has no (?P<group>...)"),
+        ("'my clips' --label who", "--label who: the labels of my clips are in one place only; leave it out"),
+        ("'my clips' --root .", "--root: folder reads videos in a folder; leave it out"),
+    ],
+)
+def test_what_import_refuses(call, folder, words, says):
+    code, _, err = call("data", "import", *shlex.split(words))
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
+
+
+def test_a_matrix_that_cannot_be_run_is_left(call, folder):
+    shutil.rmtree("my clips/light")
+    rows = "".join(f"{path},dark\n" for path in Path("my clips").rglob("*.mkv"))
+    Path("clips.csv").write_text(f"path,label\n{rows}")
+    code, _, err = call("data", "import", "clips.csv", "-o", "my.toml", "--groups", GROUPS)
+    assert code == 2
+    assert "my.toml is written, but cannot be run yet\n" in err
+    assert "the data set has one class only, 'dark'" in err
+    assert read_matrix("my.toml").datasets[0].name == "table"

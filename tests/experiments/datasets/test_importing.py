@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,7 @@ from annotation_samples import EAF, box, cvat_xml, task, timeline
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.errors import DataError
+from actionbench.errors import ActionbenchError, DataError
 from actionbench.experiments.datasets.annotations import CROP
 from actionbench.experiments.datasets.importing import guess
 from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
@@ -629,3 +630,34 @@ def test_groups_are_never_guessed_and_a_matrix_reads_the_same_table(data, column
         assert (matrix.name, entry.split.name) == (name, chosen.split["name"])
         again = make_dataset(dataset_registry().get(entry.name), entry.name, entry.options)
         pd.testing.assert_frame_equal(again.table, chosen.dataset.table)
+
+
+PIECES = [
+    *(EAF, cvat_xml("<track><box frame='a'/></track>"), csv_of(rows_of())),
+    *(json.dumps([task(timeline(1, 2, "a"))]), '[{"vid_name": 1, "label": 2}]', '[{"id": 1, "template": 2}]'),
+    *(
+        "{",
+        "[",
+        "]",
+        "null",
+        '{"database": {"a": {"annotations": [1]}}}',
+        '{"path": "a.mkv", "label": [1]}\n',
+    ),
+    *("path,label", "1;a\n", "\n", ",", ";", "\t", "\0", "PAR1", "a.mkv 1\n", "..", "a" * 300, " 1"),
+    "label,youtube_id,time_start,time_end\na,b,c,d\n",
+]
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_size=4).map("".join),
+    st.sampled_from(["", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".eaf", ".xml"]),
+    st.integers(0, 400),
+)
+def test_whatever_a_file_holds_is_a_guess_or_a_sentence(text, ending, cut):
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"in/a{ending}")
+        path.parent.mkdir()
+        Path(folder, "in/a.mkv").touch()
+        path.write_bytes(text.encode(errors="ignore")[: cut or None])
+        with suppress(ActionbenchError):
+            assert guess(path).reasons
