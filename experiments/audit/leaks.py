@@ -51,10 +51,10 @@ def dataset_warnings(dataset: Dataset) -> list[DataWarning]:
 def class_warnings(dataset: Dataset) -> list[DataWarning]:
     """Return a warning where a class has several times as many clips as another."""
     counts = dataset.table["label"].value_counts()
-    if counts.max() < _UNBALANCED * counts.min():
+    if counts.iloc[0] < _UNBALANCED * counts.iloc[-1]:
         return []
-    most, least = counts.idxmax(), counts.idxmin()
-    text = f"The classes are unbalanced: {counts[most]} clips of {most!r}, {counts[least]} of {least!r}."
+    (most, n_most), *_, (least, n_least) = counts.items()
+    text = f"The classes are unbalanced: {n_most} clips of {most!r}, {n_least} of {least!r}."
     return [DataWarning("unbalanced-classes", text)]
 
 

@@ -14,7 +14,7 @@ from ...errors import DataError, SplitError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
 from ..datasets.publication import compare_with_published
-from ..datasets.splits import GroupKFold, LeaveOneGroupOut, Split
+from ..datasets.splits import MOST_LEFT_OUT, GroupKFold, LeaveOneGroupOut, Split
 from .leaks import (
     audit,
     class_warnings,
@@ -30,9 +30,6 @@ from .warnings import format_warnings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# Groups that are left out one by one where no split is named.
-_FEW_ENOUGH = 25
 
 
 def contact_sheet(
@@ -189,7 +186,7 @@ def usual_split(dataset: Dataset) -> Split | None:
     """Return a split for those who name none: leave one group out, or folds of many groups; None where none fits."""
     n_groups = dataset.table["group"].nunique()
     splits: Sequence[Split] = [GroupKFold(folds=n_folds, seed=0) for n_folds in (5, 2)]
-    if n_groups <= _FEW_ENOUGH:
+    if n_groups <= MOST_LEFT_OUT:
         splits = [LeaveOneGroupOut()]
     for split in splits:
         with suppress(SplitError):

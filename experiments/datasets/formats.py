@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ...errors import DataError
 from ...features.images import IMAGE_ENDINGS
 from .files import VIDEO_ENDINGS, video_files
+from .readers.ucf_sports import CLASSES
 from .readers.videofolder import METADATA, SPLITS
 from .table import ALIASES, READERS
 from .weizmann import ACTIONS, ACTORS
@@ -23,6 +24,11 @@ _LINES = 50
 
 # Files in a folder that may be annotations of the videos in it.
 _ANNOTATIONS = frozenset((*READERS, ".txt", ".xml"))
+
+
+# Names of videos that several data sets have.
+_HMDB51 = r".+_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+"
+_UCF101 = r"v_\w+_g\d\d_c\d\d"
 
 
 class Source:
@@ -187,13 +193,18 @@ def _is_json(line: str) -> bool:
         return False
 
 
-def named(pattern: str, what: str) -> Callable[[Source], str]:
-    """Return what recognises a folder of which most videos have names that match, without their endings."""
+def named(pattern: str, what: str, folder: str = "") -> Callable[[Source], str]:
+    """Return what recognises a folder of which most videos have names that match, without their endings.
+
+    Where others name their videos so too, ``folder`` is a pattern of the names of the folder and those in it.
+    """
     expression = re.compile(pattern, re.IGNORECASE)
 
     def reason(source: Source) -> str:
         n_named = sum(expression.fullmatch(path.stem) is not None for path in source.videos)
-        if 2 * n_named <= len(source.videos):
+        names = (source.path.name, *(path.name for path in source.inside))
+        of_folder = any(re.search(folder, name, re.IGNORECASE) for name in names)
+        if 2 * n_named <= len(source.videos) or not of_folder:
             return ""
         return f"{n_named} of {len(source.videos)} videos are named as those of {what}"
 
@@ -233,6 +244,14 @@ def _videofolder(source: Source) -> str:
     if any(path.parent.parent in parts for path in source.videos):
         return f"it has the folders {', '.join(path.name for path in parts)} of Hugging Face's videofolder"
     return ""
+
+
+def _ucf_sports(source: Source) -> str:
+    names = {part.casefold() for path in source.videos for part in path.relative_to(source.path).parts[:2]}
+    n_known = sum(name.casefold() in names for name in CLASSES)
+    return (
+        f"it has {n_known} of the {len(CLASSES)} folders of UCF Sports" if 2 * n_known > len(CLASSES) else ""
+    )
 
 
 def _class_folders(source: Source) -> str:
@@ -284,6 +303,13 @@ FORMATS = (
         "Weizmann",
         named(rf"({'|'.join(ACTORS)})_({'|'.join(ACTIONS)})[12]?", "the Weizmann data set"),
     ),
+    Format("kth", "KTH", named(r"person\d\d_(box|handclapp|handwav|jogg|runn|walk)ing_d[1-4](_uncomp)?", "KTH")),
+    Format("jhmdb", "JHMDB", named(_HMDB51, "JHMDB", folder=r"jhmdb|recompress")),
+    Format("hmdb51", "HMDB51", named(_HMDB51, "HMDB51")),
+    Format("ucf50", "UCF50", named(_UCF101, "UCF50", folder="ucf_?50")),
+    Format("ucf101", "UCF101", named(_UCF101, "UCF101")),
+    Format("ucf11", "UCF11", named(r"v_\w+_\d\d_\d\d", "UCF11", folder="ucf_?11|youtube")),
+    Format("ucf-sports", "UCF Sports", _ucf_sports),
     Format("folder", "a folder per class", _class_folders),
     Format("label-studio", "Label Studio's JSON", keyed("data", "annotations", what="Label Studio")),
     Format("activitynet", "ActivityNet's JSON", _activitynet),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 from xml.etree import ElementTree
 
 import numpy as np
@@ -26,6 +26,7 @@ from .formats import Source, recognise
 from .readers.elan import Elan
 from .readers.videofolder import METADATA, SPLITS
 from .registry import dataset_registry, make_dataset, option_names
+from .splits import MOST_LEFT_OUT
 from .splits import SPLITS as SPLIT_CLASSES
 from .table import ALIASES, READERS, Table, read_lines, usual_column
 
@@ -52,8 +53,6 @@ TRAIN, TEST, VALIDATION = (
     frozenset(words.split())
     for words in ("train training trn", "test testing tst", "val valid validation dev")
 )
-#: How many groups are left out one at a time; more of them make fewer folds.
-MOST_LEFT_OUT = 25
 #: Frames per second that images are taken to have.
 IMAGE_RATE = 25
 
@@ -106,7 +105,7 @@ class Guess:
     @property
     def takes_groups(self) -> bool:
         """Whether groups are to be chosen."""
-        return isinstance(self.dataset, AnnotatedVideos | Folder)
+        return _takes_groups(self.dataset)
 
     def choose(self, groups: str) -> Guess:
         """Return the guess with groups that somebody has chosen, and the split that follows from them.
@@ -165,14 +164,14 @@ def guess(
     found, sentences = _LABELS.get(reader, _fixed_labels)(source, label)
     options |= found
     reasons |= sentences
-    if issubclass(cls, AnnotatedVideos):
+    if "path" in options:
         options, more = _annotated(reader, options, root, unit)
         reasons |= more
     elif root is not None or unit is not None:
         raise DataError(f"--{'root' if root else 'unit'}: {reader} reads videos in a folder; leave it out")
     dataset = _make(reader, options | ({"groups": "none"} if "groups" in option_names(cls) else {}))
     candidates: list[Candidate] = []
-    if isinstance(dataset, AnnotatedVideos | Folder):
+    if _takes_groups(dataset):
         candidates, groups = _candidates(dataset), "to be chosen"
         split, why = _given_split(dataset)
         why = why or "follows from the groups: a fold each where they are few, otherwise five folds"
@@ -181,6 +180,10 @@ def guess(
         split, why = _guess_split(dataset)
     reasons |= {**_remarks(dataset), "groups": groups, "split": why, **_conditions(dataset, split)}
     return Guess(reader, options, split, candidates, reasons, dataset)
+
+
+def _takes_groups(dataset: Dataset) -> TypeGuard[AnnotatedVideos | Folder]:
+    return "groups" in option_names(type(dataset))
 
 
 def _make(reader: str, options: Mapping[str, Any]) -> Dataset:
@@ -612,15 +615,20 @@ def _guess_split(dataset: Dataset) -> tuple[dict[str, Any], str]:
 def _given_split(dataset: Dataset) -> tuple[dict[str, Any] | None, str]:
     """Return the split that comes with a data set and why, or None and why what there is cannot be one."""
     refused = []
-    for split, why in (*_column_splits(dataset), *_list_splits(dataset)):
+    for split, why in (*_published_splits(dataset), *_column_splits(dataset), *_list_splits(dataset)):
         keys = {key: value for key, value in split.items() if key != "name"}
         try:
             SPLIT_CLASSES[split["name"]](**keys).folds(dataset)
-        except SplitError as error:
+        except (SplitError, DataError) as error:
             refused.append(f"{why}, but {error}")
         else:
             return split, why
     return None, "; ".join(refused)
+
+
+def _published_splits(dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
+    if dataset.publications and not dataset.published_folds_are_alternatives:
+        yield {"name": "published"}, "the folds that it was published with"
 
 
 def _column_splits(dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:

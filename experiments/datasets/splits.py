@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import SplitError, did_you_mean
 from .base import Dataset
 
+#: How many groups are left out one at a time where no split is named; more of them make fewer folds.
+MOST_LEFT_OUT = 25
+
 #: The warning of `LeakyRandom`.
 LEAKY_RANDOM = (
     "The split leaky-random puts clips of the same group on both sides of a fold: it shows how much a leak flatters, "

@@ -532,7 +532,12 @@ def test_differences_of_the_environment():
 
 def test_clips_that_were_left_out_are_left_out_again(tmp_path, plugin, class_folders):
     (class_folders / "dark" / "ann_2.mkv").write_bytes(b"no video")
-    entry = {"name": "folder", "root": str(class_folders), "groups": "^(?P<group>[a-z]+)_", "on_error": "drop"}
+    entry = {
+        "name": "folder",
+        "root": str(class_folders),
+        "groups": "^(?P<group>[a-z]+)_",
+        "on_error": "drop",
+    }
     old = run(tmp_path / "old.sqlite", plugin, datasets=[entry])
     written = packed(old, tmp_path / "b.zip")
     found = again(written.path, tmp_path / "new.sqlite")
