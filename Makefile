@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-kernels bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-data bench-kernels bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -76,6 +76,10 @@ build/benchopt/.done:
 	$(PYTHON) -m venv build/benchopt
 	build/benchopt/bin/python -m pip install --quiet --disable-pip-version-check benchopt==1.10.0
 	touch $@
+
+# 10,000 short clips: plan, look, a cheap attempt, a report.
+bench-data: $(VENV)/.test
+	$(BIN)/python tests/benchmarks/data.py --json build/data.json
 
 bench-costs: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/costs.py --json build/costs.json

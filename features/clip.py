@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, overload
 
 import numpy as np
@@ -23,6 +23,9 @@ class Clip:
         Frames per second.
     warnings : mapping of str to str
         What is odd about the file that it was decoded from, by a code; see `features.video.read_video`.
+    name : str
+        What it is called in its data set, or the path of its file; no part of the content, so that features must not
+        depend on it.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class Clip:
     frames: NDArray[np.uint8]
     fps: float
     warnings: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames)
@@ -96,6 +100,9 @@ class ClipSource(Protocol):
     def load(self, index: int) -> Clip:
         """Return clip ``index``, decoded."""
 
+    def clip_name(self, index: int) -> str:
+        """Return what clip ``index`` is called."""
+
     def fingerprint(self, index: int) -> str:
         """Return a hash that changes whenever the content of clip ``index`` does."""
 
@@ -111,6 +118,9 @@ class _Listed:
 
     def load(self, index: int) -> Clip:
         return self._clips[index]
+
+    def clip_name(self, index: int) -> str:
+        return self._clips[index].name
 
     def fingerprint(self, index: int) -> str:
         return self._clips[index].fingerprint()
@@ -159,7 +169,8 @@ class Clips(Sequence[Clip]):
 
     def __getitem__(self, index: int | slice | Sequence[int] | NDArray[np.generic]) -> Clip | Clips:
         if isinstance(index, int | np.integer):
-            return self._source.load(int(self._indices[index]))
+            place = int(self._indices[index])
+            return replace(self._source.load(place), name=self._source.clip_name(place))
         if not isinstance(index, slice):
             index = np.asarray(index)
             index = index if index.dtype == bool else index.astype(np.intp)

@@ -24,6 +24,11 @@ GROUPS_UNKNOWN = (
 )
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: names of files may be any bytes."""
+    return text.isascii() or text == text.encode(errors="replace").decode()
+
+
 class Dataset(ABC):
     """Labelled clips, each with the group (subject or source video) that must not be on both sides of a fold.
 
@@ -77,6 +82,10 @@ class Dataset(ABC):
     def load(self, index: int) -> Clip:
         """Return the clip of row ``index``."""
 
+    def clip_name(self, index: int) -> str:
+        """Return what clip ``index`` is called."""
+        return str(self.table["clip"].iat[index])
+
     def published_folds(self) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
         """Return which clips train and which test, by the names of the folds that were published; by default none."""
         return {}
@@ -95,8 +104,11 @@ class Dataset(ABC):
     @cached_property
     def table(self) -> pd.DataFrame:
         """The rows of `read_table`, checked once."""
-        table = self.read_table().reset_index(drop=True)
         name = type(self).__name__
+        try:
+            table = self.read_table().reset_index(drop=True)
+        except UnicodeEncodeError as error:
+            raise DataError(f"data set {name}: {error.object!r} is not UTF-8; rename it") from error
         missing = [column for column in ("clip", "label", "group") if column not in table]
         if missing:
             raise DataError(
@@ -107,7 +119,7 @@ class Dataset(ABC):
         for column in ("clip", "label", "group"):
             words = [str(word) for word in table[column].to_list()]
             for word in words:
-                if not word.isascii() and word != word.encode(errors="replace").decode():
+                if not is_utf8(word):
                     raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
             table[column] = words
         names = table["clip"].to_list()

@@ -11,7 +11,7 @@ from typing import get_args
 from ...errors import DataError
 from ...features.clip import Clip
 from ...features.video import Color, OnError, read_video
-from .base import Dataset
+from .base import Dataset, is_utf8
 from .digests import file_digest
 
 #: Endings taken for video files, in lower case.
@@ -92,12 +92,25 @@ class VideoFiles(Dataset):
 
 
 def video_files(folder: Path) -> list[Path]:
-    """Return the video files directly or deeper in a folder, sorted; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_ENDINGS and path.is_file() and not path.name.startswith(".")
-    )
+    """Return the video files directly or deeper in a folder, sorted; hidden ones are left out.
+
+    Raises
+    ------
+    DataError
+        If the path of one is not UTF-8.
+    """
+    found = []
+    for inside, _, names in os.walk(folder):
+        videos = [name for name in names if _ending(name) in VIDEO_ENDINGS and not name.startswith(".")]
+        found += [path for path in (Path(inside, name) for name in videos) if path.is_file()]
+    for path in found:
+        if not is_utf8(str(path)):
+            raise DataError(f"{str(path)!r}: the path is not UTF-8; rename it")
+    return sorted(found)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def check_count(key: str, value: object, *, optional: bool = False, least: int = 1) -> int | None:

@@ -303,7 +303,9 @@ FORMATS = (
         "Weizmann",
         named(rf"({'|'.join(ACTORS)})_({'|'.join(ACTIONS)})[12]?", "the Weizmann data set"),
     ),
-    Format("kth", "KTH", named(r"person\d\d_(box|handclapp|handwav|jogg|runn|walk)ing_d[1-4](_uncomp)?", "KTH")),
+    Format(
+        "kth", "KTH", named(r"person\d\d_(box|handclapp|handwav|jogg|runn|walk)ing_d[1-4](_uncomp)?", "KTH")
+    ),
     Format("jhmdb", "JHMDB", named(_HMDB51, "JHMDB", folder=r"jhmdb|recompress")),
     Format("hmdb51", "HMDB51", named(_HMDB51, "HMDB51")),
     Format("ucf50", "UCF50", named(_UCF101, "UCF50", folder="ucf_?50")),

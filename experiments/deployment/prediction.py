@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter
@@ -104,7 +104,7 @@ def warm_up(model: Model, path: str | Path, *, on_error: OnError | None = None) 
     """Decode and predict the beginning of a file, so that what follows is timed without first calls."""
     with open_video(path, **decoding(model, on_error)) as video:
         frames = list(islice(video, _FEW))
-        _probabilities(model, Clip(np.stack(frames), video.fps), str(path))
+        _probabilities(model, Clip(np.stack(frames), video.fps, name=str(path)), str(path))
 
 
 def decoding(model: Model, on_error: OnError | None = None) -> dict[str, Any]:
@@ -151,6 +151,7 @@ def predict_video(
     with open_video(path, **decoding(model, on_error)) as video:
         for start, clip in _pieces(video, model, windows):
             decoded = perf_counter()
+            clip = replace(clip, name=str(path))
             probabilities = _probabilities(model, clip, str(path))
             done = perf_counter()
             predictions.append(

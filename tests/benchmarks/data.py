@@ -9,6 +9,7 @@ commands, memory is the most that a command and its processes take together, sam
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from actionbench.experiments.isolation.pool import tree_bytes
 
 MATRIX = """\
 name = "size"
-attempts = [{ name = "mhi-hu" }]
+attempts = [{ name = "mlp-pixels", params = { epochs = 2 } }]
 datasets = [{ name = "ucf101", root = "UCF-101", split = { name = "published", folds = "split 1" } }]
 """
 
@@ -34,7 +35,7 @@ datasets = [{ name = "ucf101", root = "UCF-101", split = { name = "published", f
 COMMANDS = (
     ("plan, the first time", ["plan", "size.toml"]),
     ("plan, the second time", ["plan", "size.toml"]),
-    ("look and one trivial attempt", ["run", "size.toml", "-q", "--set", 'attempts=[{name="majority"}]']),
+    ("look, and a trivial attempt", ["run", "size.toml", "-q", "--set", 'attempts=[{name="majority"}]']),
     ("one cheap attempt", ["run", "size.toml", "-q"]),
     ("the same again", ["run", "size.toml", "-q"]),
     ("report", ["report", "-o", "page"]),
@@ -82,8 +83,9 @@ def measured(command: list[str], folder: Path) -> dict[str, float]:
     program = str(Path(sys.executable).with_name("actionbench"))
     peak, ended = 0, threading.Event()
     start = time.perf_counter()
+    environment = {**os.environ, "ACTIONBENCH_CACHE": str(folder / "cache")}
     process = subprocess.Popen(
-        [program, *command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [program, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
     def watch() -> None:

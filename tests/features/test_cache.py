@@ -142,6 +142,9 @@ def test_a_kept_feature_needs_no_decoding(tmp_path):
             self.loads += 1
             return clips(7)[0]
 
+        def clip_name(self, index):
+            return "7"
+
         def fingerprint(self, index):
             return "seven"
 

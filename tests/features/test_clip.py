@@ -73,6 +73,9 @@ class Counting:
         self.loaded.append(index)
         return grey(index)
 
+    def clip_name(self, index: int) -> str:
+        return f"clip {index}"
+
     def fingerprint(self, index: int) -> str:
         return hashlib.sha256(bytes([index])).hexdigest()
 
@@ -83,6 +86,14 @@ def test_clips_are_decoded_only_when_asked_for():
     assert (len(clips), clips.fingerprint, source.loaded) == (6, clips.fingerprint, [])
     assert clips[-1].frames.max() == 7
     assert source.loaded == [7]
+
+
+def test_a_clip_knows_its_name_which_is_no_content():
+    clips = Clips(Counting(10))[[7, 2]]
+    assert [clip.name for clip in clips] == ["clip 7", "clip 2"]
+    assert clips[0].fingerprint() == grey(7).fingerprint()
+    listed = Clips.of([grey(1), Clip(grey(2).frames, 25, name="two")])
+    assert [clip.name for clip in listed[::-1]] == ["two", ""]
 
 
 @given(st.lists(st.integers(-10, 9), max_size=20), st.slices(20))

@@ -225,7 +225,7 @@ def test_clips_that_cannot_be_decoded_are_dropped_where_that_is_asked_for():
     dataset.drops_unreadable = True
     smaller = without_unreadable(dataset)
     assert smaller.table["clip"].tolist() == ["c0", "c2"]
-    assert smaller.clips[1] is clips[2]
+    np.testing.assert_array_equal(smaller.clips[1].frames, clips[2].frames)
     assert smaller.clips.fingerprints == [dataset.fingerprint(0), dataset.fingerprint(2)]
     (warning,) = protocol_warnings(smaller, GroupKFold(folds=2))[:1]
     assert (warning.code, warning.text) == (

@@ -54,3 +54,15 @@ def test_the_fingerprint_of_a_clip_is_that_of_its_frames():
 def test_tables_that_are_none(table, message):
     with pytest.raises(DataError, match=message):
         _ = Tabled(table).table
+
+
+def test_a_plug_in_with_names_that_are_no_text():
+    class Bytes(Dataset):
+        def read_table(self):
+            return pd.DataFrame({"clip": ["\udcff.avi", "b"], "label": list("xy"), "group": list("ab")})
+
+        def load(self, index):
+            raise NotImplementedError
+
+    with pytest.raises(DataError, match=r"data set Bytes: .*'\\udcff.avi' is not UTF-8; rename it"):
+        _ = Bytes().table

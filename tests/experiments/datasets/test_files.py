@@ -2,6 +2,7 @@ import pytest
 
 from actionbench.errors import DataError
 from actionbench.experiments.datasets.folder import Folder
+from actionbench.experiments.datasets.registry import dataset_registry, make_dataset
 
 
 def make(root, **options):
@@ -41,3 +42,28 @@ def test_fingerprints_follow_content_and_options_but_not_the_place(class_folders
     after = make(moved).clips.fingerprints
     assert after[0] != before[0]
     assert after[1:] == before[1:]
+
+
+@pytest.mark.parametrize(
+    ("reader", "key", "name"),
+    [
+        ("folder", "root", "dark/\udcff.avi"),
+        ("folder", "root", "dark\udcff/a.avi"),
+        ("weizmann", "root", "\udcff/daria_run.avi"),
+        ("ucf101", "root", "Archery\udcff/v_Archery_g01_c01.avi"),
+        ("hmdb51", "root", "wave/\udcff_wave_u_nm_np1_fr_goo_3.avi"),
+        ("kth", "root", "\udcff/person01_boxing_d1.avi"),
+        ("ntu-rgbd", "root", "\udcff/S001C001P001R001A001_rgb.avi"),
+        ("ucf-sports", "root", "Lifting/001/\udcff_1.avi"),
+        ("videofolder", "path", "run/\udcff.avi"),
+    ],
+)
+def test_names_that_are_no_text(tmp_path, reader, key, name):
+    """Names of files are bytes; those that no table can hold are named in a sentence."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    options = {key: str(tmp_path), **({"groups": "none"} if reader in ("folder", "videofolder") else {})}
+    options |= {"whole": True} if reader == "kth" else {}
+    with pytest.raises(DataError, match=r"udcff.*: the path is not UTF-8; rename it"):
+        _ = make_dataset(dataset_registry().get(reader), reader, options).table
