@@ -1,7 +1,7 @@
 """A cache of features on disk: each is computed once per clip, and shared by all attempts, folds and seeds.
 
 An entry is a file named by a hash of all that can change its content: the clip, the feature with its parameters, its
-code. Entries are written atomically, and a process that needs what another is computing waits for it.
+code. Entries are written atomically, and a process that needs what another is computing computes later ones meanwhile.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -100,16 +101,45 @@ class FeatureCache:
 
     def get(self, feature: Feature, fingerprint: str, load: Callable[[], Clip]) -> Arrays:
         """Return a feature of a clip, which is loaded if the feature is not cached."""
+        found = self._get(feature, fingerprint, load, wait=True)
+        assert found is not None
+        return found
+
+    def get_each(
+        self, feature: Feature, fingerprints: Sequence[str], load: Callable[[int], Clip]
+    ) -> Iterator[Arrays]:
+        """Yield a feature of some clips, in order.
+
+        While another process computes one of them, this one computes later ones, which it reads when their turn comes:
+        processes that need the same features share the work.
+        """
+        ahead = 0
+        for index, fingerprint in enumerate(fingerprints):
+            found = self._get(feature, fingerprint, partial(load, index), wait=False)
+            ahead = max(ahead, index + 1)
+            while found is None and ahead < len(fingerprints):
+                if not self._path(feature, fingerprints[ahead]).exists():
+                    self._get(feature, fingerprints[ahead], partial(load, ahead), wait=False)
+                    found = self._get(feature, fingerprint, partial(load, index), wait=False)
+                ahead += 1
+            yield self.get(feature, fingerprint, partial(load, index)) if found is None else found
+
+    def _get(
+        self, feature: Feature, fingerprint: str, load: Callable[[], Clip], *, wait: bool
+    ) -> Arrays | None:
+        """Return a feature of a clip; None where another process computes it and this one is not to wait."""
         tracked = current_costs()
         if tracked is None:
             with track_costs():
-                return self.get(feature, fingerprint, load)
+                return self._get(feature, fingerprint, load, wait=wait)
         path = self._path(feature, fingerprint)
         with tracked.reading() as costs:
             found = self._read(path, costs)
             if found is not None:
                 return found
-            with _locked(path.with_suffix(".lock")):
+            with _locked(path.with_suffix(".lock"), wait) as is_ours:
+                if not is_ours:
+                    return None
                 # Another process may have computed it while this one waited.
                 found = self._read(path, costs)
                 if found is not None:
@@ -170,27 +200,31 @@ class FeatureCache:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive file lock, which the system releases however the process ends."""
+def _locked(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold an exclusive file lock, which the system releases however the process ends; False where another holds it."""
     try:
         import fcntl
     except ImportError:  # without locks two processes may compute the same
         path.parent.mkdir(exist_ok=True)
-        yield
+        yield True
         return
     while True:
         try:
             path.parent.mkdir(exist_ok=True)
             handle = os.open(path, os.O_CREAT | os.O_RDWR)
         except OSError:  # a full disk: two processes may compute the same
-            yield
+            yield True
             return
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
             # If the previous holder has removed the file, no other process would see this lock.
             if _is_at(handle, path):
                 try:
-                    yield
+                    yield True
                 finally:
                     with suppress(OSError):
                         path.unlink()
@@ -247,8 +281,7 @@ def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
     if cache is None:
         yield from (feature.extract(clip) for clip in clips)
         return
-    for index, fingerprint in enumerate(clips.fingerprints):
-        yield cache.get(feature, fingerprint, lambda index=index: clips[index])  # type: ignore[misc]
+    yield from cache.get_each(feature, clips.fingerprints, clips.__getitem__)
 
 
 def compute_one(feature: Feature, clip: Clip) -> Arrays:

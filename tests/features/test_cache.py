@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actionbench.features.cache import FeatureCache, compute, compute_one, temporary_cache, use_cache
 from actionbench.features.clip import Clip, Clips
@@ -332,11 +334,11 @@ def test_who_waits_for_another_is_charged_what_it_cost(tmp_path, monkeypatch, cl
     cache = cache_at(tmp_path)
 
     @contextmanager
-    def locked(path):
+    def locked(path, wait):
         clock[0] += 8.0
         costs = {path.stem: Cost(10.0, 9.0, 100.0, 0)}
         cache._write(path.with_suffix(".safetensors"), {"mean": np.ones(1)}, costs)
-        yield
+        yield True
 
     path = cache._path(Mean(), clips(1).fingerprints[0])
     path.parent.mkdir()
@@ -357,6 +359,53 @@ def test_of_several_processes_one_computes_and_the_others_wait(tmp_path):
         worker.join(60)
         assert worker.exitcode == 0
     assert len(Path(log).read_text().split()) == 3
+
+
+def _values(folder, log, values, barrier, found):
+    barrier.wait(60)
+    with use_cache(cache_at(folder)):
+        found.put([int(arrays["value"][0]) for arrays in compute(Slow(log), clips(*values))])
+
+
+def test_several_processes_share_the_work(tmp_path):
+    """Each clip is computed once, by some of them, and each process gets all, in its own order."""
+    context = multiprocessing.get_context("fork")
+    log, barrier, found = str(tmp_path / "log"), context.Barrier(3), context.Queue()
+    orders = [list(range(12)), list(range(12)), [11, 3, 7, 0]]
+    workers = [
+        context.Process(target=_values, args=(str(tmp_path / "cache"), log, order, barrier, found))
+        for order in orders
+    ]
+    for worker in workers:
+        worker.start()
+    assert sorted(found.get(timeout=60) for _ in workers) == sorted(orders)
+    for worker in workers:
+        worker.join(60)
+    computed = Path(log).read_text().split()
+    assert len(computed) == 12
+    assert len(set(computed)) >= 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    values=st.lists(st.integers(0, 5), max_size=8),
+    busy=st.lists(st.integers(0, 5), max_size=40),
+)
+def test_what_others_compute_changes_nothing(tmp_path_factory, values, busy):
+    """Whichever entries another process is computing whenever this one asks, all come, in order, each computed once."""
+    CALLS.clear()
+    cache, asked = cache_at(tmp_path_factory.mktemp("cache")), iter(busy)
+    plain = cache._get
+
+    def get(feature, fingerprint, load, *, wait):
+        held = next(asked, None)
+        if not wait and held is not None and fingerprint == clips(held).fingerprints[0]:
+            return None
+        return plain(feature, fingerprint, load, wait=wait)
+
+    cache._get = get
+    assert means(Mean(), clips(*values), cache) == values
+    assert len(CALLS) == len(set(values))
 
 
 def test_a_process_that_dies_while_computing_holds_nobody_up(tmp_path):
