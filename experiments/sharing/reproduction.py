@@ -178,15 +178,19 @@ def _of_cells(bundle: Bundle, matrix: Matrix, only: Iterable[str]) -> Matrix:
 
 
 def _with_roots(matrix: Matrix, notify: Callable[[str], None]) -> Matrix:
-    """Take the clips of a data set from ``ACTIONBENCH_DATA`` where its own folder is not on this machine."""
+    """Take clips and annotations from ``ACTIONBENCH_DATA`` where those of a data set are not on this machine."""
     home = os.environ.get("ACTIONBENCH_DATA")
+    if not home:
+        return matrix
     entries = []
     for entry in matrix.datasets:
-        root = entry.options.get("root")
-        ours = Path(home) / entry.name if home else None
-        if isinstance(root, str) and not Path(root).exists() and ours is not None and ours.exists():
-            notify(f"data set {entry.label!r}: {root} is not there, {ours} is used")
-            entry = entry.model_copy(update={"root": str(ours)})
+        folder = Path(home) / entry.name
+        for key in ("root", "path"):
+            theirs = entry.options.get(key)
+            ours = folder / Path(str(theirs)).name if key == "path" else folder
+            if isinstance(theirs, str) and not Path(theirs).exists() and ours.exists():
+                notify(f"data set {entry.label!r}: {theirs} is not there, {ours} is used")
+                entry = entry.model_copy(update={key: str(ours)})
         entries.append(entry)
     return matrix.model_copy(update={"datasets": entries})
 

@@ -58,14 +58,16 @@ class Stage:
         return self.ours / self.theirs if self.theirs else None
 
 
-def write_video(path: Path, codec: str) -> None:
-    """Write two seconds of noise that moves, as small videos of the web have them."""
+def write_video(path: Path, codec: str, n_frames: int = 50) -> None:
+    """Write noise that moves, 320 x 240, as small videos of the web have it."""
     rng = np.random.default_rng(0)
-    scene = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), (0, 0), 3)
+    scene = cv2.GaussianBlur(
+        rng.integers(0, 256, (240 + n_frames, 320 + n_frames, 3), dtype=np.uint8), (0, 0), 3
+    )
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for number in range(50):
+        for number in range(n_frames):
             image = np.ascontiguousarray(scene[number : number + 240, number : number + 320])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())

@@ -275,6 +275,22 @@ def test_clips_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new
     assert notes == [f"data set 'folder': {class_folders} is not there, {tmp_path / 'folder'} is used"]
 
 
+def test_annotations_are_found_in_the_data_folder(class_folders, plugin, tmp_path, new, monkeypatch):
+    paths = [path.relative_to(class_folders) for path in sorted(class_folders.rglob("*.mkv"))]
+    rows = [f"{path},{path.parent},{path.name[:3]}" for path in paths]
+    (class_folders / "clips.csv").write_text("path,label,who\n" + "\n".join(rows))
+    data = {"name": "table", "path": str(class_folders / "clips.csv"), "groups": "who"}
+    old = run(tmp_path / "c.sqlite", plugin, datasets=[data], attempts=[{"name": "majority"}])
+    path = packed(old, tmp_path / "b.zip").path
+    class_folders.rename(tmp_path / "table")
+    monkeypatch.setenv("ACTIONBENCH_DATA", str(tmp_path))
+    notes = []
+    assert set(again(path, new, notify=notes.append)["verdict"]) == {"exact"}
+    assert notes == [
+        f"data set 'table': {data['path']} is not there, {tmp_path / 'table' / 'clips.csv'} is used"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "checked", "message"),
     [
