@@ -71,7 +71,7 @@ class Feature(Protocol):
 
 
 class FeatureCache:
-    """Entries in a folder; the least recently used are removed when it is full.
+    """Entries in a folder; the largest of them that are used least are removed when it is full.
 
     Parameters
     ----------
@@ -182,16 +182,20 @@ class FeatureCache:
                 part.unlink()
 
     def _evict(self) -> None:
-        """Remove the least recently used entries if all together take more than the limit."""
+        """Remove the largest entries if all together take more than the limit, of equally large ones those least used.
+
+        The largest are optical flow and the like, of which much smaller features have been computed that take as long.
+        """
         self._written = 0
         entries = []
         for path in self.folder.glob(f"??/*{_SUFFIX}"):
             with suppress(OSError):
-                entries.append((path.stat().st_mtime_ns, path.stat().st_size, path))
-        total = sum(size for _, size, _ in entries)
+                found = path.stat()
+                entries.append((-(found.st_size.bit_length() // 4), found.st_mtime_ns, found.st_size, path))
+        total = sum(size for *_, size, _ in entries)
         if total <= self.limit:
             return
-        for _, size, path in sorted(entries):
+        for *_, size, path in sorted(entries):
             if total <= _KEEP * self.limit:
                 break
             with suppress(OSError):

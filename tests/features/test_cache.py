@@ -296,6 +296,31 @@ def test_the_least_recently_used_entries_go_when_it_is_full(tmp_path, calls):
     assert not calls
 
 
+@dataclass(frozen=True)
+class Bulky:
+    def extract(self, clip):
+        CALLS.append("large")
+        return {"frames": np.zeros(2**16)}
+
+
+@dataclass(frozen=True)
+class OfBulky:
+    """A small feature of a large one, as descriptors are of optical flow."""
+
+    def extract(self, clip):
+        CALLS.append("small")
+        return {"mean": np.array([compute_one(Bulky(), clip)["frames"].mean()])}
+
+
+def test_large_entries_go_before_small_ones_that_are_made_of_them(tmp_path, calls):
+    """Of clips whose large features do not all fit, no small one is computed twice."""
+    some, cache = clips(*range(12)), cache_at(tmp_path, limit=2**21)
+    for _ in range(3):
+        means(OfBulky(), some, cache)
+    assert calls.count("small") == 12
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 2**21
+
+
 def test_nothing_but_entries_is_left_behind(tmp_path):
     means(Mean(), clips(1, 2), cache_at(tmp_path))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
