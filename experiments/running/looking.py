@@ -23,8 +23,11 @@ from ..isolation.fork_server import ForkServer
 from ..isolation.pool import Task, TaskResult, run_isolated
 from ..planning.cells import DatasetSource
 
-# Clips that one process looks at: enough that its start counts little, few enough that progress is seen.
+# Clips that one process looks at: enough that its start counts little, few enough that progress is seen; parts that
+# each worker gets at least, and those of a process that died.
 _LEAST, _MOST, _PARTS = 16, 512, 8
+# Clips of which a process may die before others are not tried any more.
+_MOST_DEATHS = 50
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def look(
 ) -> dict[str, Look]:
     """Decode all clips of some data sets.
 
-    A process that dies is tried again with one clip at a time, so that the clip that it died of is known.
+    What a process that died was to look at is divided again and again, so that the clip that it died of is known.
 
     Parameters
     ----------
@@ -96,7 +99,7 @@ def look(
     Raises
     ------
     DataError
-        If a data set cannot be made in another process.
+        If a data set cannot be made in another process, or processes die of very many clips.
     """
     return {key: _look(one, workers, fork_server, partial(progress, key)) for key, one in datasets.items()}
 
@@ -118,18 +121,25 @@ def _looked(
     seen = Look()
     begun, n_clips = time.monotonic(), len(one.dataset)
     progress(0, None)
-    parts = _parts(n_clips, workers)
-    for retried in (False, True):
+    parts, deaths = _parts(n_clips, workers), list[str]()
+    while parts:
         tasks = [Task("", look_at_some, (one.source, part)) for part in parts]
         parts = []
         for task, result in run_isolated(tasks, workers=workers, fork_server=fork_server):
             positions = task.arguments[1]
             if isinstance(result.outcome, DataError):
                 raise result.outcome
-            if result.outcome is None and not retried:
-                parts += [[position] for position in positions]
+            if result.outcome is None and len(positions) > 1:
+                step = -(-len(positions) // _PARTS)
+                parts += [positions[start : start + step] for start in range(0, len(positions), step)]
                 continue
-            clips = result.outcome or [_death(one, positions[0], result)]
+            if result.outcome is None:
+                deaths.append(_death(one, positions[0], result))
+                if len(deaths) > _MOST_DEATHS:
+                    raise DataError(
+                        *deaths[:-1], f"and others; after {_MOST_DEATHS} such clips no more are tried"
+                    )
+            clips = result.outcome or deaths[-1:]
             for position, clip in zip(positions, clips, strict=True):
                 if isinstance(clip, str):
                     seen.unreadable[position] = clip

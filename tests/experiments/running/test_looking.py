@@ -5,6 +5,7 @@ from actionbench.errors import DataError
 from actionbench.experiments.audit.near_duplicates import Fingerprint
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.planning.cells import DatasetSource, table_fingerprint
+from actionbench.experiments.running import looking
 from actionbench.experiments.running.looking import Looked, look
 
 OPTIONS = {"subjects": 3, "clips_per_subject": 2, "frames": 12}
@@ -87,3 +88,17 @@ def test_clips_of_which_a_decoder_dies_are_found_among_the_others(tmp_path):
     with pytest.raises(DataError) as caught:
         seen.check()
     assert len(caught.value.args) == 8
+
+
+def test_where_every_process_dies_not_all_clips_are_tried(tmp_path, monkeypatch):
+    from actionbench.experiments.datasets.registry import dataset_registry
+
+    monkeypatch.setattr(looking, "_MOST_DEATHS", 3)
+    plugin = tmp_path / "fragile.py"
+    plugin.write_text(PLUGIN.replace("index % 11 == 10", "True"))
+    dataset = dataset_registry([plugin]).get("fragile")()
+    source = DatasetSource([str(plugin)], "fragile", {}, table_fingerprint(dataset))
+    with pytest.raises(DataError) as caught:
+        look({"": Looked(dataset, source)}, workers=2)
+    assert len(caught.value.args) == 4
+    assert caught.value.args[-1] == "and others; after 3 such clips no more are tried"
