@@ -121,6 +121,7 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
         "docs/nets.md",
         "docs/plugins.md",
         "docs/rules.md",
+        "docs/size.md",
         "docs/statistics.md",
         "docs/structure.md",
     ],

@@ -79,7 +79,7 @@ def kinds(clip: Clip) -> list[Kind]:
     wanted = (
         ("mlp-pixels (epochs=2)", MlpPixels()._reader().small, training(lambda: MlpPixels(epochs=2))),
         ("hog-hof-mbh-svm", HogHofMbhSvm()._descriptor(), training(HogHofMbhSvm)),
-        # Its kernel has an element for each pair of clips, so that training is out of reach: features only.
+        # How the words of its encoding are learned is left out.
         ("dense-trajectories, features only", DenseTrajectories(), 0.0),
     )
     found = []
