@@ -627,7 +627,12 @@ def _given_split(dataset: Dataset) -> tuple[dict[str, Any] | None, str]:
 
 
 def _published_splits(dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
-    if dataset.publications and not dataset.published_folds_are_alternatives:
+    try:
+        has_some = bool(dataset.published_folds())
+    except DataError:
+        # Said when they are tried.
+        has_some = True
+    if has_some and not dataset.published_folds_are_alternatives:
         yield {"name": "published"}, "the folds that it was published with"
 
 
