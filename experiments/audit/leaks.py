@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, Faults
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
 from ..datasets.left_out import WithoutClips, without
+from ..datasets.probed import without_probe
 from ..datasets.publication import compare_with_published
 from ..datasets.splits import Fold, Split
 from .near_duplicates import Fingerprint, Pairs, identical_pairs, near_pairs
@@ -37,7 +38,8 @@ def audit_key(fingerprint: str, folds: Sequence[Fold]) -> str:
 def dataset_warnings(dataset: Dataset) -> list[DataWarning]:
     """Return the warnings of a data set about itself."""
     different = compare_with_published(dataset)[1]
-    left_out = [dataset.left_out] if isinstance(dataset, WithoutClips) else []
+    plain = without_probe(dataset)
+    left_out = [plain.left_out] if isinstance(plain, WithoutClips) else []
     return [
         *(
             DataWarning("groups-unknown" if text == GROUPS_UNKNOWN else "data-set", text)

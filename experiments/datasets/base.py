@@ -144,6 +144,11 @@ class Dataset(ABC):
         return Clips(self)
 
     @property
+    def test_clips(self) -> Clips:
+        """All clips as an attempt is tested on them; by default those that it is trained on."""
+        return self.clips
+
+    @property
     def labels(self) -> np.ndarray:
         """Label of each clip, shape (n_clips,)."""
         return self.table["label"].to_numpy(dtype=str)

@@ -60,17 +60,17 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
     ContractError
         If the attempt gives anything but probabilities.
     """
-    clips = dataset.clips
+    clips, test_clips = dataset.clips, dataset.test_clips
     with FullCost() as fit:
         attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
     with FullCost() as warm_up:
         attempt.predict_proba(clips[fold.train[:1]])
     with FullCost() as predict:
-        predicted = attempt.predict_proba(clips[fold.test])
+        predicted = attempt.predict_proba(test_clips[fold.test])
     peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
     probabilities = check_probabilities(attempt, predicted, len(fold.test))
     timeout = max(_MIN_TIMEOUT, (fit.seconds + predict.seconds) / 2)
-    latencies, alone = _one_by_one(attempt, clips[fold.test], timeout)
+    latencies, alone = _one_by_one(attempt, test_clips[fold.test], timeout)
     counts = _counts(attempt)
     return CellResult(
         probabilities=reorder_columns(probabilities, attempt.classes_, dataset.classes),

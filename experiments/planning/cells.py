@@ -22,7 +22,9 @@ from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
 from ..datasets.base import Dataset
-from ..datasets.left_out import WithoutClips, described_class, without
+from ..datasets.derived import original_class
+from ..datasets.left_out import WithoutClips, without
+from ..datasets.probed import Probed, Side, without_probe
 from ..datasets.registry import dataset_registry, make_dataset, option_names
 from ..datasets.splits import Fold, with_fewer_groups
 from ..evaluation.cell import run_cell
@@ -75,6 +77,8 @@ class PlannedDataset:
     dataset: Dataset
     folds: list[Fold]
     fingerprint: str
+    #: That of the data set whose clips lack nothing.
+    plain_fingerprint: str
     table_fingerprint: str
     #: What may change it, None where that is not known.
     files: list[Path] | None
@@ -91,8 +95,12 @@ class PlannedDataset:
 
     def source(self, plugins: list[str]) -> DatasetSource:
         """Return what another process makes it from."""
-        reasons = self.dataset.reasons if isinstance(self.dataset, WithoutClips) else {}
-        return DatasetSource(plugins, self.entry.name, self.entry.options, self.table_fingerprint, reasons)
+        plain = without_probe(self.dataset)
+        reasons = plain.reasons if isinstance(plain, WithoutClips) else {}
+        entry = self.entry
+        return DatasetSource(
+            plugins, entry.name, entry.options, self.table_fingerprint, reasons, entry.probe, entry.probe_side
+        )
 
 
 @dataclass(frozen=True)
@@ -105,11 +113,15 @@ class DatasetSource:
     table_fingerprint: str
     #: Why clips are left out, by their names.
     left_out: Mapping[str, str] = field(default_factory=dict)
+    #: What clips lack, see `Probed`.
+    probe: str | None = None
+    probe_side: Side = "both"
 
     def make(self) -> Dataset:
         """Return the data set as it is now."""
         whole = make_dataset(dataset_registry(self.plugins).get(self.name), self.name, self.options)
-        return without(whole, self.left_out)
+        dataset = without(whole, self.left_out)
+        return dataset if self.probe is None else Probed(dataset, self.probe, self.probe_side)
 
     def make_unchanged(self) -> Dataset:
         """Return the data set, or raise DataError where its table has changed since it was planned."""
@@ -295,19 +307,26 @@ def _plan_dataset(entry: DatasetEntry, cls: type[Dataset], left_out: LeftOut) ->
     try:
         if dataset.drops_unreadable:
             dataset = without(dataset, left_out(entry.label, dataset))
+        plain = data_fingerprint(dataset)
+        if entry.probe is not None:
+            dataset = Probed(dataset, entry.probe, entry.probe_side)
         folds = entry.split.folds(dataset)
-        fingerprint = data_fingerprint(dataset)
+        fingerprint = plain if entry.probe is None else data_fingerprint(dataset)
     except ActionbenchError as error:
         raise type(error)(f"data set {entry.label!r}: {error}") from error
     except OSError as error:
         raise DataError(f"data set {entry.name!r}: {error}") from error
-    return PlannedDataset(entry, dataset, folds, fingerprint, table_fingerprint(dataset), dataset.files())
+    return PlannedDataset(
+        entry, dataset, folds, fingerprint, plain, table_fingerprint(dataset), dataset.files()
+    )
 
 
 def data_fingerprint(dataset: Dataset) -> str:
     """Return a hash of clips, labels and groups."""
     digest = hashlib.sha256(table_fingerprint(dataset).encode())
     digest.update(dataset.clips.fingerprint.encode())
+    if isinstance(dataset, Probed) and dataset.side == "test":
+        digest.update(dataset.test_clips.fingerprint.encode())
     return digest.hexdigest()
 
 
@@ -334,7 +353,7 @@ def _work(
     """Make an attempt once, and ask it what its results depend on."""
     attempt = make_attempt(cls, entry.name, params, seed)
     used = ask(attempt.uses, entry.name)
-    dependencies = (cls, *used, described_class(data.dataset), run_cell, *([tune] if entry.tune else []))
+    dependencies = (cls, *used, original_class(data.dataset), run_cell, *([tune] if entry.tune else []))
     return Work(
         entry,
         cls,

@@ -8,11 +8,11 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ...errors import Faults, MatrixError, did_you_mean
+from ...features.probes import PROBES
 from ..audit.warnings import CODES
+from ..datasets.probed import Side
 from ..datasets.splits import SPLITS, AnySplit, Split
 
 T = TypeVar("T", bound=Hashable)
@@ -84,6 +86,12 @@ def _split_from_name(value: object) -> object:
 def _known_code(value: str) -> str:
     if value not in CODES:
         raise ValueError(f"there is no warning {value!r}; {did_you_mean(value, CODES)}")
+    return value
+
+
+def _known_probe(value: str) -> str:
+    if value not in PROBES:
+        raise ValueError(f"there is no probe {value!r}; {did_you_mean(value, PROBES)}")
     return value
 
 
@@ -166,11 +174,30 @@ class DatasetEntry(_Checked):
     name: str
     split: Annotated[AnySplit, BeforeValidator(_split_from_name)]
     title: str | None = None
+    #: What the clips lack, see `features.probes.PROBES`, and whether all do or those that are tested.
+    probe: Annotated[str, AfterValidator(_known_probe)] | None = None
+    probe_side: Side = "both"
+    #: Which probes are run beside the data set, each on either side; all where it is true.
+    probes: StrictBool | list[Annotated[str, AfterValidator(_known_probe)]] = False
 
     @property
     def label(self) -> str:
         """The name in tables."""
         return self.title or self.name
+
+    def with_probes(self) -> Iterator[Self]:
+        """Yield the entry and, under titles of their own, one for each of its probes and sides."""
+        names = [self.probe] if self.probe else list(PROBES) if self.probes is True else self.probes or []
+        if self.probe is None:
+            yield self.model_copy(update={"probes": False})
+        for side in [self.probe_side] if self.probe else get_args(Side):
+            for name in names:
+                title = f"{self.label} ({name}{', test only' * (side == 'test')})"
+                if self.probe and self.title:
+                    title = self.title
+                yield self.model_copy(
+                    update={"probes": False, "probe": name, "probe_side": side, "title": title}
+                )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -259,6 +286,8 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     try:
         content = _expand(content, folder)
         matrix = Matrix.model_validate(content)
+        probed = [one for entry in matrix.datasets for one in entry.with_probes()]
+        matrix = matrix.model_copy(update={"datasets": probed})
         _check_unique(matrix)
     except ValidationError as error:
         raise MatrixError(*(f"{where}: {fault}" for fault in _sentences(error, content))) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...errors import DataError, Faults
 from ..audit.leaks import audit, audit_key, protocol_warnings
 from ..audit.warnings import DataWarning, format_warnings
 from ..datasets.base import Dataset
 from ..datasets.left_out import WithoutClips
+from ..datasets.probed import without_probe
 from ..isolation.fork_server import ForkServer
 from ..planning.cells import Plan, PlannedDataset, data_fingerprint, make_plan
 from ..store import Store
@@ -56,9 +57,9 @@ def look_at_datasets(
         If clips cannot be decoded and are not dropped; it names each of them.
     """
     # Under several splits the same clips are decoded once.
-    waiting = {data.fingerprint: data for data in plan.datasets if not _is_known(store, data)}
+    waiting = {data.plain_fingerprint: data for data in plan.datasets if not _is_known(store, data)}
     looks = look(
-        {key: Looked(data.dataset, data.source(plan.plugin_paths)) for key, data in waiting.items()},
+        {key: _looked(data, plan.plugin_paths) for key, data in waiting.items()},
         workers=workers,
         fork_server=fork_server,
         progress=lambda key, *state: progress(AuditProgress(waiting[key], *state)),
@@ -66,8 +67,9 @@ def look_at_datasets(
     faults, smaller = Faults(), False
     for key, seen in looks.items():
         data = waiting[key]
-        if data.dataset.drops_unreadable:
-            store.keep_unreadable(key, seen.reasons(data.dataset))
+        plain = without_probe(data.dataset)
+        if plain.drops_unreadable:
+            store.keep_unreadable(key, seen.reasons(plain))
             smaller |= bool(seen.unreadable)
             continue
         with faults:
@@ -79,7 +81,7 @@ def look_at_datasets(
     if not smaller:
         return plan, looks
     plan = make_plan(plan.matrix, plugins=plan.plugins, only=plan.only, left_out=left_out_of(store))
-    whole = {data.fingerprint: _whole_fingerprint(data.dataset) for data in plan.datasets}
+    whole = {data.plain_fingerprint: _whole_fingerprint(data.dataset) for data in plan.datasets}
     return plan, {key: looks[before] for key, before in whole.items() if before in looks}
 
 
@@ -88,8 +90,14 @@ def left_out_of(store: Store) -> Callable[[str, Dataset], Mapping[str, str] | No
     return lambda title, dataset: store.unreadable(data_fingerprint(dataset))
 
 
+def _looked(data: PlannedDataset, plugins: list[str]) -> Looked:
+    """Return a data set as it is looked at, without a probe."""
+    return Looked(without_probe(data.dataset), replace(data.source(plugins), probe=None))
+
+
 def _whole_fingerprint(dataset: Dataset) -> str:
-    return data_fingerprint(dataset.whole if isinstance(dataset, WithoutClips) else dataset)
+    plain = without_probe(dataset)
+    return data_fingerprint(plain.whole if isinstance(plain, WithoutClips) else plain)
 
 
 def _is_known(store: Store, data: PlannedDataset) -> bool:
@@ -104,13 +112,13 @@ def add_datasets(store: Store, plan: Plan, looks: Looks) -> dict[int, int]:
 def _add_dataset(store: Store, data: PlannedDataset, looks: Looks, silence: Collection[str]) -> int:
     found = store.audit(_audit_key(data))
     if found is None:
-        found = audit(data.dataset, data.folds, looks[data.fingerprint].in_order())
+        found = audit(data.dataset, data.folds, looks[data.plain_fingerprint].in_order())
         store.keep_audit(_audit_key(data), found)
     return add_dataset(store, data, found, silence)
 
 
 def _audit_key(data: PlannedDataset) -> str:
-    return audit_key(data.fingerprint, data.folds)
+    return audit_key(data.plain_fingerprint, data.folds)
 
 
 def add_dataset(

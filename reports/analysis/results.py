@@ -242,6 +242,11 @@ def gather(store: Reader) -> list[Result]:
     return results
 
 
+def without_probes(results: list[Result]) -> list[Result]:
+    """Return the results on clips that lack nothing, see `ladder.ladder` for the others."""
+    return [result for result in results if not result.entry.get("probe")]
+
+
 def by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
     """Return results by data set and split, in their order."""
     found: dict[tuple[str, str], list[Result]] = {}

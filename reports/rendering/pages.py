@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..analysis.results import Reader, Result, unfinished
 from .across_datasets import verdict_across_datasets
+from .ladders import ladders
 from .parts import Comparison
 from .sections import PictureBudget, conditions, markup, section
 from .verdict import verdict
@@ -33,7 +36,7 @@ WITHOUT_COSTS = (
 _MAX_PICTURE_BYTES = 1_500_000
 
 
-def page(store: Reader, comparison: Comparison) -> str:
+def page(store: Reader, comparison: Comparison, found: pd.DataFrame) -> str:
     """Return the page as HTML.
 
     Parameters
@@ -42,6 +45,8 @@ def page(store: Reader, comparison: Comparison) -> str:
         For runs, and the explanations of attempts.
     comparison : Comparison
         Of the results in it.
+    found : DataFrame
+        The ladder of all results, see `ladder.ladder`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -62,6 +67,7 @@ def page(store: Reader, comparison: Comparison) -> str:
         title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=unfinished(store),
+        ladders=ladders(found),
         ranks=_ranks(comparison),
         options=_options(comparison),
         sections=[section(store, part, comparison.crossings, budget) for part in parts],

@@ -13,7 +13,8 @@ import pandas as pd
 from ...errors import ActionbenchError
 from ..analysis import tables
 from ..analysis.breakdown import confusions, long_form
-from ..analysis.results import Reader, gather
+from ..analysis.ladder import ladder
+from ..analysis.results import Reader, gather, without_probes
 from ..statistics.intervals import confusion_matrix
 from .canvas import Svg
 from .exports import parquet
@@ -52,18 +53,21 @@ def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> li
     ActionbenchError
         If the store has no cells, or the folder cannot be written to.
     """
-    results = gather(store)
+    found = gather(store)
+    results = without_probes(found)
     if not results:
         raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
     folder = Path(folder)
     with _writing(folder):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     comparison = Comparison.of(results, costs=costs)
-    files: dict[str, str | bytes] = {"index.html": page(store, comparison)}
+    rungs = ladder(found)
+    files: dict[str, str | bytes] = {"index.html": page(store, comparison, rungs)}
     files |= {f"table.{format}": tables.render(comparison.table, format) for format in tables.FORMATS}
     if find_spec("pyarrow"):
         files["table.parquet"] = parquet(comparison.table)
-    files |= {f"{name}.csv": _csv(rows) for name, rows in _tables(comparison) if len(rows)}
+    tables_found = [*_tables(comparison), ("ladder", rungs)]
+    files |= {f"{name}.csv": _csv(rows) for name, rows in tables_found if len(rows)}
     for name, drawing in _pictures(comparison):
         files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
     with _writing(folder):

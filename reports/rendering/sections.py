@@ -274,10 +274,11 @@ def _heat(share: float) -> tuple[str, str, str]:
     """Return shade and text of a cell."""
     if math.isnan(share):
         return "", "–", ""
-    return _shade("r", share), f"{100 * share:.0f}", ""
+    return shade("r", share), f"{100 * share:.0f}", ""
 
 
-def _shade(kind: str, share: float) -> str:
+def shade(kind: str, share: float) -> str:
+    """Return the class of a cell that is shaded by a share."""
     return f"{kind}{math.ceil(10 * share - 1e-9)}" if share > 0 else ""
 
 
@@ -303,7 +304,7 @@ def _confusion(counts: Any, result: Result) -> dict[str, Any]:
         # Square roots, so that rare confusions are visible.
         cells = [
             (
-                _shade("r" if column == row else "w", math.sqrt(share)),
+                shade("r" if column == row else "w", math.sqrt(share)),
                 f"{100 * share:.0f}" if share else "",
                 "",
             )

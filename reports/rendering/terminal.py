@@ -44,7 +44,7 @@ class Tables:
         widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
         # The line above the table states these for all rows.
         hidden = {"clips", "groups", "folds"}
-        if all(row[heads.index("failed")] == "0" for row in rows):
+        if "failed" in heads and all(row[heads.index("failed")] == "0" for row in rows):
             hidden.add("failed")
         shown = [column for column, head in enumerate(heads) if head not in hidden]
         for head in self.EXPENDABLE:

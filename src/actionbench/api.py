@@ -179,6 +179,39 @@ def table(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
         return comparison_table(opened)
 
 
+def ladder(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return how accurate attempts are where clips lack something: motion, order, the person, the scene.
+
+    Parameters
+    ----------
+    store : path
+        The results of matrices with ``probes``, as a file or a bundle.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `reports.analysis.ladder.ladder`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> data = {"name": "figures", "subjects": 2, "clips_per_subject": 1, "split": "leave-one-group-out"}
+    >>> matrix = {"name": "m", "datasets": [{**data, "probes": ["frozen"]}], "attempts": [{"name": "majority"}]}
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = run(matrix, store=f"{folder}/s.sqlite")
+    ...     ladder(f"{folder}/s.sqlite")[["side", "probe", "difference"]]
+       side   probe  difference
+    0  both  frozen         0.0
+    1  test  frozen         0.0
+    """
+    from .experiments.sharing.reading import open_results
+    from .reports.analysis.ladder import ladder as compared
+    from .reports.analysis.results import gather
+
+    with open_results(store) as opened:
+        return compared(gather(opened))
+
+
 def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     """Return the predictions of each attempt of a store or a bundle for each clip under each seed.
 

@@ -192,7 +192,8 @@ class Experiment:
             As for `run_cells`.
         """
         from .experiments.store import Store
-        from .reports.analysis.results import unfinished
+        from .reports.analysis import ladder
+        from .reports.analysis.results import unfinished, without_probes
         from .reports.analysis.tables import layout, score
 
         # Files that changed later are not vouched for, and a plug-in may change what the hash depends on.
@@ -201,10 +202,11 @@ class Experiment:
         with Store.open(self.store) as store:
             ran = _run_plan(plan, store, show_progress, options)
             plan = ran.summary.plan
-            whole = score(ran.results)
-            table, shown = _rows_of(whole, plan.cells), layout(whole)
+            whole = score(without_probes(ran.results))
+            ladders = ladder.layout(ladder.ladder(ran.results))
+            table, shown = _rows_of(whole, plan.cells), [*ladders, *layout(whole)]
             printed = {
-                "run": shown if len(table) == len(whole) else layout(table),
+                "run": shown if len(table) == len(whole) else [*ladders, *layout(table)],
                 "show": shown,
                 "summary": _in_words(ran.summary),
                 "failures": _failures(store.cells(), plan.cells) if ran.summary.n_failed else [],
@@ -295,15 +297,17 @@ def _save_thumbnails(store: Store, plan: Plan, results: list[Result], fork_serve
     """Keep thumbnails of the first clips of either kind that are hard, none where the matrix wants none."""
     from .experiments.running.thumbnails import WantedThumbnails, keep_thumbnails
     from .reports.analysis.hard_clips import hard_clips
+    from .reports.analysis.results import without_probes
 
-    hard = hard_clips(results if plan.matrix.thumbnails else [])
+    hard = hard_clips(without_probes(results) if plan.matrix.thumbnails else [])
     first = hard.groupby(["dataset", "split", "kind"]).head(_MAX_THUMBNAILS).groupby(["dataset", "split"])
     positions = {name: rows["position"].tolist() for name, rows in first}
     ids = {(*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results}
     wanted = [
         WantedThumbnails(dataset_id, data, positions.get((data.title, data.split), []))
         for data in plan.datasets
-        if (dataset_id := ids.get((data.title, data.split, data.fingerprint))) is not None
+        if data.entry.probe is None
+        and (dataset_id := ids.get((data.title, data.split, data.fingerprint))) is not None
     ]
     keep_thumbnails(store, wanted, plugins=plan.plugin_paths, fork_server=fork_server)
 

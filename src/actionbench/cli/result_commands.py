@@ -106,15 +106,16 @@ def _show_cached(path: str) -> bool:
 
 def _show(path: str, form: str, output: str | None, predictions: bool) -> None:
     from ..experiments.sharing.reading import open_results
-    from ..reports.analysis import tables
-    from ..reports.analysis.results import unfinished
+    from ..reports.analysis import ladder, tables
+    from ..reports.analysis.results import gather, unfinished
     from ..reports.rendering import exports
 
     with open_results(path) as opened:
         table = exports.predictions(opened) if predictions else tables.comparison_table(opened)
+        ladders = ladder.layout(ladder.ladder(gather(opened))) if form == "terminal" else []
         sentences = unfinished(opened)
     if form == "terminal":
-        print_layout(tables.layout(table))
+        print_layout([*ladders, *tables.layout(table)])
     elif output is None:
         click.echo(_content(table, form, predictions), nl=False)
     else:

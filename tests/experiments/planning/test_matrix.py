@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
 from actionbench.errors import MatrixError
 from actionbench.experiments.planning.matrix import AttemptEntry, builtin_matrices, read_matrix
+from actionbench.features.probes import PROBES
 
 GOOD = """
 name = "mine"
@@ -364,3 +367,48 @@ def test_a_search_is_part_of_the_name_in_tables(write):
             write(GOOD.replace('name = "rules"', f'name = "rules"\ntune = {tune}'))
         ).attempts
         assert entry.label(entry.points()[0]) == name
+
+
+def probed(**keys):
+    entry = {"name": "figures", "split": "leave-one-group-out", **keys}
+    return read_matrix({"name": "m", "attempts": [{"name": "chance"}], "datasets": [entry]}).datasets
+
+
+def test_probes_become_data_sets_of_their_own():
+    whole, *others = probed(probes=True, subjects=3)
+    assert (whole.label, whole.probe, len(others)) == ("figures", None, 2 * len(PROBES))
+    assert [one.probe for one in others] == [*PROBES, *PROBES]
+    assert {one.probe_side for one in others[: len(PROBES)]} == {"both"}
+    assert (others[0].label, others[-1].label) == ("figures (frozen)", "figures (person-only, test only)")
+    assert all(one.options == {"subjects": 3} for one in others)
+    # What a store keeps of a matrix is read as it was.
+    kept = {"name": "m", "attempts": [{"name": "chance"}]}
+    kept["datasets"] = [one.model_dump(mode="json", by_alias=True) for one in (whole, *others)]
+    assert read_matrix(kept).datasets == [whole, *others]
+
+
+def test_some_probes_and_a_single_one():
+    assert [one.label for one in probed(probes=["mean-frame"], title="mine")] == [
+        "mine",
+        "mine (mean-frame)",
+        "mine (mean-frame, test only)",
+    ]
+    (one,) = probed(probe="reversed", probe_side="test")
+    assert (one.label, one.probe, one.probe_side) == ("figures (reversed, test only)", "reversed", "test")
+    assert probed(probe="reversed", title="backwards")[0].label == "backwards"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"probe": "freeze"}, "probe: there is no probe 'freeze'; did you mean 'frozen'"),
+        ({"probes": ["frozen", "mean"]}, "there is no probe 'mean'"),
+        (
+            {"probe": "frozen", "probe_side": "train"},
+            "probe_side: input should be 'both' or 'test', got 'train'",
+        ),
+    ],
+)
+def test_probes_that_are_none(keys, says):
+    with pytest.raises(MatrixError, match=re.escape(says)):
+        probed(**keys)

@@ -429,6 +429,27 @@ def test_clips_that_cannot_be_decoded_are_dropped_where_that_is_asked_for(path, 
         assert store.cells()["key"].tolist() == before
 
 
+def test_probes_are_looked_at_once_and_share_what_is_trained(path, plugin, matrix):
+    reported = []
+    checked = matrix({"name": "nearest"}, probes=["reversed", "frozen"])
+    summary, cells = run(checked, path, plugin, progress=reported.append)
+    assert (summary.n_cells, set(cells["status"])) == (5 * 4, {"done"})
+    begun = [one.data.title for one in reported if isinstance(one, AuditProgress) and one.n_done == 0]
+    assert begun == ["toy-data (frozen, test only)"]
+    titles = {
+        f"toy-data{what}"
+        for what in ("", " (reversed)", " (frozen)", " (reversed, test only)", " (frozen, test only)")
+    }
+    with Store.open(path) as store:
+        assert set(store.datasets()["dataset"]) == titles
+        assert store.datasets()["fingerprint"].nunique() == 5
+    # Whether a clip is bright does not depend on the order of its frames.
+    correct = cells.groupby("dataset")["key"].apply(list)
+    found = predictions(path)
+    for title in ("toy-data (reversed)", "toy-data (reversed, test only)"):
+        assert [found[key] for key in correct[title]] == [found[key] for key in correct["toy-data"]]
+
+
 def start(path, plugin, seeds, mode="slow"):
     return subprocess.Popen(
         [

@@ -12,6 +12,7 @@ import pytest
 from actionbench.errors import ActionbenchError
 from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.reports.analysis.conditions import nuisance_table
+from actionbench.reports.analysis.ladder import ladder
 from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import FORMATS, comparison_table, render
 from actionbench.reports.rendering.pages import page as page_of
@@ -58,7 +59,8 @@ class Page(HTMLParser):
 
 
 def read(store):
-    return page_of(store, Comparison.of(gather(store)))
+    results = gather(store)
+    return page_of(store, Comparison.of(results), ladder(results))
 
 
 def files(folder):
@@ -231,7 +233,8 @@ def test_a_failure_shows_where_it_was(bench):
     assert "raise ValueError last words" in text
     assert "line 3" not in text
     # Paths and logs are those of a machine.
-    text = Page(page_of(made.store, Comparison.of(gather(made.store), costs=False))).text
+    results = gather(made.store)
+    text = Page(page_of(made.store, Comparison.of(results, costs=False), ladder(results))).text
     assert "failed, error, ValueError no luck" in text
     assert "last words" not in text
 

@@ -1,0 +1,54 @@
+"""Ladders on the page: accuracies where clips lack something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..analysis.ladder import HEADS, LEVEL, TITLES, sentences
+from .sections import shade
+
+
+def ladders(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what `ladder.ladder` has found: for each data set and split sentences, and a heat map for each side."""
+    return [
+        {
+            "head": f"{dataset}, {split}",
+            "sentences": sentences(part),
+            "tables": [_heat_map(str(side), rows) for side, rows in part.groupby("side", sort=False)],
+        }
+        for (dataset, split), part in table.groupby(["dataset", "split"], sort=False)
+    ]
+
+
+def _heat_map(side: str, rows: pd.DataFrame) -> dict[str, Any]:
+    probes = [probe for probe in HEADS if probe in set(rows["probe"])]
+    known = {(row.attempt, row.probe): row for row in rows.itertuples()}
+    whole = rows.drop_duplicates("attempt").sort_values("whole", ascending=False, kind="stable")
+    title = TITLES[side]
+    return {
+        "caption": f"{title[0].upper()}{title[1:]}. Accuracy in percent with its 95 % interval over groups; * differs "
+        "from that on whole clips (5 %, adjusted for all of the table)",
+        "corner": "attempt",
+        "heads": ["whole clips", *(HEADS[probe] for probe in probes)],
+        "rows": [
+            (
+                row.attempt,
+                "",
+                [
+                    (shade("r", row.whole), f"{100 * row.whole:.0f}", ""),
+                    *(_cell(known.get((row.attempt, probe))) for probe in probes),
+                ],
+            )
+            for row in whole.itertuples()
+        ],
+    }
+
+
+def _cell(row: Any) -> tuple[str, str, str]:
+    if row is None:
+        return "", "–", ""
+    star = "*" * (row.p_adjusted <= LEVEL)
+    interval = f"{100 * row.accuracy_low:.0f}–{100 * row.accuracy_high:.0f}"
+    return shade("r", row.accuracy), f"{100 * row.accuracy:.0f}{star}", interval
