@@ -132,11 +132,11 @@ def sentences(table: pd.DataFrame) -> list[str]:
     for probe, words in _ENOUGH.items():
         rows = offered[offered["probe"] == probe]
         if len(rows):
-            best = rows.loc[rows["whole"].idxmax()]
+            best: Any = rows.iloc[int(rows["whole"].to_numpy().argmax())]
             found.append(_sentence(words, best))
     scene = offered[offered["probe"] == "person-blanked"]
     if len(scene):
-        best = scene.loc[scene["accuracy"].idxmax()]
+        best = scene.iloc[int(scene["accuracy"].to_numpy().argmax())]
         limits = (
             f"{100 * best.accuracy:.0f} % [{100 * best.accuracy_low:.0f}, {100 * best.accuracy_high:.0f}]"
         )
@@ -171,14 +171,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
                     "extent": TITLES[str(side)],
                     "heads": ["attempt", "whole", *(HEADS[probe] for probe in probes)],
                     "numeric": [False, *[True] * (1 + len(probes))],
-                    "rows": [
-                        [
-                            row.attempt,
-                            f"{100 * row.whole:.0f}",
-                            *_cells(rows[rows["attempt"] == row.attempt], probes),
-                        ]
-                        for row in attempts.itertuples()
-                    ],
+                    "rows": [_cells(row, rows, probes) for row in attempts.itertuples()],
                     "sizes": [LEGEND, *(said if side == "both" else [])],
                     "notes": [],
                 }
@@ -186,9 +179,10 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
     return parts
 
 
-def _cells(rows: pd.DataFrame, probes: list[str]) -> list[str]:
-    found = {row.probe: row for row in rows.itertuples()}
-    return [_cell(found[probe]) if probe in found else "" for probe in probes]
+def _cells(first: Any, rows: pd.DataFrame, probes: list[str]) -> list[str]:
+    found = {row.probe: row for row in rows[rows["attempt"] == first.attempt].itertuples()}
+    own = [_cell(found[probe]) if probe in found else "" for probe in probes]
+    return [first.attempt, f"{100 * first.whole:.0f}", *own]
 
 
 def _cell(row: Any) -> str:

@@ -32,18 +32,13 @@ def _heat_map(side: str, rows: pd.DataFrame) -> dict[str, Any]:
         "from that on whole clips (5 %, adjusted for all of the table)",
         "corner": "attempt",
         "heads": ["whole clips", *(HEADS[probe] for probe in probes)],
-        "rows": [
-            (
-                row.attempt,
-                "",
-                [
-                    (shade("r", row.whole), f"{100 * row.whole:.0f}", ""),
-                    *(_cell(known.get((row.attempt, probe))) for probe in probes),
-                ],
-            )
-            for row in whole.itertuples()
-        ],
+        "rows": [_row(row, known, probes) for row in whole.itertuples()],
     }
+
+
+def _row(first: Any, known: dict[Any, Any], probes: list[str]) -> tuple[str, str, list[tuple[str, str, str]]]:
+    whole = shade("r", first.whole), f"{100 * first.whole:.0f}", ""
+    return first.attempt, "", [whole, *(_cell(known.get((first.attempt, probe))) for probe in probes)]
 
 
 def _cell(row: Any) -> tuple[str, str, str]:
