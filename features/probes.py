@@ -71,7 +71,10 @@ def every_fourth(clip: Clip) -> Clip:
 
 
 def person_blanked(clip: Clip) -> Clip:
-    """Return the clip with the rectangle that holds the moving person in all frames in one colour: the scene alone."""
+    """Return the clip with the rectangle that holds the moving person in all frames in one colour: the scene.
+
+    The place and the size of the rectangle are left, and tell who walks from who stays.
+    """
     boxes = _boxes(clip)
     if boxes is None:
         return clip

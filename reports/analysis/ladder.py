@@ -39,9 +39,7 @@ TITLES = {
 }
 
 #: What the numbers of a ladder are.
-LEGEND = (
-    "accuracy % ± half of its 95 % interval; * differs from whole clips (5 %, adjusted for all of this table)"
-)
+LEGEND = "accuracy % ± half of its 95 % interval; * differs from whole clips (5 %, adjusted for an attempt's probes)"
 
 #: Names of probes above the columns of a table, in their order.
 HEADS = {
@@ -82,7 +80,8 @@ def ladder(results: list[Result]) -> pd.DataFrame:
     DataFrame
         One row for each data set, split, attempt, side (``"both"`` or ``"test"``, see `Probed`) and probe: accuracy
         with its 95 % interval, that on ``whole`` clips, and the ``difference`` of both on the same clips with interval
-        and ``p_value`` of `paired.paired_test` and, by Holm's correction for one data set and side, ``p_adjusted``;
+        and ``p_value`` of `paired.paired_test` and, by Holm's correction for the probes of an attempt on one side,
+        ``p_adjusted``;
         ``chance`` is the share of the most frequent class.
     """
     wholes = {(_family(one), one.split, one.attempt): one for one in without_probes(results)}
@@ -92,7 +91,7 @@ def ladder(results: list[Result]) -> pd.DataFrame:
         if result.entry.get("probe") and whole is not None and len(result.positions) and len(whole.positions):
             rows.append(_row(result, whole))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    for _, part in table.groupby(["dataset", "split", "side"]):
+    for _, part in table.groupby(["dataset", "split", "attempt", "side"]):
         table.loc[part.index, "p_adjusted"] = holm(part["p_value"].to_numpy(float))
     return table
 
@@ -141,8 +140,8 @@ def sentences(table: pd.DataFrame) -> list[str]:
             f"{100 * best.accuracy:.0f} % [{100 * best.accuracy_low:.0f}, {100 * best.accuracy_high:.0f}]"
         )
         found.append(
-            f"Without the person {best.attempt} classifies {limits} correctly, where the most frequent class has "
-            f"{100 * best.chance:.0f} %."
+            f"With the person blanked, but not the place, {best.attempt} classifies {limits} correctly, where the most "
+            f"frequent class has {100 * best.chance:.0f} %."
         )
     return found
 

@@ -29,7 +29,7 @@ def _heat_map(side: str, rows: pd.DataFrame) -> dict[str, Any]:
     title = TITLES[side]
     return {
         "caption": f"{title[0].upper()}{title[1:]}. Accuracy in percent with its 95 % interval over groups; * differs "
-        "from that on whole clips (5 %, adjusted for all of the table)",
+        "from that on whole clips (5 %, adjusted for the probes of an attempt)",
         "corner": "attempt",
         "heads": ["whole clips", *(HEADS[probe] for probe in probes)],
         "rows": [_row(row, known, probes) for row in whole.itertuples()],

@@ -156,7 +156,11 @@ class Experiment:
             }
             for cell in plan.cells
         )
-        said = {data.title: compare_with_published(data.dataset) for data in plan.datasets}
+        said = {
+            data.title: compare_with_published(data.dataset)
+            for data in plan.datasets
+            if data.entry.probe is None
+        }
         table.attrs.update(
             left, published={title: same or other for title, (same, other) in said.items() if same or other}
         )

@@ -70,7 +70,7 @@ def test_each_row_compares_an_attempt_with_itself_on_whole_clips(probed):
         assert row.difference == pytest.approx(after.mean() - before.mean())
         assert (row.p_value, row.difference_low) == pytest.approx((test["p_value"], test["low"]))
         assert (row.n_groups, row.chance) == (8, 0.5)
-    for _, part in table.groupby("side"):
+    for _, part in table.groupby(["side", "attempt"]):
         np.testing.assert_allclose(part["p_adjusted"], holm(part["p_value"].to_numpy()))
 
 
@@ -92,7 +92,8 @@ def test_what_a_ladder_says(probed):
     )
     scene = same[same["probe"] == "frozen"].assign(probe="person-blanked", accuracy=0.75, accuracy_low=0.6)
     assert sentences(scene.assign(accuracy_high=0.9)) == [
-        "Without the person hog classifies 75 % [60, 90] correctly, where the most frequent class has 50 %."
+        "With the person blanked, but not the place, hog classifies 75 % [60, 90] correctly, where the most frequent "
+        "class has 50 %."
     ]
 
 
