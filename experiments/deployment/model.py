@@ -226,9 +226,10 @@ def _wanted(matrix: Matrix) -> _Wanted:
             f"attempts: {entry.name!r}: params.{lists[0]} must be one value, as a model is fitted once; "
             f"got {entry.params[lists[0]]}"
         )
-    if entry.controls or matrix.train_groups != ["all"] or matrix.limits != Limits():
+    probed = matrix.datasets[0].probe is not None
+    if entry.controls or probed or matrix.train_groups != ["all"] or matrix.limits != Limits():
         raise MatrixError(
-            "a model is fitted once on all clips: controls, train_groups and limits are for a run"
+            "a model is fitted once on all clips: controls, probes, train_groups and limits are for a run"
         )
     return _Wanted(entry.name, entry.points()[0], matrix.seeds[0])
 
