@@ -26,8 +26,8 @@ _SHIFT, _OVERLAP = 10, 0.6
 _STILL, _FLAT = 0.3, 1.0
 # Correlations from which on two clips may be near-duplicates, and are: of their maps, changes, still frames.
 _MAPS_SIMILAR, _CHANGES_SIMILAR, _STILLS_SIMILAR = 0.85, 0.82, 0.995
-# Clips to look at more closely for each clip; clips that are compared with as many at a time; directions along which.
-_CANDIDATES, _AT_A_TIME, _DIRECTIONS = 10, 2048, 24
+# Candidates for each clip, rows of a block of pairs, and principal components of the projection.
+_CANDIDATES, _BLOCK, _COMPONENTS = 10, 2048, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,15 +133,15 @@ def near_pairs(fingerprints: Sequence[Fingerprint], groups: ArrayLike) -> Pairs:
 
 def _candidates(fingerprints: Sequence[Fingerprint], groups: NDArray[np.str_]) -> Pairs:
     looks, motions = (np.stack(maps) for maps in zip(*map(_maps, fingerprints), strict=True))
-    return most_alike(looks, motions, np.unique(groups, return_inverse=True)[1])
+    return most_similar(looks, motions, np.unique(groups, return_inverse=True)[1])
 
 
-def most_alike(looks: Floats, motions: Floats, groups: NDArray[np.intp]) -> Pairs:
-    """Return pairs of each clip and the ten clips of other groups that are most alike, if they are alike at all.
+def most_similar(looks: Floats, motions: Floats, groups: NDArray[np.intp]) -> Pairs:
+    """Return pairs of each clip and the ten most similar clips of other groups.
 
-    Alike are clips whose correlations of ``looks`` and of ``motions`` both reach a bound. As maps have unit length,
-    such clips are close to each other, and no farther apart along the directions in which maps vary most: all pairs are
-    compared along these, and those that may be meant in full.
+    Two clips are similar if the correlations of their ``looks`` and of their ``motions`` both reach a threshold. As
+    maps have unit length, the distance of similar clips is bounded, and a projection on principal components makes no
+    distance larger: all pairs are compared in this projection, and those within the bound in full.
 
     Parameters
     ----------
@@ -155,10 +155,10 @@ def most_alike(looks: Floats, motions: Floats, groups: NDArray[np.intp]) -> Pair
         other = groups[row] != groups[column]
         row, column = row[other], column[other]
         look, motion = _correlations(looks, row, column), _correlations(motions, row, column)
-        alike = np.minimum(look, motion) >= _MAPS_SIMILAR
-        row, column, likeness = row[alike], column[alike], (look + motion)[alike]
+        similar = np.minimum(look, motion) >= _MAPS_SIMILAR
+        row, column, similarity = row[similar], column[similar], (look + motion)[similar]
         best.append(
-            _best_of_each(np.append(row, column), np.append(column, row), np.append(likeness, likeness))
+            _best_of_each(np.append(row, column), np.append(column, row), np.append(similarity, similarity))
         )
     row, column, _ = _best_of_each(*map(np.concatenate, zip(*best, strict=True)))
     return sorted({(min(pair), max(pair)) for pair in zip(row.tolist(), column.tolist(), strict=True)})
@@ -174,29 +174,28 @@ def _correlations(maps: Floats, row: NDArray[np.intp], column: NDArray[np.intp])
 
 
 def _best_of_each(
-    row: NDArray[np.intp], column: NDArray[np.intp], likeness: Floats
+    row: NDArray[np.intp], column: NDArray[np.intp], similarity: Floats
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Return the pairs of each clip and those most like it; of two that are equally alike the first."""
-    order = np.lexsort((column, -likeness, row))
-    row, column, likeness = row[order], column[order], likeness[order]
+    """Return the pairs of each clip with those most similar to it; of two that are equally similar the first."""
+    order = np.lexsort((column, -similarity, row))
+    row, column, similarity = row[order], column[order], similarity[order]
     best = np.arange(len(row)) - np.searchsorted(row, row) < _CANDIDATES
-    return row[best], column[best], likeness[best]
+    return row[best], column[best], similarity[best]
 
 
 def _within_reach(maps: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield pairs, the first before the second, that may be as close as those whose correlations reach the bound."""
+    """Yield pairs, the first before the second, whose distance in the projection allows that they are similar."""
     centred = (maps - maps.mean(axis=0)).astype(np.float64)
-    # A projection makes no distance larger.
-    places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_DIRECTIONS:]).astype(np.float32)
+    places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_COMPONENTS:]).astype(np.float32)
     squares = np.einsum("ij,ij->i", places, places)[:, None]
     ones = np.ones_like(squares)
     # The product of a row of one and a row of the other is minus the square of a distance.
     left, right = np.hstack([2 * places, -squares, -ones]), np.hstack([places, ones, squares])
     # Vectors of unit length with a correlation of c are sqrt(2 - 2 c) apart; a little for the rounding.
     reach = 2 * (2 - 2 * _MAPS_SIMILAR) + 1e-3
-    starts = range(0, len(maps), _AT_A_TIME)
+    starts = range(0, len(maps), _BLOCK)
     for first, second in combinations_with_replacement(starts, 2):
-        close = left[first : first + _AT_A_TIME] @ right[second : second + _AT_A_TIME].T >= -reach
+        close = left[first : first + _BLOCK] @ right[second : second + _BLOCK].T >= -reach
         row, column = np.nonzero(close)
         row, column = row + first, column + second
         yield row[row < column], column[row < column]

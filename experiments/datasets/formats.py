@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from ...errors import DataError
 from ...features.images import IMAGE_ENDINGS
+from . import weizmann
 from .files import VIDEO_ENDINGS, video_files
+from .readers import hmdb, kth, ntu_rgbd, ucf
 from .readers.ucf_sports import CLASSES
 from .readers.videofolder import METADATA, SPLITS
 from .table import ALIASES, READERS
-from .weizmann import ACTIONS, ACTORS
 
 # How much of a file is looked at, in bytes, and how many of its lines.
 _HEAD = 2**16
@@ -24,11 +25,6 @@ _LINES = 50
 
 # Files in a folder that may be annotations of the videos in it.
 _ANNOTATIONS = frozenset((*READERS, ".txt", ".xml"))
-
-
-# Names of videos that several data sets have.
-_HMDB51 = r".+_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+"
-_UCF101 = r"v_\w+_g\d\d_c\d\d"
 
 
 class Source:
@@ -193,15 +189,14 @@ def _is_json(line: str) -> bool:
         return False
 
 
-def named(pattern: str, what: str, folder: str = "") -> Callable[[Source], str]:
+def named(name: re.Pattern[str], what: str, folder: str = "") -> Callable[[Source], str]:
     """Return what recognises a folder of which most videos have names that match, without their endings.
 
     Where others name their videos so too, ``folder`` is a pattern of the names of the folder and those in it.
     """
-    expression = re.compile(pattern, re.IGNORECASE)
 
     def reason(source: Source) -> str:
-        n_named = sum(expression.fullmatch(path.stem) is not None for path in source.videos)
+        n_named = sum(name.fullmatch(path.stem.lower()) is not None for path in source.videos)
         names = (source.path.name, *(path.name for path in source.inside))
         of_folder = any(re.search(folder, name, re.IGNORECASE) for name in names)
         if 2 * n_named <= len(source.videos) or not of_folder:
@@ -297,20 +292,14 @@ FORMATS = (
     Format("elan", "ELAN's .eaf", _elan),
     Format("cvat", "CVAT for video 1.1", _cvat),
     Format("videofolder", "Hugging Face's videofolder", _videofolder),
-    Format("ntu-rgbd", "NTU RGB+D", named(r"S\d{3}C\d{3}P\d{3}R\d{3}A\d{3}(_rgb)?", "NTU RGB+D")),
-    Format(
-        "weizmann",
-        "Weizmann",
-        named(rf"({'|'.join(ACTORS)})_({'|'.join(ACTIONS)})[12]?", "the Weizmann data set"),
-    ),
-    Format(
-        "kth", "KTH", named(r"person\d\d_(box|handclapp|handwav|jogg|runn|walk)ing_d[1-4](_uncomp)?", "KTH")
-    ),
-    Format("jhmdb", "JHMDB", named(_HMDB51, "JHMDB", folder=r"jhmdb|recompress")),
-    Format("hmdb51", "HMDB51", named(_HMDB51, "HMDB51")),
-    Format("ucf50", "UCF50", named(_UCF101, "UCF50", folder="ucf_?50")),
-    Format("ucf101", "UCF101", named(_UCF101, "UCF101")),
-    Format("ucf11", "UCF11", named(r"v_\w+_\d\d_\d\d", "UCF11", folder="ucf_?11|youtube")),
+    Format("ntu-rgbd", "NTU RGB+D", named(ntu_rgbd.NAME, "NTU RGB+D")),
+    Format("weizmann", "Weizmann", named(weizmann.NAME, "the Weizmann data set")),
+    Format("kth", "KTH", named(kth.NAME, "KTH")),
+    Format("jhmdb", "JHMDB", named(hmdb.NAME, "JHMDB", folder=r"jhmdb|recompress")),
+    Format("hmdb51", "HMDB51", named(hmdb.NAME, "HMDB51")),
+    Format("ucf50", "UCF50", named(ucf.UCF101_NAME, "UCF50", folder="ucf_?50")),
+    Format("ucf101", "UCF101", named(ucf.UCF101_NAME, "UCF101")),
+    Format("ucf11", "UCF11", named(ucf.UCF11_NAME, "UCF11", folder="ucf_?11|youtube")),
     Format("ucf-sports", "UCF Sports", _ucf_sports),
     Format("folder", "a folder per class", _class_folders),
     Format("label-studio", "Label Studio's JSON", keyed("data", "annotations", what="Label Studio")),

@@ -50,6 +50,10 @@ class Probed(Derived):
         plain = self.whole.fingerprint(index)
         return _marked(plain, self.probe) if self.side == "both" else plain
 
+    def fingerprint_of(self, plain: str) -> str:
+        """Return a hash of the data set, from that of the whole one."""
+        return _marked(plain, f"{self.probe} {self.side}")
+
     @property
     def test_clips(self) -> Clips:
         """All clips as they are tested."""

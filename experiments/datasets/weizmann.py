@@ -14,7 +14,7 @@ ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave
 ACTORS = ("daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar")
 
 # lena_run1 and lena_run2 are two takes of "run"; the digit of wave1 and wave2 belongs to the action.
-_NAME = re.compile(rf"(?P<actor>{'|'.join(ACTORS)})_(?P<action>{'|'.join(ACTIONS)})(?P<take>[12]?)")
+NAME = re.compile(rf"(?P<actor>{'|'.join(ACTORS)})_(?P<action>{'|'.join(ACTIONS)})(?P<take>[12]?)")
 
 
 class Weizmann(VideoFiles):
@@ -50,7 +50,7 @@ class Weizmann(VideoFiles):
         """Return one row per file; the column ``take`` is 1, or 2 for a second take."""
         rows = []
         for path in video_files(self.root):
-            match = _NAME.fullmatch(path.stem.lower())
+            match = NAME.fullmatch(path.stem.lower())
             if match is None:
                 raise DataError(
                     f"{path}: not a name of the Weizmann data set; it must be <actor>_<action>, as in daria_walk.avi"

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -284,6 +285,8 @@ def make_plan(
     attempts, datasets = attempt_registry(plugins), dataset_registry(plugins)
     faults = Faults()
     classes, data = dict[str, type[Attempt]](), list[PlannedDataset]()
+    # Under several splits and probes the same data are read and hashed once.
+    made: dict[tuple[str, str], tuple[Dataset, str]] = {}
     for entry in matrix.attempts:
         with faults:
             classes[entry.name] = cls = attempts.get(entry.name)
@@ -292,7 +295,10 @@ def make_plan(
                     make_attempt(cls, entry.name, point, matrix.seeds[0])
     for described in matrix.datasets:
         with faults:
-            data.append(_plan_dataset(described, datasets.get(described.name), left_out))
+            key = described.name, json.dumps(described.options, sort_keys=True, default=str)
+            if key not in made:
+                made[key] = _make_whole(described, datasets.get(described.name), left_out)
+            data.append(_plan_dataset(described, *made[key]))
     faults.check()
     with use_attempts(attempts):
         cells = [cell for planned in data for cell in _cells_of(planned, matrix, classes)]
@@ -302,31 +308,42 @@ def make_plan(
     return Plan(matrix, chosen, plugins, only)
 
 
-def _plan_dataset(entry: DatasetEntry, cls: type[Dataset], left_out: LeftOut) -> PlannedDataset:
+def _make_whole(entry: DatasetEntry, cls: type[Dataset], left_out: LeftOut) -> tuple[Dataset, str]:
+    """Return a data set whose clips lack nothing, and its fingerprint."""
     dataset = make_dataset(cls, entry.name, entry.options)
-    try:
+    with _named(entry):
         if dataset.drops_unreadable:
             dataset = without(dataset, left_out(entry.label, dataset))
-        plain = data_fingerprint(dataset)
-        if entry.probe is not None:
-            dataset = Probed(dataset, entry.probe, entry.probe_side)
+        return dataset, data_fingerprint(dataset)
+
+
+def _plan_dataset(entry: DatasetEntry, dataset: Dataset, plain: str) -> PlannedDataset:
+    fingerprint = plain
+    if entry.probe is not None:
+        dataset = Probed(dataset, entry.probe, entry.probe_side)
+        fingerprint = dataset.fingerprint_of(plain)
+    with _named(entry):
         folds = entry.split.folds(dataset)
-        fingerprint = plain if entry.probe is None else data_fingerprint(dataset)
+    return PlannedDataset(
+        entry, dataset, folds, fingerprint, plain, table_fingerprint(dataset), dataset.files()
+    )
+
+
+@contextmanager
+def _named(entry: DatasetEntry) -> Iterator[None]:
+    """Name the data set in errors."""
+    try:
+        yield
     except ActionbenchError as error:
         raise type(error)(f"data set {entry.label!r}: {error}") from error
     except OSError as error:
         raise DataError(f"data set {entry.name!r}: {error}") from error
-    return PlannedDataset(
-        entry, dataset, folds, fingerprint, plain, table_fingerprint(dataset), dataset.files()
-    )
 
 
 def data_fingerprint(dataset: Dataset) -> str:
     """Return a hash of clips, labels and groups."""
     digest = hashlib.sha256(table_fingerprint(dataset).encode())
     digest.update(dataset.clips.fingerprint.encode())
-    if isinstance(dataset, Probed) and dataset.side == "test":
-        digest.update(dataset.test_clips.fingerprint.encode())
     return digest.hexdigest()
 
 

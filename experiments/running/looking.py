@@ -20,7 +20,7 @@ from ..audit.leaks import look_at, unreadable
 from ..audit.near_duplicates import Fingerprint
 from ..datasets.base import Dataset
 from ..isolation.fork_server import ForkServer
-from ..isolation.pool import Task, TaskResult, run_isolated
+from ..isolation.pool import Task, run_isolated
 from ..planning.cells import DatasetSource
 
 # Clips that one process looks at: enough that its start counts little, few enough that progress is seen; parts that
@@ -129,12 +129,17 @@ def _looked(
             positions = task.arguments[1]
             if isinstance(result.outcome, DataError):
                 raise result.outcome
+            if result.kind == "error":
+                # What goes wrong with a clip is an outcome.
+                raise DataError(
+                    f"it cannot be made in a process of its own: {result.error}: {result.message}"
+                )
             if result.outcome is None and len(positions) > 1:
                 step = -(-len(positions) // _PARTS)
                 parts += [positions[start : start + step] for start in range(0, len(positions), step)]
                 continue
             if result.outcome is None:
-                deaths.append(_death(one, positions[0], result))
+                deaths.append(unreadable(one.dataset, positions[0], result.message))
                 if len(deaths) > _MOST_DEATHS:
                     raise DataError(
                         *deaths[:-1], f"and others; after {_MOST_DEATHS} such clips no more are tried"
@@ -149,11 +154,6 @@ def _looked(
             progress(n_done, (time.monotonic() - begun) / n_done * (n_clips - n_done))
     seen.fingerprints = spill.give_back(seen.fingerprints)
     return seen
-
-
-def _death(one: Looked, position: int, result: TaskResult) -> str:
-    reason = f"{result.error}: {result.message}" if result.error else result.message
-    return unreadable(one.dataset, position, reason)
 
 
 def _parts(n_clips: int, workers: int) -> list[list[int]]:

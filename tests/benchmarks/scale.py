@@ -26,7 +26,7 @@ from stages import write_video
 
 from actionbench.baselines.handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
 from actionbench.baselines.nets.mlp_pixels import MlpPixels
-from actionbench.experiments.audit.near_duplicates import Fingerprint, most_alike
+from actionbench.experiments.audit.near_duplicates import Fingerprint, most_similar
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.cache import FeatureCache, compute, use_cache
 from actionbench.features.clip import Clip, Clips
@@ -106,7 +106,7 @@ def pair_seconds(n_clips: int = 20_000) -> float:
     looks, motions = (
         (some / np.linalg.norm(some, axis=1, keepdims=True)).astype(np.float32) for some in (looks, motions)
     )
-    return seconds(lambda: most_alike(looks, motions, np.arange(n_clips)), 1) / (n_clips**2 / 2)
+    return seconds(lambda: most_similar(looks, motions, np.arange(n_clips)), 1) / (n_clips**2 / 2)
 
 
 def simulate(kinds: list[Kind], n_clips: int, n_workers: int, n_folds: int) -> float:

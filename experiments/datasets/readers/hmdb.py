@@ -15,10 +15,13 @@ from ....errors import DataError
 from ..files import VideoFiles, video_files
 from ..publication import Publication
 
-# Words and numbers in a name behind its class.
+# Words and numbers in the name of a video behind its class.
 _CONDITIONS = re.compile(
     r"(?P<visible>[a-z])_(?P<camera>[a-z]{2})_np(?P<people>\d+)_(?P<view>[a-z]{2})_(?P<quality>[a-z]{3})_\d+"
 )
+#: Names of videos, without their endings.
+NAME = re.compile(f".+_{_CONDITIONS.pattern}", re.IGNORECASE)
+
 _NAMED = ("visible", "camera", "people", "view", "quality")
 _LIST = re.compile(r".*?(?P<side>train|test)?[a-z]*_?(?P<number>[123])", re.IGNORECASE)
 

@@ -16,7 +16,11 @@ from ..publication import Publication
 
 SEQUENCES = "00sequences.txt"
 
-_NAME = re.compile(r"person(?P<person>\d\d)_(?P<action>[a-z]+)_d(?P<scenario>[1-4])(_uncomp)?", re.IGNORECASE)
+#: Names of videos, without their endings.
+NAME = re.compile(
+    r"person(?P<person>\d\d)_(?P<action>(box|handclapp|handwav|jogg|runn|walk)ing)_d(?P<scenario>[1-4])(_uncomp)?",
+    re.IGNORECASE,
+)
 # The people of validation and test; all others train (Schuldt, Laptev and Caputo 2004).
 _VALIDATION = (19, 20, 21, 23, 24, 25, 1, 4)
 _TEST = (22, 2, 3, 5, 6, 7, 8, 9, 10)
@@ -74,7 +78,7 @@ class Kth(AnnotatedVideos):
         pieces = [(name, None, None) for name in videos] if self._list is None else _sequences(self._list)
         rows = []
         for name, start, end in pieces:
-            match = _NAME.fullmatch(name)
+            match = NAME.fullmatch(name)
             if match is None:
                 raise DataError(
                     f"{videos.get(name, self._list)}: {name!r} is no name of KTH; it must be like person01_boxing_d1"
@@ -103,7 +107,7 @@ def _sequences(path: Path) -> list[tuple[str, int, int]]:
     for number, line in enumerate(lines, 1):
         name, _, rest = line.strip().replace("\t", " ").partition(" ")
         # Text stands before the list, and blank lines between people.
-        if _NAME.fullmatch(name):
+        if NAME.fullmatch(name):
             ranges = re.findall(r"(\d+)\s*-\s*(\d+)", rest)
             if not ranges and "missing" not in rest:
                 raise DataError(

@@ -12,7 +12,8 @@ from ....errors import DataError
 from ..files import VideoFiles, video_files
 from ..publication import Publication
 
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})(_rgb)?", re.IGNORECASE)
+#: Names of videos, without their endings.
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})(_rgb)?", re.IGNORECASE)
 
 # Performers of training in both versions, cameras of training (Shahroudy et al. 2016, Liu et al. 2019).
 _PERFORMERS = frozenset(
@@ -61,7 +62,7 @@ class NtuRgbd(VideoFiles):
         """Return one row per file."""
         rows = []
         for path in video_files(self.root):
-            match = _NAME.fullmatch(path.stem)
+            match = NAME.fullmatch(path.stem)
             if match is None:
                 raise DataError(
                     f"{path}: not a name of NTU RGB+D; it must be like S001C001P001R001A001_rgb.avi"

@@ -16,14 +16,15 @@ from ..publication import Publication
 
 Masks = tuple[Any, Any]
 
-_UCF101 = re.compile(r"v_(?P<label>\w+)_g(?P<group>\d\d)_c(?P<clip>\d\d)", re.IGNORECASE)
-_UCF11 = re.compile(r"v_(?P<label>\w+)_(?P<group>\d\d)_(?P<clip>\d\d)", re.IGNORECASE)
+#: Names of videos, without their endings.
+UCF101_NAME = re.compile(r"v_(?P<label>\w+)_g(?P<group>\d\d)_c(?P<clip>\d\d)", re.IGNORECASE)
+UCF11_NAME = re.compile(r"v_(?P<label>\w+)_(?P<group>\d\d)_(?P<clip>\d\d)", re.IGNORECASE)
 
 
 class _Ucf(VideoFiles):
     """Videos in a folder per class, whose names end in a number of their group and one of their own."""
 
-    name: ClassVar[re.Pattern[str]] = _UCF101
+    name: ClassVar[re.Pattern[str]] = UCF101_NAME
     example: ClassVar[str] = "Archery/v_Archery_g01_c01.avi"
 
     @abstractmethod
@@ -130,5 +131,5 @@ class Ucf11(Ucf50):
     publications: ClassVar[Sequence[Publication]] = (
         Publication("UCF11", "Liu et al. 2009", clips=1_600, groups=25, classes=11),
     )
-    name = _UCF11
+    name = UCF11_NAME
     example = "biking/v_biking_01/v_biking_01_01.avi"

@@ -126,13 +126,13 @@ def _files(data_folder):
     return [dataset.path(place) for place in range(len(dataset))]
 
 
-def plainly_most_alike(looks, motions, groups):
-    """Return the pairs of each clip and the ten of other groups that are most alike, by comparing all."""
+def plainly_most_similar(looks, motions, groups):
+    """Return the pairs of each clip and the ten of other groups that are most similar, by comparing all."""
     found = set()
     for one in range(len(looks)):
         look, motion = looks @ looks[one], motions @ motions[one]
-        alike = np.flatnonzero((np.minimum(look, motion) >= 0.85) & (groups != groups[one]))
-        best = alike[np.lexsort((alike, -(look + motion)[alike]))][:10]
+        similar = np.flatnonzero((np.minimum(look, motion) >= 0.85) & (groups != groups[one]))
+        best = similar[np.lexsort((similar, -(look + motion)[similar]))][:10]
         found |= {(min(one, other), max(one, other)) for other in best.tolist()}
     return sorted(found)
 
@@ -142,9 +142,9 @@ def plainly_most_alike(looks, motions, groups):
     seed=st.integers(0, 10**6),
     n_clips=st.integers(1, 90),
     n_scenes=st.integers(1, 8),
-    at_a_time=st.integers(1, 100),
+    block=st.integers(1, 100),
 )
-def test_the_most_alike_are_those_of_a_comparison_of_all(seed, n_clips, n_scenes, at_a_time):
+def test_the_most_similar_are_those_of_a_comparison_of_all(seed, n_clips, n_scenes, block):
     rng = np.random.default_rng(seed)
 
     def maps():
@@ -153,11 +153,11 @@ def test_the_most_alike_are_those_of_a_comparison_of_all(seed, n_clips, n_scenes
         found = found + 0.4 * rng.normal(size=found.shape) * (np.abs(found).sum(axis=1, keepdims=True) > 0)
         size = np.linalg.norm(found, axis=1, keepdims=True)
         found = np.append(found / np.maximum(size, 1e-9), size == 0, axis=1)
-        # Sums of these are exact, so that the order of equally alike clips does not depend on rounding.
+        # Sums of these are exact, so that the order of equally similar clips does not depend on rounding.
         return (np.round(found * 256) / 256).astype(np.float32)
 
     looks, motions, groups = maps(), maps(), rng.integers(0, max(2, n_clips // 3), n_clips)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_duplicates, "_AT_A_TIME", at_a_time)
-        found = near_duplicates.most_alike(looks, motions, groups)
-    assert found == plainly_most_alike(looks, motions, groups)
+        patch.setattr(near_duplicates, "_BLOCK", block)
+        found = near_duplicates.most_similar(looks, motions, groups)
+    assert found == plainly_most_similar(looks, motions, groups)

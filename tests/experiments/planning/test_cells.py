@@ -245,3 +245,25 @@ def test_a_skip_that_fails_is_named(plugin, matrix):
     )
     with pytest.raises(PluginError, match=r"attempt 'nearest': its skip\(\) failed with NameError"):
         make_plan(matrix({"name": "nearest", "params": {"mode": "skip"}}), plugins=[plugin])
+
+
+def test_under_several_splits_and_probes_a_data_set_is_read_once(monkeypatch):
+    from actionbench.experiments.datasets.figures import Figures
+
+    made = []
+    plain = Figures.read_table
+    monkeypatch.setattr(Figures, "read_table", lambda self: made.append(self) or plain(self))
+    entry = {"name": "figures", "subjects": 3, "clips_per_subject": 1, "split": "leave-one-group-out"}
+    others = [
+        {**entry, "split": {"name": "group-k-fold", "folds": 2}},
+        {**entry, "title": "longer", "frames": 60},
+    ]
+    content = {
+        "name": "m",
+        "attempts": [{"name": "chance"}],
+        "datasets": [{**entry, "probes": ["frozen"]}, *others],
+    }
+    plan = make_plan(read_matrix(content))
+    assert len({id(dataset) for dataset in made}) == 2
+    assert len({data.fingerprint for data in plan.datasets}) == 4
+    assert len({data.plain_fingerprint for data in plan.datasets}) == 2

@@ -90,6 +90,21 @@ def test_clips_of_which_a_decoder_dies_are_found_among_the_others(tmp_path):
     assert len(caught.value.args) == 8
 
 
+def test_a_data_set_that_another_process_cannot_make_is_one_sentence(tmp_path):
+    from actionbench.experiments.datasets.registry import dataset_registry
+
+    plugin = tmp_path / "fragile.py"
+    plugin.write_text(PLUGIN)
+    dataset = dataset_registry([plugin]).get("fragile")()
+    source = DatasetSource([str(plugin)], "fragile", {}, table_fingerprint(dataset))
+    plugin.write_text(PLUGIN.replace("rows = ", "1 / 0; rows = "))
+    with pytest.raises(DataError) as caught:
+        look({"": Looked(dataset, source)}, workers=2)
+    assert caught.value.args == (
+        "it cannot be made in a process of its own: ZeroDivisionError: division by zero",
+    )
+
+
 def test_where_every_process_dies_not_all_clips_are_tried(tmp_path, monkeypatch):
     from actionbench.experiments.datasets.registry import dataset_registry
 
