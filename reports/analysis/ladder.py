@@ -24,6 +24,7 @@ COLUMNS = [
     "accuracy_low",
     "accuracy_high",
     "whole",
+    "whole_low",
     "difference",
     "difference_low",
     "difference_high",
@@ -79,10 +80,9 @@ def ladder(results: list[Result]) -> pd.DataFrame:
     -------
     DataFrame
         One row for each data set, split, attempt, side (``"both"`` or ``"test"``, see `Probed`) and probe: accuracy
-        with its 95 % interval, that on ``whole`` clips, and the ``difference`` of both on the same clips with interval
-        and ``p_value`` of `paired.paired_test` and, by Holm's correction for the probes of an attempt on one side,
-        ``p_adjusted``;
-        ``chance`` is the share of the most frequent class.
+        with its 95 % interval; that on ``whole`` clips with its lower limit; the ``difference`` of both on the same
+        clips with interval and ``p_value`` of `paired.paired_test` and, by Holm's correction for the probes of an
+        attempt on one side, ``p_adjusted``; ``chance`` is the share of the most frequent class.
     """
     wholes = {(_family(one), one.split, one.attempt): one for one in without_probes(results)}
     rows = []
@@ -115,6 +115,7 @@ def _row(result: Result, whole: Result) -> dict[str, Any]:
         "accuracy_low": low,
         "accuracy_high": high,
         "whole": accuracy(whole.correct, whole.weights),
+        "whole_low": bootstrap_interval(whole.correct, whole.groups, whole.weights)[0],
         "difference": test["difference"],
         "difference_low": test["low"],
         "difference_high": test["high"],
@@ -148,6 +149,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 def _sentence(words: str, row: Any) -> str:
     limits = f"{100 * row.difference:+.0f} points [{100 * row.difference_low:+.0f}, {100 * row.difference_high:+.0f}]"
+    if row.whole_low <= row.chance:
+        best = f"{row.attempt}, the most accurate, may be at chance on whole ones"
+        return f"Of {row.probe} clips nothing can be said: {best}."
     if row.difference_low > -_MARGIN:
         return f"{words}: {row.attempt} changes by {limits} without it."
     if row.p_value <= LEVEL and row.difference < 0:

@@ -66,6 +66,7 @@ def test_each_row_compares_an_attempt_with_itself_on_whole_clips(probed):
         before, after = kept["toy", row.attempt], kept[f"toy ({row.probe}, {row.side})", row.attempt]
         assert (row.whole, row.accuracy) == pytest.approx((before.mean(), after.mean()))
         assert (row.accuracy_low, row.accuracy_high) == pytest.approx(bootstrap_interval(after, GROUPS))
+        assert row.whole_low == pytest.approx(bootstrap_interval(before, GROUPS)[0])
         test = paired_test(before, after, GROUPS)
         assert row.difference == pytest.approx(after.mean() - before.mean())
         assert (row.p_value, row.difference_low) == pytest.approx((test["p_value"], test["low"]))
@@ -89,6 +90,10 @@ def test_what_a_ladder_says(probed):
     same = table.assign(difference=0.0, difference_low=-0.01, difference_high=0.01, p_value=1.0)
     assert sentences(same)[0] == (
         "A single frame is enough: nothing here measures motion: hog changes by +0 points [-1, +1] without it."
+    )
+    # Who is at chance on whole clips loses nothing without motion.
+    assert sentences(same.assign(whole_low=0.5))[0] == (
+        "Of frozen clips nothing can be said: hog, the most accurate, may be at chance on whole ones."
     )
     scene = same[same["probe"] == "frozen"].assign(probe="person-blanked", accuracy=0.75, accuracy_low=0.6)
     assert sentences(scene.assign(accuracy_high=0.9)) == [
