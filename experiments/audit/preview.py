@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, SplitError
+from ...errors import DataError
 from ...features.clip import Clip
 from ..datasets.base import Dataset
 from ..datasets.publication import compare_with_published
-from ..datasets.splits import MOST_LEFT_OUT, GroupKFold, LeaveOneGroupOut, Split
+from ..datasets.splits import Split, usual_split
 from .leaks import (
     audit,
     class_warnings,
@@ -180,19 +179,6 @@ def describe(
         "split": None if split is None else split.label(),
         "warnings": _warnings(dataset, fingerprints, split),
     }
-
-
-def usual_split(dataset: Dataset) -> Split | None:
-    """Return a split for those who name none: leave one group out, or folds of many groups; None where none fits."""
-    n_groups = dataset.table["group"].nunique()
-    splits: Sequence[Split] = [GroupKFold(folds=n_folds, seed=0) for n_folds in (5, 2)]
-    if n_groups <= MOST_LEFT_OUT:
-        splits = [LeaveOneGroupOut()]
-    for split in splits:
-        with suppress(SplitError):
-            split.folds(dataset)
-            return split
-    return None
 
 
 def _range(values: Sequence[float]) -> dict[str, float]:

@@ -26,8 +26,8 @@ from .formats import Source, recognise
 from .readers.elan import Elan
 from .readers.videofolder import METADATA, SPLITS
 from .registry import dataset_registry, make_dataset, option_names
-from .splits import MOST_LEFT_OUT
 from .splits import SPLITS as SPLIT_CLASSES
+from .splits import LeaveOneGroupOut, usual_split
 from .table import ALIASES, READERS, Table, read_lines, usual_column
 
 #: Words in the names of columns that hold groups, the surest first.
@@ -602,13 +602,10 @@ def _guess_split(dataset: Dataset) -> tuple[dict[str, Any], str]:
     given, why = _given_split(dataset)
     if given is not None:
         return given, why
-    n_groups, chosen = len(set(dataset.groups)), dict[str, Any]()
-    if n_groups <= MOST_LEFT_OUT:
-        chosen = {"name": "leave-one-group-out"}
-        reason = f"{n_groups} groups are few enough for a fold each"
-    else:
-        chosen = {"name": "group-k-fold", "folds": 5}
-        reason = f"{n_groups} groups are too many for a fold each"
+    split = usual_split(dataset) or LeaveOneGroupOut()
+    enough = "few enough" if isinstance(split, LeaveOneGroupOut) else "too many"
+    reason = f"{len(set(dataset.groups))} groups are {enough} for a fold each"
+    chosen = split.model_dump(by_alias=True, exclude={"seed"})
     return chosen, f"{reason}{'; ' if why else ''}{why}"
 
 

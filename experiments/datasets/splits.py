@@ -8,6 +8,7 @@ import warnings
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...errors import SplitError, did_you_mean
 from .base import Dataset
 
-#: How many groups are left out one at a time where no split is named; more of them make fewer folds.
-MOST_LEFT_OUT = 25
+# How many groups are left out one at a time where no split is named; more of them make fewer folds.
+_MOST_LEFT_OUT = 25
 
 #: The warning of `LeakyRandom`.
 LEAKY_RANDOM = (
@@ -566,6 +567,26 @@ def _most_even(held: NDArray[np.float64], group: NDArray[np.float64], total: NDA
         if uneven < least or (np.isclose(uneven, least) and n_clips < fewest):
             best, least, fewest = number, uneven, n_clips
     return best
+
+
+def usual_split(dataset: Dataset) -> Split | None:
+    """Return a split for those who name none: leave one group out, or folds of many groups; None where none fits.
+
+    Examples
+    --------
+    >>> from .figures import Figures
+    >>> [usual_split(Figures(subjects=n, clips_per_subject=1)).label() for n in (25, 26)]
+    ['leave-one-group-out', 'group-k-fold(5)']
+    """
+    n_groups = dataset.table["group"].nunique()
+    splits: list[Split] = [GroupKFold(folds=n_folds, seed=0) for n_folds in (5, 2)]
+    if n_groups <= _MOST_LEFT_OUT:
+        splits = [LeaveOneGroupOut()]
+    for split in splits:
+        with suppress(SplitError):
+            split.folds(dataset)
+            return split
+    return None
 
 
 #: What ``split`` may hold in a matrix.
