@@ -13,6 +13,15 @@ from sklearn.preprocessing import StandardScaler
 
 from actionbench.errors import DataError
 from actionbench.experiments.datasets import figures
+from actionbench.experiments.datasets.drawing.people import (
+    ARM,
+    GAIT,
+    HEAD,
+    LEG,
+    make_motion,
+    make_subject,
+    place_joints,
+)
 from actionbench.experiments.datasets.figures import ACTIONS, Figures
 
 CALM = {"clutter": 0, "jitter": 0, "zoom": 0, "light": 0, "noise": 0}
@@ -127,30 +136,30 @@ def test_there_is_no_clip_beyond_the_last():
 @given(number=st.integers(0, 200), action=st.sampled_from(ACTIONS), seed=st.integers(0, 1000))
 def test_the_bones_keep_their_length(number, action, seed):
     rng = np.random.default_rng(seed)
-    subject = figures.make_subject(number, rng)
-    motion = figures.make_motion(action, subject, rng)
-    joints = figures.place_joints(np.arange(50) / 25, subject, motion)
+    subject = make_subject(number, rng)
+    motion = make_motion(action, subject, rng)
+    joints = place_joints(np.arange(50) / 25, subject, motion)
     if action != "handclapping":  # the elbows point at the camera
-        for side in figures.ARM:
+        for side in ARM:
             upper = np.linalg.norm(joints[:, side + 1] - joints[:, side], axis=1)
             fore = np.linalg.norm(joints[:, side + 2] - joints[:, side + 1], axis=1)
             np.testing.assert_allclose(upper, subject.upper_arm, rtol=1e-9)
             np.testing.assert_allclose(fore, subject.forearm, rtol=1e-2)
-    if action in figures.GAIT:
-        for side in figures.LEG:
+    if action in GAIT:
+        for side in LEG:
             for bone in range(2):
                 length = np.linalg.norm(joints[:, side + bone + 1] - joints[:, side + bone], axis=1)
                 np.testing.assert_allclose(length, subject.leg, rtol=1e-9)
     assert joints[..., 1].min() > 0
-    assert joints[:, figures.HEAD, 1].max() < 1.15
+    assert joints[:, HEAD, 1].max() < 1.15
 
 
 def test_the_motion_repeats_with_the_cadence_and_covers_the_ground_at_the_speed():
     data = Figures(subjects=4)
     for index in range(0, len(data), 5):
         subject, scene, motion, _ = data.plan(index)
-        start, again = figures.place_joints(np.array([0.3, 0.3 + 1 / motion.cadence]), subject, motion)
-        if motion.action in ("boxing", *figures.GAIT):
+        start, again = place_joints(np.array([0.3, 0.3 + 1 / motion.cadence]), subject, motion)
+        if motion.action in ("boxing", *GAIT):
             np.testing.assert_allclose(start, again, atol=1e-9)
         times = np.array([0.0, 1e-3])
         centre, facing = figures.make_path(times, 2.0, scene, motion)
