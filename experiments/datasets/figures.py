@@ -32,21 +32,21 @@ from .drawing.canvas import (
     side_limbs,
 )
 from .drawing.people import (
-    LEG,
     SIDEWAYS,
     Floats,
     Motion,
     Subject,
     between,
     make_motion,
+    make_path,
     make_subject,
     place_joints,
+    with_toes,
 )
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 
 GROUND = 0.93  # where the feet stand, in frame heights from the top
-HIDDEN = 0.45  # how far out of sight people turn round, in body heights
 
 
 @dataclass(frozen=True)
@@ -279,25 +279,13 @@ def _points(figures: Figures, size: float, subject: Subject, scene: Scene, motio
     times = np.arange(figures.frames) / figures.fps
     joints = place_joints(times, subject, motion)
     sideways = motion.action in SIDEWAYS
-    tips = [[0.07, -0.012], [0.07, -0.012]] if sideways else [[0.02, -0.015], [-0.02, -0.015]]
-    body = np.concatenate([joints, joints[:, [LEG[0] + 2, LEG[1] + 2]] + np.array(tips)], axis=1)
-    centre, facing = make_path(times, figures.width / size, scene, motion)
+    body = with_toes(joints, sideways)
+    centre, facing = make_path(
+        times - times.mean(), figures.width / size, scene.place, scene.direction, motion.speed
+    )
     x = (centre[:, None] + facing[:, None] * body[..., 0]) * size
     y = GROUND * figures.height - body[..., 1] * size
     return np.stack([x, y], axis=-1)
-
-
-def make_path(times: Floats, width: float, scene: Scene, motion: Motion) -> tuple[Floats, Floats]:
-    """Return where the body is, in heights from the left edge, and which way it faces.
-
-    Who leaves the frame turns out of sight and comes back, as in KTH, so that runners are seen too.
-    """
-    length = width + 2 * HIDDEN
-    start = scene.place * width + HIDDEN
-    way = np.mod(start + scene.direction * motion.speed * (times - times.mean()), 2 * length)
-    outward = way < length
-    centre = np.where(outward, way, 2 * length - way) - HIDDEN
-    return centre, np.where(outward, scene.direction, -scene.direction).astype(np.float64)
 
 
 def _camera(figures: Figures, scene: Scene, rng: Generator) -> Camera:

@@ -25,6 +25,8 @@ ARM = (2, 5)
 LEG = (8, 11)
 TOE = (14, 15)
 
+HIDDEN = 0.45  # how far out of sight people turn round, in body heights
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -256,3 +258,28 @@ def _clap(joints: Floats, side: int, turn: Floats, subject: Subject, motion: Mot
     middle = (joints[:, ARM[side]] + joints[:, ARM[side] + 2]) / 2
     outward = np.array([sign * 0.06, -mix((0.05, 0.11), motion.bend)])
     joints[:, ARM[side] + 1] = middle + outward
+
+
+def with_toes(joints: Floats, sideways: bool) -> Floats:
+    """Return joints with the tips of the feet, shape (T, 16, 2)."""
+    tips = [[0.07, -0.012], [0.07, -0.012]] if sideways else [[0.02, -0.015], [-0.02, -0.015]]
+    return np.concatenate([joints, joints[:, [LEG[0] + 2, LEG[1] + 2]] + np.array(tips)], axis=1)
+
+
+def make_path(
+    times: Floats, width: float, place: float, direction: int, speed: float
+) -> tuple[Floats, Floats]:
+    """Return where the body is, in heights from the left edge, and which way it faces, each of shape (T,).
+
+    Who leaves the frame turns out of sight and comes back, as in KTH, so that runners are seen too.
+
+    Parameters
+    ----------
+    times : ndarray, shape (T,)
+        Seconds from the moment at which the person is at ``place``, a share of the ``width`` of the frame in heights.
+    """
+    length = width + 2 * HIDDEN
+    way = np.mod(place * width + HIDDEN + direction * speed * times, 2 * length)
+    outward = way < length
+    centre = np.where(outward, way, 2 * length - way) - HIDDEN
+    return centre, np.where(outward, direction, -direction).astype(np.float64)

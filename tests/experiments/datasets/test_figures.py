@@ -19,6 +19,7 @@ from actionbench.experiments.datasets.drawing.people import (
     HEAD,
     LEG,
     make_motion,
+    make_path,
     make_subject,
     place_joints,
 )
@@ -162,7 +163,7 @@ def test_the_motion_repeats_with_the_cadence_and_covers_the_ground_at_the_speed(
         if motion.action in ("boxing", *GAIT):
             np.testing.assert_allclose(start, again, atol=1e-9)
         times = np.array([0.0, 1e-3])
-        centre, facing = figures.make_path(times, 2.0, scene, motion)
+        centre, facing = make_path(times - times.mean(), 2.0, scene.place, scene.direction, motion.speed)
         np.testing.assert_allclose(np.diff(centre)[0] / 1e-3, facing[0] * motion.speed, atol=1e-9)
 
 
@@ -172,7 +173,9 @@ def test_the_figure_stands_where_the_geometry_says():
     frames = data.load(2).frames.astype(float)
     moved = np.ptp(frames, axis=0) > 30
     size = data.height * subject.stature * scene.scale
-    centre = figures.make_path(np.arange(48) / 25, data.width / size, scene, motion)[0].mean() * size
+    times = (np.arange(48) - 23.5) / 25
+    path, _ = make_path(times, data.width / size, scene.place, scene.direction, motion.speed)
+    centre = path.mean() * size
     columns = np.flatnonzero(moved.any(axis=0))
     assert abs(columns.mean() - centre) < 0.08 * data.width
     assert np.ptp(columns) < size
