@@ -74,6 +74,15 @@ class PersonFilm(Film):
     girth: float = 0.0
     cameras: Floats | None = None
 
+    @property
+    def still_points(self) -> Floats:
+        """The points as a camera that stands still would see them, shape (T, n, 2)."""
+        if self.cameras is None:
+            return self.points
+        back = np.linalg.inv(self.cameras[:, :, :2]).transpose(0, 2, 1)
+        points: Floats = (self.points - self.cameras[:, None, :, 2]) @ back
+        return points
+
     @cached_property
     def _owners(self) -> Bytes:
         """The number of the limb that is seen at each pixel of the canvas, from 1, or 0."""
@@ -93,43 +102,51 @@ class PersonFilm(Film):
     def flow(self) -> NDArray[np.float32]:
         """How far each pixel moves to the next frame: with its limb, or with the camera; shape (T - 1, H, W, 2)."""
         owners = self._owners[:, SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING]
-        place = pixel_centres(self.frames.shape[1:])
-        flow = np.zeros((len(owners) - 1, *place.shape), np.float32)
-        for time, moved in enumerate(flow):
-            if self.cameras is not None:
-                moved[:] = _carried(place, self.cameras[time], self.cameras[time + 1])
-            for number, limb in enumerate(self.limbs, start=1):
-                mask = owners[time] == number
-                if mask.any():
-                    before, after = (self.points[at, [limb.start, limb.end]] for at in (time, time + 1))
-                    moved[mask] = _with_bone(place[mask], before, after) - place[mask]
+        rows, columns = np.indices(self.frames.shape[1:]) + 0.5
+        starts, ends = (
+            self.points[:, [getattr(limb, end) for limb in self.limbs]] for end in ("start", "end")
+        )
+        moves = np.concatenate([self._background_moves()[:, None], _bone_moves(starts, ends)], axis=1)
+        flow = np.empty((len(moves), *rows.shape, 2), np.float32)
+        for moved, move, owner in zip(flow, moves, owners[:-1], strict=True):
+            for axis, place in enumerate((columns, rows)):
+                by_x, by_y, shift = (move[:, axis, part][owner] for part in range(3))
+                moved[..., axis] = by_x * columns + by_y * rows + shift - place
         return flow
 
-
-def pixel_centres(size: tuple[int, ...]) -> Floats:
-    """Return x and y of each pixel's centre, shape (H, W, 2)."""
-    rows, columns = np.indices(size)
-    return np.stack([columns, rows], axis=-1) + 0.5
-
-
-def _with_bone(place: Floats, before: Floats, after: Floats) -> Floats:
-    """Return where points beside a bone are once it has moved: at the same share of its length, as far beside it."""
-    along, along_after = before[1] - before[0], after[1] - after[0]
-    lengths = np.linalg.norm(along), np.linalg.norm(along_after)
-    if min(lengths) < _SHORT:
-        return place + after[0] - before[0]
-    offset = place - before[0]
-    share = offset @ along / lengths[0] ** 2
-    beside = offset @ np.array([-along[1], along[0]]) / lengths[0]
-    normal = np.array([-along_after[1], along_after[0]]) / lengths[1]
-    moved: Floats = after[0] + share[:, None] * along_after + beside[:, None] * normal
-    return moved
+    def _background_moves(self) -> Floats:
+        """Return what the camera does to the background from frame to frame, shape (T - 1, 2, 3)."""
+        if self.cameras is None:
+            return np.broadcast_to(np.eye(2, 3), (len(self.points) - 1, 2, 3))
+        turn = self.cameras[1:, :, :2] @ np.linalg.inv(self.cameras[:-1, :, :2])
+        shift = self.cameras[1:, :, 2:] - turn @ self.cameras[:-1, :, 2:]
+        return np.concatenate([turn, shift], axis=2)
 
 
-def _carried(place: Floats, before: Floats, after: Floats) -> Floats:
-    """Return how far points of the background move between two views."""
-    turn = after[:, :2] @ np.linalg.inv(before[:, :2])
-    return (place - before[:, 2]) @ turn.T + after[:, 2] - place
+def _bone_moves(starts: Floats, ends: Floats) -> Floats:
+    """Return how points move with a bone: at the same share of its length, as far beside it.
+
+    Parameters
+    ----------
+    starts, ends : ndarray, shape (T, n, 2)
+        The ends of each bone.
+
+    Returns
+    -------
+    ndarray, shape (T - 1, n, 2, 3)
+        Affine maps from a frame to the next.
+    """
+    along = ends - starts
+    lengths = np.linalg.norm(along, axis=-1)[..., None]
+    unit = along / np.maximum(lengths, _SHORT)
+    beside = np.stack([-unit[..., 1], unit[..., 0]], axis=-1)
+    stretch = (lengths[1:] / np.maximum(lengths[:-1], _SHORT))[..., None]
+    turn = stretch * unit[1:, ..., :, None] * unit[:-1, ..., None, :]
+    turn = turn + beside[1:, ..., :, None] * beside[:-1, ..., None, :]
+    # What is too short to have a direction is carried along.
+    turn = np.where((np.minimum(lengths[:-1], lengths[1:]) < _SHORT)[..., None], np.eye(2), turn)
+    shift = starts[1:, ..., None] - turn @ starts[:-1, ..., None]
+    return np.concatenate([turn, shift], axis=-1)
 
 
 def film_plate(wall: Bytes, size: tuple[int, int], cameras: Floats | None = None) -> Bytes:

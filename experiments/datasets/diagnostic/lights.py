@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..drawing.people import Floats, between
 from .film import Bytes, Film
-from .track import Design, Row, Track, motion_rng, noise_rng, stage_rng, subject_of
+from .track import Design, Row, Track, make_stage, motion_rng, noise_rng
 
 Form = Literal["intact", "inverted", "scrambled"]
 
@@ -92,20 +92,18 @@ class PointLights(Track):
 
     def _points(self, row: Row, design: Design) -> Floats:
         rng = motion_rng(self, row, design)
-        height = self.size[0] * subject_of(row, design).stature * 1.2
+        stage = make_stage(self, row, design)
         sweep, phases = between(rng, 0.07, 0.1), rng.random(2)
         places = _PLACES.copy()
         if row.condition == "scrambled":
             places = places[rng.permutation(len(places))]
         if row.condition == "inverted":
             places[:, 1] = 1 - places[:, 1]
-        stage = stage_rng(self, row, design)
-        foot = np.array([self.size[1] * between(stage, 0.42, 0.58), self.size[0] * between(stage, 0.9, 0.95)])
         arms, legs = self._cycles(row.label)
         cycles, phase = np.where(_IS_ARM, arms, legs), np.where(_IS_ARM, *phases) + _SIDES
         sway = sweep * _SWINGS * np.sin(2 * np.pi * (self._times()[:, None] * cycles + phase))
         body = np.stack([places[:, 0] + sway, np.broadcast_to(-places[:, 1], sway.shape)], axis=-1)
-        return foot + height * body
+        return np.array(stage.foot) + 1.1 * stage.height * body
 
     def _others(self, row: Row, design: Design) -> Floats:
         """Return further lights, the same for both twins, half of them fast, shape (T, n, 2)."""

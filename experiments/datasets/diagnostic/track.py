@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from numbers import Real
 from typing import ClassVar
 
@@ -156,15 +157,10 @@ class Track(ABC):
         """Draw a clip."""
 
 
-def subject_of(row: Row, design: Design) -> Subject:
-    """Return who is seen in a clip: the same person in all tracks."""
-    number = 0 if design.clones else row.subject
+def draw_subject(person: int, design: Design) -> Subject:
+    """Return a person, the same one in all tracks."""
+    number = 0 if design.clones else person
     return make_subject(number, default_rng([design.seed, _SUBJECT, number]))
-
-
-def stage_rng(track: Track, row: Row, design: Design) -> Generator:
-    """Return what draws place, size and background of a pair."""
-    return default_rng([design.seed, _STAGE, track.number, row.subject, row.pair])
 
 
 def motion_rng(track: Track, row: Row, design: Design) -> Generator:
@@ -194,14 +190,19 @@ class Stage:
 
 
 def make_stage(track: Track, row: Row, design: Design) -> Stage:
-    """Draw the stage of a pair, without regard to labels; either side of the body leads in half of a person's pairs."""
-    rng, (height, width) = stage_rng(track, row, design), track.size
+    """Return the stage of a pair, drawn without regard to labels; a person faces either way in half of the pairs."""
+    return _draw_stage(track.number, track.size, row.subject, row.pair, design)
+
+
+@lru_cache(maxsize=4)
+def _draw_stage(number: int, size: tuple[int, int], person: int, pair: int, design: Design) -> Stage:
+    rng, (height, width) = default_rng([design.seed, _STAGE, number, person, pair]), size
     return Stage(
-        subject=(subject := subject_of(row, design)),
+        subject=(subject := draw_subject(person, design)),
         height=height * subject.stature * between(rng, 0.95, 1.15),
         foot=(width * between(rng, 0.42, 0.58), height * between(rng, 0.88, 0.95)),
-        facing=1 if (row.subject + row.pair) % 2 else -1,
-        wall=paint_wall(track.size, 0.6, rng),
+        facing=1 if (person + pair) % 2 else -1,
+        wall=paint_wall(size, 0.6, rng),
     )
 
 

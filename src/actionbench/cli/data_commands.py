@@ -1,4 +1,4 @@
-"""The commands for data sets: data info, data preview, data import, data fetch."""
+"""The commands for data sets: data info, data preview, data prove, data import, data fetch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ActionbenchError
+from ..errors import ActionbenchError, did_you_mean
 from ..workflow import Experiment
 from .options import DatasetRequest, dataset_options, json_option, workers_option
 from .progress import show_look, show_transfers
@@ -65,6 +65,49 @@ def preview(dataset: DatasetRequest, output: str) -> None:
 
     contact_sheet(dataset.make(), output)
     click.echo(output)
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["diagnostic"]))
+@click.option("--track", "tracks", multiple=True, metavar="TRACK", help="Only this track; may be repeated.")
+@click.option(
+    "--clips",
+    type=click.IntRange(min=60),
+    default=1600,
+    show_default=True,
+    help="Test clips for each probe, about; with fewer, what must fail may not be shown to do so.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the people.")
+@workers_option
+@json_option
+def prove(
+    name: str, tracks: tuple[str, ...], clips: int, seed: int, workers: int | None, as_json: bool
+) -> int:
+    """Prove that the classes of the data set NAME differ in what its tracks are for, and in nothing else.
+
+    On each track some probes must fail: the upper limit of their accuracy is at most 3 points above chance. Others must
+    pass. Exit code 1 if one does not.
+    """
+    from ..experiments.datasets.diagnostic.dataset import TRACKS
+    from ..experiments.datasets.diagnostic.proofs import prove_all
+    from ..experiments.running.runner import default_workers
+
+    for track in tracks:
+        if track not in TRACKS:
+            raise ActionbenchError(f"--track {track}: there is no such track; {did_you_mean(track, TRACKS)}")
+    found = []
+    for proved in prove_all(
+        tracks or tuple(TRACKS), workers=workers or default_workers(1), clips=clips, seed=seed
+    ):
+        found += proved
+        say(f"{proved[0].track}: {sum(one.holds for one in proved)} of {len(proved)} hold")
+    if as_json:
+        click.echo(json.dumps([one.as_dict() for one in found], indent=1))
+    else:
+        print_rows(
+            ["track", "probe", "demanded", "accuracy % [95 %]", "clips", ""], [one.as_row() for one in found]
+        )
+    return 0 if all(one.holds for one in found) else EXIT_FAILED
 
 
 @data.command()
