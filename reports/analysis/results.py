@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 #: Code of the warning that times cannot be compared.
 MIXED_MACHINES = "mixed-machines"
+#: Name of the data set whose tracks are measured instead of ranked.
+DIAGNOSTIC = "diagnostic"
 
 
 class Reader(Protocol):
@@ -245,6 +247,16 @@ def gather(store: Reader) -> list[Result]:
 def without_probes(results: list[Result]) -> list[Result]:
     """Return the results on clips that lack nothing, see `ladder.ladder` for the others."""
     return [result for result in results if not result.entry.get("probe")]
+
+
+def diagnostics(results: list[Result]) -> list[Result]:
+    """Return the results on tracks of the data set ``diagnostic``, of which `profile.profile` is made."""
+    return [result for result in without_probes(results) if result.entry.get("name") == DIAGNOSTIC]
+
+
+def compared(results: list[Result]) -> list[Result]:
+    """Return the results that attempts are ranked by: on clips that lack nothing, and of no diagnostic track."""
+    return [result for result in without_probes(results) if result.entry.get("name") != DIAGNOSTIC]
 
 
 def by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:

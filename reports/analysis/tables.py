@@ -14,7 +14,7 @@ from ...errors import ActionbenchError, did_you_mean
 from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
 from .columns import MEASURED, MEDIANS, NAMES, RANK_COLUMNS, SHOWN, Column
 from .pairs import rank_attempts
-from .results import Reader, Result, by_data, gather, without_probes
+from .results import Reader, Result, by_data, compared, gather
 
 ONE_GROUP = "Only one group was tested: the interval does not include the variation between groups."
 
@@ -43,7 +43,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         attempts without significant difference, of `pairs.rank_attempts`, unknown if the attempt is not ranked;
         ``warnings`` sentences, one per line, or empty. Sorted by data set and split, then accuracy, best first.
     """
-    return score(without_probes(gather(store)))
+    return score(compared(gather(store)))
 
 
 def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] | None = None) -> pd.DataFrame:

@@ -244,13 +244,14 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
         return Svg.of(figure, "Accuracy of each attempt over the number of training groups.")
 
 
-_DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
+#: Dashes that distinguish attempts of a family.
+DASHES: list[Any] = ["-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1))]
 
 
 def _curve(axes: Axes, name: str, rows: pd.DataFrame, number: int, height: float) -> None:
     """Draw a line, with its name at a share of the height; dashes distinguish attempts of a family."""
     colour = FAMILIES.get(rows["family"].iloc[0], OTHER_FAMILY)
-    dashes = _DASHES[number % len(_DASHES)]
+    dashes = DASHES[number % len(DASHES)]
     steps, share = rows["train_groups"], 100 * rows["accuracy"]
     axes.fill_between(steps, 100 * rows["accuracy_low"], 100 * rows["accuracy_high"], color=colour, alpha=0.1)
     axes.plot(steps, share, color=colour, linestyle=dashes, linewidth=1.6, marker="o", markersize=3.5)

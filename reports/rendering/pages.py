@@ -17,6 +17,7 @@ from ..analysis.results import Reader, Result, unfinished
 from .across_datasets import verdict_across_datasets
 from .ladders import ladders
 from .parts import Comparison
+from .profiles import Profile, profiles
 from .sections import PictureBudget, conditions, markup, section
 from .verdict import verdict
 
@@ -36,7 +37,7 @@ WITHOUT_COSTS = (
 _MAX_PICTURE_BYTES = 1_500_000
 
 
-def page(store: Reader, comparison: Comparison, found: pd.DataFrame) -> str:
+def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: Profile) -> str:
     """Return the page as HTML.
 
     Parameters
@@ -47,6 +48,8 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame) -> str:
         Of the results in it.
     found : DataFrame
         The ladder of all results, see `ladder.ladder`.
+    measured : Profile
+        Of all results.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -61,17 +64,19 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame) -> str:
     script = (folder / "script.js").read_text(encoding="utf-8")
     parts = comparison.parts
     # Each attempt counts once, whatever the number of training groups.
-    n_attempts = len({result.base for part in parts for result in part.results})
+    results = [result for part in parts for result in part.results]
+    n_attempts = len({result.base for result in [*results, *measured.results]})
     budget = PictureBudget(_MAX_PICTURE_BYTES)
     return environment.get_template("index.html.j2").render(
         title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         verdicts=[verdict(part.results, part.pairs) for part in parts],
         warnings=unfinished(store),
         ladders=ladders(found),
+        profile=profiles(measured),
         ranks=_ranks(comparison),
         options=_options(comparison),
         sections=[section(store, part, comparison.crossings, budget) for part in parts],
-        failures=[row for part in parts for row in _failures(part.results, traces=comparison.costs)],
+        failures=list(_failures([*results, *measured.results], traces=comparison.costs)),
         runs=_runs(store) if comparison.costs else [],
         method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
         script=markup(script),

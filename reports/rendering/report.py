@@ -14,13 +14,14 @@ from ...errors import ActionbenchError
 from ..analysis import tables
 from ..analysis.breakdown import confusions, long_form
 from ..analysis.ladder import ladder
-from ..analysis.results import Reader, gather, without_probes
+from ..analysis.results import Reader, compared, gather
 from ..statistics.intervals import confusion_matrix
 from .canvas import Svg
 from .exports import parquet
 from .heatmaps import confusion_figures, heat_figure
 from .pages import page
 from .parts import Comparison, Part, captioned
+from .profiles import Profile
 
 # Largest numbers of confusion matrices and of their classes, with the square of which the time grows.
 _MAX_CONFUSIONS, _MAX_CLASSES = 6, 120
@@ -54,21 +55,28 @@ def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> li
         If the store has no cells, or the folder cannot be written to.
     """
     found = gather(store)
-    results = without_probes(found)
-    if not results:
+    measured = Profile.of(found)
+    results = compared(found)
+    if not results and not measured.results:
         raise ActionbenchError("the store has no results to report; `actionbench run` makes some")
     folder = Path(folder)
     with _writing(folder):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     comparison = Comparison.of(results, costs=costs)
     rungs = ladder(found)
-    files: dict[str, str | bytes] = {"index.html": page(store, comparison, rungs)}
+    files: dict[str, str | bytes] = {"index.html": page(store, comparison, rungs, measured)}
     files |= {f"table.{format}": tables.render(comparison.table, format) for format in tables.FORMATS}
     if find_spec("pyarrow"):
         files["table.parquet"] = parquet(comparison.table)
-    tables_found = [*_tables(comparison), ("ladder", rungs)]
+    tables_found = [
+        *(_tables(comparison) if results else ()),
+        ("ladder", rungs),
+        ("profile", measured.table),
+        ("profile-curves", measured.points),
+    ]
     files |= {f"{name}.csv": _csv(rows) for name, rows in tables_found if len(rows)}
-    for name, drawing in _pictures(comparison):
+    drawings = {f"profile-{name}": drawing for name, drawing in measured.pictures.items()}
+    for name, drawing in (*drawings.items(), *_pictures(comparison)):
         files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
     with _writing(folder):
         for name, content in files.items():

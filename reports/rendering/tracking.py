@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...errors import ActionbenchError
 from ..analysis.columns import RANK_COLUMNS
-from ..analysis.results import Reader, Result, gather, without_probes
+from ..analysis.results import Reader, Result, compared, gather
 from ..analysis.tables import render, score, sections
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def log_to_mlflow(store: Reader, uri: str, experiment: str) -> pd.DataFrame:
         raise ActionbenchError(
             'MLflow is not installed; do so with: pip install "actionbench[mlflow]"'
         ) from error
-    results = without_probes(gather(store))
+    results = compared(gather(store))
     table = score(results)
     texts = {(dataset, split): render(rows, "md") for dataset, split, rows in sections(table)}
     runs: Runs = {run["id"]: run for run in store.runs().to_dict("records")}

@@ -212,6 +212,32 @@ def ladder(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
         return compared(gather(opened))
 
 
+def profile(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return what attempts use and withstand, measured on the tracks of the data set ``diagnostic``.
+
+    Parameters
+    ----------
+    store : path
+        The results of a matrix with such tracks, as a file or a bundle.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `reports.analysis.profile.profile`, none without such tracks.
+
+    Examples
+    --------
+    >>> len(profile("tiny.sqlite"))
+    0
+    """
+    from .experiments.sharing.reading import open_results
+    from .reports.analysis.profile import profile as measured
+    from .reports.analysis.results import gather
+
+    with open_results(store) as opened:
+        return measured(gather(opened))
+
+
 def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     """Return the predictions of each attempt of a store or a bundle for each clip under each seed.
 

@@ -196,8 +196,8 @@ class Experiment:
             As for `run_cells`.
         """
         from .experiments.store import Store
-        from .reports.analysis import ladder
-        from .reports.analysis.results import unfinished, without_probes
+        from .reports.analysis import ladder, profile
+        from .reports.analysis.results import compared, unfinished
         from .reports.analysis.tables import layout, score
 
         # Files that changed later are not vouched for, and a plug-in may change what the hash depends on.
@@ -206,11 +206,14 @@ class Experiment:
         with Store.open(self.store) as store:
             ran = _run_plan(plan, store, show_progress, options)
             plan = ran.summary.plan
-            whole = score(without_probes(ran.results))
-            ladders = ladder.layout(ladder.ladder(ran.results))
-            table, shown = _rows_of(whole, plan.cells), [*ladders, *layout(whole)]
+            whole = score(compared(ran.results))
+            first = [
+                *ladder.layout(ladder.ladder(ran.results)),
+                *profile.layout(profile.profile(ran.results)),
+            ]
+            table, shown = _rows_of(whole, plan.cells), [*first, *layout(whole)]
             printed = {
-                "run": shown if len(table) == len(whole) else [*ladders, *layout(table)],
+                "run": shown if len(table) == len(whole) else [*first, *layout(table)],
                 "show": shown,
                 "summary": _in_words(ran.summary),
                 "failures": _failures(store.cells(), plan.cells) if ran.summary.n_failed else [],
@@ -301,9 +304,9 @@ def _save_thumbnails(store: Store, plan: Plan, results: list[Result], fork_serve
     """Keep thumbnails of the first clips of either kind that are hard, none where the matrix wants none."""
     from .experiments.running.thumbnails import WantedThumbnails, keep_thumbnails
     from .reports.analysis.hard_clips import hard_clips
-    from .reports.analysis.results import without_probes
+    from .reports.analysis.results import compared
 
-    hard = hard_clips(without_probes(results) if plan.matrix.thumbnails else [])
+    hard = hard_clips(compared(results) if plan.matrix.thumbnails else [])
     first = hard.groupby(["dataset", "split", "kind"]).head(_MAX_THUMBNAILS).groupby(["dataset", "split"])
     positions = {name: rows["position"].tolist() for name, rows in first}
     ids = {(*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results}

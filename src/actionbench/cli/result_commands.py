@@ -106,22 +106,24 @@ def _show_cached(path: str) -> bool:
 
 def _show(path: str, form: str, output: str | None, predictions: bool) -> None:
     from ..experiments.sharing.reading import open_results
-    from ..reports.analysis import ladder, tables
+    from ..reports.analysis import ladder, profile, tables
     from ..reports.analysis.results import gather, unfinished
     from ..reports.rendering import exports
 
     with open_results(path) as opened:
         table = exports.predictions(opened) if predictions else tables.comparison_table(opened)
-        ladders = ladder.layout(ladder.ladder(gather(opened))) if form == "terminal" else []
+        found = gather(opened) if form == "terminal" else []
+        first = [*ladder.layout(ladder.ladder(found)), *profile.layout(profile.profile(found))]
         sentences = unfinished(opened)
     if form == "terminal":
-        print_layout([*ladders, *tables.layout(table)])
+        print_layout([*first, *tables.layout(table)])
     elif output is None:
         click.echo(_content(table, form, predictions), nl=False)
     else:
         Path(output).write_bytes(_content(table, form, predictions))
         click.echo(output)
-    _say_each(["the store has no results yet; `actionbench run` makes some"] if table.empty else sentences)
+    is_empty = table.empty and not first
+    _say_each(["the store has no results yet; `actionbench run` makes some"] if is_empty else sentences)
 
 
 def _content(table: pd.DataFrame, form: str, predictions: bool) -> bytes:

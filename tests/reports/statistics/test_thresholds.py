@@ -86,7 +86,9 @@ def test_the_true_ratio_is_found_and_covered_as_often_as_stated():
         shares = special.expit(special.logit(chance) + 0.5 * rng.standard_normal((20, 1)))
         hits = rng.binomial(10, shares).astype(float)
         found.append(np.exp(logistic_threshold(np.log(ratios), hits.sum(0), clips.sum(0))))
-        low, high = percentile_interval(np.exp(logistic_threshold(np.log(ratios), *resample(hits, clips))), 20)
+        low, high = percentile_interval(
+            np.exp(logistic_threshold(np.log(ratios), *resample(hits, clips))), 20
+        )
         covered += low <= truth <= high
     assert np.median(found) == pytest.approx(truth, abs=0.03)
     assert 0.9 <= covered / 200 <= 0.99
