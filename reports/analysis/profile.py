@@ -89,13 +89,15 @@ PARTS: dict[str, dict[str, str]] = {
 }
 #: What the numbers of each table are.
 LEGENDS = {
-    "what it uses": "% ± half of the 95 % interval over groups | its control; order and one way: % of pairs of twins "
-    "with both right, 25 by guessing; context share: % of clips in conflict labelled by the context; inflation: points "
-    "gained with people seen in training",
-    "down to which level": "level at which 75 % are correct (reach: longest gap above chance) [95 % interval over "
-    "groups] | accuracy on its control in %",
-    "what it withstands": "level at which half of the accuracy above chance is gone [95 % interval over groups]; – at "
-    "chance on whole clips",
+    "what it uses": "Percent; of order and one way of pairs of twins with both right; of context share of clips in "
+    "conflict labelled by the context; inflation in points, gained with people seen in training",
+    "down to which level": "The level at which 75 % are right; of reach the longest gap above chance",
+    "what it withstands": "The level at which half of the accuracy above chance is lost; – at chance on whole clips",
+}
+# How intervals and controls are printed beside them.
+_BESIDE = {
+    "what it uses": "± half of the 95 % interval over groups | its control, where all must fail",
+    "down to which level": "[95 % interval over groups] | accuracy in percent on its control, where all must fail",
 }
 # The correlation between context and label at which the share of the context is stated.
 _RHO = 0.95
@@ -555,7 +557,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
             cells = [_cell(known.get((attempt, measure))) for attempt in attempts]
             own.append([PARTS[title][measure], *cells])
         said = sentences(table) if title == "what it uses" else []
-        units = [_units(measures)] if first > 1 else []
+        notes = [LEGENDS[title] + ".", _units(measures) if first > 1 else _BESIDE[title], *said]
         chunks = list(_chunks(columns, own))
         for number, chunk in enumerate(chunks):
             last = number == len(chunks) - 1
@@ -567,7 +569,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
                     "heads": [column[0] for column in chunk],
                     "numeric": [False, *[True] * (len(chunk) - 1)],
                     "rows": [list(row) for row in zip(*(column[1:] for column in chunk), strict=True)],
-                    "sizes": [LEGENDS[title], *units, *said] if last else [],
+                    "sizes": notes if last else [],
                     "notes": [],
                 }
             )
@@ -591,7 +593,8 @@ def _chunks(first: list[list[str]], columns: list[list[str]]) -> Iterator[list[l
 
 def _units(measures: list[str]) -> str:
     nuisances = [PARTS["what it withstands"][measure] for measure in measures]
-    return ", ".join(f"{nuisance}: {NUISANCES[nuisance][0]}" for nuisance in nuisances)
+    units = ", ".join(f"{nuisance} in {NUISANCES[nuisance][0]}" for nuisance in nuisances)
+    return f"[95 % interval over groups]; {units}"
 
 
 def _whole(known: dict[tuple[str, str], Any], attempt: str, measures: list[str]) -> str:

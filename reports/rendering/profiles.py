@@ -39,7 +39,7 @@ _PANELS: dict[str, tuple[str, str | None, float | None, str]] = {
     "motion-dots": ("random dots", None, 0, "coherence"),
     "point-lights": ("point lights", "intact", None, "noise dots"),
     "path": ("path", None, 0, "body heights"),
-    "context": ("context, in conflict", "conflict", 0, "correlation with the label"),
+    "context": ("context, in conflict", "conflict", None, "correlation with the label"),
 }
 
 
@@ -96,9 +96,10 @@ def _heat_map(title: str, measures: list[str], known: dict[Any, Any], attempts: 
         columns.append((f"{head}, {NUISANCES[head][0]}" if is_lived else head, [_value(row) for row in rows]))
         if not is_lived and any(text for _, text, _ in controls):
             columns.append(("its control", controls))
-    legend = LEGENDS[title].replace("| ", "and ")
     return {
-        "caption": f"{title[0].upper()}{title[1:]}: {legend}",
+        "head": f"{title[0].upper()}{title[1:]}",
+        "caption": f"{LEGENDS[title]}. With 95 % intervals over groups"
+        + ("" if is_lived else " and, in percent, the control, where all must fail"),
         "corner": "attempt",
         "heads": [head for head, _ in columns],
         "rows": [

@@ -179,8 +179,8 @@ def diagnostic_entry(track, title=None, **options):
 
 @pytest.fixture
 def diagnosed(bench):
-    """Make a store with the entries of some tracks in its matrix, to be filled."""
-    return lambda *entries: Diagnosed(bench(datasets=list(entries)))
+    """Make a store with some tracks in its matrix, to be filled."""
+    return lambda *tracks: Diagnosed(bench(datasets=[diagnostic_entry(track) for track in tracks]))
 
 
 #: Nuisance, levels, and the level at which half of what is above chance is lost.

