@@ -53,7 +53,7 @@ CURVE_COLUMNS = [
 ]
 #: Unit of each nuisance, and its level in clean clips; those that get worse with smaller levels are `FALLING`.
 NUISANCES: dict[str, tuple[str, float]] = {
-    "noise": ("grey levels", 0),
+    "noise": ("grey levels", 3),
     "shake": ("% of height", 0),
     "zoom": ("%", 0),
     "roll": ("degrees", 0),
@@ -76,6 +76,7 @@ PARTS: dict[str, dict[str, str]] = {
         "motion alone": "motion alone",
         "point lights": "point lights",
         "context share": "context share",
+        "clothes share": "clothes share",
         "inflation": "inflation",
     },
     "down to which level": {
@@ -89,8 +90,8 @@ PARTS: dict[str, dict[str, str]] = {
 }
 #: What the numbers of each table are.
 LEGENDS = {
-    "what it uses": "Percent; of order and one way of pairs of twins with both right; of context share of clips in "
-    "conflict labelled by the context; inflation in points, gained with people seen in training",
+    "what it uses": "Percent; of order and one way of pairs of twins with both right; of context and clothes share of "
+    "clips in conflict labelled by these; inflation in points, gained with people seen in training",
     "down to which level": "The level at which 75 % are right; of reach the longest gap above chance",
     "what it withstands": "The level at which half of the accuracy above chance is lost; – at chance on whole clips",
 }
@@ -179,14 +180,14 @@ def _by_attempt(results: list[Result]) -> dict[str, dict[str, list[Result]]]:
 
 def _curves(results: list[Result]) -> Iterator[Row]:
     for result in results:
-        rows = _predictions(result)
+        rows, cue = _predictions(result), _cue(result)
         for (condition, level), own in rows.groupby(["condition", "level"], dropna=False):
             share, low, high = _accuracy(own)
             yield {
                 "attempt": result.attempt,
                 "family": result.family,
                 "track": result.entry["track"],
-                "condition": condition,
+                "condition": condition if cue == "context" else f"{condition}, {cue}",
                 "level": level,
                 "accuracy": share,
                 "low": low,
@@ -390,20 +391,32 @@ def _point_lights(results: list[Result]) -> Iterator[Row]:
 
 
 def _context(results: list[Result]) -> Iterator[Row]:
-    by_rho = {float(rows["level"].iloc[0]): rows for rows in map(_predictions, results)}
-    by_rho = dict(sorted(by_rho.items()))
+    for cue in dict.fromkeys(map(_cue, results)):
+        found = [_predictions(one) for one in results if _cue(one) == cue]
+        by_rho = {float(rows["level"].iloc[0]): rows for rows in found}
+        yield from _of_context(cue, dict(sorted(by_rho.items())))
+
+
+def _cue(result: Result) -> str:
+    """Return what goes with the label, ``"context"`` where that is the background."""
+    cue = str(result.entry.get("cue") or "background")
+    return "context" if cue == "background" else cue
+
+
+def _of_context(cue: str, by_rho: dict[float, pd.DataFrame]) -> Iterator[Row]:
+    """Yield the share of a context, and how much more accurate aligned clips are at each correlation."""
     below_one = [rho for rho in by_rho if 0 < rho < 1]
     if below_one or 1 in by_rho:
         rho = _RHO if _RHO in by_rho else max(below_one, default=1)
         own, unrelated = _mistaken(by_rho[rho]), _mistaken(by_rho[0]) if 0 in by_rho else by_rho[rho][:0]
-        yield _row("context share", "%", own, _percent(_accuracy(own)), **_control(unrelated))
+        yield _row(f"{cue} share", "%", own, _percent(_accuracy(own)), **_control(unrelated))
     gaps = {rho: _gap(rows) for rho, rows in by_rho.items()}
     for rho, gap in gaps.items():
-        yield _row(f"context gap at rho {rho:g}", "points", by_rho[rho], _percent(gap))
+        yield _row(f"{cue} gap at rho {rho:g}", "points", by_rho[rho], _percent(gap))
     value = [min((rho for rho, gap in gaps.items() if gap[end] > _GAP), default=np.inf) for end in (0, 2, 1)]
     first, last = min(by_rho), max(by_rho)
     ends, censored = _censored(value[0], (value[1], value[2]), first, last)
-    yield _row("context rho", "rho", pd.concat(by_rho.values()), ends, censored=censored)
+    yield _row(f"{cue} rho", "rho", pd.concat(by_rho.values()), ends, censored=censored)
 
 
 def _mistaken(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,7 +40,7 @@ _PANELS: dict[str, tuple[str, str | None, float | None, str]] = {
     "motion-dots": ("random dots", None, 0, "coherence"),
     "point-lights": ("point lights", "intact", None, "noise dots"),
     "path": ("path", None, 0, "body heights"),
-    "context": ("context, in conflict", "conflict", None, "correlation with the label"),
+    "context": ("background, in conflict", "conflict", None, "correlation with the label"),
 }
 
 
@@ -119,6 +120,10 @@ def _control(row: Any) -> tuple[str, str, str]:
     return ("", *control_texts(row)) if row is not None else ("", "", "")
 
 
+#: Title, rows of `profile.curves`, the level of the must-fail control, and what the levels are.
+Panel = tuple[str, pd.DataFrame, float | None, str]
+
+
 def _pictures(points: pd.DataFrame) -> dict[str, Svg | None]:
     panels = []
     for track, (title, condition, control, unit) in _PANELS.items():
@@ -140,12 +145,12 @@ def _pictures(points: pd.DataFrame) -> dict[str, Svg | None]:
     }
 
 
-def multiples(panels: list[tuple[str, pd.DataFrame, float | None, str]], label: str) -> Svg | None:
+def multiples(panels: Sequence[Panel], label: str) -> Svg | None:
     """Draw small multiples: accuracy by level, a panel for each track and a line for each attempt.
 
     Parameters
     ----------
-    panels : list of tuple
+    panels : sequence of tuple
         Title, rows of `profile.curves`, the level of the must-fail control, which is shaded, if there is one, and what
         the levels are. Those with fewer than two levels are left out.
     label : str
@@ -198,9 +203,7 @@ def _line(x: list[float], y: list[float], colour: str, dashes: Any) -> Any:
     return Line2D(x, y, color=colour, linestyle=dashes, linewidth=1.4)
 
 
-def _panel(
-    axes: Axes, panel: tuple[str, pd.DataFrame, float | None, str], styles: Any, *, named: bool
-) -> None:
+def _panel(axes: Axes, panel: Panel, styles: Any, *, named: bool) -> None:
     title, rows, control, unit = panel
     levels = sorted(set(rows["level"].dropna()), reverse=title in ("dark", "frame rate"))
     places = {level: place for place, level in enumerate(levels)}

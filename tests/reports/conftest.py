@@ -184,7 +184,7 @@ def diagnosed(bench):
 
 
 #: Nuisance, levels, and the level at which half of what is above chance is lost.
-HALF_LIVES = {"noise": ([2, 5, 10, 20, 40], 10), "frame rate": ([12.5, 8, 5], 8), "roll": ([5, 10], 1000)}
+HALF_LIVES = {"noise": ([5, 10, 20, 40, 80], 20), "frame rate": ([12.5, 8, 5], 8), "roll": ([5, 10], 1000)}
 RHOS = (0, 0.5, 0.95, 1)
 
 
@@ -196,7 +196,7 @@ def _kept(row):
     """Return the accuracy under a nuisance that halves it at its half-life, from all right to one of six."""
     if row.condition == "none":
         return 1.0
-    clean = 25 if row.condition == "frame rate" else 0
+    clean = {"frame rate": 25, "noise": 3}.get(row.condition, 0)
     half = abs(HALF_LIVES[row.condition][1] - clean)
     return 1 / 6 + 5 / 6 * 0.5 ** ((abs(row.level - clean) / half) ** 4)
 
@@ -213,6 +213,7 @@ def profiled(tmp_path_factory):
         *map(diagnostic_entry, ("arrow", "one-way", "order", "tempo", "motion-noise", "motion-dots", "path")),
         *map(diagnostic_entry, ("point-lights", "nuisance")),
         *(diagnostic_entry("context", f"context {rho}", rho=rho) for rho in RHOS),
+        diagnostic_entry("context", "clothes", rho=0.5, cue="clothes"),
         *(
             diagnostic_entry("identity", f"identity {seen} {clones}", seen=seen, clones=clones)
             for seen in (True, False)
@@ -263,6 +264,8 @@ def profiled(tmp_path_factory):
         told = {"aligned": 0.9, "neutral": 0.8, "conflict": 0.9 - 0.8 * rho**2}
         conditions = [{"condition": kind, "rho": rho} for kind in told]
         tell(f"context {rho}", conditions, lambda row, told=told: told[row.condition], per_person=4)
+        if rho == 0.5:
+            tell("clothes", conditions, lambda row: 0.9)
     for seen in (True, False):
         for clones in (True, False):
             share = 0.95 if seen and not clones else 0.75

@@ -1,8 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy import optimize, special
 
+import actionbench
+from actionbench.cli.result_commands import show
 from actionbench.reports.analysis.profile import (
     COLUMNS,
     CURVE_COLUMNS,
@@ -18,7 +21,7 @@ from actionbench.reports.analysis.tables import comparison_table
 from actionbench.reports.statistics.intervals import bootstrap_interval
 
 # The nuisances of the fixture `profiled`, their levels and true half-lives, and its correlations of context and label.
-HALF_LIVES = {"noise": ([2, 5, 10, 20, 40], 10), "frame rate": ([12.5, 8, 5], 8), "roll": ([5, 10], 1000)}
+HALF_LIVES = {"noise": ([5, 10, 20, 40, 80], 20), "frame rate": ([12.5, 8, 5], 8), "roll": ([5, 10], 1000)}
 RHOS = (0, 0.5, 0.95, 1)
 
 
@@ -175,6 +178,13 @@ def test_the_share_of_the_context(results, table):
     smallest = row(table, "context rho")
     assert (smallest.value, smallest.low, smallest.high) == (0.5, 0.5, 0.5)
     assert row(table, "context rho", "bag").censored == ">"
+    clothes = predictions(results, "clothes")
+    worn = row(table, "clothes share")
+    assert worn.value == pytest.approx(
+        100 * (1 - clothes[clothes["condition"] == "conflict"]["right"].mean())
+    )
+    assert np.isnan(worn.control)
+    assert row(table, "clothes rho").censored == ">"
 
 
 def test_half_lives_in_both_directions(results, table):
@@ -249,6 +259,15 @@ def test_tracks_are_no_data_sets_of_the_comparison_and_probes_no_part_of_the_pro
     assert {one.dataset for one in results} - {one.dataset for one in diagnostics(results)} == {
         "arrow, frozen"
     }
+
+
+def test_it_is_shown_and_measured_by_name(profiled, table):
+    path = str(profiled.path)
+    shown = CliRunner().invoke(show, [path, "--format", "terminal"])
+    assert shown.exit_code == 0
+    assert "diagnostic, profile: what it uses" in shown.output
+    assert "no results yet" not in shown.output
+    pd.testing.assert_frame_equal(actionbench.profile(path), table)
 
 
 def test_a_store_without_tracks_has_no_profile(usual):

@@ -50,7 +50,7 @@ def test_small_multiples_share_an_axis_and_mark_chance_and_control(found):
     shaded = {axes.get_title(): [patch.get_x() + 0.3 for patch in axes.patches] for axes in panels}
     assert shaded["tempo"] == pytest.approx([0])
     assert shaded["arrow of time"] == pytest.approx([1])
-    assert shaded["context, in conflict"] == []
+    assert shaded["background, in conflict"] == []
     own = found.points[(found.points["attempt"] == "net") & (found.points["track"] == "tempo")]
     assert list(panels[2].get_lines()[2].get_ydata()) == pytest.approx(list(100 * own["accuracy"]))
     rates = found.pictures["withstands"].figure.axes[-1]
