@@ -68,8 +68,9 @@ class Actions(Track):
     def film(self, row: Row, design: Design) -> PersonFilm:
         """Draw a clip."""
         level = float(row.level or 0)
-        stage, rng = make_stage(self, row, design), noise_rng(self, row, design)
-        motion = make_motion(row.label, stage.subject, motion_rng(self, row, design))
+        # A person's classes are drawn alike, and so is what one nuisance does at each level.
+        stage, rng = make_stage(self, row, design), motion_rng(self, row, design)
+        motion = make_motion(row.label, stage.subject, rng)
         rate = self.rate(row)
         times = np.arange(round(self.n_frames * rate / self.fps)) / rate
         walk = Walk(stage, motion, self.size, self.n_frames / self.fps, place=between(rng, 0.3, 0.7))
@@ -80,7 +81,8 @@ class Actions(Track):
         points = draw.points(times)
         plate = film_plate(stage.wall, self.size, cameras[:1])
         film = PersonFilm(frames, points, shrink(plate, self.size)[0], walk.limbs, walk.girth, cameras)
-        return replace(film, frames=_recorded(film, row.condition, level, rate, rng))
+        frames = _recorded(film, row.condition, level, rate, rng, noise_rng(self, row, design))
+        return replace(film, frames=frames)
 
     def rate(self, row: Row) -> float:
         """Return frames per second of a clip."""
@@ -256,18 +258,20 @@ def _passers_by(row: Row, level: float, stage: Stage, rng: Generator) -> list[Wa
     return walks
 
 
-def _recorded(film: PersonFilm, name: str | None, level: float, rate: float, rng: Generator) -> Bytes:
+def _recorded(
+    film: PersonFilm, name: str | None, level: float, rate: float, rng: Generator, noise: Generator
+) -> Bytes:
     """Return what a sensor with noise, a codec or a disk makes of frames."""
     frames = film.frames
     if name == "dark":
-        frames = np.clip(rng.poisson(frames * level * _ELECTRONS) / _ELECTRONS, 0, 255).astype(np.uint8)
+        frames = np.clip(noise.poisson(frames * level * _ELECTRONS) / _ELECTRONS, 0, 255).astype(np.uint8)
     if name == "flicker":
         frames = _flickered(frames, level / 100, rate, rng)
     if name == "occlusion":
         frames = _occluded(film, level / 100, rng)
     if name == "resolution":
         frames = _coarse(frames, level)
-    frames = add_noise(frames, max(NOISE, level) if name == "noise" else NOISE, rng)
+    frames = add_noise(frames, max(NOISE, level) if name == "noise" else NOISE, noise)
     if name == "lost frames":
         frames = frames[_held(len(frames), level / 100, rng)]
     return encode(frames, int(level), rate) if name == "compression" else frames

@@ -17,7 +17,7 @@ from .track import Design, Row, Track, film_stage, make_stage, motion_rng, pose
 class Arrow(Track):
     """Arms that rise fast and fall slowly, or its time reversal: first, middle, last and all frames are the same.
 
-    ``level`` is the share of a cycle in which the arms rise in the first class; at one half both classes are the same.
+    ``level`` is the share of a cycle in which fast arms rise; at one half both classes are the same.
     """
 
     name, number = "arrow", 0
@@ -35,9 +35,8 @@ class Arrow(Track):
         turn = np.mod(self._cycles * np.arange(self.n_frames) / (self.n_frames - 1) + phase, 1)
         rise = float(row.level or 0)
         height = np.where(turn < rise, turn / rise, (1 - turn) / (1 - rise))
-        return _in_time(
-            self, row, design, low + sweep * height, 0 * height, backward=row.label == "fast-fall"
-        )
+        arms = low + sweep * height
+        return _in_time(self, row, design, arms, 0 * arms, backward=row.label == "fast-fall", closed=True)
 
 
 class OneWay(Track):
@@ -90,15 +89,8 @@ class Order(Track):
         second = arms if row.condition == "control" else legs
         second[first + self._length + gap :][: self._length] = pulse
         arms = between(rng, 0.2, 0.4) + between(rng, 0.9, 1.4) * arms
-        return _in_time(
-            self,
-            row,
-            design,
-            arms,
-            between(rng, 0.5, 0.8) * legs,
-            backward=row.label == "leg-first",
-            one_leg=True,
-        )
+        legs = between(rng, 0.5, 0.8) * legs
+        return _in_time(self, row, design, arms, legs, backward=row.label == "leg-first", closed=True)
 
 
 class Tempo(Track):
@@ -138,17 +130,9 @@ def _both(angle: Floats) -> Floats:
 
 
 def _in_time(
-    track: Track,
-    row: Row,
-    design: Design,
-    arms: Floats,
-    legs: Floats,
-    *,
-    backward: bool,
-    one_leg: bool = False,
+    track: Track, row: Row, design: Design, arms: Floats, leg: Floats, *, backward: bool, closed: bool = False
 ) -> PersonFilm:
-    """Draw a clip, or its time reversal."""
-    sides = np.stack([legs, 0 * legs if one_leg else legs], axis=1)
-    body = pose(make_stage(track, row, design).subject, _both(arms), sides)
+    """Draw a clip of both arms and one leg, or its time reversal."""
+    body = pose(make_stage(track, row, design).subject, _both(arms), np.stack([leg, 0 * leg], axis=1))
     order: NDArray[np.intp] = np.arange(len(body))
-    return film_stage(track, row, design, body, order=order[::-1] if backward else order)
+    return film_stage(track, row, design, body, order=order[::-1] if backward else order, closed=closed)

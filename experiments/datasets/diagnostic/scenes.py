@@ -13,7 +13,7 @@ from ....errors import DataError
 from ..drawing.canvas import BACKGROUND_DETAIL, side_limbs
 from ..drawing.people import Floats, between, make_motion, place_joints, with_toes
 from .film import Bytes, PersonFilm
-from .track import Design, Row, Stage, Track, film_stage, make_stage, motion_rng, noise_rng, pose
+from .track import Design, Row, Stage, Track, film_stage, make_stage, motion_rng, pose
 
 #: What goes with the label.
 Cue = Literal["background", "clothes"]
@@ -82,7 +82,7 @@ class Context(Track):
         """Return the wall, with planks that lie (0) or stand (1)."""
         if style < 0:
             return stage.wall
-        rng = np.random.default_rng([*noise_rng(self, row, design).integers(1 << 30, size=2)])
+        (rng,) = motion_rng(self, row, design).spawn(1)
         period = BACKGROUND_DETAIL * between(rng, 6, 9)
         along = np.arange(stage.wall.shape[style]) / period + rng.random()
         planks = between(rng, 12, 20) * np.sign(np.sin(2 * np.pi * along))

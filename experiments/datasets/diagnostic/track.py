@@ -169,8 +169,9 @@ def motion_rng(track: Track, row: Row, design: Design) -> Generator:
 
 
 def noise_rng(track: Track, row: Row, design: Design) -> Generator:
-    """Return what draws the noise of a pair."""
-    return default_rng([design.seed, _NOISE, track.number, row.subject, row.pair])
+    """Return what draws the noise of the twins at a level."""
+    level = round(1000 * (row.level or 0))
+    return default_rng([design.seed, _NOISE, track.number, row.subject, row.pair, level])
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ def film_stage(
     feet: Floats | None = None,
     wall: Bytes | None = None,
     shirt: int | None = None,
+    closed: bool = False,
 ) -> PersonFilm:
     """Draw a person on the stage of a pair.
 
@@ -257,6 +259,8 @@ def film_stage(
         By default the stage's own.
     shirt : int, optional
         Grey of the shirt, by default the person's own.
+    closed : bool
+        Whether the last frame is the first one, to the noise.
     """
     stage = make_stage(track, row, design)
     limbs = front_limbs() if limbs is None else limbs
@@ -265,5 +269,7 @@ def film_stage(
     subject = stage.subject if shirt is None else replace(stage.subject, shirt=shirt)
     frames = draw_person(plates, points, limbs, stage.girth, greys(subject, limbs))
     frames = add_noise(frames, NOISE, noise_rng(track, row, design))
+    if closed:
+        frames[-1] = frames[0]
     order = np.arange(len(frames)) if order is None else order
     return PersonFilm(frames[order], points[order], shrink(plates, track.size)[0], limbs, stage.girth)

@@ -69,7 +69,16 @@ def test_twins_show_the_same_frames_in_another_order(sets, track):
         np.testing.assert_array_equal(first[len(first) // 2], second[len(second) // 2])
 
 
-def test_the_arrow_starts_and_ends_in_one_pose_and_is_its_own_reversal(sets):
+@pytest.mark.parametrize("track", ["arrow", "order"])
+def test_twins_start_and_end_in_the_same_frame(sets, track):
+    data = sets[track]
+    for one, other in twins(data)[::3]:
+        first, second = data.load(one).frames, data.load(other).frames
+        for frames in (first, second):
+            np.testing.assert_array_equal(frames[[0, -1]], first[[0, 0]])
+
+
+def test_an_arrow_is_the_reversal_of_the_other(sets):
     data = sets["arrow"]
     for one, other in twins(data):
         first, second = data.film(one).points, data.film(other).points
