@@ -106,8 +106,8 @@ def background(film: Film) -> Floats:
 
 
 def brightness(film: Film) -> Floats:
-    """Return mean and deviation of all grey values."""
-    return np.array([film.frames.mean(), film.frames.std()])
+    """Return the mean of all grey values."""
+    return np.array([film.frames.mean()])
 
 
 def length(film: Film) -> Floats:
@@ -155,30 +155,34 @@ def centred_joints(film: Film) -> Floats:
     return np.concatenate([joints.mean(axis=0).ravel(), joints.std(axis=0).ravel()])
 
 
-def joint_motion(film: Film) -> Floats:
-    """Return how the joints move about the body, in body heights, with the body's own speed.
+def limb_speeds(film: Film) -> Floats:
+    """Return the mean speeds of wrists and ankles, in pixels a frame."""
+    return np.array([_speed(film.points[:, joints]).mean() for joints in (_WRISTS, _ANKLES)])
 
-    The camera is taken out, and the frame rate, so that nothing but the action is left.
+
+def joint_motion(film: Film) -> Floats:
+    """Return how the joints move about the body, as a camera that stands still would see them, in body heights.
+
+    These are the ranges of wrists and ankles, the reach of each limb, speed, cadence and rise of the hips, and how much
+    longer a step is than the legs span.
     """
     assert isinstance(film, PersonFilm)
-    joints = film.still_points
-    height = np.ptp(joints[:, :14, 1], axis=1).max()
-    body = joints[:, [1, *LEG]].mean(axis=1, keepdims=True)
-    own = (joints[:, :14] - body) / height
-    spread = np.concatenate(
-        [own.mean(axis=0), own.std(axis=0), np.quantile(own, [0.1, 0.9], axis=0).reshape(-1, 2)]
-    )
-    # All clips last as long.
-    speed = np.abs(np.diff(body[:, 0, 0])) * len(joints) / height
-    return np.concatenate(
-        [np.abs(spread[:14]).ravel(), spread[14:28].ravel(), [np.median(speed)], _knees(own)]
-    )
-
-
-def _knees(own: Floats) -> Floats:
-    """Return how far knees and elbows bend, as distances from shoulder to wrist and from hip to ankle."""
+    points = film.still_points[:, :14]
+    height = np.ptp(points[..., 1], axis=1).max()
+    own = (points - points[:, [1, *LEG]].mean(axis=1, keepdims=True)) / height
     reach = [np.linalg.norm(own[:, joint + 2] - own[:, joint], axis=1) for joint in (*ARM, *LEG)]
-    return np.concatenate([np.quantile(distance, [0.05, 0.5, 0.95]) for distance in reach])
+    reaches = np.sort(np.quantile(reach, [0.05, 0.5, 0.95], axis=1), axis=1).ravel()
+    ranges = np.sort(np.ptp(own[:, [*_WRISTS, *_ANKLES]], axis=0).reshape(2, 2, 2), axis=1).ravel()
+    lifted = np.quantile(own[:, _WRISTS, 1], [0.05, 0.5, 0.95])
+    hips = points[:, LEG].mean(axis=1) / height
+    # All clips last as long. Those who turn round out of sight jump from side to side.
+    speed = np.median(np.abs(np.diff(hips[:, 0]))) * len(points)
+    thigh = own[:, LEG[0] + 1] - own[:, LEG[0]]
+    swing = np.arctan2(thigh[:, 0], thigh[:, 1])
+    cycles = max(_frequency(swing), 1.0)
+    span = np.sin(np.ptp(swing) / 2) * np.linalg.norm(thigh, axis=1).mean()
+    stride = speed / max(8 * cycles * span, 1e-3) if speed > 0.1 else 0.0
+    return np.array([*reaches, *ranges, *lifted, speed, cycles, np.ptp(hips[:, 1]), min(stride, 3.0)])
 
 
 def _describe(frame: Bytes) -> Floats:

@@ -260,7 +260,8 @@ def _vectors(data: Diagnostic, proofs: Sequence[Proof]) -> dict[Cue, NDArray[np.
         if wanted:
             film = data.film(index)
             for cue in wanted:
-                rows[cue][index] = cue(film).astype(np.float32)
+                # Rounding errors are no cue.
+                rows[cue][index] = np.round(cue(film), 6).astype(np.float32)
     size = {
         cue: next(vector for vector in vectors if vector is not None).size for cue, vectors in rows.items()
     }
@@ -283,7 +284,7 @@ def _try(data: Diagnostic, proof: Proof, vectors: Mapping[Cue, NDArray[np.float6
     x, y = vectors[proof.cue], data.labels
     parts = min(_COMPONENTS, x.shape[1], int(train.sum()))
     model = make_pipeline(
-        StandardScaler(), PCA(parts, whiten=False, random_state=0), StandardScaler(), SVC(C=1.0)
+        StandardScaler(), PCA(parts, whiten=False, random_state=0), StandardScaler(), SVC(C=10.0)
     )
     correct = model.fit(x[train], y[train]).predict(x[test]) == y[test]
     accuracy, low, high = _over_people(correct, data.groups[test])
