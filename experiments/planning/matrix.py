@@ -177,7 +177,7 @@ class DatasetEntry(_Checked):
     #: What the clips lack, see `features.probes.PROBES`, and whether all do or those that are tested.
     probe: Annotated[str, AfterValidator(_known_probe)] | None = None
     probe_side: Side = "both"
-    #: Which probes are run beside the data set, each on either side; all where it is true.
+    #: Which probes are run beside the data set, all where it is true; on either side where ``probe_side`` is not given.
     probes: StrictBool | list[Annotated[str, AfterValidator(_known_probe)]] = False
 
     @property
@@ -190,7 +190,8 @@ class DatasetEntry(_Checked):
         names = [self.probe] if self.probe else list(PROBES) if self.probes is True else self.probes or []
         if self.probe is None:
             yield self.model_copy(update={"probes": False})
-        for side in [self.probe_side] if self.probe else get_args(Side):
+        one_side = self.probe or "probe_side" in self.model_fields_set
+        for side in [self.probe_side] if one_side else get_args(Side):
             for name in names:
                 title = f"{self.label} ({name}{', test only' * (side == 'test')})"
                 if self.probe and self.title:

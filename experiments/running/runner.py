@@ -430,8 +430,11 @@ def _tasks(plan: Plan, cells: Iterable[PlannedCell], cache: str) -> Iterator[Tas
             None if limits is None else Budget(limits.trials, limits.seconds, limits.folds),
             cell.seed,
             cell.fold,
-            # One explanation per attempt is enough for a report; it would be most of a large store.
-            explain=cell.fold_index == 0 and cell.seed == matrix.seeds[0] and cell.train_groups is None,
+            # One explanation per attempt, on whole clips, is enough for a report; it would be most of a large store.
+            explain=cell.fold_index == 0
+            and cell.seed == matrix.seeds[0]
+            and cell.train_groups is None
+            and cell.data.entry.probe is None,
             cache=cache,
             cache_bytes=int(matrix.limits.cache),
         )

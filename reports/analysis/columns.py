@@ -138,6 +138,7 @@ COLUMNS = (
     Column("rank_low", "rank", True, write=rank_text),
     Column("rank_high"),
     Column("tied"),
+    Column("design_difference"),
     Column("warnings", is_number=False),
 )
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ...errors import ActionbenchError
-from ..statistics.intervals import finite, joint_sign_flips, wilson_interval
+from ..statistics.intervals import finite, group_sums, joint_sign_flips, wilson_interval
 from ..statistics.paired import min_p_value
+from .pairs import clip_accuracies, ranked
 from .results import Result
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 # of groups for which patterns are drawn; beyond that the normal approximation is used.
 _MAX_LISTED, _N_PATTERNS, _MAX_DRAWN = 10, 999, 100
 _N_JOINT_PATTERNS = 199
+# Most attempts of a design whose power is simulated, as the time grows with their pairs; number of simulated studies.
+_MAX_ATTEMPTS, _N_STUDIES = 16, 100
 
 
 def group_changes(first: Result, second: Result) -> tuple[Floats, Floats]:
@@ -349,6 +352,53 @@ def detectable_lead(
         return bool(np.mean(np.array(adjusted) <= level) >= target)
 
     return _smallest_effect(detected, 0.01)
+
+
+def group_table(results: list[Result]) -> tuple[Floats, Floats]:
+    """Return the correct clips of each group for each attempt, shape (n_results, n_groups), and the numbers of clips."""
+    right, groups = clip_accuracies(results)
+    *sums, clips = group_sums(groups, *right, np.ones(len(groups)))
+    return np.array(sums), clips
+
+
+def change_spread(changes: Floats, clips: Floats) -> Floats:
+    """Return how much the differences of pairs, shape (n_pairs, n_groups), vary from group to group."""
+    means = changes.sum(axis=1, keepdims=True) / clips.sum()
+    return np.asarray((changes - means * clips).std(axis=1))
+
+
+def lead_of_pair(sums: Floats, clips: Floats, first: int, second: int, **options: Any) -> float:
+    """Return `detectable_lead` of one attempt over another among all of ``sums``."""
+    others = [row for row in range(len(sums)) if row not in (first, second)]
+    return detectable_lead(sums[[first, second, *others]], clips, **options)
+
+
+def design_difference(results: list[Result]) -> float:
+    """Return the true difference between two attempts that a comparison finds four times in five.
+
+    Studies with as many groups are simulated, in which one of two attempts leads the other by some difference; found
+    is what the test of the rank intervals finds, adjusted for the number of all pairs, at 5 %. The two are those whose
+    difference varies from group to group as much as that of the median pair: for half of the pairs less suffices.
+
+    Parameters
+    ----------
+    results : list of Result
+        On one data set under one split; those of `pairs.ranked` are compared.
+
+    Returns
+    -------
+    float
+        As a fraction, see `detectable_lead`; infinite if no difference can be found, and NaN where fewer than 2
+        attempts are compared or more than 16, for which it would take long.
+    """
+    compared = ranked(results)
+    if not 2 <= len(compared) <= _MAX_ATTEMPTS:
+        return float("nan")
+    sums, clips = group_table(compared)
+    first, second = np.triu_indices(len(sums), 1)
+    spread = change_spread(sums[first] - sums[second], clips)
+    middle = np.argsort(spread, kind="stable")[len(spread) // 2]
+    return lead_of_pair(sums, clips, int(first[middle]), int(second[middle]), n_simulations=_N_STUDIES)
 
 
 def _smallest_effect(is_detected: Callable[[float], bool], precision: float = 0.001) -> float:

@@ -14,6 +14,7 @@ from ...errors import ActionbenchError, did_you_mean
 from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
 from .columns import MEASURED, MEDIANS, NAMES, RANK_COLUMNS, SHOWN, Column
 from .pairs import rank_attempts
+from .power import design_difference
 from .results import Reader, Result, by_data, compared, gather
 
 ONE_GROUP = "Only one group was tested: the interval does not include the variation between groups."
@@ -41,6 +42,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``..._joules`` the energy of the whole processor where it can be read; ``n_trials`` and ``tune_seconds`` the
         mean cost of tuning per cell; ``rank_low`` to ``rank_high`` the rank interval and ``tied`` the number of
         attempts without significant difference, of `pairs.rank_attempts`, unknown if the attempt is not ranked;
+        ``design_difference`` what `power.design_difference` says of all attempts on the data set and split;
         ``warnings`` sentences, one per line, or empty. Sorted by data set and split, then accuracy, best first.
     """
     return score(compared(gather(store)))
@@ -58,6 +60,8 @@ def score(results: list[Result], families: dict[tuple[str, str], pd.DataFrame] |
     """
     table = pd.DataFrame([_row(result) for result in results], columns=NAMES)
     table[RANK_COLUMNS] = _rank_intervals(results, families or {})
+    least = {name: design_difference(part) for name, part in by_data(results).items()}
+    table["design_difference"] = [least[result.name[:2]] for result in results]
     # Rounded, so that equal accuracies are sorted by name.
     return table.sort_values(
         ["dataset", "split", "accuracy", "attempt"],
@@ -287,13 +291,23 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def sizes(rows: pd.DataFrame) -> list[str]:
-    """Describe the sizes of lists of rules, and the numbers of epochs of nets."""
+    """Describe the power of the design, the sizes of lists of rules, and the numbers of epochs of nets."""
     lists = rows[rows["n_rules"].notna()]
     nets = rows[rows["n_epochs"].notna()]
-    lines = [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
+    lines = [*_power(float(rows["design_difference"].iloc[0]))]
+    lines += [f"{row.attempt}: {_size(row)}" for row in lists.itertuples()]
     if len(nets):
         lines.append("epochs: " + ", ".join(f"{row.attempt} {row.n_epochs:g}" for row in nets.itertuples()))
     return lines
+
+
+def _power(difference: float) -> Iterator[str]:
+    """Yield what `power.design_difference` has found, in a sentence."""
+    if np.isfinite(difference):
+        yield (
+            f"This design finds a true difference of {100 * difference:.0f} points between two attempts four times in "
+            "five (median pair, adjusted for all pairs)."
+        )
 
 
 def _size(row: Any) -> str:

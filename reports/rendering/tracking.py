@@ -80,8 +80,9 @@ def log_to_mlflow(store: Reader, uri: str, experiment: str) -> pd.DataFrame:
     texts = {(dataset, split): render(rows, "md") for dataset, split, rows in sections(table)}
     runs: Runs = {run["id"]: run for run in store.runs().to_dict("records")}
     scores = {(row["dataset"], row["split"], row["attempt"]): row for row in table.to_dict("records")}
-    # Ranks change when another attempt is added to the table.
-    numbers = [str(name) for name in table.select_dtypes("number") if name not in RANK_COLUMNS]
+    # Ranks and power change when another attempt is added to the table.
+    others = [*RANK_COLUMNS, "design_difference"]
+    numbers = [str(name) for name in table.select_dtypes("number") if name not in others]
     rows = []
     try:
         client = MlflowClient(tracking_uri=uri)

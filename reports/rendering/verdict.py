@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from ..analysis import tables
 from ..analysis.columns import percent
-from ..analysis.pairs import LEVEL, clip_accuracies, pairs, ranked
-from ..analysis.power import detectable_lead, required_study
+from ..analysis.pairs import LEVEL, pairs, ranked
+from ..analysis.power import change_spread, group_table, lead_of_pair, required_study
 from ..analysis.results import Result
-from ..statistics.intervals import accuracy, bootstrap_interval, group_sums
+from ..statistics.intervals import accuracy, bootstrap_interval
 from ..statistics.paired import min_p_value
 from .prose import join_first
 
@@ -77,14 +76,10 @@ def _detectable(tied: list[Result], n_groups: int) -> str:
         return " With so few groups no difference can be significant."
     if len(tied) > _MAX_TIES:
         return ""
-    right, groups = clip_accuracies(tied)
-    *rows, clips = group_sums(groups, *right, np.ones(len(groups)))
-    sums = np.array(rows)
-    leads = sums[0] - sums[1:]
+    sums, clips = group_table(tied)
     # The one over which a lead is hardest to detect.
-    spread = (leads - leads.sum(axis=1, keepdims=True) / clips.sum() * clips).std(axis=1)
-    hardest = 1 + int(spread.argmax())
-    lead = detectable_lead(sums[[0, hardest, *(n for n in range(1, len(sums)) if n != hardest)]], clips)
+    hardest = 1 + int(change_spread(sums[0] - sums[1:], clips).argmax())
+    lead = lead_of_pair(sums, clips, 0, hardest)
     if math.isinf(lead):
         return " No true difference, however large, would be significant in 80 % of studies."
     return f" A true difference of {100 * lead:.0f} points would be significant in 80 % of studies."

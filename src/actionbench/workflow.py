@@ -207,14 +207,14 @@ class Experiment:
             ran = _run_plan(plan, store, show_progress, options)
             plan = ran.summary.plan
             whole = score(compared(ran.results))
-            first = [
+            last = [
                 *ladder.layout(ladder.ladder(ran.results)),
                 *profile.layout(profile.profile(ran.results)),
             ]
-            table, shown = _rows_of(whole, plan.cells), [*first, *layout(whole)]
+            table, shown = _rows_of(whole, plan.cells), layout(whole)
             printed = {
-                "run": shown if len(table) == len(whole) else [*first, *layout(table)],
-                "show": shown,
+                "run": [*(shown if len(table) == len(whole) else layout(table)), *last],
+                "show": [*shown, *last],
                 "summary": _in_words(ran.summary),
                 "failures": _failures(store.cells(), plan.cells) if ran.summary.n_failed else [],
                 "stopped": ran.summary.stopped,

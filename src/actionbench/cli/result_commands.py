@@ -113,10 +113,10 @@ def _show(path: str, form: str, output: str | None, predictions: bool) -> None:
     with open_results(path) as opened:
         table = exports.predictions(opened) if predictions else tables.comparison_table(opened)
         found = gather(opened) if form == "terminal" else []
-        first = [*ladder.layout(ladder.ladder(found)), *profile.layout(profile.profile(found))]
+        last = [*ladder.layout(ladder.ladder(found)), *profile.layout(profile.profile(found))]
         sentences = unfinished(opened)
     if form == "terminal":
-        print_layout([*first, *tables.layout(table)])
+        print_layout([*tables.layout(table), *last])
     elif output is None:
         click.echo(_content(table, form, predictions), nl=False)
     else:

@@ -141,7 +141,7 @@ def test_it_never_contradicts_the_rank_intervals(n_attempts, n_groups, seed):
     results = [
         result(f"attempt-{n}", rng.random(len(groups)) < share, groups) for n, share in enumerate(shares)
     ]
-    with patch("actionbench.reports.rendering.verdict.detectable_lead", return_value=0.5):
+    with patch("actionbench.reports.rendering.verdict.lead_of_pair", return_value=0.5):
         text = verdict(results)
     ranks = rank_attempts(results)
     best, *others = ranks.index
