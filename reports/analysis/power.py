@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from ...errors import ActionbenchError
 from ..statistics.intervals import finite, group_sums, joint_sign_flips, wilson_interval
@@ -174,6 +173,8 @@ def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
 def _p_values(sums: Floats, signs: Floats | None) -> Floats:
     """Return the p-value of each study, shape (n_studies,), from the sums of its groups."""
     if signs is None:
+        from scipy import stats
+
         spread = np.sqrt((sums**2).sum(axis=1))
         return np.asarray(2 * stats.norm.sf(np.abs(sums.sum(axis=1)) / np.where(spread > 0, spread, 1)))
     observed = np.abs(sums.sum(axis=1)) - 1e-9 * np.abs(sums).sum(axis=1)
@@ -355,10 +356,10 @@ def detectable_lead(
 
 
 def group_table(results: list[Result]) -> tuple[Floats, Floats]:
-    """Return the correct clips of each group for each attempt, shape (n_results, n_groups), and the numbers of clips."""
+    """Return correct clips by attempt and group, shape (n_results, n_groups), and the clips of each group."""
     right, groups = clip_accuracies(results)
-    *sums, clips = group_sums(groups, *right, np.ones(len(groups)))
-    return np.array(sums), clips
+    table = np.array(group_sums(groups, *right, np.ones(len(groups))))
+    return table[:-1], table[-1]
 
 
 def change_spread(changes: Floats, clips: Floats) -> Floats:
@@ -395,6 +396,9 @@ def design_difference(results: list[Result]) -> float:
     if not 2 <= len(compared) <= _MAX_ATTEMPTS:
         return float("nan")
     sums, clips = group_table(compared)
+    # Groups that are drawn from so few vary less than others would.
+    expected = sums.sum(axis=1, keepdims=True) / clips.sum() * clips
+    sums = expected + (sums - expected) * np.sqrt(len(clips) / max(1, len(clips) - 1))
     first, second = np.triu_indices(len(sums), 1)
     spread = change_spread(sums[first] - sums[second], clips)
     middle = np.argsort(spread, kind="stable")[len(spread) // 2]

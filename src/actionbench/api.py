@@ -117,11 +117,10 @@ def plan(
 
     Examples
     --------
-    >>> plan("quick", only=["attempt=chance"])[["attempt", "fold", "n_train", "n_test", "status"]]
-      attempt  fold  n_train  n_test  status
-    0  chance     0       48      24  to run
-    1  chance     1       48      24  to run
-    2  chance     2       48      24  to run
+    >>> plan("quick", only=["attempt=majority,dataset=figures"])[["attempt", "fold", "n_train", "n_test", "status"]]
+        attempt  fold  n_train  n_test  status
+    0  majority     0       54      54  to run
+    1  majority     1       54      54  to run
     """
     return Experiment(matrix, store, changes, only, plugins).plan_table(workers)
 

@@ -151,3 +151,18 @@ def test_the_same_in_python(folder):
     assert set(api.plan("m.toml", store="s.sqlite")["status"]) == {"done"}
     assert Path("out/index.html") in api.report("s.sqlite", "out")
     assert set(api.compare("s.sqlite", "s.sqlite")["verdict"]) == {"no evidence"}
+
+
+def test_a_run_ends_with_the_ladder(folder, call):
+    words = "run", "m.toml", "-q", "--set", 'datasets.folder.probes=["frozen"]'
+    outputs = [call(*words)[1], call(*words)[1], call("show")[1], call("show", "--format", "terminal")[1]]
+    with Store.open("actionbench.sqlite") as store:
+        store.connection.execute(
+            "UPDATE runs SET (request_hash, file_stamps, cached_output) = (NULL, NULL, NULL)"
+        )
+    outputs.append(call("show")[1])
+    for out in outputs:
+        table, offer, use = (
+            out.index(words) for words in (" rank ", "what the data offer", "what the attempt uses")
+        )
+        assert table < offer < use

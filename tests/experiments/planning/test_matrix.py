@@ -84,6 +84,18 @@ def test_built_in_matrices_are_right(monkeypatch, tmp_path):
         assert read_matrix(name).name == name
 
 
+def test_the_quick_matrix_has_every_family_and_three_probes():
+    from actionbench.experiments.planning.cells import make_plan
+
+    plan = make_plan(read_matrix("quick"))
+    assert {cell.cls.family for cell in plan.cells} == {"trivial", "rules", "features", "dense", "convnet"}
+    probes = [data.entry.probe for data in plan.datasets]
+    assert probes == [None, "frozen", "shuffled", "reversed"]
+    whole = plan.datasets[0].dataset
+    # People are what a comparison has too few of: each does each action once.
+    assert whole.table.groupby("group")["label"].agg(["size", "nunique"]).to_numpy().tolist() == [[6, 6]] * 18
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -393,6 +405,9 @@ def test_some_probes_and_a_single_one():
         "mine (mean-frame)",
         "mine (mean-frame, test only)",
     ]
+    for side, more in (("both", ""), ("test", ", test only")):
+        labels = [one.label for one in probed(probes=["frozen", "shuffled"], probe_side=side)]
+        assert labels == ["figures", f"figures (frozen{more})", f"figures (shuffled{more})"]
     (one,) = probed(probe="reversed", probe_side="test")
     assert (one.label, one.probe, one.probe_side) == ("figures (reversed, test only)", "reversed", "test")
     assert probed(probe="reversed", title="backwards")[0].label == "backwards"

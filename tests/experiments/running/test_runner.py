@@ -443,6 +443,9 @@ def test_probes_are_looked_at_once_and_share_what_is_trained(path, plugin, matri
     with Store.open(path) as store:
         assert set(store.datasets()["dataset"]) == titles
         assert store.datasets()["fingerprint"].nunique() == 5
+        # No report shows how an attempt explains itself on probed clips.
+        explained = store.with_artifacts()
+    assert set(cells.loc[cells["key"].isin(explained), "dataset"]) == {"toy-data"}
     # Whether a clip is bright does not depend on the order of its frames.
     correct = cells.groupby("dataset")["key"].apply(list)
     found = predictions(path)

@@ -6,6 +6,7 @@ from statsmodels.stats.power import TTestPower
 
 from actionbench.errors import ActionbenchError
 from actionbench.reports.analysis.power import (
+    design_difference,
     detectable_difference,
     detectable_lead,
     group_changes,
@@ -172,3 +173,33 @@ def test_so_large_a_lead_is_seen_in_so_many_studies():
     lead = np.mean([detectable_lead(study(0), clips, n_simulations=60) for _ in range(8)])
     seen = [joint_sign_flips(study(lead), 499)[1][0] <= 0.05 for _ in range(300)]
     assert 0.65 < np.mean(seen) < 0.92
+
+
+def designed(bench, n_attempts, n_groups, n_clips=12, seed=0):
+    """Return results of attempts that are all right for six of ten clips of two classes."""
+    rng = np.random.default_rng(seed)
+    made = bench().dataset(["box", "run"] * (n_groups * n_clips // 2), np.repeat(range(n_groups), n_clips))
+    for number in range(n_attempts):
+        right = rng.random(len(made.labels)) < 0.6
+        made.attempt(f"a{number:02}", np.where(right, made.labels, 1 - made.labels))
+    return gather(made.end())
+
+
+def test_a_design_finds_its_difference_four_times_in_five(bench):
+    """Studies really made, of people whom the design has not seen, where one attempt leads by what is said."""
+    said = np.mean([design_difference(designed(bench, 4, 18, 6, seed)) for seed in range(8)])
+    rng = np.random.default_rng(7)
+    shares = np.array([0.6 + said / 2, 0.6 - said / 2, 0.6, 0.6])[:, None]
+    studies = (rng.binomial(6, shares, size=(4, 18)) for _ in range(400))
+    assert 0.7 < np.mean([joint_sign_flips(one, 499)[1][0] <= 0.05 for one in studies]) < 0.9
+
+
+def test_a_design_of_more_groups_finds_less(bench):
+    assert design_difference(designed(bench, 3, 24)) < design_difference(designed(bench, 3, 8)) < 1
+
+
+@pytest.mark.parametrize(
+    ("n_attempts", "n_groups", "said"), [(1, 8, np.nan), (17, 8, np.nan), (2, 5, np.inf)]
+)
+def test_designs_of_which_nothing_can_be_said(bench, n_attempts, n_groups, said):
+    np.testing.assert_equal(design_difference(designed(bench, n_attempts, n_groups, 2)), said)

@@ -421,3 +421,19 @@ def test_the_table_needs_no_drawing_no_terminal_and_no_distributions():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_power_of_a_design_stands_below_its_table(bench, usual):
+    table = comparison_table(usual.store)
+    (difference,) = set(table["design_difference"])
+    said = (
+        f"This design finds a true difference of {100 * difference:.0f} points between two attempts four times in "
+        "five (median pair, adjusted for all pairs)."
+    )
+    assert layout(table)[0]["sizes"] == [said]
+    assert said in flat(shown(table))
+    assert said in render(table, "md")
+    # Five people are too few to find any.
+    made = bench().dataset(["a", "b"] * 5, np.repeat(list("vwxyz"), 2))
+    few = comparison_table(made.attempt("one", [0, 1] * 5).attempt("two", [0, 0] * 5).store)
+    assert (few["design_difference"].tolist(), layout(few)[0]["sizes"]) == ([np.inf] * 2, [])
