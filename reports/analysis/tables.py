@@ -304,10 +304,8 @@ def sizes(rows: pd.DataFrame) -> list[str]:
 def _power(difference: float) -> Iterator[str]:
     """Yield what `power.design_difference` has found, in a sentence."""
     if np.isfinite(difference):
-        yield (
-            f"This design finds a true difference of {100 * difference:.0f} points between two attempts four times in "
-            "five (median pair, adjusted for all pairs)."
-        )
+        points = f"{100 * difference:.0f} points"
+        yield f"This design finds a true difference of {points} between two attempts four times in five."
 
 
 def _size(row: Any) -> str:

@@ -117,10 +117,12 @@ def plan(
 
     Examples
     --------
-    >>> plan("quick", only=["attempt=majority,dataset=figures"])[["attempt", "fold", "n_train", "n_test", "status"]]
-        attempt  fold  n_train  n_test  status
-    0  majority     0       54      54  to run
-    1  majority     1       54      54  to run
+    >>> plan("quick", only=["attempt=majority", "fold=0"])[["dataset", "attempt", "n_train", "n_test", "status"]]
+                  dataset   attempt  n_train  n_test  status
+    0             figures  majority       54      54  to run
+    1    figures (frozen)  majority       54      54  to run
+    2  figures (shuffled)  majority       54      54  to run
+    3  figures (reversed)  majority       54      54  to run
     """
     return Experiment(matrix, store, changes, only, plugins).plan_table(workers)
 

@@ -426,10 +426,8 @@ def test_the_table_needs_no_drawing_no_terminal_and_no_distributions():
 def test_the_power_of_a_design_stands_below_its_table(bench, usual):
     table = comparison_table(usual.store)
     (difference,) = set(table["design_difference"])
-    said = (
-        f"This design finds a true difference of {100 * difference:.0f} points between two attempts four times in "
-        "five (median pair, adjusted for all pairs)."
-    )
+    points = f"{100 * difference:.0f} points"
+    said = f"This design finds a true difference of {points} between two attempts four times in five."
     assert layout(table)[0]["sizes"] == [said]
     assert said in flat(shown(table))
     assert said in render(table, "md")
