@@ -122,7 +122,7 @@ def _show(path: str, form: str, output: str | None, predictions: bool) -> None:
     else:
         Path(output).write_bytes(_content(table, form, predictions))
         click.echo(output)
-    is_empty = table.empty and not first
+    is_empty = table.empty and not last
     _say_each(["the store has no results yet; `actionbench run` makes some"] if is_empty else sentences)
 
 
