@@ -16,7 +16,7 @@ from .lights import LightsFilm
 #: A function that returns a vector for a film.
 Cue = Callable[[Film], Floats]
 
-_SIDE, _BINS, _BLOCK = 16, 16, 8
+_SIDE, _BINS, _BLOCK, _SAMPLES = 16, 16, 8, 60
 _WRISTS, _ANKLES = [joint + 2 for joint in ARM], [joint + 2 for joint in LEG]
 
 
@@ -163,11 +163,12 @@ def limb_speeds(film: Film) -> Floats:
 def joint_motion(film: Film) -> Floats:
     """Return how the joints move about the body, as a camera that stands still would see them, in body heights.
 
-    These are the ranges of wrists and ankles, the reach of each limb, speed, cadence and rise of the hips, and how much
-    longer a step is than the legs span.
+    Between frames the joints follow cubic splines, so that the frame rate matters little. These are the ranges of
+    wrists and ankles, the reach of each limb, speed, cadence and rise of the hips, and how much longer a step is than
+    the legs span.
     """
     assert isinstance(film, PersonFilm)
-    points = film.still_points[:, :14]
+    points = _interpolated(film.still_points[:, :14])
     height = np.ptp(points[..., 1], axis=1).max()
     own = (points - points[:, [1, *LEG]].mean(axis=1, keepdims=True)) / height
     reach = [np.linalg.norm(own[:, joint + 2] - own[:, joint], axis=1) for joint in (*ARM, *LEG)]
@@ -206,6 +207,13 @@ def _flow_histogram(flow: NDArray[np.float32]) -> Floats:
     cell = rows * 4 // height * 4 + columns * 4 // width
     total = np.bincount((cell * 8 + sector).ravel(), np.hypot(*np.moveaxis(flow, -1, 0)).ravel(), 128)
     return np.sqrt(total / max(total.sum(), 1e-9))
+
+
+def _interpolated(points: Floats) -> Floats:
+    from scipy.interpolate import CubicSpline
+
+    times = np.linspace(0, 1, len(points), endpoint=False)
+    return np.asarray(CubicSpline(times, points)(np.linspace(0, times[-1], _SAMPLES)))
 
 
 def _speed(points: Floats) -> Floats:
