@@ -44,6 +44,12 @@ class Proof:
         Which test rows count.
     name : str
         What it is called where it is not the name of the cue alone.
+    least : float
+        The accuracy of what must pass.
+    options : mapping
+        Options of the track.
+    within_training : bool
+        Whether half of the people who train are tested, in turns, in place of those who test.
     """
 
     cue: Cue
@@ -52,6 +58,7 @@ class Proof:
     name: str = ""
     least: float = PASS
     options: Mapping[str, Any] = field(default_factory=dict)
+    within_training: bool = False
 
     @property
     def title(self) -> str:
@@ -185,7 +192,9 @@ PROOFS: Mapping[str, Sequence[Proof]] = {
         Proof(
             cues.centred_joints, "must pass", _in("conflict"), "joints, rho 1, conflict", options={"rho": 1.0}
         ),
-        Proof(cues.background, "must fail", name="background, rho 0", options={"rho": 0.0}),
+        Proof(
+            cues.background, "must fail", name="background, rho 0", options={"rho": 0.0}, within_training=True
+        ),
     ],
     "nuisance": [
         *_fails(cues.length, cues.brightness, cues.background, tested=_in("none")),
@@ -237,10 +246,10 @@ def prove(track: str, *, subjects: int = 60, clips: int = 1600, seed: int = 0) -
     for own in _distinct(proof.options for proof in proofs):
         chosen = [proof for proof in proofs if proof.options == own]
         options = {**_SETTINGS.get(track, {}), **own}
-        pairs = _pairs(track, options, chosen, tested, clips)
-        data = Diagnostic(
-            track, train_subjects=subjects - tested, test_subjects=tested, pairs=pairs, seed=seed, **options
+        make = partial(
+            Diagnostic, track, train_subjects=subjects - tested, test_subjects=tested, seed=seed, **options
         )
+        data = make(pairs=_pairs(make(pairs=1), chosen, clips))
         vectors = _vectors(data, chosen)
         proved.update({proof.title: _try(data, proof, vectors) for proof in chosen})
     inflations = _inflations(subjects // 2, clips, seed) if track == "identity" else []
@@ -255,11 +264,15 @@ def _distinct(options: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _pairs(track: str, options: Mapping[str, Any], proofs: Sequence[Proof], people: int, clips: int) -> int:
-    """Return how many pairs each person needs for about so many test clips of the probe that has the fewest."""
-    once = Diagnostic(track, train_subjects=2, test_subjects=2, **options).rows
-    fewest = min(sum(row.side == "test" and proof.tested(row) for row in once) for proof in proofs)
-    return max(1, round(clips / (people * fewest / 2)))
+def _pairs(data: Diagnostic, proofs: Sequence[Proof], clips: int) -> int:
+    """Return how many pairs each person needs for about so many clips of the probe that has the fewest."""
+    return max(1, round(clips / min(_tested(data, proof).sum() for proof in proofs)))
+
+
+def _tested(data: Diagnostic, proof: Proof) -> NDArray[np.bool_]:
+    """Return which clips a proof counts."""
+    side = "train" if proof.within_training else "test"
+    return np.array([row.side == side and proof.tested(row) for row in data.rows])
 
 
 def _vectors(data: Diagnostic, proofs: Sequence[Proof]) -> dict[Cue, NDArray[np.float64]]:
@@ -289,26 +302,39 @@ def _vectors(data: Diagnostic, proofs: Sequence[Proof]) -> dict[Cue, NDArray[np.
 
 
 def _try(data: Diagnostic, proof: Proof, vectors: Mapping[Cue, NDArray[np.float64]]) -> Proved:
-    test = np.array([row.side == "test" and proof.tested(row) for row in data.rows])
-    correct = _correct(data, vectors[proof.cue], test)
-    bounds = _over_people(correct, data.groups[test])
+    tested, training = _tested(data, proof), np.array([row.side == "train" for row in data.rows])
+    folds = [(training, tested)]
+    if proof.within_training:
+        half = np.isin(data.groups, np.unique(data.groups[training])[::2])
+        folds = [(training & half, tested & ~half), (training & ~half, tested & half)]
+    correct = np.zeros(len(data))
+    for train, test in folds:
+        correct[test] = _correct(data, vectors[proof.cue], train, test)
+    bounds = _over_people(correct[tested], data.groups[tested])
     return Proved(
-        data.track.name, proof.title, proof.kind, *bounds, 1 / len(data.classes), proof.least, len(correct)
+        data.track.name,
+        proof.title,
+        proof.kind,
+        *bounds,
+        1 / len(data.classes),
+        proof.least,
+        int(tested.sum()),
     )
 
 
-def _correct(data: Diagnostic, x: NDArray[np.float64], test: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which test clips are classified correctly by one who sees a cue alone."""
+def _correct(
+    data: Diagnostic, x: NDArray[np.float64], train: NDArray[np.bool_], test: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return 1 for each test clip that is classified correctly by one who sees a cue alone, else 0."""
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    train = np.array([row.side == "train" for row in data.rows])
     parts = min(_COMPONENTS, x.shape[1], int(train.sum()))
     model = make_pipeline(StandardScaler(), PCA(parts, random_state=0), StandardScaler(), SVC(C=10.0))
-    right: NDArray[np.bool_] = model.fit(x[train], data.labels[train]).predict(x[test]) == data.labels[test]
-    return right
+    predicted = model.fit(x[train], data.labels[train]).predict(x[test])
+    return (predicted == data.labels[test]).astype(float)
 
 
 def _inflations(people: int, clips: int, seed: int) -> list[Proved]:
@@ -328,7 +354,7 @@ def _inflations(people: int, clips: int, seed: int) -> list[Proved]:
                 seed=seed,
             )
             test = np.array([row.side == "test" for row in data.rows])
-            correct.append(_correct(data, _vectors(data, [proof])[proof.cue], test).astype(float))
+            correct.append(_correct(data, _vectors(data, [proof])[proof.cue], ~test, test))
         bounds = _over_people(correct[1] - correct[0], data.groups[test])
         title, kind = ("clones seen, gain", "must fail") if clones else ("people seen, gain", "must pass")
         proved.append(Proved("identity", title, kind, *bounds, 0.0, _INFLATION, len(correct[0])))  # type: ignore[arg-type]
