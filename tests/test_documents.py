@@ -394,7 +394,7 @@ def test_the_entries_of_the_page_on_data():
         for entry in re.findall(r"^\|.*?`({ name = .*? })`", text, re.M)
     ]
     registry = dataset_registry()
-    assert {entry["name"] for entry in entries} == set(registry.names()) - {"figures"}
+    assert {entry["name"] for entry in entries} == set(registry.names()) - {"diagnostic", "figures"}
     for entry in entries:
         known = option_names(registry.get(entry.pop("name")))
         assert set(entry) <= set(known), entry
