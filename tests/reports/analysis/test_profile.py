@@ -6,6 +6,7 @@ from scipy import optimize, special
 
 import actionbench
 from actionbench.cli.result_commands import show
+from actionbench.experiments.datasets.diagnostic.nuisances import NUISANCES as DRAWN
 from actionbench.reports.analysis.profile import (
     COLUMNS,
     CURVE_COLUMNS,
@@ -322,3 +323,7 @@ def test_wide_tables_are_split(table):
         assert sum(widths) + 2 * (len(widths) - 1) <= 110
         assert part["heads"][:2] == ["attempt", "whole"]
     assert [bool(part["sizes"]) for part in parts] == [False] * (len(parts) - 1) + [True]
+
+
+def test_every_nuisance_that_is_drawn_has_a_half_life():
+    assert set(NUISANCES) == set(DRAWN)
