@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from actionbench.baselines.handcrafted.hog_svm import HogSvm
 from actionbench.experiments.datasets.derived import original_class
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.experiments.datasets.left_out import WithoutClips
@@ -78,6 +79,15 @@ def test_a_cell_tests_on_what_is_to_be_tested(figures, monkeypatch):
     warm_up, *asked = recorder.asked
     assert len(warm_up) == 9
     assert {len(found) for found in asked} == {3}
+
+
+@pytest.mark.parametrize("side", ["both", "test"])
+def test_a_probe_that_takes_nothing_away_changes_no_prediction(monkeypatch, side):
+    figures = Figures(subjects=2, clips_per_subject=1, frames=16)
+    fold = GroupKFold(folds=2).folds(figures)[0]
+    monkeypatch.setattr("actionbench.experiments.datasets.probed.PROBES", {"identity": lambda clip: clip})
+    plain, probed = (run_cell(HogSvm(), data, fold) for data in (figures, Probed(figures, "identity", side)))
+    assert plain.probabilities.tobytes() == probed.probabilities.tobytes()
 
 
 def test_of_what_is_left(figures):
