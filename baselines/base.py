@@ -55,9 +55,6 @@ class Attempt(ABC):
     ----------
     family : str
         ``"rules"``, ``"features"``, ``"dense"``, ``"convnet"``, ``"trivial"``, or any new word.
-    controls : tuple of str
-        Values of the parameter ``control`` that remove something which the attempt claims to use; a matrix with
-        ``controls = true`` runs them as well.
     trusted_types : tuple of str
         Types of fitted attributes, as ``module.Name``, that `load` may create although neither skops nor this project
         trusts them; scikit-learn's own need not be listed.
@@ -66,7 +63,6 @@ class Attempt(ABC):
     """
 
     family: ClassVar[str]
-    controls: ClassVar[tuple[str, ...]] = ()
     trusted_types: ClassVar[tuple[str, ...]] = ()
     classes_: NDArray[np.str_]
 

@@ -344,15 +344,9 @@ def _largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
 
 @_check()
 def check_declarations(trial: Trial) -> None:
-    """Declare a string as ``family``; have ``controls``, ``uses()``, ``files()``, ``environment()`` of their types."""
+    """Declare a string as ``family``; have ``uses()``, ``files()``, ``environment()`` of their types."""
     cls = trial.cls
     _demand(isinstance(getattr(cls, "family", None), str), "the class must have a string as attribute family")
-    strings = isinstance(cls.controls, tuple) and all(isinstance(name, str) for name in cls.controls)
-    _demand(strings, f"controls must be a tuple of strings, got {cls.controls!r}")
-    _demand(
-        not cls.controls or "control" in trial.names(),
-        "a class with controls must have a parameter named control",
-    )
     attempt = trial.make()
     used = attempt.uses()
     _demand(

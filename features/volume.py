@@ -15,11 +15,10 @@ from .flow import frame_stride, single_thread
 from .motion import Motion, observe
 from .person import crop_along, person_size
 
-__all__ = ["CHANNELS", "Input", "Order", "SmallVideo", "View", "VolumeReader"]
+__all__ = ["CHANNELS", "Input", "SmallVideo", "View", "VolumeReader"]
 
 Input = Literal["grey", "colour", "gradients", "flow"]
 View = Literal["frame", "person"]
-Order = Literal["kept", "shuffled", "still"]
 Volume = NDArray[np.float32]
 
 #: Channels of each input.
@@ -131,8 +130,6 @@ class VolumeReader:
     input, view
         See `SmallVideo`. A volume of gradients has five channels: the frame, its gradients right and down, and the
         flow (the hardwired layer of Ji et al. 2013).
-    order : {"kept", "shuffled", "still"}
-        Whether the frames of a volume are in order; or, as controls, in random order, or one of them repeated.
     stacked : bool
         Whether the frames are channels of one picture, (H, W, T * C), for nets without a time axis.
 
@@ -152,7 +149,6 @@ class VolumeReader:
     brightness: float = 0.1
     input: Input = "grey"
     view: View = "frame"
-    order: Order = "kept"
     stacked: bool = False
 
     def __post_init__(self) -> None:
@@ -160,8 +156,6 @@ class VolumeReader:
             raise ValueError(
                 f"a volume needs frames, a rate and a size above zero, got {self.frames}, {self.rate} and {self.size}"
             )
-        if self.order not in get_args(Order):
-            raise ValueError(f"order must be one of {', '.join(get_args(Order))}, got {self.order!r}")
 
     @property
     def small(self) -> SmallVideo:
@@ -182,14 +176,13 @@ class VolumeReader:
         top, left = (int(value) for value in rng.integers(self.margin + 1, size=2))
         mirrored = rng.random() < 0.5
         contrast, shift = rng.uniform(-self.brightness, self.brightness, 2)
-        return self._volume(video, start, top, left, rng, mirrored, 1 + contrast, shift)
+        return self._volume(video, start, top, left, mirrored, 1 + contrast, shift)
 
     def test_views(self, video: Arrays, n: int) -> Volume:
         """Return at most ``n`` volumes for prediction: centre crops at evenly spaced times, shape (n, *shape)."""
         last, middle = self._last(video), self.margin // 2
         starts = np.unique(np.linspace(0, last, n).round().astype(int)) if n > 1 else [last // 2]
-        rng = np.random.default_rng(0)
-        return np.stack([self._volume(video, int(start), middle, middle, rng) for start in starts])
+        return np.stack([self._volume(video, int(start), middle, middle) for start in starts])
 
     def _step(self, video: Arrays) -> float:
         return max(float(video["fps"]) / self.rate, 1.0)
@@ -205,16 +198,11 @@ class VolumeReader:
         start: int,
         top: int,
         left: int,
-        rng: np.random.Generator,
         mirrored: bool = False,
         contrast: float = 1.0,
         shift: float = 0.0,
     ) -> Volume:
         indices = start + (np.arange(self.frames) * self._step(video)).astype(int)
-        if self.order == "shuffled":
-            indices = rng.permutation(indices)
-        elif self.order == "still":
-            indices[:] = indices[len(indices) // 2]
         rows, columns = slice(top, top + self.size), slice(left, left + self.size)
 
         def cut(planes: NDArray[Any]) -> NDArray[np.float32]:

@@ -232,7 +232,7 @@ def test_the_first_hour(tmp_path):
     printed, pictures = executed("first_hour", tmp_path)
     assert pictures == 16
     table = actionbench_table(tmp_path / "first-hour/results.sqlite").set_index("attempt")
-    assert len(table) == 14
+    assert len(table) == 12
     assert (table["n_failed"] == 0).all()
     assert table.loc["hog-hof-mbh-svm", "accuracy_low"] > table.loc["chance", "accuracy_high"]
     assert "# rule 2 (jogging) fires: passing speed is " in printed

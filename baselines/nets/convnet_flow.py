@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .convnet_frame import ConvNetFrame
-from .net import VideoNet
 
 if TYPE_CHECKING:
     from ...features.volume import Input
@@ -28,8 +27,6 @@ class ConvNetFlow(ConvNetFrame):
     >>> attempt.predict_proba(clips[6:]).shape
     (6, 3)
     """
-
-    controls = VideoNet.controls
 
     input: Input = "flow"
     epochs: int = 200

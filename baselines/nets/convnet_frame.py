@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from .net import VideoNet
 
@@ -35,8 +35,6 @@ class ConvNetFrame(VideoNet):
     """
 
     stacked = True
-    # One frame has no order.
-    controls: ClassVar[tuple[str, ...]] = ("random",)
 
     frames: int = 1
     epochs: int = 120

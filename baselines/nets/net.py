@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from ...features.cache import Arrays, Feature, compute
 from .._training import encode
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
 
-__all__ = ["Control", "NetAttempt", "Reader", "VideoNet", "cached_samples"]
+__all__ = ["NetAttempt", "Reader", "VideoNet", "cached_samples"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ...models.training import CachedSamples, LazySamples, Training
 
 Array = NDArray[np.float32]
-Control = Literal["none", "shuffled", "still", "random"]
 
 # Bytes of resized clips that are kept in memory in training; those beyond are read again in each epoch.
 _MAX_CACHED = 2**30
@@ -232,9 +231,8 @@ class VideoNet(NetAttempt):
         Content of a volume, see `VolumeReader`.
     view : {"frame", "person"}
         Whether volumes show the whole frame, or a square that follows the person.
-    control : {"none", "shuffled", "still", "random"}
-        An ablation: shuffled frames, one repeated frame, or training of the last layer only, which measures the
-        contribution of motion and of learnt filters.
+    train_features : bool
+        Whether all layers are trained; if false, only the last one is, on the random features of those before it.
     frames : int
         Frames of a volume.
     rate : float
@@ -244,13 +242,12 @@ class VideoNet(NetAttempt):
     """
 
     family = "convnet"
-    controls: ClassVar[tuple[str, ...]] = ("shuffled", "still", "random")
     #: Whether frames are channels, for a net without a time axis.
     stacked: ClassVar[bool] = False
 
     input: Input = "grey"
     view: View = "frame"
-    control: Control = "none"
+    train_features: bool = True
     frames: int = 16
     rate: float = 12.5
     size: int = 64
@@ -259,9 +256,6 @@ class VideoNet(NetAttempt):
     def _reader(self) -> VolumeReader:
         from ...features.volume import VolumeReader
 
-        known = ("none", *self.controls)
-        if self.control not in known:
-            raise ValueError(f"control must be one of {', '.join(known)}, got {self.control!r}")
         return VolumeReader(
             self.frames,
             self.rate,
@@ -269,7 +263,6 @@ class VideoNet(NetAttempt):
             self.margin,
             input=self.input,
             view=self.view,
-            order=self.control if self.control in ("shuffled", "still") else "kept",
             stacked=self.stacked,
         )
 
@@ -279,7 +272,7 @@ class VideoNet(NetAttempt):
 
     def _training(self, net: nn.Module) -> Training:
         training = super()._training(net)
-        if self.control != "random":
+        if self.train_features:
             return training
         last = list(net.parameters())[-1].rpartition(".")[0]
         return replace(training, trained=last)

@@ -227,9 +227,9 @@ def _wanted(matrix: Matrix) -> _Wanted:
             f"got {entry.params[lists[0]]}"
         )
     probed = matrix.datasets[0].probe is not None
-    if entry.controls or probed or matrix.train_groups != ["all"] or matrix.limits != Limits():
+    if probed or matrix.train_groups != ["all"] or matrix.limits != Limits():
         raise MatrixError(
-            "a model is fitted once on all clips: controls, probes, train_groups and limits are for a run"
+            "a model is fitted once on all clips: probes, train_groups and limits are for a run"
         )
     return _Wanted(entry.name, entry.points()[0], matrix.seeds[0])
 

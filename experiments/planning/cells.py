@@ -290,7 +290,7 @@ def make_plan(
     for entry in matrix.attempts:
         with faults:
             classes[entry.name] = cls = attempts.get(entry.name)
-            for point in _points(entry, cls):
+            for point in entry.points():
                 with faults:
                     make_attempt(cls, entry.name, point, matrix.seeds[0])
     for described in matrix.datasets:
@@ -405,7 +405,7 @@ def _cells_of(
     works = [
         _work(data, entry, classes[entry.name], params, matrix.seeds[0])
         for entry in matrix.attempts
-        for params in _points(entry, classes[entry.name])
+        for params in entry.points()
     ]
     points = [(work, _shared(data, matrix, work)) for work in works]
     for turn, (seed, (fold_index, whole), n_groups) in enumerate(
@@ -443,12 +443,6 @@ def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str,
 def _texts(*parts: Any) -> list[str]:
     """Return parts of a key in JSON, each once for all cells that share it."""
     return [json.dumps(part, default=str) for part in parts]
-
-
-def _points(entry: AttemptEntry, cls: type[Attempt]) -> list[dict[str, Any]]:
-    if entry.controls and not cls.controls:
-        raise MatrixError(f"attempt {entry.name!r} has no controls; take controls = true away")
-    return entry.points(cls.controls if entry.controls else ())
 
 
 def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:

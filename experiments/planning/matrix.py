@@ -212,20 +212,17 @@ class AttemptEntry(_Checked):
     name: str
     params: dict[str, Any] = Field(default_factory=dict)
     title: str | None = None
-    #: Whether each point is run with each of the attempt's controls too.
-    controls: StrictBool = False
     #: Whether the parameters are searched for on the training side of each fold, and for how long.
     tune: Tune | None = None
 
-    def points(self, controls: Iterable[str] = ()) -> list[dict[str, Any]]:
-        """Return the parameter points: every combination of the values that are lists, then those with a control."""
+    def points(self) -> list[dict[str, Any]]:
+        """Return the parameter points: every combination of the values that are lists."""
         axes = [value if isinstance(value, list) else [value] for value in self.params.values()]
-        plain = [dict(zip(self.params, values, strict=True)) for values in product(*axes)]
-        return plain + [point | {"control": control} for control in controls for point in plain]
+        return [dict(zip(self.params, values, strict=True)) for values in product(*axes)]
 
     def label(self, point: Mapping[str, Any], train_groups: int | None = None) -> str:
         """Return the name of a parameter point in tables, with the number of training groups where it is limited."""
-        distinct = point if self.title is None or len(self.points()) > 1 else set(point) - set(self.params)
+        distinct = point if self.title is None or len(self.points()) > 1 else {}
         given = [f"{key}={_plain(key, point[key])}" for key in sorted(distinct)]
         if self.tune is not None and self.title is None:
             given.append(f"tune={self.tune.label()}")
@@ -467,8 +464,6 @@ def _repeated(values: Iterable[T]) -> list[T]:
 
 def _check_params(entry: AttemptEntry) -> None:
     """Refuse parameters that make no point, that make too many, that a store cannot hold, or that are set elsewhere."""
-    if entry.controls and "control" in entry.params:
-        raise MatrixError(f"attempts: {entry.name!r} must not set params.control beside controls = true")
     if "random_state" in entry.params:
         raise MatrixError(f"attempts: {entry.name!r} must not set random_state; it comes from seeds")
     n_points = 1

@@ -19,7 +19,7 @@ class ActionbenchError(Exception):
     ...     actionbench.plan("gone.toml")
     ... except actionbench.ActionbenchError as error:
     ...     print(error)
-    gone.toml: there is no such matrix; it must be a TOML file or one of the built-in controls, ...
+    gone.toml: there is no such matrix; it must be a TOML file or one of the built-in ablation, ...
     """
 
     def __str__(self) -> str:

@@ -139,10 +139,6 @@ class Unworded(Good):
     family = None
 
 
-class OddControls(Good):
-    controls = ("still",)
-
-
 class StringFiles(Good):
     def files(self):
         return ["a.txt"]
@@ -363,7 +359,6 @@ class Empty(Good):
     ("cls", "check", "sentence"),
     [
         (Unworded, "declarations", "must have a string as attribute family"),
-        (OddControls, "declarations", "a class with controls must have a parameter named control"),
         (StringFiles, "declarations", "files() must return paths, got ['a.txt']"),
         (NamedUses, "declarations", "uses() must return classes of attempts, got ['chance']"),
         (Working, "constructor", "it sets ['table_'] too"),

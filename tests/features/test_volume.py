@@ -9,8 +9,8 @@ from actionbench.features.volume import CHANNELS, SmallVideo, VolumeReader
 
 READERS = [
     VolumeReader(8, size=16, margin=4),
-    VolumeReader(4, size=16, margin=4, input="colour", view="person", order="shuffled"),
-    VolumeReader(3, size=16, margin=0, input="gradients", order="still"),
+    VolumeReader(4, size=16, margin=4, input="colour", view="person"),
+    VolumeReader(3, size=16, margin=0, input="gradients"),
     VolumeReader(10, size=8, margin=2, input="flow", view="person", stacked=True),
     VolumeReader(1, size=8, margin=2, stacked=True),
 ]
@@ -49,7 +49,7 @@ def numbered(n, fps):
 
 def taken(reader, video, start=0):
     """Return the numbers of the frames that a volume took, up to a factor and a constant."""
-    return reader._volume(video, start, 0, 0, np.random.default_rng(0))[:, 0, -1, 0]
+    return reader._volume(video, start, 0, 0)[:, 0, -1, 0]
 
 
 def times(reader, video, start=0):
@@ -88,17 +88,6 @@ def test_time_is_never_reversed():
         assert (np.diff(bright) > 0).all()
 
 
-def test_controls_take_order_and_motion_away():
-    video = numbered(60, 12.5)
-    shuffled = times(VolumeReader(16, size=16, margin=8, order="shuffled"), video)
-    assert sorted(shuffled) == list(range(16))
-    assert (shuffled != np.arange(16)).any()
-    still = VolumeReader(16, size=16, margin=8, order="still")._volume(
-        video, 0, 0, 0, np.random.default_rng(0)
-    )
-    np.testing.assert_array_equal(still, np.broadcast_to(still[:1], still.shape))
-
-
 def test_views_span_the_clip():
     reader = VolumeReader(8, size=16, margin=8)
     assert len(reader.test_views(numbered(40, 12.5), 3)) == 3
@@ -116,7 +105,6 @@ def test_impossible_volumes(wrong):
     [
         ({"input": "depth"}, "input must be one of grey, colour, gradients, flow, got 'depth'"),
         ({"view": "face"}, "view must be one of frame, person, got 'face'"),
-        ({"order": "reversed"}, "order must be one of kept, shuffled, still, got 'reversed'"),
     ],
 )
 def test_words_that_mean_nothing(wrong, says):
@@ -168,8 +156,8 @@ def test_a_mirrored_volume_is_that_of_the_mirrored_clip():
     reader = VolumeReader(6, size=24, margin=0, input="gradients", brightness=0.0)
     clip = walker()
     flipped = Clip(clip.frames[:, :, ::-1].copy(), clip.fps)
-    one = reader._volume(reader.small.extract(clip), 5, 0, 0, np.random.default_rng(0), mirrored=True)
-    other = reader._volume(reader.small.extract(flipped), 5, 0, 0, np.random.default_rng(0))
+    one = reader._volume(reader.small.extract(clip), 5, 0, 0, mirrored=True)
+    other = reader._volume(reader.small.extract(flipped), 5, 0, 0)
     np.testing.assert_allclose(one[..., :3], other[..., :3], atol=0.05)
     # Flow of a mirrored clip is the mirrored flow but for its own errors.
     assert np.corrcoef(one[..., 3].ravel(), other[..., 3].ravel())[0, 1] > 0.9

@@ -327,7 +327,6 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         ("chance", {}, ["seeds=[1, 2]"], "seeds: must hold one, as a model is fitted once; got 2"),
         ("hog-svm", {}, ["attempts.0.params.C=[1, 2]"], "params.C must be one value"),
         ("chance", {}, ["limits.threads=2"], "limits are for a run"),
-        ("convnet-3d", {}, ["attempts.0.controls=true"], "limits are for a run"),
         ("chance", {}, ["datasets.0.probe=frozen"], "probes, train_groups and limits are for a run"),
         ("rules-file", {}, [], "rules-file needs the parameter 'path'"),
     ],

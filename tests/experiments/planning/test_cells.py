@@ -11,21 +11,6 @@ from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import provenance
 
 
-def test_controls_run_beside_their_net(plugin, matrix):
-    figures = {"name": "figures", "subjects": 2, "clips_per_subject": 1, "split": "leave-one-group-out"}
-    attempts = [{"name": "convnet-frame", "controls": True}, {"name": "convnet-3d", "controls": True}]
-    content = {"name": "x", "datasets": [figures], "attempts": attempts}
-    cells = make_plan(read_matrix(content), only=["fold=0"]).cells
-    assert [cell.title for cell in cells] == [
-        "convnet-frame",
-        "convnet-frame (control=random)",
-        "convnet-3d",
-        *(f"convnet-3d (control={control})" for control in ("shuffled", "still", "random")),
-    ]
-    with pytest.raises(MatrixError, match="attempt 'nearest' has no controls; take controls = true away"):
-        make_plan(matrix({"name": "nearest", "controls": True}), plugins=[plugin])
-
-
 def test_the_code_of_attempts_that_are_used_by_name_counts(monkeypatch):
     asked = []
     monkeypatch.setattr(

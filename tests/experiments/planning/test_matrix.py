@@ -49,17 +49,11 @@ def test_a_good_matrix(write, tmp_path):
     assert matrix.attempts[1].points() == [{"C": 1.0, "size": [8, 8]}, {"C": 10.0, "size": [8, 8]}]
 
 
-def test_controls_and_training_groups_make_rows_of_their_own():
-    entry = AttemptEntry(name="net", params={"size": 3}, controls=True)
-    points = entry.points(["still"])
-    assert points == [{"size": 3}, {"size": 3, "control": "still"}]
-    assert [entry.label(point) for point in points] == ["net (size=3)", "net (control=still, size=3)"]
-    assert entry.label(points[0], 4) == "net (size=3, train_groups=4)"
+def test_training_groups_make_rows_of_their_own():
+    entry = AttemptEntry(name="net", params={"size": 3})
+    assert entry.label({"size": 3}, 4) == "net (size=3, train_groups=4)"
     titled = AttemptEntry(name="net", title="mine", params={"size": 3})
-    assert [titled.label(point, n) for point, n in zip(points, (None, 2), strict=True)] == [
-        "mine",
-        "mine (control=still, train_groups=2)",
-    ]
+    assert titled.label({"size": 3}, 2) == "mine (train_groups=2)"
 
 
 def test_labels_of_points_tell_them_apart():
@@ -173,11 +167,6 @@ def test_the_quick_matrix_has_every_family_and_three_probes():
             "seeds = [0, 1]",
             "train_groups = [0]",
             r"train_groups\[0\].*: input should be greater than or equal to 1",
-        ),
-        (
-            "C = [1.0, 10.0]",
-            'control = "still" }\ncontrols = true #',
-            "params.control beside controls = true",
         ),
         ("C = [1.0, 10.0]", "random_state = 3", "must not set random_state; it comes from seeds"),
     ],
