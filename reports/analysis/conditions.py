@@ -107,7 +107,7 @@ def _by_clips(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
 def _by_options(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
     same: dict[tuple[str, str], dict[str, list[Result]]] = {}
     for result in _eligible(results):
-        if result.entry:
+        if result.is_in_last_run:
             titles = same.setdefault((result.entry["name"], result.split), {})
             titles.setdefault(result.dataset, []).append(result)
     for (name, _), titles in same.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -89,7 +90,9 @@ class Result:
     silenced : frozenset of str
         Codes of warnings that the matrix of the last run suppresses.
     entry : dict
-        The data set in the matrix of the last run; empty if it is missing there, or listed more than once.
+        The data set in the matrix of the last run that has it; empty if it is listed more than once there.
+    is_in_last_run : bool
+        Whether the matrix of the last run has it.
     """
 
     dataset: str
@@ -113,6 +116,7 @@ class Result:
     machines: tuple[dict[str, Any], ...] = ()
     silenced: frozenset[str] = frozenset()
     entry: dict[str, Any] = field(default_factory=dict)
+    is_in_last_run: bool = False
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -206,7 +210,8 @@ def gather(store: Reader) -> list[Result]:
         One for each data set, split and attempt that has cells, in this order.
     """
     columns, machines, runs = store.cell_columns(), store.machines(), store.runs()
-    matrix = runs["matrix"].iloc[-1] if len(runs) else {}
+    matrices = _distinct(runs["matrix"].iloc[::-1]) if len(runs) else []
+    matrix = matrices[0] if matrices else {}
     silenced = frozenset(matrix.get("silence", []))
     results = []
     for row in store.datasets().sort_values(["dataset", "split"]).to_dict("records"):
@@ -228,7 +233,7 @@ def gather(store: Reader) -> list[Result]:
                 "Times were measured on different set-ups and must not be compared: "
                 f"{'; '.join(differing)}. [{MIXED_MACHINES}]"
             )
-        entry = _entry(matrix, row["dataset"], row["split"])
+        entries = [_entry(one, row["dataset"], row["split"]) for one in matrices]
         results += [
             replace(
                 result,
@@ -237,7 +242,8 @@ def gather(store: Reader) -> list[Result]:
                 n_expected_predictions=int(n_predictions.sum()),
                 dataset_warnings=texts,
                 silenced=silenced,
-                entry=entry,
+                entry=next(filter(None, entries), {}),
+                is_in_last_run=bool(entries and entries[0]),
             )
             for result in found
         ]
@@ -279,6 +285,11 @@ def unfinished(store: Reader) -> list[str]:
             for end, later in zip(ended[number:], runs[number:], strict=True)
         )
     ]
+
+
+def _distinct(matrices: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return matrices in their order, each once."""
+    return list({json.dumps(matrix, sort_keys=True): matrix for matrix in matrices}.values())
 
 
 def _entry(matrix: dict[str, Any], dataset: str, split: str) -> dict[str, Any]:

@@ -81,6 +81,14 @@ def test_probes_are_no_data_sets_of_the_comparison(probed):
     assert {result.dataset for result in without_probes(gather(store))} == {"toy", "other"}
 
 
+def test_a_later_run_of_other_data_sets_leaves_probes_what_they_are(probed):
+    store, _ = probed
+    before = ladder(gather(store))
+    store.begin_run("later", {"name": "later", "datasets": [entry("other", name="else")]}, {})
+    assert set(comparison_table(store)["dataset"]) == {"toy", "other"}
+    pd.testing.assert_frame_equal(ladder(gather(store)), before)
+
+
 def test_what_a_ladder_says(probed):
     table = ladder(gather(probed[0]))
     first, second = sentences(table)
