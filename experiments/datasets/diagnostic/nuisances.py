@@ -75,7 +75,7 @@ class Actions(Track):
         times = np.arange(round(self.n_frames * rate / self.fps)) / rate
         walk = Walk(stage, motion, self.size, self.n_frames / self.fps, place=between(rng, 0.3, 0.7))
         cameras = _cameras(row.condition, level, times, stage, self.size, rng)
-        draw = Shoot(walk, cameras, self.size, others=_passers_by(row, level, stage, rng))
+        draw = Shoot(walk, cameras, self.size, others=self._passers_by(row, stage, rng))
         shutter = level / 360 / rate if row.condition == "motion blur" else 0.0
         frames = draw.exposed(times, shutter)
         points = draw.points(times)
@@ -83,6 +83,16 @@ class Actions(Track):
         film = PersonFilm(frames, points, shrink(plate, self.size)[0], walk.limbs, walk.girth, cameras)
         frames = _recorded(film, row.condition, level, rate, rng, noise_rng(self, row, design))
         return replace(film, frames=frames)
+
+    def _passers_by(self, row: Row, stage: Stage, rng: Generator) -> list[Walk]:
+        walks = []
+        for number in range(int(row.level or 0) if row.condition == "passers-by" else 0):
+            subject = make_subject(number, rng)
+            way = replace(stage, subject=subject, facing=int(rng.choice([-1, 1])))
+            motion = make_motion("walking", subject, rng)
+            place, scale = rng.random(), between(rng, 0.7, 0.95)
+            walks.append(Walk(way, motion, self.size, self.n_frames / self.fps, place, scale))
+        return walks
 
     def rate(self, row: Row) -> float:
         """Return frames per second of a clip."""
@@ -246,16 +256,6 @@ def _shake(times: Floats, rng: Generator) -> Floats:
     shake = waves / np.sqrt(3) + walk - (waves / np.sqrt(3) + walk).mean(axis=0)
     moved: Floats = shake / np.sqrt((shake**2).mean(axis=0))
     return moved
-
-
-def _passers_by(row: Row, level: float, stage: Stage, rng: Generator) -> list[Walk]:
-    walks = []
-    for number in range(int(level) if row.condition == "passers-by" else 0):
-        subject = make_subject(number, rng)
-        way = replace(stage, subject=subject, facing=int(rng.choice([-1, 1])))
-        motion = make_motion("walking", subject, rng)
-        walks.append(Walk(way, motion, (60, 80), 1.6, between(rng, 0, 1), between(rng, 0.7, 0.95)))
-    return walks
 
 
 def _recorded(

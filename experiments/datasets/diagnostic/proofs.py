@@ -224,7 +224,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def prove(track: str, *, subjects: int = 60, clips: int = 1600, seed: int = 0) -> list[Proved]:
+def prove(track: str, *, subjects: int = 75, clips: int = 2000, seed: int = 0) -> list[Proved]:
     """Try all probes of a track.
 
     Of each clip a vector is computed for each cue; a support vector machine with Gaussian kernel on its principal
@@ -332,7 +332,7 @@ def _correct(
     from sklearn.svm import SVC
 
     parts = min(_COMPONENTS, x.shape[1], int(train.sum()))
-    model = make_pipeline(StandardScaler(), PCA(parts, random_state=0), StandardScaler(), SVC(C=10.0))
+    model = make_pipeline(StandardScaler(), PCA(parts, random_state=0), SVC(C=10.0))
     predicted = model.fit(x[train], data.labels[train]).predict(x[test])
     return (predicted == data.labels[test]).astype(float)
 
@@ -374,8 +374,8 @@ def prove_all(
     tracks: Sequence[str] = tuple(TRACKS),
     *,
     workers: int = 1,
-    subjects: int = 60,
-    clips: int = 1600,
+    subjects: int = 75,
+    clips: int = 2000,
     seed: int = 0,
 ) -> Iterator[list[Proved]]:
     """Try all probes of some tracks, each in a process of its own, and yield those of each as they come."""
