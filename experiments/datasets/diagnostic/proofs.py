@@ -224,7 +224,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def prove(track: str, *, subjects: int = 75, clips: int = 2000, seed: int = 0) -> list[Proved]:
+def prove(track: str, *, subjects: int = 60, clips: int = 1600, seed: int = 0) -> list[Proved]:
     """Try all probes of a track.
 
     Of each clip a vector is computed for each cue; a support vector machine with Gaussian kernel on its principal
@@ -374,8 +374,8 @@ def prove_all(
     tracks: Sequence[str] = tuple(TRACKS),
     *,
     workers: int = 1,
-    subjects: int = 75,
-    clips: int = 2000,
+    subjects: int = 60,
+    clips: int = 1600,
     seed: int = 0,
 ) -> Iterator[list[Proved]]:
     """Try all probes of some tracks, each in a process of its own, and yield those of each as they come."""

@@ -73,7 +73,7 @@ def preview(dataset: DatasetRequest, output: str) -> None:
 @click.option(
     "--clips",
     type=click.IntRange(min=60),
-    default=2000,
+    default=1600,
     show_default=True,
     help="Test clips for each probe, about; with fewer, what must fail may not be shown to do so.",
 )
