@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actionbench.experiments.datasets.diagnostic import proofs
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.store import Store
 
@@ -165,3 +166,32 @@ def test_a_matrix_that_cannot_be_run_is_left(call, folder):
     assert "my.toml is written, but cannot be run yet\n" in err
     assert "the data set has one class only, 'dark'" in err
     assert read_matrix("my.toml").datasets[0].name == "table"
+
+
+def test_the_proofs_of_a_track(call, monkeypatch):
+    options = {"subjects": 12, "clips": 48}
+    monkeypatch.setattr(proofs, "prove_all", lambda tracks, **own: [proofs.prove(*tracks, **options)])
+    code, out, err = call("data", "prove", "diagnostic", "--track", "arrow")
+    assert code == 0
+    assert "arrow: 12 of 12 hold" in err
+    assert [line.split()[-1] for line in out.splitlines() if "middle frame" in line] == ["holds"]
+    code, out, _ = call("data", "prove", "diagnostic", "--track", "arrow", "--json")
+    found = {one["probe"]: one for one in json.loads(out)}
+    assert (code, found["mean frame"]["verdict"], found["mean frame"]["accuracy"]) == (0, "holds", 0.5)
+
+
+def test_a_proof_that_does_not_hold(call, monkeypatch):
+    broken = proofs.Proved("arrow", "mean frame", "must fail", 0.6, 0.55, 0.65, 0.5, 0.95, 100)
+    monkeypatch.setattr(proofs, "prove_all", lambda tracks, **own: [[broken]])
+    code, out, err = call("data", "prove", "diagnostic")
+    assert code == 1
+    assert "arrow: 0 of 1 hold" in err
+    assert "at most 53.0" in out
+    assert "60.0 [55.0, 65.0]" in out
+    assert "broken" in out
+
+
+def test_a_track_that_is_none(call):
+    code, _, err = call("data", "prove", "diagnostic", "--track", "arow")
+    assert code == 2
+    assert "--track arow: there is no such track; did you mean 'arrow'?" in err
