@@ -169,8 +169,8 @@ def test_a_matrix_that_cannot_be_run_is_left(call, folder):
 
 
 def test_the_proofs_of_a_track(call, monkeypatch):
-    options = {"subjects": 12, "clips": 48}
-    monkeypatch.setattr(proofs, "prove_all", lambda tracks, **own: [proofs.prove(*tracks, **options)])
+    proved = proofs.prove("one-way", subjects=12, clips=48)
+    monkeypatch.setattr(proofs, "prove_all", lambda tracks, **own: [proved])
     code, out, err = call("data", "prove", "diagnostic", "--track", "one-way")
     assert code == 0
     assert "one-way: 9 of 9 hold" in err

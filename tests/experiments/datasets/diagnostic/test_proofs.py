@@ -125,6 +125,7 @@ def test_a_verdict_follows_from_the_bounds(kind, bounds, verdict):
     assert proved.holds == (verdict in ("holds", ""))
 
 
+@pytest.mark.slow
 def test_the_workers_do_not_change_a_proof():
     tracks = ("arrow", "one-way")
     alone, together = (
