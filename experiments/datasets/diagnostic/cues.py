@@ -75,8 +75,8 @@ def joint_speeds(film: Film) -> Floats:
 
 
 def local_statistics(film: Film) -> Floats:
-    """Return variance and power spectrum of each block of the middle frame."""
-    frame = film.frames[len(film.frames) // 2].astype(np.float64)
+    """Return variance and power spectrum of each block of a frame, that after a quarter of the clip."""
+    frame = film.frames[len(film.frames) // 4].astype(np.float64)
     height, width = (length // _BLOCK * _BLOCK for length in frame.shape)
     blocks = frame[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).swapaxes(1, 2)
     power = np.abs(np.fft.rfft2(blocks - blocks.mean(axis=(2, 3), keepdims=True))) ** 2
@@ -104,6 +104,12 @@ def estimated_flow(film: Film) -> Floats:
 def background(film: Film) -> Floats:
     """Return grey values and oriented gradients of the background without the person."""
     return _describe(film.plate)
+
+
+def background_directions(film: Film) -> Floats:
+    """Return how much the background changes from left to right and from top to bottom, in grey levels a pixel."""
+    plate = film.plate.astype(np.float64)
+    return np.array([np.abs(np.diff(plate, axis=axis)).mean() for axis in (1, 0)])
 
 
 def brightness(film: Film) -> Floats:

@@ -192,8 +192,12 @@ PROOFS: Mapping[str, Sequence[Proof]] = {
         Proof(
             cues.centred_joints, "must pass", _in("conflict"), "joints, rho 1, conflict", options={"rho": 1.0}
         ),
-        Proof(
-            cues.background, "must fail", name="background, rho 0", options={"rho": 0.0}, within_training=True
+        *(
+            Proof(cue, "must fail", name=f"{name}, rho 0", options={"rho": 0.0}, within_training=True)
+            for cue, name in (
+                (cues.background, "background"),
+                (cues.background_directions, "background directions"),
+            )
         ),
     ],
     "nuisance": [
@@ -275,33 +279,23 @@ def _tested(data: Diagnostic, proof: Proof) -> NDArray[np.bool_]:
     return np.array([row.side == side and proof.tested(row) for row in data.rows])
 
 
-def _vectors(data: Diagnostic, proofs: Sequence[Proof]) -> dict[Cue, NDArray[np.float64]]:
-    """Return the vectors of each cue, computed while each clip is drawn once; NaN where no probe needs them."""
-    found = list(dict.fromkeys(proof.cue for proof in proofs))
-    rows: dict[Cue, list[Any]] = {cue: [None] * len(data) for cue in found}
-    for index, row in enumerate(data.rows):
-        wanted = [
-            cue
-            for cue in found
-            if row.side == "train" or any(proof.cue is cue and proof.tested(row) for proof in proofs)
-        ]
-        if wanted:
-            film = data.film(index)
-            for cue in wanted:
-                # Rounding errors are no cue.
-                rows[cue][index] = np.round(cue(film), 6).astype(np.float32)
-    size = {
-        cue: next(vector for vector in vectors if vector is not None).size for cue, vectors in rows.items()
-    }
-    return {
-        cue: np.stack(
-            [np.full(size[cue], np.nan, np.float32) if vector is None else vector for vector in vectors]
-        )
-        for cue, vectors in rows.items()
-    }
+def _vectors(data: Diagnostic, proofs: Sequence[Proof]) -> dict[Cue, NDArray[np.float32]]:
+    """Return the vectors of each cue, computed while each clip is drawn once; 0 where no probe needs them."""
+    training = np.array([row.side == "train" for row in data.rows])
+    wanted = {proof.cue: training.copy() for proof in proofs}
+    for proof in proofs:
+        wanted[proof.cue] |= _tested(data, proof)
+    vectors: dict[Cue, NDArray[np.float32]] = {}
+    for index in np.flatnonzero(np.any(list(wanted.values()), axis=0)).tolist():
+        film = data.film(index)
+        for cue in (cue for cue, rows in wanted.items() if rows[index]):
+            # Rounding errors are no cue.
+            vector = np.round(cue(film), 6).astype(np.float32)
+            vectors.setdefault(cue, np.zeros((len(data), len(vector)), np.float32))[index] = vector
+    return vectors
 
 
-def _try(data: Diagnostic, proof: Proof, vectors: Mapping[Cue, NDArray[np.float64]]) -> Proved:
+def _try(data: Diagnostic, proof: Proof, vectors: Mapping[Cue, NDArray[np.float32]]) -> Proved:
     tested, training = _tested(data, proof), np.array([row.side == "train" for row in data.rows])
     folds = [(training, tested)]
     if proof.within_training:
@@ -323,7 +317,7 @@ def _try(data: Diagnostic, proof: Proof, vectors: Mapping[Cue, NDArray[np.float6
 
 
 def _correct(
-    data: Diagnostic, x: NDArray[np.float64], train: NDArray[np.bool_], test: NDArray[np.bool_]
+    data: Diagnostic, x: NDArray[np.float32], train: NDArray[np.bool_], test: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return 1 for each test clip that is classified correctly by one who sees a cue alone, else 0."""
     from sklearn.decomposition import PCA
@@ -331,10 +325,13 @@ def _correct(
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
+    x, labels = x[:, np.ptp(x[train], axis=0) > 0], data.labels
+    if not x.shape[1]:
+        # Nothing is seen: any class will do.
+        return (labels[test] == labels[train][0]).astype(float)
     parts = min(_COMPONENTS, x.shape[1], int(train.sum()))
     model = make_pipeline(StandardScaler(), PCA(parts, random_state=0), SVC(C=10.0))
-    predicted = model.fit(x[train], data.labels[train]).predict(x[test])
-    return (predicted == data.labels[test]).astype(float)
+    return (model.fit(x[train], labels[train]).predict(x[test]) == labels[test]).astype(float)
 
 
 def _inflations(people: int, clips: int, seed: int) -> list[Proved]:
