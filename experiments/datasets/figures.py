@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pandas as pd
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from ...errors import DataError
 from ...features.clip import Clip
 from .base import Dataset
 from .drawing.canvas import (
@@ -43,8 +41,11 @@ from .drawing.people import (
     place_joints,
     with_toes,
 )
+from .options import check_integer, check_number
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
+
+_NAME = "data set figures"
 
 GROUND = 0.93  # where the feet stand, in frame heights from the top
 
@@ -131,19 +132,19 @@ class Figures(Dataset):
         noise: float = 3.0,
         distractors: int = 0,
     ) -> None:
-        self.subjects = _whole("subjects", subjects, 2)
-        self.clips_per_subject = _whole("clips_per_subject", clips_per_subject, 1)
-        self.frames = _whole("frames", frames, 1)
-        self.height = _whole("height", height, 16)
-        self.width = _whole("width", width, 16)
-        self.fps = _number("fps", fps, 1.0, 1000.0)
-        self.seed = _whole("seed", seed, 0)
-        self.clutter = _number("clutter", clutter, 0.0, 3.0)
-        self.jitter = _number("jitter", jitter, 0.0, 20.0)
-        self.zoom = _number("zoom", zoom, 0.0, 0.5)
-        self.light = _number("light", light, 0.0, 0.9)
-        self.noise = _number("noise", noise, 0.0, 100.0)
-        self.distractors = _whole("distractors", distractors, 0)
+        self.subjects = check_integer(_NAME, "subjects", subjects, 2)
+        self.clips_per_subject = check_integer(_NAME, "clips_per_subject", clips_per_subject, 1)
+        self.frames = check_integer(_NAME, "frames", frames, 1)
+        self.height = check_integer(_NAME, "height", height, 16)
+        self.width = check_integer(_NAME, "width", width, 16)
+        self.fps = check_number(_NAME, "fps", fps, 1.0, 1000.0)
+        self.seed = check_integer(_NAME, "seed", seed, 0)
+        self.clutter = check_number(_NAME, "clutter", clutter, 0.0, 3.0)
+        self.jitter = check_number(_NAME, "jitter", jitter, 0.0, 20.0)
+        self.zoom = check_number(_NAME, "zoom", zoom, 0.0, 0.5)
+        self.light = check_number(_NAME, "light", light, 0.0, 0.9)
+        self.noise = check_number(_NAME, "noise", noise, 0.0, 100.0)
+        self.distractors = check_integer(_NAME, "distractors", distractors, 0)
 
     def files(self) -> list[Path]:
         """Return none: all is drawn."""
@@ -224,18 +225,6 @@ class Figures(Dataset):
 
     def _rng(self, *key: int) -> Generator:
         return default_rng([self.seed, *key])
-
-
-def _whole(key: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise DataError(f"data set figures: {key} must be an integer of at least {least}, got {value!r}")
-    return int(value)
-
-
-def _number(key: str, value: object, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
-        raise DataError(f"data set figures: {key} must be a number from {low:g} to {high:g}, got {value!r}")
-    return float(value)
 
 
 def _group(number: int) -> str:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from ....errors import DataError, did_you_mean
 from ....features.clip import Clip
 from ..base import Dataset
 from ..drawing.canvas import drawing_source
+from ..options import check_integer
+from ..registry import option_names
 from .film import Film
 from .lights import PointLights
 from .nuisances import Identity, Nuisances
@@ -97,8 +98,6 @@ class Diagnostic(Dataset):
     (True, (32, 64, 64, 2))
     """
 
-    published_folds_are_alternatives = False
-
     def __init__(
         self,
         track: str,
@@ -126,11 +125,10 @@ class Diagnostic(Dataset):
             "seen": seen,
         }
         own: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        known = option_names(TRACKS[track])
         for key in own:
-            if key not in _OPTIONS[track]:
-                raise DataError(
-                    f"track {track} has no {key}; it has {', '.join(_OPTIONS[track]) or 'no options'}"
-                )
+            if key not in known:
+                raise DataError(f"track {track} has no {key}; it has {', '.join(known) or 'no options'}")
         for key, value in (("seen", own.get("seen", False)), ("clones", clones)):
             if not isinstance(value, bool):
                 raise DataError(f"track {track}: {key} must be true or false, got {value!r}")
@@ -140,16 +138,14 @@ class Diagnostic(Dataset):
                     f"track {track}: {key} must be a list with one entry or more, got {own[key]!r}"
                 )
         self.track: Track = TRACKS[track](**own)
-        sizes = {
-            "train_subjects": (train_subjects, 2),
-            "test_subjects": (test_subjects, 2),
-            "pairs": (pairs, 1),
-            "seed": (seed, 0),
-        }
-        for key, (value, least) in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise DataError(f"{key} must be an integer of at least {least}, got {value!r}")
-        self.design = Design(train_subjects, test_subjects, pairs, seed, clones)
+        where = f"track {track}"
+        self.design = Design(
+            check_integer(where, "train_subjects", train_subjects, 2),
+            check_integer(where, "test_subjects", test_subjects, 2),
+            check_integer(where, "pairs", pairs, 1),
+            check_integer(where, "seed", seed, 0),
+            clones,
+        )
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -178,9 +174,9 @@ class Diagnostic(Dataset):
             columns["level"] = [row.level for row in rows]
         if any(row.condition for row in rows):
             columns["condition"] = [row.condition or "plain" for row in rows]
-        for option in ("rho", "seen"):
-            if option in _OPTIONS[self.track.name]:
-                columns[option] = getattr(self.track, option)
+        columns |= {
+            option: getattr(self.track, option) for option in ("rho", "seen") if hasattr(self.track, option)
+        }
         return pd.DataFrame(columns)
 
     def film(self, index: int) -> Film:
@@ -207,21 +203,6 @@ class Diagnostic(Dataset):
         """Return the one fold: some people train, others test."""
         tested = np.array([row.side == "test" for row in self.rows])
         return {"people": (~tested, tested)}
-
-
-# The options that a track has, besides its size.
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    name: ("rho", "cue")
-    if track is Context
-    else ("nuisances", "steps")
-    if track is Nuisances
-    else ("seen",)
-    if track is Identity
-    else ("levels",)
-    if track.levels
-    else ()
-    for name, track in TRACKS.items()
-}
 
 
 @cache

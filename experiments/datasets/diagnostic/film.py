@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ _SHORT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class Film(ABC):
     """A clip and what is true of it; lengths in pixels of the clip, from its upper left corner.
 
     Attributes
@@ -46,14 +47,14 @@ class Film:
     plate: Bytes
 
     @property
+    @abstractmethod
     def silhouettes(self) -> NDArray[np.bool_]:
         """Where the person is seen, shape (T, H, W)."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def flow(self) -> NDArray[np.float32]:
         """How far each pixel moves to the next frame, x and y, shape (T - 1, H, W, 2)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,8 @@ class PointLights(Track):
     Both classes hold the same local motions; which of them is above tells the class. ``condition`` is ``intact``;
     ``inverted``, upside down; or ``scrambled``, in which each light keeps its path and gets the place of another, so
     that nothing tells the class. ``level`` is the number of further lights that swing in the same ways at places by
-    chance. A clip has a prime number of frames and whole numbers of cycles, so that arms and legs meet the same phases.
+    chance. A clip has a prime number of frames and integer numbers of cycles, so that arms and legs are sampled at the
+    same phases.
 
     After Johansson, "Visual perception of biological motion", Perception and Psychophysics 1973.
     """
@@ -71,7 +72,7 @@ class PointLights(Track):
     classes = ("arms-fast", "legs-fast")
     n_frames = 41
     levels = (0.0, 4.0, 16.0, 64.0)
-    level_range, whole_levels = (0, 1000), True
+    level_range, integer_levels = (0, 1000), True
     _slow, _fast = 2, 4
 
     def rows(self, design: Design) -> Iterator[Row]:

@@ -68,7 +68,7 @@ class Actions(Track):
     def film(self, row: Row, design: Design) -> PersonFilm:
         """Draw a clip."""
         level = float(row.level or 0)
-        # A person's classes are drawn alike, and so is what one nuisance does at each level.
+        # One seed for all classes and levels: they differ in the action and the strength of the nuisance alone.
         stage, rng = make_stage(self, row, design), motion_rng(self, row, design)
         motion = make_motion(row.label, stage.subject, rng)
         rate = self.rate(row)

@@ -46,6 +46,9 @@ class OneWay(Track):
     classes = ("lower", "raise")
     n_frames = 33
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def film(self, row: Row, design: Design) -> PersonFilm:
         """Draw a clip."""
         rng = motion_rng(self, row, design)
@@ -68,7 +71,7 @@ class Order(Track):
     classes = ("arms-first", "leg-first")
     n_frames = 57
     levels = (0.0, 4.0, 8.0, 16.0, 32.0)
-    level_range, whole_levels = (0, 36), True
+    level_range, integer_levels = (0, 36), True
     _length = 9
 
     def rows(self, design: Design) -> Iterator[Row]:
@@ -96,7 +99,7 @@ class Order(Track):
 class Tempo(Track):
     """Arms that swing in one of two tempi: twins show the same frames, the fast one in larger steps.
 
-    A clip has a prime number of frames and a whole number of cycles, so that it meets each of the phases 0, 1/T,
+    A clip has a prime number T of frames and an integer number of cycles, so that it samples each of the phases 0, 1/T,
     2/T ... once, whatever the tempo. ``level`` is the ratio of the tempi; at 1 twins are the same.
     """
 

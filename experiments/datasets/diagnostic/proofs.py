@@ -136,6 +136,13 @@ _SINGLE = (cues.first_frame, cues.middle_frame, cues.last_frame)
 _ALL = (cues.mean_frame, cues.brightest_frame, cues.motion_energy, cues.frames_without_order)
 _UNDIRECTED = (cues.frame_differences, cues.joint_speeds)
 
+_TEXTURES = [
+    *_fails(*_SINGLE, cues.mean_frame, cues.local_statistics, tested=_at(1.0)),
+    Proof(cues.true_flow, "must pass", _at(1.0)),
+    Proof(cues.estimated_flow, "must pass", _at(1.0), least=0.85),
+    Proof(cues.estimated_flow, "must fail", _at(0.0), "estimated flow, no coherence"),
+]
+
 #: What is proved of each track.
 PROOFS: Mapping[str, Sequence[Proof]] = {
     "arrow": [
@@ -161,18 +168,8 @@ PROOFS: Mapping[str, Sequence[Proof]] = {
         Proof(cues.wrist_frequency, "must pass", _not(1.0)),
         Proof(cues.wrist_frequency, "must fail", _at(1.0), "wrist frequency, same tempo"),
     ],
-    "motion-noise": [
-        *_fails(*_SINGLE, cues.mean_frame, cues.local_statistics, tested=_at(1.0)),
-        Proof(cues.true_flow, "must pass", _at(1.0)),
-        Proof(cues.estimated_flow, "must pass", _at(1.0), least=0.85),
-        Proof(cues.estimated_flow, "must fail", _at(0.0), "estimated flow, no coherence"),
-    ],
-    "motion-dots": [
-        *_fails(*_SINGLE, cues.mean_frame, cues.local_statistics, tested=_at(1.0)),
-        Proof(cues.true_flow, "must pass", _at(1.0)),
-        Proof(cues.estimated_flow, "must pass", _at(1.0), least=0.85),
-        Proof(cues.estimated_flow, "must fail", _at(0.0), "estimated flow, no coherence"),
-    ],
+    "motion-noise": _TEXTURES,
+    "motion-dots": _TEXTURES,
     "point-lights": [
         *_fails(*_SINGLE, *_ALL, tested=_in("intact")),
         Proof(cues.light_frequencies, "must pass", _in("intact")),

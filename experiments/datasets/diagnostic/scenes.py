@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ....errors import DataError
 from ..drawing.canvas import BACKGROUND_DETAIL, side_limbs
 from ..drawing.people import Floats, between, make_motion, place_joints, with_toes
+from ..options import check_number
 from .film import Bytes, PersonFilm
 from .track import Design, Row, Stage, Track, film_stage, make_stage, motion_rng, pose
 
@@ -39,11 +39,9 @@ class Context(Track):
 
     def __init__(self, rho: float = 0.95, cue: Cue = "background") -> None:
         super().__init__()
-        if isinstance(rho, bool) or not isinstance(rho, Real) or not 0 <= float(rho) <= 1:
-            raise DataError(f"track context: rho must be a number from 0 to 1, got {rho!r}")
         if cue not in get_args(Cue):
             raise DataError(f"track context: cue must be one of {', '.join(get_args(Cue))}, got {cue!r}")
-        self.rho: float = float(rho)
+        self.rho = check_number("track context", "rho", rho, 0, 1)
         self.cue: Cue = cue
 
     def rows(self, design: Design) -> Iterator[Row]:

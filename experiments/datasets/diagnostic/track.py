@@ -101,7 +101,11 @@ class Track(ABC):
     controls : tuple of float
         Levels without the cue, which are tested only: every attempt must be at chance there.
     level_range : (float, float)
-        The levels that can be asked for, whole numbers where ``whole_levels``; or, as ``known_levels``, only these.
+        Smallest and largest level that can be drawn.
+    integer_levels : bool
+        Whether levels must be integers.
+    known_levels : tuple of float
+        The levels that can be drawn, where these are all.
     """
 
     name: ClassVar[str]
@@ -113,7 +117,7 @@ class Track(ABC):
     levels: tuple[float, ...] = ()
     controls: tuple[float, ...] = ()
     level_range: tuple[float, float] = (0, 0)
-    whole_levels: bool = False
+    integer_levels: bool = False
     known_levels: tuple[float, ...] = ()
 
     def __init__(self, levels: Sequence[float] | None = None) -> None:
@@ -129,10 +133,10 @@ class Track(ABC):
             wanted = f"one of {', '.join(f'{known:g}' for known in self.known_levels)}"
             right = level in self.known_levels
         else:
-            kind = "whole numbers" if self.whole_levels else "numbers"
-            wanted = f"{kind} from {low:g} to {high:g}" if high else "left out: this track has none"
+            kind = "integers" if self.integer_levels else "numbers"
+            wanted = f"{kind} from {low:g} to {high:g}"
             number = isinstance(level, Real) and not isinstance(level, bool)
-            right = number and low <= float(level) <= high and not (self.whole_levels and float(level) % 1)  # type: ignore[arg-type]
+            right = number and low <= float(level) <= high and not (self.integer_levels and float(level) % 1)  # type: ignore[arg-type]
         if not right:
             raise DataError(f"track {self.name}: levels must be {wanted}, got {level!r}")
 

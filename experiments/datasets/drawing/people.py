@@ -132,7 +132,7 @@ def make_motion(action: str, subject: Subject, rng: Generator) -> Motion:
 
 
 def between(rng: Generator, low: float, high: float) -> float:
-    """Draw a number from a range, all alike."""
+    """Draw a number from a range with uniform probability."""
     return float(rng.uniform(low, high))
 
 

@@ -287,7 +287,7 @@ def test_the_codec_does_what_ffmpeg_does(tmp_path, sets):
     )
     theirs = np.frombuffer(out.read_bytes(), np.uint8).reshape(frames.shape).astype(float)
     ours = encode(frames, 37, 25)
-    # Two versions of libx264 need not decide alike, but lose as much.
+    # Two versions of libx264 may encode differently, with about the same error.
     loss = [np.sqrt(((coded - frames.astype(float)) ** 2).mean()) for coded in (ours, theirs)]
     assert loss[0] == pytest.approx(loss[1], rel=0.15)
 
@@ -398,11 +398,11 @@ def test_clips_are_the_same_whatever_else_is_in_the_data_set():
         ({"track": "arrow", "levels": [2]}, "track arrow: levels must be numbers from 0.05 to 0.95, got 2"),
         (
             {"track": "order", "levels": [1.5]},
-            "track order: levels must be whole numbers from 0 to 36, got 1.5",
+            "track order: levels must be integers from 0 to 36, got 1.5",
         ),
         (
             {"track": "order", "levels": [True]},
-            "track order: levels must be whole numbers from 0 to 36, got True",
+            "track order: levels must be integers from 0 to 36, got True",
         ),
         (
             {"track": "tempo", "levels": [3]},
