@@ -31,19 +31,54 @@ def cell_histograms(
         What the histograms are added to.
     """
 
-def integral_histograms(
-    dx: NDArray[float32],
-    dy: NDArray[float32],
+def integral_tiles(
+    image: NDArray[float32],
+    flow: NDArray[float32],
     threshold: float,
-    zero_bin: bool,
+    tile: int,
     out: NDArray[float64],
-) -> None: ...
+) -> None:
+    """Sum orientation histograms over all pixels above and left of the corners of tiles (Porikli, CVPR 2005).
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+        Its gradients are the first channel: 8 directions.
+    flow : ndarray of float32, shape (H, W, 2)
+        Right and down: the second channel, 8 directions and a bin of what is no longer than ``threshold``; gradients
+        of its components are the third and the fourth channel.
+    threshold : float
+        Longest flow that counts as none.
+    tile : int
+        Pixels of a tile's height and width; the last ones may be smaller.
+    out : ndarray of float64, shape (rows + 1, columns + 1, 33)
+        The sums, for each corner of a tile.
+    """
+
 def add_blocks(
     integral: NDArray[float64],
-    centres: NDArray[intp],
-    side: int,
+    corners: NDArray[intp],
+    tall: int,
+    wide: int,
     cells: int,
-    epsilon: float,
-    weight: float,
+    rows: NDArray[intp],
+    times: NDArray[intp],
     out: NDArray[float64],
-) -> None: ...
+) -> None:
+    """Add the histograms of blocks of tiles.
+
+    Parameters
+    ----------
+    integral : ndarray of float64, shape (R + 1, C + 1, 33)
+        Of `integral_tiles`.
+    corners : ndarray of intp, shape (n, 2)
+        First row and column of each block, in tiles.
+    tall, wide : int
+        Height and width of a block in tiles.
+    cells : int
+        Rows, and columns, of cells in a block.
+    rows, times : ndarray of intp, shape (n,)
+        Where in ``out`` each block is added.
+    out : ndarray of float64, shape (n_rows, n_times, cells * cells, 33)
+        What the histograms are added to.
+    """

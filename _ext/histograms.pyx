@@ -88,64 +88,84 @@ def cell_histograms(const float[:, :, ::1] dx, const float[:, :, ::1] dy, const 
                              &out[frame, row, column, 0])
 
 
-def integral_histograms(const float[:, ::1] dx, const float[:, ::1] dy, float threshold, bint zero_bin, double[:, :, ::1] out):
-    """Write histograms of all pixels above and left of each corner, (H + 1, W + 1, bins), at most 32 bins (Porikli 2005)."""
-    cdef Py_ssize_t height = dx.shape[0], width = dx.shape[1], i, j
-    cdef int size = <int> out.shape[2], bins = size - zero_bin, k, n, c
-    cdef float magnitude[RUN]
-    cdef float position[RUN]
-    cdef double sums[32]
-    cdef double* row
-    cdef const double* above
-    if size > 32 or dy.shape[0] != height or dy.shape[1] != width or out.shape[0] != height + 1 or out.shape[1] != width + 1:
-        raise ValueError("integral_histograms: at most 32 bins, two fields of one shape, and an output one larger")
+cdef enum:
+    # Channels of `integral_tiles`: gradients of the image, the flow, gradients of its component right, and down.
+    CHANNELS = 4
+    DIRECTIONS = 8
+    VALUES = 33  # directions of all channels, and the zero bin of the flow
+
+
+cdef inline void differences(const float* row, const float* above, const float* below, Py_ssize_t step, Py_ssize_t first, int n,
+                             Py_ssize_t width, float* dx, float* dy) noexcept nogil:
+    """Write central differences of some pixels of a row, 0 across the border; ``step`` values lie between neighbours."""
+    cdef int k
+    cdef Py_ssize_t at
+    for k in range(n):
+        at = (first + k) * step
+        dx[k] = row[at + step] - row[at - step] if 0 < first + k < width - 1 else 0
+        dy[k] = below[at] - above[at]
+
+
+def integral_tiles(const float[:, ::1] image, const float[:, :, ::1] flow, float threshold, Py_ssize_t tile, double[:, :, ::1] out):
+    cdef Py_ssize_t height = image.shape[0], width = image.shape[1], i, j, above, below
+    cdef Py_ssize_t rows, columns
+    cdef int n, k, c
+    cdef float[2][RUN] parts
+    cdef float[RUN] magnitude
+    cdef float[RUN] position
+    cdef int[CHANNELS] starts = [0, 8, 17, 25]
+    cdef double* cell
+    if flow.shape[0] != height or flow.shape[1] != width or flow.shape[2] != 2 or tile < 1:
+        raise ValueError("integral_tiles: an image (H, W), a flow (H, W, 2) and tiles of 1 pixel or more")
+    rows, columns = (height + tile - 1) // tile, (width + tile - 1) // tile
+    if out.shape[0] != rows + 1 or out.shape[1] != columns + 1 or out.shape[2] != VALUES:
+        raise ValueError("integral_tiles: the output has a row and a column more than there are tiles, of 33 values")
     with nogil:
-        memset(&out[0, 0, 0], 0, (width + 1) * size * sizeof(double))
+        memset(&out[0, 0, 0], 0, (rows + 1) * (columns + 1) * VALUES * sizeof(double))
         for i in range(height):
-            memset(sums, 0, sizeof(sums))
-            above, row = &out[i, 0, 0], &out[i + 1, 0, 0]
-            memset(row, 0, size * sizeof(double))
+            above, below = (i - 1, i + 1) if 0 < i < height - 1 else (i, i)
             j = 0
             while j < width:
                 n = <int> min(<Py_ssize_t> RUN, width - j)
-                measure(&dx[i, j], &dy[i, j], n, bins, magnitude, position)
-                for k in range(n):
-                    add_vector(magnitude[k], position[k], 1, threshold, bins, zero_bin, sums)
-                    row += size
-                    above += size
-                    for c in range(size):
-                        row[c] = above[c] + sums[c]
+                for c in range(CHANNELS):
+                    if c == 0:
+                        differences(&image[i, 0], &image[above, 0], &image[below, 0], 1, j, n, width, parts[0], parts[1])
+                    elif c == 1:
+                        for k in range(n):
+                            parts[0][k], parts[1][k] = flow[i, j + k, 0], flow[i, j + k, 1]
+                    else:
+                        differences(&flow[i, 0, c - 2], &flow[above, 0, c - 2], &flow[below, 0, c - 2], 2, j, n, width,
+                                    parts[0], parts[1])
+                    measure(parts[0], parts[1], n, DIRECTIONS, magnitude, position)
+                    for k in range(n):
+                        cell = &out[i // tile + 1, (j + k) // tile + 1, starts[c]]
+                        add_vector(magnitude[k], position[k], 1, threshold if c == 1 else 0, DIRECTIONS, c == 1, cell)
                 j += n
+        for i in range(1, rows + 1):
+            for j in range(1, columns + 1):
+                for k in range(VALUES):
+                    out[i, j, k] += out[i, j - 1, k] + (out[i - 1, j, k] - out[i - 1, j - 1, k])
 
 
-def add_blocks(const double[:, :, ::1] integral, const Py_ssize_t[:, ::1] centres, Py_ssize_t side, Py_ssize_t cells,
-               double epsilon, double weight, double[:, ::1] out):
-    """Add ``weight`` times the blocks of ``cells`` x ``cells`` cells around centres (n, 2), down and right, to rows of ``out``.
-
-    A block is ``side`` pixels high and wide, moved into the frame where it would stick out. Its values get ``epsilon``
-    each, then sum to 1, then their roots are taken.
-    """
-    cdef Py_ssize_t height = integral.shape[0] - 1, width = integral.shape[1] - 1, bins = integral.shape[2]
-    cdef Py_ssize_t n, i, j, k, y0, x0, top, bottom, left, right
-    cdef Py_ssize_t tall = min(side, height), wide = min(side, width), at
-    cdef double[512] block
-    cdef double total
-    if cells * cells * bins > 512 or out.shape[0] != centres.shape[0] or out.shape[1] != cells * cells * bins or centres.shape[1] != 2:
-        raise ValueError("add_blocks: blocks of at most 512 numbers, two of each centre, and a row of the output for each")
+def add_blocks(const double[:, :, ::1] integral, const Py_ssize_t[:, ::1] corners, Py_ssize_t tall, Py_ssize_t wide,
+               Py_ssize_t cells, const Py_ssize_t[::1] rows, const Py_ssize_t[::1] times, double[:, :, :, ::1] out):
+    cdef Py_ssize_t n, i, j, k, top, bottom, left, right
+    cdef double* cell
+    if integral.shape[2] != VALUES or out.shape[2] != cells * cells or out.shape[3] != VALUES or corners.shape[1] != 2:
+        raise ValueError("add_blocks: 33 values of each tile, cells * cells cells of each row, and two numbers of each corner")
+    if rows.shape[0] != corners.shape[0] or times.shape[0] != corners.shape[0]:
+        raise ValueError("add_blocks: a row and a time of each corner")
+    for n in range(corners.shape[0]):
+        if not (0 <= rows[n] < out.shape[0] and 0 <= times[n] < out.shape[1] and 0 <= corners[n, 0] <= integral.shape[0] - 1 - tall
+                and 0 <= corners[n, 1] <= integral.shape[1] - 1 - wide):
+            raise ValueError("add_blocks: blocks inside of the tiles, rows and times inside of the output")
     with nogil:
-        for n in range(centres.shape[0]):
-            y0 = min(max(centres[n, 0] - tall // 2, 0), height - tall)
-            x0 = min(max(centres[n, 1] - wide // 2, 0), width - wide)
-            total, at = 0, 0
+        for n in range(corners.shape[0]):
             for i in range(cells):
-                top, bottom = y0 + tall * i // cells, y0 + tall * (i + 1) // cells
+                top, bottom = corners[n, 0] + tall * i // cells, corners[n, 0] + tall * (i + 1) // cells
                 for j in range(cells):
-                    left, right = x0 + wide * j // cells, x0 + wide * (j + 1) // cells
-                    for k in range(bins):
-                        block[at] = (integral[bottom, right, k] - integral[top, right, k] - integral[bottom, left, k]
-                                     + integral[top, left, k]) + epsilon
-                        total += block[at]
-                        at += 1
-            for k in range(at):
-                # What rounding leaves of an empty cell may lie below zero.
-                out[n, k] += weight * sqrt(max(block[k], 0.0) / total)
+                    left, right = corners[n, 1] + wide * j // cells, corners[n, 1] + wide * (j + 1) // cells
+                    cell = &out[rows[n], times[n], i * cells + j, 0]
+                    for k in range(VALUES):
+                        cell[k] += (integral[bottom, right, k] - integral[top, right, k]) - (integral[bottom, left, k]
+                                                                                            - integral[top, left, k])

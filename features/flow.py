@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .clip import Clip
 
 __all__ = [
-    "background_flow",
+    "camera_homographies",
     "camera_path",
     "camera_shift",
     "frame_stride",
@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 Method = Literal["dis", "farneback"]
+Plane = NDArray[np.float32]
 
 # DIS needs a few patches at its coarsest scale; OpenCV refuses or crashes on less.
 _MIN_SIDE = 32
@@ -56,11 +57,13 @@ def frame_stride(fps: float, max_fps: float = 30.0) -> int:
     return max(1, round(fps / max_fps))
 
 
-def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[NDArray[np.uint8], float]:
+def working_frames(
+    clip: Clip, side: int = 120, max_fps: float = 30.0, *, enlarge: float = 2.0
+) -> tuple[NDArray[np.uint8], float]:
     """Resample a clip to a size and a frame rate at which its motion can be measured.
 
-    Small frames are enlarged, at most twice, since pyramids lose fast motion in them; large ones are averaged
-    down. Frames may be left out, but are never interpolated.
+    Small frames are enlarged, since pyramids lose fast motion in them; large ones are averaged down. Frames may be left
+    out, but are never interpolated.
 
     Parameters
     ----------
@@ -70,6 +73,8 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
         Shorter side of the result in pixels.
     max_fps : float
         Highest frame rate of the result; every n-th frame is kept.
+    enlarge : float
+        Largest factor by which frames are enlarged.
 
     Returns
     -------
@@ -87,7 +92,7 @@ def working_frames(clip: Clip, side: int = 120, max_fps: float = 30.0) -> tuple[
     """
     stride = frame_stride(clip.fps, max_fps)
     frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
-    scale = min(2.0, side / min(clip.height, clip.width))
+    scale = min(enlarge, side / min(clip.height, clip.width))
     if round(clip.height * scale) == clip.height and round(clip.width * scale) == clip.width:
         return frames, clip.fps / stride
     height, width = (max(1, round(length * scale)) for length in (clip.height, clip.width))
@@ -260,7 +265,7 @@ def camera_shift(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArra
             first, second = (
                 cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames[index : index + 2]
             )
-            if not _explains(shifts[index], first, second):
+            if not _explains(first, second, shift_back(second, shifts[index])):
                 shifts[index] = 0
     return shifts
 
@@ -290,11 +295,12 @@ def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
     return path
 
 
-def _explains(shift: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    """Return whether undoing a shift reduces the difference of at least half of the frame's parts by a tenth."""
+def _explains(first: Plane, second: Plane, undone: Plane) -> bool:
+    """Return whether undoing a motion reduces the difference of at least half of the frame's parts by a tenth."""
     size = (8, 8)
-    before = cv2.resize(np.abs(second - first), size, interpolation=cv2.INTER_AREA)
-    after = cv2.resize(np.abs(shift_back(second, shift) - first), size, interpolation=cv2.INTER_AREA)
+    before, after = (
+        cv2.resize(np.abs(frame - first), size, interpolation=cv2.INTER_AREA) for frame in (second, undone)
+    )
     return bool(np.mean(after < 0.9 * before) >= 0.5)
 
 
@@ -314,7 +320,7 @@ def shift_back(frame: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArra
     )
 
 
-def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+def camera_homographies(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64]:
     """Estimate how the camera moves the background, by a homography between frames (Wang and Schmid, ICCV 2013).
 
     The homography is fitted by RANSAC to corners and their flow, and accepted if most of them, and enough, are inliers.
@@ -328,27 +334,60 @@ def background_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDA
 
     Returns
     -------
-    ndarray of float32, shape (T - 1, H, W, 2)
-        Flow of the background, right and down, in pixels per frame; 0 where the camera appears to rest.
+    ndarray of float64, shape (T - 1, 3, 3)
+        Where a point (x, y, 1) of the background goes, in pixels; the identity where the camera appears to rest.
 
     Examples
     --------
     >>> frames = np.random.default_rng(0).integers(0, 256, (2, 60, 80), dtype=np.uint8)
-    >>> background_flow(frames, np.zeros((1, 60, 80, 2), np.float32)).any()
-    np.False_
+    >>> camera_homographies(frames, np.zeros((1, 60, 80, 2), np.float32)).tolist()
+    [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]]
     """
-    ground = np.zeros_like(flow)
-    height, width = frames.shape[1:]
-    rows, columns = np.mgrid[:height, :width]
-    grid = np.stack([columns, rows], axis=-1).astype(np.float32).reshape(1, -1, 2)
+    matrices = np.tile(np.eye(3), (len(flow), 1, 1))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for index in range(len(flow)):
-        matrix = _homography(frames[index], flow[index])
-        if matrix is not None:
-            moved = cv2.perspectiveTransform(grid, matrix) - grid
-            # A motion below the error of the flow would only add noise.
-            if np.abs(moved).max() >= _MIN_SHIFT:
-                ground[index] = moved.reshape(height, width, 2)
-    return ground
+        found = _homography(frames[index], flow[index])
+        if found is None:
+            continue
+        with single_thread():
+            first, second = (
+                cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames[index : index + 2]
+            )
+            undone = cv2.warpPerspective(
+                second, found, second.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+        if _explains(first, second, np.asarray(undone, np.float32)):
+            matrices[index] = found
+    return matrices
+
+
+def projected(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Apply a homography to points (..., 2), right and down.
+
+    Examples
+    --------
+    >>> projected(np.diag([2.0, 2.0, 1.0]), np.array([[1.0, 3.0]]))
+    array([[2., 6.]])
+    """
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(moved[..., :2] / moved[..., 2:])
+
+
+def homography_flow(matrix: NDArray[np.float64], rows: range, columns: range) -> NDArray[np.float32]:
+    """Return how a homography moves the pixels of some rows and columns, right and down, shape (rows, columns, 2).
+
+    Examples
+    --------
+    >>> homography_flow(np.array([[1, 0, 0.5], [0, 1, 0], [0, 0, 1]]), range(1), range(2))
+    array([[[0.5, 0. ],
+            [0.5, 0. ]]], dtype=float32)
+    """
+    y, x = np.array(rows, np.float64)[:, np.newaxis], np.array(columns, np.float64)
+    right, down, scale = (a * x + (b * y + c) for a, b, c in matrix)
+    flow = np.empty((*right.shape, 2), np.float32)
+    np.subtract(right / scale, x, out=flow[..., 0], casting="same_kind")
+    np.subtract(down / scale, y, out=flow[..., 1], casting="same_kind")
+    return flow
 
 
 def _homography(frame: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64] | None:
@@ -356,10 +395,13 @@ def _homography(frame: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[
         corners = cv2.goodFeaturesToTrack(frame, 1000, 0.001, 3)
         if corners is None or len(corners) <= 2 * _MIN_INLIERS:
             return None
-        points = corners.reshape(-1, 2)
+        points = np.asarray(corners, np.float64).reshape(-1, 2)
         column, row = np.rint(points).astype(np.intp).T
         ends = points + flow[row.clip(0, len(flow) - 1), column.clip(0, flow.shape[1] - 1)]
         matrix, inliers = cv2.findHomography(points, ends, cv2.RANSAC, 1.0)
     if matrix is None or inliers.sum() <= max(_MIN_INLIERS, len(points) / 2):
         return None
-    return np.asarray(matrix, np.float64)
+    # Where the camera rests, what remains is the error of the flow, which the homography magnifies towards the border.
+    found = np.asarray(matrix, np.float64)
+    moved = np.linalg.norm(projected(found, points) - points, axis=1)
+    return found if np.median(moved) >= _MIN_SHIFT else None

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .._ext.histograms import add_blocks, integral_histograms
+from .._ext.histograms import add_blocks, integral_tiles
+from .._ext.tracks import track_points
 from .clip import Clip
-from .flow import Method, background_flow, optical_flow, single_thread, working_frames
+from .flow import Method, camera_homographies, homography_flow, optical_flow, single_thread, working_frames
 from .histograms import check_field
 
 __all__ = ["DenseTrajectories"]
 
-Array = NDArray[np.float64]
+Single = NDArray[np.float32]
+Arrays = dict[str, NDArray[Any]]
 
-# Shorter side of the frames in pixels: smaller ones are enlarged, larger ones reduced.
-_SIDES = 120, 240
+# Shorter side of the frames at the coarsest scale, in pixels.
+_MIN_SIDE = 32
 # Thresholds in pixels for trajectories that are static, erratic, jump, or move with the camera, and the duration in
 # seconds of the frames that they refer to (Wang and Schmid, ICCV 2013).
 _STILL, _ERRATIC, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
@@ -28,9 +31,16 @@ _FRAME = 1 / 25
 # Longest flow that counts as no motion, in pixels per frame, and the constant that is added to all histograms.
 _NO_FLOW, _EPSILON = 0.4, 0.05
 # Fields of flow that are processed at once.
-_CHUNK = 60
-# Channel: bins.
-_BINS = {"hog": 8, "hof": 9, "mbhx": 8, "mbhy": 8}
+_CHUNK = 30
+# Steps to which a path is resampled.
+_STEPS = 15
+# Tracks that follow each other in one place of a clip, at least.
+_GENERATIONS = 3
+# Pixels of a tile's sides, to which blocks are rounded: a histogram of each pixel would take 16 times the memory.
+_TILE = 4
+# Which of the values of a cell belong to which channel.
+_VALUES = {"hog": slice(0, 8), "hof": slice(8, 17), "mbhx": slice(17, 25), "mbhy": slice(25, 33)}
+_N_VALUES = 33
 
 
 @dataclass(frozen=True)
@@ -40,18 +50,22 @@ class DenseTrajectories:
     Points of a grid are tracked through the median-filtered flow at several scales; those that hardly move, jump, or
     move as the background does are left out. Along each, HOG, HOF and MBH are histogrammed in a block that follows it.
 
-    At any frame rate a trajectory lasts as long as ``length`` frames of 1/25 s, or two thirds of a clip shorter than
-    that; its shape is resampled to ``length`` steps. As all last equally long, none begins near the end of a clip. A
-    clip in which nothing moves has none. In frames lower than twice ``side`` the blocks are half as high as the frame.
+    Clips of all sizes are resampled to one height, so that lengths in pixels mean the same in all of them. At any frame
+    rate a trajectory lasts ``seconds``, or two thirds of a clip shorter than that; its path is resampled to 15 steps.
+    As all last equally long, none begins near the end of a clip; where little time is left for them to begin in, they
+    follow each other more closely. A clip in which nothing moves has none. In scales lower than twice ``side`` the
+    blocks are half as high as the frame.
 
     Parameters
     ----------
-    length : int
-        Steps of a trajectory, ``times`` or more.
+    seconds : float
+        Duration of a trajectory.
+    height : int
+        Shorter side of the frames, in pixels, to which smaller ones are enlarged and larger ones reduced.
     stride : int
         Pixels between points of the grid.
     side : int
-        Pixels of a block's height and width.
+        Pixels of a block's height and width, rounded to tiles of 4.
     cells, times : int
         Cells of a block in each direction, and of the time.
     scales : int
@@ -59,246 +73,272 @@ class DenseTrajectories:
     quality : float
         Smallest eigenvalue of the gradient's covariance at a point, as a share of the largest in the frame.
     method : {"dis", "farneback"}
-        Of the flow, see `optical_flow`. Farneback's, which the reference implementation uses, blurs motion over its
-        surroundings; with the sharper DIS there are a quarter as many trajectories of small people.
+        Of the flow, see `optical_flow`. The reference implementation uses Farneback's, which takes five times as long.
 
     Examples
     --------
     >>> from actionbench.features.examples import examples
-    >>> found = DenseTrajectories(length=5, scales=1).extract(examples()[0][2])
+    >>> found = DenseTrajectories(seconds=0.2, scales=1).extract(examples()[0][2])
     >>> {name: array.shape[1] for name, array in found.items()}
-    {'trajectory': 10, 'hog': 96, 'hof': 108, 'mbh': 192, 'place': 5}
+    {'trajectory': 30, 'hog': 96, 'hof': 108, 'mbh': 192, 'place': 5}
     """
 
-    length: int = 15
+    seconds: float = 0.6
+    height: int = 180
     stride: int = 5
     side: int = 32
     cells: int = 2
     times: int = 3
     scales: int = 8
     quality: float = 1e-3
-    method: Method = "farneback"
+    method: Method = "dis"
 
     def __post_init__(self) -> None:
-        minima = {"length": self.times, "stride": 1, "side": 1, "cells": 1, "times": 1, "scales": 1}
-        for name, low in minima.items():
+        if not self.seconds > 0:
+            raise ValueError(f"seconds must be above 0, got {self.seconds}")
+        for name, low in {
+            "height": _MIN_SIDE,
+            "stride": 1,
+            "side": 1,
+            "cells": 1,
+            "times": 1,
+            "scales": 1,
+        }.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be {low} or more, got {getattr(self, name)}")
 
     def sizes(self) -> dict[str, int]:
         """Return the length of each channel."""
-        block = self.cells**2 * self.times
-        channels = {name: block * bins for name, bins in _BINS.items()}
-        mbh = channels.pop("mbhx") + channels.pop("mbhy")
-        return {"trajectory": 2 * self.length, **channels, "mbh": mbh}
+        cells = self.cells**2 * self.times
+        return {"trajectory": 2 * _STEPS, "hog": 8 * cells, "hof": 9 * cells, "mbh": 16 * cells}
 
-    def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
+    def extract(self, clip: Clip) -> Arrays:
         """Describe a clip.
 
         Returns
         -------
         dict of ndarray of float32
-            One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, and ``place``
+            One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, each the root
+            of histograms of sum 1 (RootSIFT: Arandjelovic and Zisserman, CVPR 2012) but for the first; and ``place``
             (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
             against the ground in frame heights per second.
         """
-        side = min(max(min(clip.height, clip.width), _SIDES[0]), _SIDES[1])
-        frames, fps = working_frames(clip, side)
-        n_fields = len(frames) - 1
-        wanted = self.length * _FRAME * fps
-        length = min(round(wanted), max(2 * n_fields // 3, 1), n_fields)
-        min_scale = 32 / min(frames.shape[1:])
-        scales = [scale for scale in 2 ** (-np.arange(self.scales) / 2) if scale == 1 or scale >= min_scale]
-        active = [_Tracks.none(length) for _ in scales]
-        found: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in scales]
-        flow = free = np.empty((0, *frames.shape[1:], 2), np.float32)
-        for begin in range(0, max(n_fields, 1), _CHUNK):
-            # Trajectories that end in this chunk may begin in the one before.
-            first = max(begin - length, 0)
+        frames, fps = working_frames(clip, self.height, enlarge=math.inf)
+        n_fields, wanted = len(frames) - 1, self.seconds * fps
+        length = min(max(round(wanted), 1), max(2 * n_fields // 3, 1), n_fields)
+        timing = _Timing(fps, n_fields, length, min(length / wanted, 1.0))
+        levels = [_Level.at(scale, frames, timing) for scale in self._scales(min(frames.shape[1:]))]
+        found = [[self._described(level, _Tracks.none(length))] for level in levels]
+        for begin in range(0, n_fields, _CHUNK):
             piece = frames[begin : begin + _CHUNK + 1]
-            new = optical_flow(piece, self.method)
-            flow = np.concatenate([flow[len(flow) - begin + first :], new])
-            free = np.concatenate([free[len(free) - begin + first :], new - background_flow(piece, new)])
-            fields = _Fields(frames[first : begin + len(piece)], flow, free, first, n_fields, fps)
-            for index, scale in enumerate(scales):
-                part, active[index] = self._at_scale(fields.resized(scale), active[index], begin, wanted)
-                found[index].append(part)
-        parts = [part for pieces in found for part in pieces]
+            flow = optical_flow(piece, self.method)
+            cameras = camera_homographies(piece, flow)
+            with single_thread():
+                flow = np.stack([cv2.medianBlur(field, 5) for field in flow])
+            for index, level in enumerate(levels):
+                # Reduced from the scale of twice its size: halves are quick.
+                source = (piece[:-1], flow, cameras) if index < 2 else levels[index - 2].new
+                levels[index], done = self._tracked(level.joined(*source))
+                found[index].append(self._described(levels[index], done))
+        parts = list(chain(*found))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _scales(self, side: int) -> list[float]:
+        scales = (2 ** (-index / 2) for index in range(self.scales))
+        return [scale for scale in scales if scale == 1 or round(side * scale) >= _MIN_SIDE]
 
     def mirror(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the descriptors (n, D) of a channel for the mirrored clips, left and right exchanged."""
         if channel == "trajectory":
-            return (rows.reshape(len(rows), self.length, 2) * (-1, 1)).reshape(rows.shape).astype(rows.dtype)
-        parts = [part for part in _BINS if part.startswith(channel)]
+            return (rows.reshape(len(rows), _STEPS, 2) * (-1, 1)).reshape(rows.shape).astype(rows.dtype)
+        parts = [part for part in _VALUES if part.startswith(channel)]
         mirrored = []
         for part, block in zip(parts, np.split(rows, len(parts), axis=1), strict=True):
             # Mirroring changes the sign of components to the right; that of the flow to the right twice.
-            opposite, bins = 0 if part == "mbhx" else 4, _BINS[part]
+            opposite, bins = 0 if part == "mbhx" else 4, _VALUES[part].stop - _VALUES[part].start
             order = [(opposite - index) % 8 for index in range(8)] + list(range(8, bins))
             cells = block.reshape(len(rows), self.times, self.cells, self.cells, bins)
             mirrored.append(cells[:, :, :, ::-1][..., order].reshape(block.shape))
         return np.concatenate(mirrored, axis=1)
 
-    def _at_scale(
-        self, fields: _Fields, active: _Tracks, begin: int, wanted: float
-    ) -> tuple[dict[str, NDArray[np.float32]], _Tracks]:
-        """Continue tracks from one field of flow on; describe those that end."""
-        (height, width), length = fields.frames.shape[1:], active.points.shape[1] - 1
-        # Speeds are compared and histogrammed in pixels per 1/25 s.
-        rate = np.float32(_FRAME * fields.fps)
-        done, active = self._tracked(fields, active, begin)
-        scale, share = fields.scale, min(length / wanted, 1.0)
-        done = done.only(_valid(done.steps / scale, float(rate), share))
-        points, n = done.points, len(done.points)
-        described = self._along(fields.frames, fields.free * rate, points[:, :-1], done.starts - fields.first)
-        middle, span = points[:, length // 2], max(fields.n_fields, 1)
-        total = np.linalg.norm(done.steps, axis=2).sum(axis=1)
+    def _tracked(self, level: _Level) -> tuple[_Level, _Tracks]:
+        """Track points through the new fields of a level; return it with the active tracks, and the complete ones."""
+        (frames, flow, cameras), length = level.new, level.timing.length
+        textured = np.stack([self._textured(frame) for frame in frames])
+        n = len(level.active.starts)
+        active, done = (_Tracks.room(n + textured.size, length) for _ in range(2))
+        active.points[:n], active.steps[:n], active.starts[:n] = level.active
+        # Where all tracks of a place begin in a short time, the next ones do not wait until the first ones end.
+        n_starts = level.timing.n_fields - length + 1
+        renew = min(length, max(n_starts // _GENERATIONS, 1))
+        taken = np.empty(textured.shape[1:], np.uint8)
+        grid = (textured, self.stride, renew, level.first + level.n_old, n_starts)
+        n_done, n = track_points(flow, cameras, *grid, *active, n, *done, taken)
+        done = done.only(slice(n_done))
+        timing = level.timing
+        kept = _valid(done.steps / np.float32(level.scale), _FRAME * timing.fps, timing.share)
+        return replace(level, active=active.only(slice(n)).copy()), done.only(kept)
+
+    def _textured(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return which points of the grid have enough texture to be tracked."""
+        with single_thread():
+            quality = cv2.cornerMinEigenVal(frame, 3, ksize=3)
+        at = quality[self.stride // 2 :: self.stride, self.stride // 2 :: self.stride]
+        return (at > self.quality * quality.max()).astype(np.uint8)
+
+    def _described(self, level: _Level, tracks: _Tracks) -> Arrays:
+        (height, width), timing, n = level.frames.shape[1:], level.timing, len(tracks.starts)
+        middle, span = tracks.points[:, timing.length // 2], max(timing.n_fields, 1)
+        total = np.linalg.norm(tracks.steps, axis=2).sum(axis=1)
         place = np.stack(
             [
                 middle[:, 0] / width,
                 middle[:, 1] / height,
-                (done.starts + length / 2) / span,
-                np.full(n, scale),
-                total / max(length, 1) * fields.fps / height,
+                (tracks.starts + timing.length / 2) / span,
+                np.full(n, level.scale),
+                total / max(timing.length, 1) * timing.fps / height,
             ],
             axis=1,
         )
-        shape = _stretched(done.steps, self.length) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
-        arrays = {"trajectory": shape.reshape(n, 2 * self.length), **described, "place": place}
-        return {name: array.astype(np.float32) for name, array in arrays.items()}, active
+        path = _stretched(tracks.steps, _STEPS) / np.maximum(total, 1e-9)[:, np.newaxis, np.newaxis]
+        cells = self._along(level, tracks)
+        parts = {name: _rooted(cells[..., values]) for name, values in _VALUES.items()}
+        mbh = np.concatenate([parts.pop("mbhx"), parts.pop("mbhy")], axis=1)
+        arrays = {"trajectory": path.reshape(n, 2 * _STEPS), **parts, "mbh": mbh, "place": place}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
 
-    def _tracked(self, fields: _Fields, active: _Tracks, begin: int) -> tuple[_Tracks, _Tracks]:
-        """Track points through the fields from one on; return the complete tracks and the active ones."""
-        (height, width), length = fields.frames.shape[1:], active.points.shape[1] - 1
-        whole = [_Tracks.none(length)]
-        for index in range(begin, fields.first + len(fields.flow) if length else begin):
-            frame, flow, free = (
-                array[index - fields.first] for array in (fields.frames, fields.flow, fields.free)
-            )
-            if index + length <= fields.n_fields:
-                active = active.joined(
-                    _Tracks.starting(self._new_points(frame, active.now(index)), index, length)
-                )
-            now, rows, ages = active.now(index), np.arange(len(active.points)), index - active.starts
-            column, row = np.rint(now).astype(np.intp).T
-            column, row = column.clip(0, width - 1), row.clip(0, height - 1)
-            smooth = np.stack([_median(flow[..., part]) for part in (0, 1)], axis=-1)
-            step = smooth[row, column]
-            active.points[rows, ages + 1] = now + step
-            active.steps[rows, ages] = step - (flow - free)[row, column]
-            there = active.now(index + 1)
-            inside = ((there >= 0) & (there <= [width - 1, height - 1])).all(axis=1)
-            ended = ages + 1 == length
-            whole.append(active.only(inside & ended))
-            active = active.only(inside & ~ended)
-        return whole[0].joined(*whole[1:]), active
-
-    def _new_points(self, frame: NDArray[np.uint8], taken: Array) -> Array:
-        """Return points of the grid with enough texture, in cells without a tracked point."""
-        with single_thread():
-            quality = cv2.cornerMinEigenVal(frame, 3, ksize=3)
-        rows = np.arange(self.stride // 2, frame.shape[0], self.stride)
-        columns = np.arange(self.stride // 2, frame.shape[1], self.stride)
-        free = quality[np.ix_(rows, columns)] > self.quality * quality.max()
-        at = (taken // self.stride).astype(np.intp)
-        inside = (at[:, 0] < len(columns)) & (at[:, 1] < len(rows))
-        free[at[inside, 1], at[inside, 0]] = False
-        row, column = np.nonzero(free)
-        return np.stack([columns[column], rows[row]], axis=1).astype(np.float64)
-
-    def _along(
-        self, frames: NDArray[np.uint8], free: NDArray[np.float32], points: Array, starts: NDArray[np.intp]
-    ) -> dict[str, Array]:
-        """Histogram the surroundings of the trajectories' points, shape (n, times * cells * cells * bins)."""
-        n, length = points.shape[:2]
-        block = self.cells**2
-        out = {name: np.zeros((n, self.times, block * bins)) for name, bins in _BINS.items()}
-        centres = np.rint(points[..., ::-1]).astype(np.intp)
-        side = min(self.side, max(min(frames.shape[1:]) // 2, self.cells))
-        cell_of = np.arange(length) * self.times // max(length, 1)
-        shares = 1 / np.maximum(np.bincount(cell_of, minlength=self.times), 1)
+    def _along(self, level: _Level, tracks: _Tracks) -> NDArray[np.float64]:
+        """Histogram the surroundings of the tracks' points, shape (n, times, cells * cells, 33)."""
+        frames, length, starts = level.frames, level.timing.length, tracks.starts
+        out = np.zeros((len(starts), self.times, self.cells**2, _N_VALUES))
+        n_tiles = np.array([-(-size // _TILE) for size in frames.shape[1:]])
+        side = min(self.side, min(frames.shape[1:]) // 2)
+        tall, wide = block = np.minimum(max(round(side / _TILE), 1), n_tiles)
+        corners = np.rint((tracks.points[:, :length, ::-1] + 0.5) / _TILE - block / 2).astype(np.intp)
+        corners = corners.clip(0, n_tiles - block)
+        time_of = np.arange(length) * self.times // max(length, 1)
         for index in np.unique(starts[:, np.newaxis] + np.arange(length)):
-            met = np.flatnonzero((starts <= index) & (index < starts + length))
-            for name, (dx, dy) in _fields(frames[index], free[index]).items():
-                check_field(dx, dy)
-                integral = np.empty((dx.shape[0] + 1, dx.shape[1] + 1, _BINS[name]))
-                integral_histograms(dx, dy, _NO_FLOW, name == "hof", integral)
-                steps = index - starts[met]
-                for time in np.unique(cell_of[steps]):
-                    rows = met[cell_of[steps] == time]
-                    blocks = np.zeros((len(rows), block * _BINS[name]))
-                    here = np.ascontiguousarray(centres[rows, index - starts[rows]])
-                    add_blocks(integral, here, side, self.cells, _EPSILON, shares[time], blocks)
-                    out[name][rows, time] += blocks
-        flat = {name: array.reshape(n, self.times * block * _BINS[name]) for name, array in out.items()}
-        mbh = np.concatenate([flat.pop("mbhx"), flat.pop("mbhy")], axis=1)
-        return {**flat, "mbh": mbh}
+            rows = np.flatnonzero((starts <= index) & (index < starts + length))
+            ages = index - starts[rows]
+            at = corners[rows, ages]
+            # Only where there are tracks, and a tile more, as differences need the next pixel.
+            low, high = np.maximum(at.min(axis=0) - 1, 0), at.max(axis=0) + block + 1
+            part = slice(low[0] * _TILE, high[0] * _TILE), slice(low[1] * _TILE, high[1] * _TILE)
+            image = frames[index - level.first][part].astype(np.float32)
+            integral = np.empty((*(-(-size // _TILE) + 1 for size in image.shape), _N_VALUES))
+            integral_tiles(image, level.free(index - level.first, part), _NO_FLOW, _TILE, integral)
+            add_blocks(integral, at - low, tall, wide, self.cells, rows, time_of[ages], out)
+        return out
 
 
-@dataclass(frozen=True, eq=False)
-class _Tracks:
+class _Timing(NamedTuple):
+    """What tracks of a clip have in common: they last ``length`` frames, a ``share`` of the duration that is wanted."""
+
+    fps: float
+    n_fields: int
+    length: int
+    share: float
+
+
+class _Tracks(NamedTuple):
     """Tracked points.
 
     Attributes
     ----------
     points : ndarray, shape (n, length + 1, 2)
-        Right and down, in pixels; points of active tracks that are not reached yet are 0.
-    starts : ndarray of int, shape (n,)
-        The frame of the first point.
+        Right and down, in pixels of their scale.
     steps : ndarray, shape (n, length, 2)
         Displacements relative to the background.
+    starts : ndarray of int, shape (n,)
+        The frame of the first point.
     """
 
-    points: Array
+    points: Single
+    steps: Single
     starts: NDArray[np.intp]
-    steps: Array
+
+    @classmethod
+    def room(cls, n: int, length: int) -> _Tracks:
+        points, steps = np.empty((n, length + 1, 2), np.float32), np.empty((n, length, 2), np.float32)
+        return cls(points, steps, np.empty(n, np.intp))
 
     @classmethod
     def none(cls, length: int) -> _Tracks:
-        return cls.starting(np.empty((0, 2)), 0, length)
+        return cls.room(0, length)
 
-    @classmethod
-    def starting(cls, positions: Array, index: int, length: int) -> _Tracks:
-        n = len(positions)
-        points = np.zeros((n, length + 1, 2))
-        points[:, 0] = positions
-        return cls(points, np.full(n, index, np.intp), np.zeros((n, length, 2)))
+    def only(self, kept: slice | NDArray[np.bool_]) -> _Tracks:
+        return _Tracks(self.points[kept], self.steps[kept], self.starts[kept])
 
-    def joined(self, *others: _Tracks) -> _Tracks:
-        parts = (self, *others)
-        return _Tracks(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(self)))
-
-    def only(self, kept: NDArray[np.bool_]) -> _Tracks:
-        return _Tracks(*(array[kept] for array in vars(self).values()))
-
-    def now(self, index: int) -> Array:
-        """Return their positions in a frame."""
-        return self.points[np.arange(len(self.points)), index - self.starts]
+    def copy(self) -> _Tracks:
+        return _Tracks(self.points.copy(), self.steps.copy(), self.starts.copy())
 
 
 @dataclass(frozen=True, eq=False)
-class _Fields:
-    """A chunk of a clip at one scale: its frames, flow, and flow relative to the background."""
+class _Level:
+    """Some consecutive frames of a clip at one scale.
 
+    Attributes
+    ----------
+    frames, flow, cameras : ndarray
+        Of frames ``first`` and after; homographies are those of the background.
+    n_old : int
+        Frames that tracks have been through; they are kept as long as an active track may have begun there.
+    active : _Tracks
+        Tracks that are not complete.
+    """
+
+    scale: float
+    timing: _Timing
     frames: NDArray[np.uint8]
-    flow: NDArray[np.float32]
-    free: NDArray[np.float32]
-    first: int  # frame of the clip at which the chunk begins
-    n_fields: int  # of flow in the whole clip
-    fps: float
-    scale: float = 1.0
+    flow: Single
+    cameras: NDArray[np.float64]
+    active: _Tracks
+    first: int = 0
+    n_old: int = 0
 
-    def resized(self, scale: float) -> _Fields:
-        height, width = (max(round(n * scale), 1) for n in self.frames.shape[1:])
-        frames = np.stack([_resized(frame, height, width) for frame in self.frames])
-        flow, free = (
-            np.stack([_resized(field, height, width) for field in fields]) * np.float32(scale)
-            if len(fields)
-            else fields
-            for fields in (self.flow, self.free)
+    @classmethod
+    def at(cls, scale: float, frames: NDArray[np.uint8], timing: _Timing) -> _Level:
+        """Return a level of no frame yet."""
+        size = tuple(max(round(n * scale), 1) for n in frames.shape[1:])
+        flow = np.empty((0, *size, 2), np.float32)
+        return cls(
+            scale,
+            timing,
+            np.empty((0, *size), np.uint8),
+            flow,
+            np.empty((0, 3, 3)),
+            _Tracks.none(timing.length),
         )
-        return replace(self, frames=frames, flow=flow, free=free, scale=scale)
+
+    @property
+    def new(self) -> tuple[NDArray[np.uint8], Single, NDArray[np.float64]]:
+        """Frames, flow and homographies that tracks have not been through before."""
+        return self.frames[self.n_old :], self.flow[self.n_old :], self.cameras[self.n_old :]
+
+    def joined(self, frames: NDArray[np.uint8], flow: Single, cameras: NDArray[np.float64]) -> _Level:
+        """Return the level with further frames, resized, and their flow, without those that no track needs."""
+        size, n_old = self.frames.shape[1:], min(self.timing.length, len(self.frames))
+        stretch = np.array([new / old for new, old in zip(size[::-1], frames.shape[:0:-1], strict=True)])
+        fields = np.stack([_resized(field, *size) for field in flow]) * stretch.astype(np.float32)
+        # A position that is no number would be read anywhere.
+        check_field(fields)
+        kept = slice(len(self.frames) - n_old, None)
+        return replace(
+            self,
+            frames=np.concatenate([self.frames[kept], [_resized(frame, *size) for frame in frames]]),
+            flow=np.concatenate([self.flow[kept], fields]),
+            cameras=np.concatenate([self.cameras[kept], _rescaled(cameras, stretch)]),
+            first=self.first + len(self.frames) - n_old,
+            n_old=n_old,
+        )
+
+    def free(self, index: int, part: tuple[slice, slice]) -> Single:
+        """Return a part of a field relative to the background, in pixels per 1/25 s."""
+        flow = self.flow[index][part]
+        if (self.cameras[index] != np.eye(3)).any():
+            rows, columns = (range(n)[piece] for n, piece in zip(self.flow.shape[1:3], part, strict=True))
+            flow = flow - homography_flow(self.cameras[index], rows, columns)
+        return np.ascontiguousarray(flow * np.float32(_FRAME * self.timing.fps))
 
 
 def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
@@ -308,27 +348,23 @@ def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _median(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    with single_thread():
-        return np.asarray(cv2.medianBlur(np.ascontiguousarray(field), 5), np.float32)
+def _rescaled(cameras: NDArray[np.float64], stretch: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return homographies in pixels of another size, whose centres are at whole numbers."""
+    x, y = stretch
+    to = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    moves = (cameras != np.eye(3)).any(axis=(1, 2))
+    return np.where(moves[:, np.newaxis, np.newaxis], to @ cameras @ np.linalg.inv(to), cameras)
 
 
-def _fields(
-    frame: NDArray[np.uint8], free: NDArray[np.float32]
-) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return the vector fields that are histogrammed in one frame, right and down."""
-    fields = {"hof": (np.ascontiguousarray(free[..., 0]), np.ascontiguousarray(free[..., 1]))}
-    with single_thread():
-        for name, image in (("hog", frame), ("mbhx", fields["hof"][0]), ("mbhy", fields["hof"][1])):
-            fields[name] = _sobel(image, 1, 0), _sobel(image, 0, 1)
-    return fields
+def _rooted(histograms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a row of each of (n, ...) histograms: raised by a constant, scaled to sum 1, and its roots taken."""
+    rows = histograms.reshape(len(histograms), math.prod(histograms.shape[1:]))
+    # What rounding leaves of an empty cell may lie below zero.
+    raised = np.maximum(rows, 0) + _EPSILON
+    return np.sqrt(raised / raised.sum(axis=1, keepdims=True))
 
 
-def _sobel(image: NDArray[Any], right: int, down: int) -> NDArray[np.float32]:
-    return np.asarray(cv2.Sobel(image, cv2.CV_32F, right, down, ksize=1), np.float32)
-
-
-def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
+def _valid(steps: NDArray[np.floating], rate: float = 1.0, share: float = 1.0) -> NDArray[np.bool_]:
     """Return which trajectories are neither static nor erratic, and move relative to the background.
 
     The reference implementation tests the path in the frame, and so loses a person whom the camera follows.
@@ -350,7 +386,7 @@ def _valid(steps: Array, rate: float = 1.0, share: float = 1.0) -> NDArray[np.bo
     return (spread >= share * _STILL).any(axis=1) & (spread <= _ERRATIC).all(axis=1) & ~jumps & moves
 
 
-def _stretched(steps: Array, length: int) -> Array:
+def _stretched(steps: NDArray[np.floating], length: int) -> NDArray[np.floating]:
     """Resample steps (n, m, 2) to another number of steps along the same path."""
     n, own = steps.shape[:2]
     if own == length or not n:

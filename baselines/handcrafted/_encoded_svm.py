@@ -31,6 +31,17 @@ def _kind(encoding: str) -> type[Fisher | Words | Vlad]:
     return kinds[encoding]
 
 
+def _parts(place: NDArray[Any]) -> list[NDArray[np.bool_]]:
+    """Return which descriptors are in all of the clip, in each third of the height, and in each half of the time."""
+    _, y, time = place.T[:3]
+    thirds, halves = (np.minimum(n * share // 1, n - 1) for n, share in ((3, y), (2, time)))
+    return [
+        np.ones(len(y), bool),
+        *(thirds == part for part in range(3)),
+        *(halves == part for part in range(2)),
+    ]
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class EncodedSvm(VectorSvm):
     """One-vs-rest SVMs on local descriptors, each channel encoded by itself.
@@ -45,6 +56,9 @@ class EncodedSvm(VectorSvm):
         Components of the mixture, or words of the codebook, for each channel.
     n_samples : int
         Descriptors of the training clips from which the encoding is learned.
+    pyramid : bool
+        Whether the upper, middle and lower third, and the first and second half of the time, are encoded too, each by
+        itself (Lazebnik et al., CVPR 2006); six times as many values.
     C : float
         Inverse strength of the regularisation.
     mirror : {"auto", True, False}
@@ -72,13 +86,18 @@ class EncodedSvm(VectorSvm):
     encoding: Encoding = "words"
     n_words: int = 300
     n_samples: int = 10_000
+    pyramid: bool = False
     C: float = 100.0
     mirror: Mirror = "auto"
     random_state: int = 0
 
     @abstractmethod
     def _feature(self) -> Feature:
-        """Return the feature, with one row of each channel per local descriptor."""
+        """Return the feature, with one row of each channel per local descriptor.
+
+        Its array ``place`` (n, 3 or more) says where these are: from left to right, from top to bottom, and in time,
+        each from 0 to 1.
+        """
 
     def _channels(self) -> tuple[str, ...]:
         """Return the names of the arrays that are encoded."""
@@ -132,19 +151,26 @@ class EncodedSvm(VectorSvm):
 
     def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
         # If each part has length 1, so has the whole vector.
-        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_))
-        return np.array(
-            [
-                scale
-                * np.concatenate(
-                    [encoder.encode(change(name, found[name])) for name, encoder in self.encoders_.items()]
-                )
-                for found in compute(self._feature(), clips)
-            ]
+        scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_) * self._n_parts())
+        vectors = np.empty(
+            (len(clips), sum(self._sizes().values())), np.float32 if self._is_linear() else np.float64
         )
+        for vector, found in zip(vectors, compute(self._feature(), clips), strict=True):
+            parts = _parts(found["place"]) if self.pyramid else [slice(None)]
+            encoded = [
+                encoder.encode(rows[part])
+                for name, encoder in self.encoders_.items()
+                for rows in [change(name, found[name])]
+                for part in parts
+            ]
+            vector[...] = scale * np.concatenate(encoded)
+        return vectors
 
     def _sizes(self) -> dict[str, int]:
-        return {name: encoder.size for name, encoder in self.encoders_.items()}
+        return {name: self._n_parts() * encoder.size for name, encoder in self.encoders_.items()}
+
+    def _n_parts(self) -> int:
+        return 6 if self.pyramid else 1
 
     def _is_linear(self) -> bool:
         return self.encoding != "words"

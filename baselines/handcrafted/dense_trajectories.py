@@ -30,6 +30,8 @@ class DenseTrajectories(EncodedSvm):
         Components of the mixture, or words of the codebook.
     n_samples : int
         Trajectories of the training clips from which the encoding is learned.
+    pyramid : bool
+        Whether thirds of the height and halves of the time are encoded too, see `EncodedSvm`.
     C : float
         Inverse strength of the regularisation.
     mirror : {"auto", True, False}
@@ -56,8 +58,8 @@ class DenseTrajectories(EncodedSvm):
 
     channels: str = "trajectory+hog+hof+mbh"
     encoding: Encoding = "fisher"
-    n_words: int = 32
-    n_samples: int = 20_000
+    n_words: int = 128
+    n_samples: int = 60_000
 
     def _channels(self) -> tuple[str, ...]:
         return parse_channels(self.channels, self.known_channels)

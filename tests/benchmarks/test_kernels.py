@@ -18,7 +18,7 @@ import pytest
 
 import actionbench.features.histograms as features
 import actionbench.features.trajectories as trajectories
-from actionbench._ext import histograms
+from actionbench._ext import histograms, tracks
 from actionbench.models import kernels
 from actionbench.models.kernels import default_threads
 from actionbench.models.nn import functional
@@ -411,19 +411,48 @@ def cell_histograms_of_flow(shape):
 BLOCKS = 500
 
 
-@times("integral_histograms", (120, 160), (240, 320))
-def integral_histograms(shape):
-    dx, dy = normal(*shape), normal(*shape)
-    out = np.empty((shape[0] + 1, shape[1] + 1, 9))
-    return lambda: trajectories.integral_histograms(dx, dy, 0.4, True, out)
+TILE = 4
+
+
+def tiles(shape):
+    image, flow = normal(*shape), normal(*shape, 2)
+    out = np.empty((shape[0] // TILE + 1, shape[1] // TILE + 1, 33))
+    return image, flow, 0.4, TILE, out
+
+
+@times("integral_tiles", (120, 160), (240, 320))
+def integral_tiles(shape):
+    arrays = tiles(shape)
+    return lambda: trajectories.integral_tiles(*arrays)
 
 
 @times("add_blocks", (120, 160), (240, 320))
 def add_blocks(shape):
-    integral, out = np.empty((shape[0] + 1, shape[1] + 1, 9)), np.zeros((BLOCKS, 36))
-    trajectories.integral_histograms(normal(*shape), normal(*shape), 0.4, True, integral)
-    centres = np.random.default_rng(0).integers(0, shape, (BLOCKS, 2))
-    return lambda: trajectories.add_blocks(integral, centres, 32, 2, 0.05, 0.2, out)
+    *_, integral = arrays = tiles(shape)
+    trajectories.integral_tiles(*arrays)
+    corners = np.random.default_rng(0).integers(0, np.array(integral.shape[:2]) - 8, (BLOCKS, 2))
+    rows, times, out = np.arange(BLOCKS), np.zeros(BLOCKS, np.intp), np.zeros((BLOCKS, 1, 4, 33))
+    return lambda: trajectories.add_blocks(integral, corners, 8, 8, 2, rows, times, out)
+
+
+@times("track_points", (120, 160), (240, 320))
+def track_points(shape):
+    """Fifteen fields, points all over them."""
+    length, grid = 15, (15, shape[0] // 5, shape[1] // 5)
+    flow, room = normal(length, *shape, 2), grid[0] * grid[1] * grid[2]
+    active, done = (
+        (
+            np.empty((room, length + 1, 2), np.float32),
+            np.empty((room, length, 2), np.float32),
+            np.empty(room, np.intp),
+        )
+        for _ in range(2)
+    )
+    cameras, textured = np.tile(np.eye(3), (length, 1, 1)), np.ones(grid, np.uint8)
+    taken = np.empty(grid[1:], np.uint8)
+    return lambda: trajectories.track_points(
+        flow, cameras, textured, 5, length, 0, 1, *active, 0, *done, taken
+    )
 
 
 @pytest.mark.benchmark(max_time=0.5)
@@ -437,7 +466,8 @@ def test_speed(benchmark, case):
 
 
 def test_no_kernel_is_forgotten():
-    public = vars(HOT) | {name: value for name, value in vars(histograms).items() if name[0] != "_"}
+    others = vars(histograms) | vars(tracks)
+    public = vars(HOT) | {name: value for name, value in others.items() if name[0] != "_"}
     built = {name for name, value in public.items() if callable(value)}
     assert {case.kernel for case in CASES.values()} == built - NO_KERNELS
 

@@ -26,6 +26,7 @@ class Patches:
         return {
             "shape": (level / 50 + rng.standard_normal((n, 4))).astype(np.float32),
             "motion": rng.standard_normal((n, 6)).astype(np.float32),
+            "place": rng.random((n, 3)).astype(np.float32),
         }
 
 
@@ -35,9 +36,18 @@ class PatchesSvm(EncodedSvm):
     known_channels = ("shape", "motion")
 
     def __init__(
-        self, *, encoding="fisher", n_words=4, n_samples=500, C=100.0, mirror="auto", random_state=0
+        self,
+        *,
+        encoding="fisher",
+        n_words=4,
+        n_samples=500,
+        pyramid=False,
+        C=100.0,
+        mirror="auto",
+        random_state=0,
     ):
         self.encoding = encoding
+        self.pyramid = pyramid
         self.n_words = n_words
         self.n_samples = n_samples
         self.C = C
@@ -75,6 +85,21 @@ def test_new_clips_are_told_apart(material, encoding):
     assert attempt.predict(test).tolist() == ["light", "dark", "grey", "grey"]
     np.testing.assert_allclose(attempt.predict_proba(test).sum(axis=1), 1)
     assert len(attempt._vectors(test)) == 4
+
+
+@pytest.mark.parametrize("encoding", ["fisher", "words", "vlad"])
+def test_a_pyramid_encodes_each_part_by_itself(material, encoding):
+    clips, labels, groups = material
+    attempt = PatchesSvm(encoding=encoding, pyramid=True).fit(clips, labels, groups)
+    found = Patches().extract(clips[2])
+    _, y, time = found["place"].T
+    wanted, scale = [], 1.0 if encoding == "words" else np.sqrt(1 / 12)
+    for channel in ("shape", "motion"):
+        encoder = attempt.encoders_[channel]
+        for part in (y >= 0, y < 1 / 3, (y >= 1 / 3) & (y < 2 / 3), y >= 2 / 3, time < 0.5, time >= 0.5):
+            wanted.append(scale * encoder.encode(found[channel][part]))
+    np.testing.assert_allclose(attempt._vectors(clips[2:3])[0], np.concatenate(wanted), rtol=1e-5, atol=1e-7)
+    assert attempt.score(clips, labels) > 0.9
 
 
 def test_an_encoding_that_is_none(material):
