@@ -1,4 +1,4 @@
-"""Grid descriptors of a clip: HOG, HOF and MBH in cells of the person's box and of the time."""
+"""Grid descriptors of a clip: HOG, HOF and MBH in cells of a region and of the time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from .clip import Clip
 from .flow import single_thread
 from .histograms import Grid, frame_grid, hof, hog, mbh, normalise, time_cells
 from .motion import Motion, observe
+from .regions import Track
 
-__all__ = ["Channel", "GridDescriptor"]
+__all__ = ["Channel", "GridDescriptor", "Region"]
 
 Channel = Literal["hog", "hof", "mbh"]
+Region = Literal["person", "people", "frame"]
 
 # The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in the mirror image,
 # in eighths of a turn. Mirroring changes the sign of components to the right; that of the flow to the right twice.
@@ -28,7 +30,7 @@ _FLOW_SECONDS = 1 / 25
 
 @dataclass(frozen=True)
 class GridDescriptor:
-    """Describe a clip by histograms over a space-time grid, which follows the person or covers the frame.
+    """Describe a clip by histograms over a space-time grid, which follows people or covers the frame.
 
     Each frame's block of cells is normalised as in the dense trajectories (Wang and Schmid, ICCV 2013), then
     averaged over each time cell. Cuboids lose little against trajectories (Kantorov and Laptev, CVPR 2014).
@@ -36,17 +38,18 @@ class GridDescriptor:
     Attributes
     ----------
     channels : tuple of {"hog", "hof", "mbh"}
-        What is histogrammed. If centred, gradients count only near moving pixels, so that the scene is left out.
+        What is histogrammed. Unless over the frame, gradients count only near moving pixels, so that the scene is left
+        out.
     cells : int
         Rows, and columns, of cells.
     times : int
         Cells of the time.
     margin : float
-        What is added to the person's box on each side, as a share of its size.
+        What is added to the box of a person or of people on each side, as a share of its size.
     finest : int
         Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
-    centred : bool
-        Whether the grid follows the person; otherwise it covers the frame.
+    region : {"person", "people", "frame"}
+        What the grid covers: the person who moves most, everybody who moves, or the frame.
 
     Examples
     --------
@@ -61,7 +64,7 @@ class GridDescriptor:
     times: int = 3
     margin: float = 0.05
     finest: int = 1
-    centred: bool = True
+    region: Region = "person"
 
     def sizes(self) -> dict[str, int]:
         """Return the number of values of each channel, in order."""
@@ -78,18 +81,20 @@ class GridDescriptor:
         return np.concatenate([time_cells(normalise(part), self.times).ravel() for part in parts])
 
     def _histograms(self, motion: Motion, channel: Channel) -> list[NDArray[np.float64]]:
-        grid = self._grid(motion)
+        track, grid = self._track(motion), self._grid(motion)
         if channel == "hog":
-            near = _near(motion.track.mask, motion.track.found) if self.centred else None
-            return [hog(motion.frames, grid, weights=near)]
+            return [hog(motion.frames, grid, weights=_near(track.mask) if track and track.found else None)]
         # Flow i leads from frame i to frame i + 1.
         between: Grid = (grid[0][:-1], grid[1][:-1])
         flow = motion.flow * np.float32(motion.fps * _FLOW_SECONDS)
         return [hof(flow, between)] if channel == "hof" else list(mbh(flow, between))
 
+    def _track(self, motion: Motion) -> Track | None:
+        return {"person": motion.track, "people": motion.people, "frame": None}[self.region]
+
     def _grid(self, motion: Motion) -> Grid:
-        shape = (motion.frames.shape[1], motion.frames.shape[2])
-        boxes = motion.track.boxes if self.centred else np.tile([0.0, 0.0, *shape], (len(motion.frames), 1))
+        track, shape = self._track(motion), (motion.frames.shape[1], motion.frames.shape[2])
+        boxes = track.boxes if track else np.tile([0.0, 0.0, *shape], (len(motion.frames), 1))
         margin = self.margin * (boxes[:, 2:] - boxes[:, :2])
         boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
         return frame_grid(boxes, shape, (self.cells, self.cells))
@@ -116,10 +121,8 @@ class GridDescriptor:
         return np.concatenate(mirrored, axis=1)
 
 
-def _near(mask: NDArray[np.bool_], found: bool) -> NDArray[np.float32] | None:
-    """Return weights of 1 near moving pixels and 0 elsewhere, None where nothing moves at all."""
-    if not found:
-        return None
+def _near(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return weights of 1 near moving pixels and 0 elsewhere."""
     around = np.ones((5, 5), np.uint8)
     with single_thread():
         return np.stack([cv2.dilate(frame.astype(np.float32), around) for frame in mask])

@@ -1,4 +1,4 @@
-"""The common start of all handcrafted features of a clip: resized frames, their flow, the person's track."""
+"""The common start of all handcrafted features of a clip: resized frames, their flow, who moves in them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cache import compute_one
+from .camera import ground_flow
 from .clip import Clip
-from .flow import Method, camera_shift, optical_flow, stabilise, working_frames
-from .regions import Track, main_track
+from .flow import Method, optical_flow, working_frames
+from .regions import Track, join_tracks, main_tracks
 
 __all__ = ["Motion", "MotionFeature", "Observation", "observe"]
+
+# Seconds for which people who pause still belong to those who move.
+_HOLD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Frames, flow and track of a clip.
+    """Frames, flow and tracks of a clip.
 
     Attributes
     ----------
@@ -28,17 +32,20 @@ class Motion:
     fps : float
         Their frame rate.
     flow : ndarray of float32, shape (T - 1, H, W, 2)
-        Stabilised flow, in pixels per frame, rounded to half precision.
+        Flow against the ground, in pixels per frame, rounded to half precision.
     track : Track
-        The main moving region.
+        The main moving region: the person.
+    people : Track
+        All main moving regions together.
     shifts : ndarray of float32, shape (T - 1, 2)
-        Contribution of the camera to the flow, right and down, in pixels per frame.
+        Mean contribution of the camera to the flow, right and down, in pixels per frame.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     flow: NDArray[np.float32]
     track: Track
+    people: Track
     shifts: NDArray[np.float32]
 
 
@@ -54,21 +61,24 @@ class Observation:
         """Return the arrays of a `Motion`."""
         frames, fps = working_frames(clip, self.side)
         flow = optical_flow(frames, self.method, finest=self.finest)
-        shifts = camera_shift(frames, flow)
-        track = main_track(frames, fps, shifts)
+        ground = ground_flow(frames, flow)
+        tracks = main_tracks(frames, fps, ground)
+        people = join_tracks(tracks, round(_HOLD_SECONDS * fps))
         return {
             "frames": frames,
             "fps": np.array(fps),
-            "flow": stabilise(flow, shifts).astype(np.float16),
-            "mask": np.packbits(track.mask, axis=None),
-            "boxes": track.boxes,
-            "found": np.array(track.found),
-            "shifts": shifts,
+            "flow": (flow - ground).astype(np.float16),
+            "mask": np.packbits(tracks[0].mask, axis=None),
+            "boxes": tracks[0].boxes,
+            "people_mask": np.packbits(people.mask, axis=None),
+            "people_boxes": people.boxes,
+            "found": np.array(people.found),
+            "shifts": ground.mean(axis=(1, 2)),
         }
 
 
 def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int = 1) -> Motion:
-    """Compute the flow of a clip and find its person.
+    """Compute the flow of a clip and find who moves in it.
 
     Parameters
     ----------
@@ -92,9 +102,17 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     """
     arrays = compute_one(Observation(side, method, finest), clip)
     frames = arrays["frames"]
-    mask = np.unpackbits(arrays["mask"], count=frames.size).reshape(frames.shape).astype(bool)
-    track = Track(mask, arrays["boxes"], bool(arrays["found"]))
-    return Motion(frames, float(arrays["fps"]), arrays["flow"].astype(np.float32), track, arrays["shifts"])
+    track, people = (
+        Track(
+            np.unpackbits(arrays[f"{who}mask"], count=frames.size).reshape(frames.shape).astype(bool),
+            arrays[f"{who}boxes"],
+            bool(arrays["found"]),
+        )
+        for who in ("", "people_")
+    )
+    return Motion(
+        frames, float(arrays["fps"]), arrays["flow"].astype(np.float32), track, people, arrays["shifts"]
+    )
 
 
 class MotionFeature(ABC):

@@ -1,4 +1,4 @@
-"""Moving regions: a mask of motion, the main moving region, and its bounding box in each frame."""
+"""Moving regions: a mask of motion, the main moving regions, and the bounding box of each in each frame."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .flow import camera_path, shift_back, single_thread
+from .camera import undo_ground_flow
+from .flow import camera_path, single_thread
 
-__all__ = ["Track", "main_track", "motion_mask"]
+__all__ = ["Track", "join_tracks", "main_tracks", "motion_mask"]
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """The main moving region of a clip over time.
+    """A moving region of a clip over time.
 
     Attributes
     ----------
@@ -45,7 +46,7 @@ class Track:
 
 def motion_mask(
     frames: NDArray[np.uint8],
-    shifts: NDArray[np.float32] | None = None,
+    ground: NDArray[np.float32] | None = None,
     *,
     deviations: float = 5.0,
     min_threshold: float = 4.0,
@@ -59,8 +60,8 @@ def motion_mask(
     ----------
     frames : ndarray of uint8, shape (T, H, W)
         Grey frames.
-    shifts : ndarray of float32, shape (T - 1, 2), optional
-        Motion of the camera, right and down, in pixels per frame, which is undone first.
+    ground : ndarray of float32, shape (T - 1, H, W, 2), optional
+        Flow of the ground as of `ground_flow`, which is undone first.
     deviations : float
         Threshold in standard deviations of the noise.
     min_threshold : float
@@ -85,9 +86,9 @@ def motion_mask(
         smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
         for index in range(len(differences)):
             differences[index] = smooth[index + 1] - smooth[index]
-            if shifts is not None and shifts[index].any():
-                differences[index] = shift_back(smooth[index + 1], shifts[index]) - smooth[index]
-                _clear_border(differences[index], shifts[index])
+            if ground is not None and ground[index].any():
+                differences[index] = undo_ground_flow(smooth[index + 1], ground[index]) - smooth[index]
+                differences[index, _near_border(ground[index])] = 0
     sample = differences[:, 1::3, 1::3] if min(frames.shape[1:]) >= 30 else differences
     # The lighting of the whole scene may change.
     differences -= np.median(sample, axis=(1, 2), keepdims=True)
@@ -99,24 +100,28 @@ def motion_mask(
     return np.stack(opened).astype(bool)
 
 
-def _clear_border(difference: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
-    """Set to 0 the border that enters or leaves the view, and what smoothing spreads from it."""
-    right, down = (int(width) for width in np.ceil(np.abs(shift)) + 3)
-    difference[:down], difference[-down:] = 0, 0
-    difference[:, :right], difference[:, -right:] = 0, 0
+def _near_border(ground: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the pixels that enter or leave the view, and what smoothing spreads from them."""
+    height, width = ground.shape[:2]
+    rows, columns = np.indices((height, width))
+    near = np.zeros((height, width), bool)
+    for places, moves, length in ((rows, ground[..., 1], height), (columns, ground[..., 0], width)):
+        widths = np.ceil(np.abs(moves)) + 3
+        near |= (places < widths) | (places >= length - widths)
+    return near
 
 
-def main_track(
+def main_tracks(
     frames: NDArray[np.uint8],
     fps: float,
-    shifts: NDArray[np.float32] | None = None,
+    ground: NDArray[np.float32] | None = None,
     *,
     window: float = 0.4,
-) -> Track:
-    """Find the main moving region over the whole clip.
+    min_share: float = 0.1,
+) -> list[Track]:
+    """Find the main moving regions over the whole clip.
 
-    Moving pixels are counted in coarse cells, cells that touch in space and time are joined into tracks, and the track
-    with most moving pixels is kept, so that a second, smaller person is ignored.
+    Moving pixels are counted in coarse cells, and cells that touch in space and time are joined into tracks.
 
     Parameters
     ----------
@@ -124,40 +129,79 @@ def main_track(
         Grey frames.
     fps : float
         Frames per second.
-    shifts : ndarray of float32, shape (T - 1, 2), optional
-        Motion of the camera, see `motion_mask`.
+    ground : ndarray of float32, shape (T - 1, H, W, 2), optional
+        Flow of the ground, see `motion_mask`.
     window : float
         Seconds over which a box covers what moves, as limbs rest at the ends of their swing.
+    min_share : float
+        Least number of moving pixels of a track, as a share of those of the largest one.
+
+    Returns
+    -------
+    list of Track
+        The largest first; one that covers the whole frame where nothing moves or there is one frame.
+
+    Examples
+    --------
+    >>> frames = np.zeros((10, 40, 90), np.uint8)
+    >>> for index, frame in enumerate(frames):
+    ...     frame[10:30, 2 * index : 10 + 2 * index] = frame[15:30, 80 - index : 90 - index] = 200
+    >>> [track.centres[5].round().tolist() for track in main_tracks(frames, fps=25.0)]
+    [[20.0, 15.0], [22.0, 80.0]]
+    """
+    regions = _regions(motion_mask(frames, ground), fps, min_share)
+    if not regions:
+        whole = np.tile([0.0, 0.0, *frames.shape[1:]], (len(frames), 1))
+        return [Track(np.zeros(frames.shape, bool), whole, found=False)]
+    span = 2 * round(window * fps / 2) + 1
+    path = np.zeros((len(frames), 2)) if ground is None else camera_path(ground.mean(axis=(1, 2)))
+    return [_follow(region, span, path) for region in regions]
+
+
+def join_tracks(tracks: list[Track], hold: int) -> Track:
+    """Join tracks into that of everybody who moves.
+
+    Parameters
+    ----------
+    tracks : list of Track
+        As of `main_tracks`.
+    hold : int
+        Frames for which a track still counts before it begins and after it ends, as people pause.
 
     Returns
     -------
     Track
-        The whole frame where nothing moves or there is one frame.
+        The pixels of all, and the smallest box about the boxes of those that count.
 
     Examples
     --------
-    >>> frames = np.zeros((10, 40, 60), np.uint8)
-    >>> for index, frame in enumerate(frames):
-    ...     frame[10:30, 5 + 4 * index : 15 + 4 * index] = 200
-    >>> track = main_track(frames, fps=25.0)
-    >>> track.found, track.mask.shape, track.boxes.shape
-    (True, (10, 40, 60), (10, 4))
+    >>> mask = np.ones((2, 8, 8), bool)
+    >>> boxes = np.array([[0.0, 0, 2, 2]] * 2)
+    >>> join_tracks([Track(mask, boxes, True), Track(mask, boxes + 4, True)], 0).boxes[0]
+    array([0., 0., 6., 6.])
     """
-    height, width = frames.shape[1:]
-    mask = motion_mask(frames, shifts)
-    mask = _largest_region(mask, fps)
-    whole = np.tile([0.0, 0.0, height, width], (len(frames), 1))
-    if not mask.any():
-        return Track(np.zeros(frames.shape, bool), whole, found=False)
+    boxes = np.stack([track.boxes for track in tracks])
+    counts = np.zeros(boxes.shape[:2], bool)
+    for track, row in zip(tracks, counts, strict=True):
+        moving = np.flatnonzero(track.mask.any(axis=(1, 2)))
+        if len(moving):
+            row[max(moving[0] - hold, 0) : moving[-1] + hold + 1] = True
+    # Where no track counts, the largest does.
+    counts[0] |= ~counts.any(axis=0)
+    low = np.where(counts[..., None], boxes[..., :2], np.inf).min(axis=0)
+    high = np.where(counts[..., None], boxes[..., 2:], -np.inf).max(axis=0)
+    mask = np.logical_or.reduce([track.mask for track in tracks])
+    return Track(mask, np.concatenate([low, high], axis=1), tracks[0].found)
+
+
+def _follow(region: NDArray[np.bool_], span: int, path: NDArray[np.float64]) -> Track:
     # A pixel of a frame moves if it changes from the frame before or to the frame after.
-    both = np.concatenate([mask[:1], mask[1:] | mask[:-1], mask[-1:]])
-    span = 2 * round(window * fps / 2) + 1
-    path = np.zeros((len(frames), 2)) if shifts is None else camera_path(shifts)
+    mask = np.concatenate([region[:1], region[1:] | region[:-1], region[-1:]])
     right, down = path.T
     (top, bottom), (left, right) = (
-        _extent(both.sum(axis=axis), span, way) for axis, way in ((2, down), (1, right))
+        _extent(mask.sum(axis=axis), span, way) for axis, way in ((2, down), (1, right))
     )
-    return Track(both, np.stack([top, left, bottom, right], axis=1), found=True)
+    return Track(mask, np.stack([top, left, bottom, right], axis=1), found=True)
 
 
 def _extent(
@@ -184,25 +228,30 @@ def _extent(
     return low, np.clip(high, low + 1, profile.shape[1])
 
 
-def _largest_region(mask: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
-    """Keep the largest connected track of a mask."""
+def _regions(mask: NDArray[np.bool_], fps: float, min_share: float) -> list[NDArray[np.bool_]]:
+    """Divide a mask into its connected tracks, the largest first, without small ones."""
     if not mask.any():
-        return mask
+        return []
     side = max(1, min(mask.shape[1:]) // 30)
     cells = _count(mask, side)
     # Single pixels are noise above the threshold: a fifth of a cell must move.
     active = cells > 0.2 * side * side
     if not active.any():
-        return np.zeros_like(mask)
+        return []
     gap = max(1, round(0.12 * fps))
     joined = ndimage.binary_dilation(active, np.ones((2 * gap + 1, 1, 1), bool))
     joined = ndimage.binary_dilation(joined, np.ones((1, 5, 5), bool))
     labels, n_labels = ndimage.label(joined, np.ones((3, 3, 3), bool))
     sizes = ndimage.sum_labels(np.where(active, cells, 0), labels, np.arange(1, n_labels + 1))
-    chosen = active & (labels == 1 + int(np.argmax(sizes)))
-    chosen = ndimage.binary_dilation(chosen, np.ones((1, 3, 3), bool))
-    fine = np.repeat(np.repeat(chosen, side, axis=1), side, axis=2)
-    return mask & fine[:, : mask.shape[1], : mask.shape[2]]
+    largest = [
+        index for index in np.argsort(-sizes, kind="stable") if sizes[index] >= min_share * sizes.max()
+    ]
+    regions = []
+    for index in largest:
+        chosen = ndimage.binary_dilation(active & (labels == 1 + index), np.ones((1, 3, 3), bool))
+        fine = np.repeat(np.repeat(chosen, side, axis=1), side, axis=2)
+        regions.append(mask & fine[:, : mask.shape[1], : mask.shape[2]])
+    return regions
 
 
 def _count(mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:

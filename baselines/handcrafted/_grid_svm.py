@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ from ..base import Clips, Explanation, check_is_fitted
 from ._svm import Mirror, VectorSvm, class_maps, weight_shares
 
 if TYPE_CHECKING:
-    from ...features.descriptors import Channel, GridDescriptor
+    from ...features.descriptors import Channel, GridDescriptor, Region
 
-__all__ = ["Grid", "GridSvm"]
+__all__ = ["REGIONS", "GridSvm"]
 
-Grid = Literal["person", "frame"]
+#: What a grid can cover.
+REGIONS: tuple[Region, ...] = ("person", "people", "frame")
 Array = NDArray[np.float64]
 
 
@@ -30,8 +31,9 @@ class GridSvm(VectorSvm):
     C : float
         Inverse strength of the regularisation; the descriptors are scaled, so that it does not
         depend on their length.
-    grid : {"person", "frame"}
-        Whether the cells follow the person's box, or cover the frame.
+    grid : {"person", "people", "frame"}
+        Whether the cells follow the box of the person who moves most, follow that of everybody who moves, or cover the
+        frame.
     cells : int
         Rows, and columns, of cells.
     times : int
@@ -49,7 +51,7 @@ class GridSvm(VectorSvm):
     finest: ClassVar[int] = 1
 
     C: float = 1.0
-    grid: Grid = "person"
+    grid: Region = "person"
     cells: int = 4
     times: int = 3
     mirror: Mirror = "auto"
@@ -61,12 +63,11 @@ class GridSvm(VectorSvm):
     def _descriptor(self) -> GridDescriptor:
         from ...features.descriptors import GridDescriptor
 
-        centred = self.grid == "person"
-        return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, centred=centred)
+        return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, region=self.grid)
 
     def _prepare(self, clips: Clips) -> None:
-        if self.grid not in ("person", "frame"):
-            raise ValueError(f"grid must be person or frame, got {self.grid!r}")
+        if self.grid not in REGIONS:
+            raise ValueError(f"grid must be one of {', '.join(REGIONS)}, got {self.grid!r}")
 
     def _sizes(self) -> dict[str, int]:
         return self._descriptor().sizes()
@@ -82,7 +83,7 @@ class GridSvm(VectorSvm):
         return {
             "C": [0.01, 0.1, 1.0, 10.0, 100.0],
             "cells": [3, 4, 6],
-            "grid": ["person", "frame"],
+            "grid": list(REGIONS),
             "times": [1, 2, 3],
         }
 

@@ -26,6 +26,7 @@ from compare import alternate
 from skimage.feature import hog as skimage_hog
 
 from actionbench.experiments.datasets.figures import Figures
+from actionbench.features.camera import ground_flow
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.encodings import Fisher, Vlad, Words
 from actionbench.features.flow import camera_shift, optical_flow, working_frames
@@ -35,7 +36,7 @@ from actionbench.features.hog3d import Hog3d
 from actionbench.features.interest_points import InterestPoints
 from actionbench.features.motion import observe
 from actionbench.features.quantities import QUANTITIES, measure
-from actionbench.features.regions import main_track
+from actionbench.features.regions import main_tracks
 from actionbench.features.similarity import repetition
 from actionbench.features.texture import LbpTop
 from actionbench.features.trajectories import DenseTrajectories
@@ -100,7 +101,7 @@ def stages(rounds: int) -> Iterator[Stage]:
     n = len(clip)
     frames, fps = working_frames(clip)
     flow = optical_flow(frames)
-    shifts = camera_shift(frames, flow)
+    ground = ground_flow(frames, flow)
     motion = observe(clip)
     whole = frame_grid(np.tile([0.0, 0.0, 120, 160], (n, 1)), (120, 160), (15, 20))
     between = whole[0][:-1], whole[1][:-1]
@@ -136,7 +137,7 @@ def stages(rounds: int) -> Iterator[Stage]:
             farneback,
         ),
         ("shift of the camera", lambda: camera_shift(frames, flow), "", None),
-        ("main moving region", lambda: main_track(frames, fps, shifts), "", None),
+        ("main moving region", lambda: main_tracks(frames, fps, ground), "", None),
         ("flow and region together", lambda: observe(clip), "", None),
         ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),
         (f"{len(QUANTITIES)} quantities from these", lambda: measure(motion), "", None),

@@ -43,10 +43,10 @@ def test_place_and_contrast_hardly_matter():
 
 
 def test_a_grid_over_the_frame_knows_where_the_mover_is():
-    expected = describe(walker(), centred=False)
-    assert cosine(describe(walker(shift=40), centred=False), expected) < 0.8
+    expected = describe(walker(), region="frame")
+    assert cosine(describe(walker(shift=40), region="frame"), expected) < 0.8
     # The person never reaches the right third.
-    flow = GridDescriptor(("hof",), cells=3, times=1, centred=False).describe(observe(walker()))
+    flow = GridDescriptor(("hof",), cells=3, times=1, region="frame").describe(observe(walker()))
     left, _, right = flow.reshape(3, 3, 9)[1, :, 0]
     assert right < 0.1 * left
 

@@ -27,7 +27,7 @@ def observed(frames, box, fps=25.0):
     track = Track(np.ones(frames.shape, bool), np.tile(np.array(box, float), (len(frames), 1)), found=True)
     n_frames, height, width = frames.shape
     flow = np.zeros((n_frames - 1, height, width, 2), np.float32)
-    return Motion(frames, fps, flow, track, np.zeros((n_frames - 1, 2), np.float32))
+    return Motion(frames, fps, flow, track, track, np.zeros((n_frames - 1, 2), np.float32))
 
 
 @pytest.mark.parametrize(("solid", "n_faces"), SOLIDS)

@@ -1,0 +1,82 @@
+"""The ground's flow, against what a camera that is known does to a wall."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from actionbench.features.camera import ground_flow, undo_ground_flow
+from actionbench.features.flow import camera_shift, optical_flow
+
+
+def film(matrices, noise=2.0, size=(100, 140)):
+    """Film a wall by a camera that maps its first picture by these 3 x 3 matrices."""
+    rng = np.random.default_rng(0)
+    wall = np.kron(rng.integers(40, 210, (20, 24)), np.ones((10, 10)))
+    wall = cv2.GaussianBlur(wall + rng.normal(0, 12, wall.shape), (0, 0), 1.0).astype(np.float32)
+    middle = np.array([[1, 0, -50.0], [0, 1, -50.0], [0, 0, 1]])
+    frames = [
+        cv2.warpPerspective(wall, matrix @ middle, size[::-1]) + rng.normal(0, noise, size)
+        for matrix in matrices
+    ]
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def true_flow(matrices, size=(100, 140)):
+    y, x = np.indices(size)
+    places = np.stack([x, y, np.ones(size)], axis=-1)
+    flows = []
+    for first, second in pairwise(matrices):
+        moved = places @ (second @ np.linalg.inv(first)).T
+        flows.append((moved / moved[..., 2:] - places)[..., :2])
+    return np.array(flows)
+
+
+def turned(scale, angle, shift=(0.0, 0.0), middle=(70.0, 50.0)):
+    matrix = np.vstack([cv2.getRotationMatrix2D(middle, angle, scale), [0, 0, 1]])
+    matrix[:2, 2] += shift
+    return matrix
+
+
+@pytest.mark.parametrize(("scale", "angle"), [(1.03, 0.0), (1.0, 2.0), (0.98, -1.0)])
+def test_zoom_and_turn_are_found(scale, angle):
+    matrices = [turned(scale**index, angle * index) for index in range(5)]
+    frames = film(matrices)
+    flow = optical_flow(frames)
+    found, wanted = ground_flow(frames, flow), true_flow(matrices)
+    assert np.abs(found - wanted).max() < 0.35
+    shift = camera_shift(frames, flow)[:, None, None]
+    assert np.abs(found - wanted).mean() < 0.2 * np.abs(shift - wanted).mean()
+
+
+def test_a_pan_is_a_shift():
+    """Also behind a large person, whose motion a homography could take part in."""
+    matrices = [turned(1.0, 0.0, shift=(-2.5 * index, 1.0 * index)) for index in range(5)]
+    frames = film(matrices)
+    person = np.random.default_rng(1).integers(0, 256, (60, 40))
+    for index, frame in enumerate(frames):
+        frame[30:90, 30 + 3 * index : 70 + 3 * index] = person
+    found = ground_flow(frames, optical_flow(frames))
+    assert np.abs(found - true_flow(matrices)).mean() < 0.1
+
+
+def test_a_camera_at_rest():
+    frames = film([np.eye(3)] * 4)
+    frames[:, 20:80, 30:60] = np.random.default_rng(2).integers(0, 256, (4, 60, 30))
+    assert not ground_flow(frames, optical_flow(frames)).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 30), (2, 1, 1), (3, 2, 50)])
+def test_short_and_tiny_clips(shape):
+    frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    flow = optical_flow(frames)
+    assert ground_flow(frames, flow).shape == flow.shape
+
+
+def test_undone_a_frame_is_the_one_before():
+    matrices = [turned(1.0, 0.0), turned(1.04, 1.5)]
+    first, second = film(matrices, noise=0).astype(np.float32)
+    back = undo_ground_flow(second, true_flow(matrices)[0].astype(np.float32))
+    inside = np.s_[10:-10, 10:-10]
+    assert np.abs(back - first)[inside].mean() < 0.2 * np.abs(second - first)[inside].mean()
