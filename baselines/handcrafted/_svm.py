@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
@@ -21,8 +24,8 @@ Array = NDArray[np.float64]
 Mirror = Literal["auto"] | bool
 #: The arrays of a trained classifier by name.
 Classifier = dict[str, Array]
-#: Decision values (n, n_classes) and true classes (n,) of clips that were not learned from.
-_HeldOut = tuple[Array, NDArray[np.intp]]
+#: Values of all vectors that are converted to double precision at once.
+_BLOCK = 2**20
 
 
 class VectorSvm(Attempt):
@@ -74,37 +77,50 @@ class VectorSvm(Attempt):
         self.classes_, codes = encode(clips, labels)
         self._prepare(clips)
         vectors = self._vectors(clips)
-        folds = inner_folds(len(codes), groups, 3)
+        if self._is_linear():
+            vectors = vectors.astype(np.float32)
         other = None if self.mirror is False else self._mirrored(vectors, clips)
-        held_out = self._held_out(vectors, other, codes, folds)
-        if self.mirror == "auto" and other is not None:
-            plain = self._held_out(vectors, None, codes, folds)
-            if _mirroring_harms(held_out, plain):
-                other, held_out = None, plain
+        examples = _Examples(vectors if other is None else np.concatenate([vectors, other]), codes)
+        del vectors
         self.mirror_ = other is not None
-        self.sharpness_ = _sharpness(*held_out)
-        self.classifier_ = self._train(vectors, other, codes)
+        folds = inner_folds(len(codes), groups, 3)
+        values = self._held_out(examples, folds)
+        if self.mirror == "auto" and self.mirror_:
+            self.mirror_ = False
+            plain = self._held_out(examples, folds)
+            self.mirror_ = not _mirroring_harms(values, plain, codes)
+            values = values if self.mirror_ else plain
+        self.sharpness_ = _sharpness(values, codes)
+        self._held_out_proba = softmax(self.sharpness_ * values)
+        self.classifier_ = self._train(examples, np.arange(len(codes)))
         return self
 
-    def _held_out(
-        self, vectors: Array, other: Array | None, codes: NDArray[np.intp], folds: list[Fold]
-    ) -> _HeldOut:
-        """Return decision values and true classes of the clips of held-out groups."""
-        values, truth = [np.empty((0, len(self.classes_)))], [np.empty(0, np.intp)]
-        for train, test in folds:
-            if len(np.unique(codes[train])) > 1:
-                mirrored = None if other is None else other[train]
-                values.append(_decide(vectors[test], self._train(vectors[train], mirrored, codes[train])))
-                truth.append(codes[test])
-        return np.concatenate(values), np.concatenate(truth)
+    def held_out_proba(self) -> Array:
+        """Return probabilities of the clips of the last `fit`, each by a classifier that learned from other groups.
 
-    def _train(self, vectors: Array, other: Array | None, codes: NDArray[np.intp]) -> Classifier:
-        if other is not None:
-            vectors, codes = np.concatenate([vectors, other]), np.concatenate([codes, codes])
+        Returns
+        -------
+        ndarray of float64, shape (n_clips, n_classes)
+            NaN for clips without such a classifier. ``mirror`` and temperature were chosen on the same clips.
+        """
+        check_is_fitted(self)
+        return self._held_out_proba
+
+    def _held_out(self, examples: _Examples, folds: list[Fold]) -> Array:
+        """Return the decision values of the clips of held-out groups, NaN for other clips."""
+        values = np.full((len(examples.codes), len(self.classes_)), np.nan)
+        for train, test in folds:
+            if len(np.unique(examples.codes[train])) > 1:
+                values[test] = _decide(examples.vectors[test], self._train(examples, train))
+        return values
+
+    def _train(self, examples: _Examples, clips: NDArray[np.intp]) -> Classifier:
+        rows = np.concatenate([clips, clips + len(examples.codes)]) if self.mirror_ else clips
         options = (len(self.classes_), self.C, self.random_state)
         if self._is_linear():
-            return _train_linear(vectors, codes, self.standardised, *options)
-        return _train_chi2(vectors, codes, list(self._sizes().values()), *options)
+            return _train_linear(examples, rows, self.standardised, *options)
+        codes = examples.codes[rows % len(examples.codes)]
+        return _train_chi2(examples.vectors[rows], codes, list(self._sizes().values()), *options)
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""
@@ -132,8 +148,10 @@ class VectorSvm(Attempt):
         return Explanation("\n".join(lines))
 
 
-def parse_channels(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
+def parse_channels(channels: str, known: tuple[C, ...], what: str = "channels") -> tuple[C, ...]:
     """Return the channels named in a text such as ``"hog+hof"``, in the order of the known ones.
+
+    ``what`` is the parameter's name, for messages.
 
     Raises
     ------
@@ -142,25 +160,64 @@ def parse_channels(channels: str, known: tuple[C, ...]) -> tuple[C, ...]:
     """
     names = channels.split("+") if isinstance(channels, str) else []
     if not names or not set(names) <= set(known):
-        raise ValueError(f"channels must be some of {', '.join(known)} with + between, got {channels!r}")
+        raise ValueError(f"{what} must be some of {', '.join(known)} with + between, got {channels!r}")
     return tuple(name for name in known if name in names)
 
 
+@dataclass(frozen=True, eq=False)
+class _Examples:
+    """Vectors of the training clips, then perhaps those of their mirror images; the class of each clip."""
+
+    vectors: NDArray[np.floating]  # (n, D) or (2 n, D)
+    codes: NDArray[np.intp]  # (n,)
+
+    @cached_property
+    def products(self) -> Array:
+        """Scalar products of all pairs."""
+        length = self.vectors.shape[1]
+        return _products(self.blocks(np.arange(len(self.vectors)), np.zeros(length), np.ones(length)))
+
+    def blocks(self, rows: NDArray[np.intp], means: Array, scales: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield columns of standardised vectors in double precision, which all at once would need much memory."""
+        for columns in self._columns():
+            yield columns, (self.vectors[rows, columns] - means[columns]) / scales[columns]
+
+    def moments(self, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return means and standard deviations of vectors."""
+        means, deviations = np.empty((2, self.vectors.shape[1]))
+        for columns in self._columns():
+            block = self.vectors[rows, columns].astype(np.float64)
+            means[columns], deviations[columns] = block.mean(axis=0), block.std(axis=0)
+        return means, deviations
+
+    def _columns(self) -> Iterator[slice]:
+        width = max(1, _BLOCK // len(self.vectors))
+        return (slice(start, start + width) for start in range(0, self.vectors.shape[1], width))
+
+
+def _products(blocks: Iterator[tuple[slice, Array]]) -> Array:
+    _, first = next(blocks)
+    products = first @ first.T
+    for _, block in blocks:
+        products += block @ block.T
+    return products
+
+
 def _train_linear(
-    vectors: Array,
-    codes: NDArray[np.intp],
+    examples: _Examples,
+    rows: NDArray[np.intp],
     standardised: bool,
     n_classes: int,
     C: float,
     random_state: int,
 ) -> Classifier:
+    length, codes = examples.vectors.shape[1], examples.codes[rows % len(examples.codes)]
+    means, scales = np.zeros(length), np.ones(length)
     if standardised:
-        means, scales = vectors.mean(axis=0), vectors.std(axis=0)
+        means, scales = examples.moments(rows)
         # Constant values are set to 0, and vectors are scaled to a length of about 1.
-        scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(vectors.shape[1])
-    else:
-        means, scales = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
-    weights, intercepts = np.zeros((n_classes, len(means))), np.full(n_classes, -1.0)
+        scales = np.where(scales > 1e-6, scales, np.inf) * np.sqrt(length)
+    weights, intercepts = np.zeros((n_classes, length)), np.full(n_classes, -1.0)
     present = np.unique(codes)
     if len(present) < 2:
         intercepts[present] = 1.0
@@ -169,15 +226,20 @@ def _train_linear(
 
         svm = LinearSVC(C=C, random_state=random_state, max_iter=20_000)
         # The weights are a linear combination of the vectors: solving in the space that these span is faster.
-        vectors = (vectors - means) / scales
-        powers, directions = np.linalg.eigh(vectors @ vectors.T)
+        if standardised:
+            products = _products(examples.blocks(rows, means, scales))
+        else:
+            products = examples.products[np.ix_(rows, rows)]
+        powers, directions = np.linalg.eigh(products)
         powers = np.maximum(powers, 1e-300)
         spans = powers > 1e-12 * powers[-1]
         lengths, directions = np.sqrt(powers[spans]), directions[:, spans]
         svm.fit(directions * lengths, codes)
-        found = svm.coef_ / lengths @ directions.T @ vectors
+        shares = svm.coef_ / lengths @ directions.T
         both = len(present) == 2
-        weights[present] = np.concatenate([-found, found]) if both else found
+        shares = np.concatenate([-shares, shares]) if both else shares
+        for columns, block in examples.blocks(rows, means, scales):
+            weights[present, columns] = shares @ block
         intercepts[present] = np.array([-1, 1]) * svm.intercept_ if both else svm.intercept_
     return {"weights": weights, "intercepts": intercepts, "means": means, "scales": scales}
 
@@ -238,13 +300,12 @@ def _similarities(distances: list[Array], widths: Array) -> Array:
     return np.exp(-np.sum([one / width for one, width in zip(distances, widths, strict=True)], axis=0))
 
 
-def _decide(vectors: Array, classifier: Classifier) -> Array:
+def _decide(vectors: NDArray[np.floating], classifier: Classifier) -> Array:
     """Return the decision values, shape (n_clips, n_classes)."""
     if "examples" in classifier:
         return _kernel(vectors, classifier) @ classifier["alphas"].T + classifier["intercepts"]
-    return (vectors - classifier["means"]) / classifier["scales"] @ classifier["weights"].T + classifier[
-        "intercepts"
-    ]
+    weights = classifier["weights"] / classifier["scales"]
+    return vectors @ weights.T + (classifier["intercepts"] - weights @ classifier["means"])
 
 
 def weight_shares(weights: Array, sizes: dict[str, int], classes: np.ndarray) -> list[str]:
@@ -278,18 +339,22 @@ def class_maps(maps: Array, classes: np.ndarray) -> Figure:
     return figure
 
 
-def _mirroring_harms(mirrored: _HeldOut, plain: _HeldOut) -> bool:
+def _mirroring_harms(mirrored: Array, plain: Array, codes: NDArray[np.intp]) -> bool:
     """Return whether mirror images lower the accuracy by more than two standard deviations of McNemar's test."""
-    correct = [np.argmax(values, axis=1) == truth for values, truth in (mirrored, plain)]
-    lost, won = np.sum(correct[1] & ~correct[0]), np.sum(correct[0] & ~correct[1])
+    # Clips that were not held out have NaN in both, and do not count.
+    with_images, without = (np.argmax(values, axis=1) == codes for values in (mirrored, plain))
+    lost, won = np.sum(without & ~with_images), np.sum(with_images & ~without)
     return bool(lost - won > 2 * np.sqrt(lost + won))
 
 
-def _sharpness(values: Array, truth: NDArray[np.intp]) -> float:
-    """Return the factor that maximises the likelihood of the softmax on held-out clips."""
-    if not len(truth):
+def _sharpness(values: Array, codes: NDArray[np.intp]) -> float:
+    """Return the factor that maximises the likelihood of the softmax on held-out clips; others have NaN."""
+    held = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if not len(held):
         return 1.0
     factors = np.logspace(-1, 1, 41)
-    rows = np.arange(len(truth))
-    losses = [-np.log(np.maximum(softmax(factor * values)[rows, truth], 1e-9)).mean() for factor in factors]
+    losses = [
+        -np.log(np.maximum(softmax(factor * values[held])[np.arange(len(held)), codes[held]], 1e-9)).mean()
+        for factor in factors
+    ]
     return float(factors[int(np.argmin(losses))])
