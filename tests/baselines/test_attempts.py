@@ -10,7 +10,9 @@ from actionbench.features.clip import Clips
 
 # Of each base class one is tested always; conformance tests the like of all.
 OFTEN = "chance rules rules-tree mhi-hu hog-svm stip-bow".split()
-SELDOM = "majority mhi-grid-svm lbp-top-svm hof-svm hog-hof-mbh-svm dense-trajectories hog3d-bow".split()
+SELDOM = (
+    "majority mhi-grid-svm lbp-top-svm hof-svm hog-hof-mbh-svm grids-svm dense-trajectories hog3d-bow".split()
+)
 every = pytest.mark.parametrize("name", OFTEN + SELDOM)
 mostly_slow = pytest.mark.parametrize(
     "name", OFTEN + [pytest.param(name, marks=pytest.mark.slow) for name in SELDOM]

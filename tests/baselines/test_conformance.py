@@ -16,7 +16,7 @@ LIGHT = {
     name: {}
     for name in (
         "chance majority rules rules-fitted rules-hand rules-tree mhi-hu mhi-grid-svm lbp-top-svm hog-svm hof-svm "
-        "hog-hof-mbh-svm"
+        "hog-hof-mbh-svm grids-svm"
     ).split()
 }
 LOCAL = {name: {"n_words": 8} for name in ("dense-trajectories", "hog3d-bow", "stip-bow")}
@@ -37,7 +37,8 @@ NETS = {
     "inception-small": {"epochs": 2, "frames": 8, "size": 24, "width": 4},
     "two-stream": CONVOLUTIONAL | {"widths": [4, 4, 8]},
 }
-OURS = LIGHT | LOCAL | NETS | {"late-fusion": {"members": "mhi-hu + majority"}, "rules-file": {}}
+FUSED = {"late-fusion": {"members": "mhi-hu + majority"}, "ensemble": {"members": "hof-svm + majority"}}
+OURS = LIGHT | LOCAL | NETS | FUSED | {"rules-file": {}}
 
 # Put to all checks: one attempt of each base class, and that which is made of others.
 WHOLE = set(

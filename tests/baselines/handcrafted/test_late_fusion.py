@@ -89,5 +89,5 @@ def test_members_that_are_none(members, says, figures):
 
 
 def test_a_rule_that_is_none(figures):
-    with pytest.raises(ValueError, match="rule must be mean or product, got 'max'"):
+    with pytest.raises(ValueError, match="rule must be one of mean, product, weighted, got 'max'"):
         LateFusion(rule="max").fit(*figures)

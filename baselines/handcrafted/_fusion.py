@@ -1,0 +1,181 @@
+"""What attempts that combine others have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...features.cache import temporary_cache
+from .._training import encode, inner_folds
+from ..base import Attempt, Clips, Explanation, check_is_fitted
+from ..persistence import pack, unpack
+
+__all__ = ["Fusion", "Rule", "fusion_weights", "held_out_proba"]
+
+Array = NDArray[np.float64]
+Rule = Literal["mean", "product", "weighted"]
+
+# Steps of the estimate of the weights, after which the log loss is within 0.001 of the least one.
+_STEPS = 1000
+
+
+class Fusion(Attempt):
+    """Combine the probabilities of several attempts, each fitted by itself (Kittler et al., PAMI 1998).
+
+    A subclass defines the attempts, and has the parameters ``rule`` and ``random_state``.
+
+    Attributes
+    ----------
+    members_ : list of Attempt
+        The fitted attempts.
+    weights_ : ndarray, shape (n_members,)
+        Their weights, of sum 1: equal unless ``rule`` is ``"weighted"``.
+    """
+
+    family = "features"
+    rule: Rule
+    random_state: int
+
+    @abstractmethod
+    def _make_members(self) -> Sequence[Attempt]:
+        """Create the attempts to be fitted."""
+
+    def _name(self, number: int, member: Attempt) -> str:
+        """Name a member in explanations."""
+        return f"{number}-{type(member).__name__}"
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Fit each member, and choose the weights on held-out groups of the training clips.
+
+        Raises
+        ------
+        ValueError
+            If the rule is unknown.
+        """
+        if self.rule not in get_args(Rule):
+            raise ValueError(f"rule must be one of {', '.join(get_args(Rule))}, got {self.rule!r}")
+        self.classes_, codes = encode(clips, labels)
+        self.members_ = []
+        self._held_out_proba: Array | None = None
+        with temporary_cache():
+            for member in self._make_members():
+                if "random_state" in member.get_params():
+                    member.set_params(random_state=self.random_state)
+                self.members_.append(member.fit(clips, labels, groups))
+            self.weights_ = np.full(len(self.members_), 1 / len(self.members_))
+            if self.rule == "weighted":
+                votes = np.stack([held_out_proba(member, clips, labels, groups) for member in self.members_])
+                held = np.isfinite(votes).all(axis=(0, 2))
+                self.weights_ = fusion_weights(votes[:, held], codes[held])
+                self._held_out_proba = np.tensordot(self.weights_, votes, axes=1)
+        return self
+
+    def held_out_proba(self) -> Array | None:
+        """Return probabilities of the clips of the last `fit` by members that learned from other groups.
+
+        None unless weights were chosen.
+        """
+        return self._held_out_proba
+
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        """Return the weighted mean, or the product, of the members' probabilities."""
+        check_is_fitted(self)
+        with temporary_cache():
+            votes = np.stack([member.predict_proba(clips) for member in self.members_])
+        if self.rule != "product":
+            return np.tensordot(self.weights_, votes, axes=1)
+        # Clipped, so that a member that is certain does not overrule all others.
+        logs = np.log(np.maximum(votes, 1e-6)).sum(axis=0)
+        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def count(self) -> dict[str, int]:
+        """Return the number of fitted values of all members, and of their weights."""
+        check_is_fitted(self)
+        weights = len(self.weights_) if self.rule == "weighted" else 0
+        members = sum(member.count().get("parameters", 0) for member in self.members_)
+        return {"parameters": members + weights}
+
+    def explain(self) -> Explanation:
+        """Return the weights, and the explanations of all members."""
+        check_is_fitted(self)
+        names = [self._name(number, member) for number, member in enumerate(self.members_, start=1)]
+        texts, figures = [], {}
+        if self.rule == "weighted":
+            shares = (f"{name} {weight:.0%}" for name, weight in zip(names, self.weights_, strict=True))
+            texts.append(f"weights: {', '.join(shares)}")
+        for name, member in zip(names, self.members_, strict=True):
+            explanation = member.explain()
+            texts.append(f"{name}:\n{explanation}")
+            figures |= {f"{name}-{key}": figure for key, figure in explanation.figures.items()}
+        return Explanation("\n\n".join(texts), figures)
+
+    def fitted_state(self) -> dict[str, Any]:
+        """Return what `save` writes."""
+        members = [pack(member) for member in self.members_]
+        return {"classes_": self.classes_, "weights_": self.weights_, "members_": members}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Restore the result of `fitted_state`."""
+        self.classes_, self.weights_ = state["classes_"], state["weights_"]
+        self.members_ = [unpack(Attempt, packed) for packed in state["members_"]]
+
+
+def held_out_proba(member: Attempt, clips: Clips, labels: np.ndarray, groups: np.ndarray | None) -> Array:
+    """Return probabilities of training clips by attempts like a fitted one that learned from other groups.
+
+    A member that offers them by a method ``held_out_proba()`` is asked, as fitting it took them already; others are
+    fitted again on three parts of the clips.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_clips, n_classes)
+        NaN for clips without such an attempt.
+    """
+    offered = member.held_out_proba() if hasattr(member, "held_out_proba") else None
+    if offered is not None:
+        return offered
+    classes, _ = encode(clips, labels)
+    votes = np.full((len(clips), len(classes)), np.nan)
+    for train, test in inner_folds(len(clips), groups, 3):
+        again = type(member)().set_params(**member.get_params())
+        again.fit(clips[train], labels[train], None if groups is None else groups[train])
+        votes[test] = 0
+        votes[np.ix_(test, np.searchsorted(classes, again.classes_))] = again.predict_proba(clips[test])
+    return votes
+
+
+def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
+    """Return the weights of sum 1 that give the weighted mean of probabilities the least log loss.
+
+    By expectation and maximisation for the proportions of a mixture (Dempster et al. 1977), whose likelihood has one
+    maximum.
+
+    Parameters
+    ----------
+    votes : ndarray, shape (n_members, n_clips, n_classes)
+        Probabilities of clips that the members did not learn from.
+    codes : ndarray of int, shape (n_clips,)
+        Their classes.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_members,)
+        Equal weights where there is no clip.
+
+    Examples
+    --------
+    >>> right, unsure = [[0.9, 0.1], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5]]
+    >>> fusion_weights(np.array([right, unsure]), np.array([0, 1])).round(2)
+    array([1., 0.])
+    """
+    weights = np.full(len(votes), 1 / len(votes))
+    likelihoods = np.maximum(votes[:, np.arange(len(codes)), codes], 1e-9)
+    for _ in range(_STEPS if len(codes) else 0):
+        shares = weights[:, np.newaxis] * likelihoods
+        weights = (shares / shares.sum(axis=0)).mean(axis=1)
+    return weights

@@ -1,0 +1,198 @@
+"""Weights of fused attempts: against solvers of their own, and from training clips alone."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from actionbench.baselines.base import Attempt
+from actionbench.baselines.handcrafted._fusion import fusion_weights, held_out_proba
+from actionbench.baselines.handcrafted.ensemble import Ensemble
+from actionbench.baselines.handcrafted.grids_svm import GridsSvm
+from actionbench.baselines.handcrafted.hof_svm import HofSvm
+from actionbench.baselines.handcrafted.late_fusion import LateFusion
+from actionbench.baselines.registry import attempt_registry, use_attempts
+from actionbench.features import motion
+from actionbench.features.cache import use_cache
+
+ACCOUNT: list[tuple[list[str], list[str]]] = []
+
+
+class Noting(Attempt):
+    """Knows the label of clips by their frames; notes what it learns from and is asked."""
+
+    family = "trivial"
+
+    def fit(self, clips, labels, groups=None):
+        self.classes_ = np.unique(labels)
+        self.learned_ = list(clips.fingerprints)
+        return self
+
+    def predict_proba(self, clips):
+        ACCOUNT.append((self.learned_, list(clips.fingerprints)))
+        return np.full((len(clips), len(self.classes_)), 1 / len(self.classes_))
+
+
+def random_votes(rng, n_members, n_clips, n_classes):
+    codes = rng.integers(0, n_classes, n_clips)
+    votes = rng.dirichlet(np.ones(n_classes), (n_members, n_clips))
+    # Members know different things.
+    for vote, skill in zip(votes, rng.uniform(0, 1, n_members), strict=True):
+        vote[:] = (1 - skill) * vote + skill * np.eye(n_classes)[codes] * rng.random((n_clips, 1))
+        vote /= vote.sum(axis=1, keepdims=True)
+    return votes, codes
+
+
+def log_loss(weights, votes, codes):
+    fused = np.tensordot(weights, votes, axes=1)
+    return -np.log(np.maximum(fused[np.arange(len(codes)), codes], 1e-9)).mean()
+
+
+@given(st.integers(2, 5), st.integers(1, 40), st.integers(2, 6), st.integers(0, 10**6))
+def test_no_other_weights_have_less_log_loss(n_members, n_clips, n_classes, seed):
+    votes, codes = random_votes(np.random.default_rng(seed), n_members, n_clips, n_classes)
+    weights = fusion_weights(votes, codes)
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+    other = minimize(
+        log_loss,
+        np.full(n_members, 1 / n_members),
+        (votes, codes),
+        "SLSQP",
+        bounds=[(0, 1)] * n_members,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+    )
+    assert log_loss(weights, votes, codes) < log_loss(other.x, votes, codes) + 2e-3
+
+
+def test_weights_are_the_best_on_a_lattice():
+    votes, codes = random_votes(np.random.default_rng(3), 3, 60, 4)
+    lattice = [np.array(parts) / 50 for parts in product(range(51), repeat=3) if sum(parts) == 50]
+    best = min(lattice, key=lambda weights: log_loss(weights, votes, codes))
+    np.testing.assert_allclose(fusion_weights(votes, codes), best, atol=0.03)
+
+
+def test_without_held_out_clips_weights_are_equal(figures):
+    assert fusion_weights(np.empty((4, 0, 3)), np.empty(0, int)).tolist() == [0.25] * 4
+    clips, labels, _ = figures
+    alone = LateFusion(rule="weighted").fit(clips[:6], labels[:6], np.repeat("one", 6))
+    assert alone.weights_.tolist() == [0.5, 0.5]
+
+
+def test_weights_are_those_of_clones_fitted_on_inner_folds(figures):
+    """An SVM offers what it found while it was fitted; the same follows from fitting on each part, by hand."""
+    clips, labels, groups = figures
+    member = HofSvm(mirror=False).fit(clips, labels, groups)
+    offered = held_out_proba(member, clips, labels, groups)
+    names = np.unique(groups)
+    for group in names:
+        # All clips of a group are held out together.
+        assert np.isfinite(offered[groups == group]).all()
+    assert np.mean(member.classes_[offered.argmax(axis=1)] == labels) > 0.8
+
+    class Plain(HofSvm):
+        def held_out_proba(self):
+            return None
+
+    again = held_out_proba(Plain(mirror=False).fit(clips, labels, groups), clips, labels, groups)
+    np.testing.assert_array_equal(again.argmax(axis=1), offered.argmax(axis=1))
+
+
+def test_a_member_that_offers_nothing_is_fitted_on_other_groups(figures, tmp_path):
+    clips, labels, groups = figures
+    ACCOUNT.clear()
+    votes = held_out_proba(Noting().fit(clips, labels, groups), clips, labels, groups)
+    assert np.isfinite(votes).all()
+    group_of = dict(zip(clips.fingerprints, groups, strict=True))
+    assert len(ACCOUNT) == 3
+    for learned, asked in ACCOUNT:
+        assert not {group_of[one] for one in learned} & {group_of[one] for one in asked}
+    assert sorted(one for _, asked in ACCOUNT for one in asked) == sorted(clips.fingerprints)
+
+
+def test_a_class_that_some_parts_lack_has_probability_0_there(figures):
+    clips, labels, groups = figures
+    labels = labels.astype("U10")
+    labels[groups == "0"] = "rare"
+    votes = held_out_proba(Noting().fit(clips, labels, groups), clips, labels, groups)
+    rare = np.searchsorted(np.unique(labels), "rare")
+    assert (votes[groups == "0", rare] == 0).all()
+    np.testing.assert_allclose(votes.sum(axis=1), 1)
+
+
+def test_test_clips_never_change_the_weights(figures):
+    clips, labels, groups = figures
+    train = np.isin(groups, ["0", "1", "2", "3"])
+    fusion = LateFusion(rule="weighted").fit(clips[train], labels[train], groups[train])
+    before = fusion.weights_.copy()
+    fusion.predict_proba(clips[~train])
+    np.testing.assert_array_equal(fusion.weights_, before)
+    votes = np.stack([member.predict_proba(clips[~train]) for member in fusion.members_])
+    np.testing.assert_allclose(fusion.predict_proba(clips[~train]), np.tensordot(before, votes, axes=1))
+
+
+def test_a_member_that_knows_nothing_has_no_weight(figures, tmp_path):
+    fusion = LateFusion(members="hof-svm + chance", rule="weighted").fit(*figures)
+    assert fusion.weights_[0] > 0.99
+    assert str(fusion.explain()).startswith("weights: 1-HofSvm 100%, 2-Chance 0%\n")
+    fusion.save(tmp_path / "model")
+    again = LateFusion.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.weights_, fusion.weights_)
+    assert again.count() == fusion.count() == {"parameters": fusion.members_[0].count()["parameters"] + 2}
+
+
+def test_an_ensemble_is_a_weighted_fusion(figures):
+    ensemble = Ensemble(members="hof-svm + mhi-hu").fit(*figures)
+    same = LateFusion(members="hof-svm + mhi-hu", rule="weighted").fit(*figures)
+    np.testing.assert_array_equal(ensemble.predict_proba(figures[0]), same.predict_proba(figures[0]))
+    assert [cls.__name__ for cls in Ensemble().uses()] == ["DenseTrajectories", "GridsSvm", "ConvNetFlow"]
+
+
+def test_grids_are_fused(figures):
+    attempt = GridsSvm(scales="2x1 + 4x2").fit(*figures)
+    text = str(attempt.explain())
+    assert text.startswith("weights: person-2x1 ")
+    assert "frame-4x2:\n4 x 4 cells of the frame x 2 intervals of time" in text
+    assert attempt.score(*figures[:2]) == 1
+    assert [(one.grid, one.cells, one.times) for one in attempt.members_][1:3] == [
+        ("person", 4, 2),
+        ("people", 2, 1),
+    ]
+    # As a member it offers what it found.
+    fusion = LateFusion(members="grids-svm + chance", rule="weighted")
+    with use_attempts(attempt_registry()):
+        fusion.fit(*figures)
+    assert fusion.weights_[0] > 0.99
+
+
+def test_flow_is_computed_once_for_all_grids(figures, monkeypatch):
+    calls = []
+    flow = motion.optical_flow
+    monkeypatch.setattr(
+        motion, "optical_flow", lambda *args, **options: calls.append(1) or flow(*args, **options)
+    )
+    with use_cache(None):
+        GridsSvm(scales="2x1+4x1").fit(*figures)
+    assert len(calls) == len(figures[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        (
+            {"grids": "person+box"},
+            r"grids must be some of person, people, frame with \+ between, got 'person\+box'",
+        ),
+        ({"scales": "4"}, "scales must be numbers of cells and of intervals of time such as 4x3, .* got '4'"),
+        ({"scales": "0x1"}, "such as 4x3"),
+        ({"scales": 4}, "such as 4x3"),
+        ({"channels": "sift"}, "channels must be some of hog, hof, mbh"),
+        ({"rule": "max"}, "rule must be one of mean, product, weighted, got 'max'"),
+    ],
+)
+def test_grids_that_are_none(figures, params, says):
+    with pytest.raises(ValueError, match=says):
+        GridsSvm(**params).fit(*figures)
