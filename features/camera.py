@@ -1,4 +1,4 @@
-"""The motion of the ground that a moving camera films: a shift of the frame, or a homography."""
+"""The motion of the camera, as that of the ground that it films: a shift of the frame, or a homography."""
 
 from __future__ import annotations
 
@@ -6,21 +6,79 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .flow import background_flow, camera_shift, shift_back, single_thread
+from .flow import single_thread
 
-__all__ = ["ground_flow", "undo_ground_flow"]
+__all__ = ["camera_motion", "camera_path", "ground_flow", "homography_flow", "projected", "undo_ground_flow"]
 
+Matrix = NDArray[np.float64]
+Plane = NDArray[np.float32]
+
+# Shifts of the camera below this, in pixels, are within the flow's error.
+_MIN_SHIFT = 0.1
+# Corners that must agree on the motion of the camera.
+_MIN_INLIERS = 25
 # Mean difference of frames, in grey levels, below which there is no motion to explain.
 _MIN_ERROR = 1.0
-# Share of the difference that a homography must leave less of than a shift.
-_MAX_LEFT = 0.97
+# Share of the difference of frames that a shift must leave less of, and a homography less than a shift.
+_SHIFT_LEAVES, _HOMOGRAPHY_LEAVES = 0.9, 0.97
+
+
+def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matrix:
+    """Measure how the camera moves the ground from frame to frame.
+
+    The median flow is a shift of the camera where undoing it reduces the difference of most parts of the frame. Where a
+    homography explains still more it is taken instead: it is fitted by RANSAC to corners and their flow, and needs most
+    of them as inliers (Wang and Schmid, ICCV 2013). Its eight values are more easily changed by noise and people than
+    the two of a shift; a camera that only pans or shakes needs no more.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, H, W)
+        Grey frames.
+    flow : ndarray of float32, shape (T - 1, H, W, 2)
+        Flow between them.
+
+    Returns
+    -------
+    ndarray of float64, shape (T - 1, 3, 3)
+        Homographies that say where a point (x, y, 1) of the ground goes, in pixels; the identity where the camera
+        appears to rest.
+
+    Examples
+    --------
+    >>> frames = np.random.default_rng(0).integers(0, 256, (40, 80), dtype=np.uint8)
+    >>> panned = np.stack([frames[:, :60], frames[:, 2:62]])
+    >>> camera_motion(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0]
+    array([[ 1.,  0., -2.],
+           [ 0.,  1.,  0.],
+           [ 0.,  0.,  1.]])
+    """
+    matrices = np.tile(np.eye(3), (len(flow), 1, 1))
+    matrices[:, :2, 2] = _shifts(flow)
+    with single_thread():
+        smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
+        for index, matrix in enumerate(matrices):
+            first, second = smooth[index : index + 2]
+            left = _differences(first, second)
+            if matrix[:2, 2].any():
+                undone = _differences(first, _undone(second, matrix))
+                if np.mean(undone < _SHIFT_LEAVES * left) >= 0.5:
+                    left = undone
+                else:
+                    # Flow spreads from a person into ground without texture, whose median then is the person's.
+                    matrix[:2, 2] = 0
+            found = _homography(frames[index], flow[index]) if np.median(left) >= _MIN_ERROR else None
+            if found is not None:
+                undone = _differences(first, _undone(second, found))
+                if np.mean(undone <= left) >= 0.5 and np.median(undone) < _HOMOGRAPHY_LEAVES * np.median(
+                    left
+                ):
+                    matrices[index] = found
+    return matrices
 
 
 def ground_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Estimate the flow of the ground: that of `camera_shift`, or of `background_flow` where it explains frames better.
-
-    A homography has eight values, which noise and people change more easily than the two of a shift; a camera that only
-    pans or shakes needs no more.
+    """Return how `camera_motion` moves each pixel of the ground.
 
     Parameters
     ----------
@@ -41,25 +99,79 @@ def ground_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray
     >>> ground_flow(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0, 0, 0]
     array([-2.,  0.], dtype=float32)
     """
-    shifts = camera_shift(frames, flow)
-    ground = np.empty_like(flow)
-    ground[:] = shifts[:, np.newaxis, np.newaxis]
-    with single_thread():
-        smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
-        for index, shift in enumerate(shifts):
-            first, second = smooth[index : index + 2]
-            left = _differences(first, shift_back(second, shift) if shift.any() else second)
-            if np.median(left) < _MIN_ERROR:
-                continue
-            plane = background_flow(frames[index : index + 2], flow[index : index + 1])[0]
-            if plane.any():
-                after = _differences(first, undo_ground_flow(second, plane))
-                if np.mean(after <= left) >= 0.5 and np.median(after) < _MAX_LEFT * np.median(left):
-                    ground[index] = plane
+    ground = np.zeros_like(flow)
+    for plane, matrix in zip(ground, camera_motion(frames, flow), strict=True):
+        if moves(matrix):
+            plane[...] = homography_flow(matrix, range(len(plane)), range(plane.shape[1]))
     return ground
 
 
-def undo_ground_flow(frame: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
+def moves(matrices: Matrix) -> NDArray[np.bool_]:
+    """Return which homographies (..., 3, 3) move anything.
+
+    Examples
+    --------
+    >>> moves(np.stack([np.eye(3), np.ones((3, 3))]))
+    array([False,  True])
+    """
+    return np.asarray((matrices != np.eye(3)).any(axis=(-2, -1)))
+
+
+def projected(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Apply a homography to points (..., 2), right and down.
+
+    Examples
+    --------
+    >>> projected(np.diag([2.0, 2.0, 1.0]), np.array([[1.0, 3.0]]))
+    array([[2., 6.]])
+    """
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(moved[..., :2] / moved[..., 2:])
+
+
+def homography_flow(matrix: Matrix, rows: range, columns: range) -> NDArray[np.float32]:
+    """Return how a homography moves the pixels of some rows and columns, right and down, shape (rows, columns, 2).
+
+    Examples
+    --------
+    >>> homography_flow(np.array([[1, 0, 0.5], [0, 1, 0], [0, 0, 1]]), range(1), range(2))
+    array([[[0.5, 0. ],
+            [0.5, 0. ]]], dtype=float32)
+    """
+    y, x = np.array(rows, np.float64)[:, np.newaxis], np.array(columns, np.float64)
+    right, down, scale = (a * x + (b * y + c) for a, b, c in matrix)
+    flow = np.empty((*right.shape, 2), np.float32)
+    np.subtract(right / scale, x, out=flow[..., 0], casting="same_kind")
+    np.subtract(down / scale, y, out=flow[..., 1], casting="same_kind")
+    return flow
+
+
+def camera_path(shifts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Add up the shifts of the ground.
+
+    Parameters
+    ----------
+    shifts : ndarray of float32, shape (T - 1, 2)
+        Motion of the ground, right and down, in pixels per frame.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, 2)
+        Displacement of the background since the first frame, right and down, in pixels.
+
+    Examples
+    --------
+    >>> camera_path(np.array([[1.5, 0.0], [1.5, -1.0]], np.float32))
+    array([[ 0. ,  0. ],
+           [ 1.5,  0. ],
+           [ 3. , -1. ]])
+    """
+    path = np.zeros((len(shifts) + 1, 2))
+    np.cumsum(shifts, axis=0, dtype=np.float64, out=path[1:])
+    return path
+
+
+def undo_ground_flow(frame: Plane, ground: NDArray[np.float32]) -> Plane:
     """Move the pixels of a frame back to where they were in the frame before.
 
     Parameters
@@ -85,6 +197,41 @@ def undo_ground_flow(frame: NDArray[np.float32], ground: NDArray[np.float32]) ->
     return np.asarray(moved, np.float32)
 
 
-def _differences(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+def _shifts(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median vector of each frame, shape (T, 2), 0 where it is within the error of the flow."""
+    if not len(flow):
+        return np.empty((0, 2), np.float32)
+    # A ninth of the pixels has the same median to within noise.
+    sample = flow[:, 1::3, 1::3] if min(flow.shape[1:3]) >= 30 else flow
+    shifts = np.median(sample, axis=(1, 2)).astype(np.float32)
+    return np.where(np.abs(shifts).max(axis=1, keepdims=True) < _MIN_SHIFT, np.float32(0), shifts)
+
+
+def _undone(frame: Plane, matrix: Matrix) -> Plane:
+    """Undo a motion of the ground in the whole frame."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (frame.shape[1], frame.shape[0])
+    undone = cv2.warpPerspective(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(undone, np.float32)
+
+
+def _differences(first: Plane, second: Plane) -> Plane:
     """Return the mean difference of two frames in each of 8 x 8 parts."""
     return np.asarray(cv2.resize(np.abs(second - first), (8, 8), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _homography(frame: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matrix | None:
+    with single_thread():
+        corners = cv2.goodFeaturesToTrack(frame, 1000, 0.001, 3)
+        if corners is None or len(corners) <= 2 * _MIN_INLIERS:
+            return None
+        points = np.asarray(corners, np.float64).reshape(-1, 2)
+        column, row = np.rint(points).astype(np.intp).T
+        ends = points + flow[row.clip(0, len(flow) - 1), column.clip(0, flow.shape[1] - 1)]
+        matrix, inliers = cv2.findHomography(points, ends, cv2.RANSAC, 1.0)
+    if matrix is None or inliers.sum() <= max(_MIN_INLIERS, len(points) / 2):
+        return None
+    # Where the camera rests, what remains is the error of the flow, which the homography magnifies towards the border.
+    found = np.asarray(matrix, np.float64)
+    moved = np.linalg.norm(projected(found, points) - points, axis=1)
+    return found if np.median(moved) >= _MIN_SHIFT else None

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .flow import camera_path, single_thread
+from .camera import camera_path
+from .flow import single_thread
 from .motion import Motion
 
 __all__ = ["Scene", "chunks", "crop_along", "person_length", "person_size", "stabilised_scene"]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from .cache import compute_one
+from .camera import camera_path
 from .clip import Clip
-from .flow import camera_path, single_thread
+from .flow import single_thread
 from .motion import Motion, observe
 from .similarity import repetition
 

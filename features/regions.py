@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .camera import undo_ground_flow
-from .flow import camera_path, single_thread
+from .camera import camera_path, undo_ground_flow
+from .flow import single_thread
 
 __all__ = ["Track", "join_tracks", "main_tracks", "motion_mask"]
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from .._ext.histograms import add_blocks, integral_tiles
 from .._ext.tracks import track_points
+from .camera import camera_motion, homography_flow, moves
 from .clip import Clip
-from .flow import Method, camera_homographies, homography_flow, optical_flow, single_thread, working_frames
+from .flow import Method, optical_flow, single_thread, working_frames
 from .histograms import check_field
 
 __all__ = ["DenseTrajectories"]
@@ -132,7 +133,7 @@ class DenseTrajectories:
         for begin in range(0, n_fields, _CHUNK):
             piece = frames[begin : begin + _CHUNK + 1]
             flow = optical_flow(piece, self.method)
-            cameras = camera_homographies(piece, flow)
+            cameras = camera_motion(piece, flow)
             with single_thread():
                 flow = np.stack([cv2.medianBlur(field, 5) for field in flow])
             for index, level in enumerate(levels):
@@ -335,7 +336,7 @@ class _Level:
     def free(self, index: int, part: tuple[slice, slice]) -> Single:
         """Return a part of a field relative to the background, in pixels per 1/25 s."""
         flow = self.flow[index][part]
-        if (self.cameras[index] != np.eye(3)).any():
+        if moves(self.cameras[index]):
             rows, columns = (range(n)[piece] for n, piece in zip(self.flow.shape[1:3], part, strict=True))
             flow = flow - homography_flow(self.cameras[index], rows, columns)
         return np.ascontiguousarray(flow * np.float32(_FRAME * self.timing.fps))
@@ -352,8 +353,7 @@ def _rescaled(cameras: NDArray[np.float64], stretch: NDArray[np.float64]) -> NDA
     """Return homographies in pixels of another size, whose centres are at whole numbers."""
     x, y = stretch
     to = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    moves = (cameras != np.eye(3)).any(axis=(1, 2))
-    return np.where(moves[:, np.newaxis, np.newaxis], to @ cameras @ np.linalg.inv(to), cameras)
+    return np.where(moves(cameras)[:, np.newaxis, np.newaxis], to @ cameras @ np.linalg.inv(to), cameras)
 
 
 def _rooted(histograms: NDArray[np.float64]) -> NDArray[np.float64]:

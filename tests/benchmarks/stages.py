@@ -26,10 +26,10 @@ from compare import alternate
 from skimage.feature import hog as skimage_hog
 
 from actionbench.experiments.datasets.figures import Figures
-from actionbench.features.camera import ground_flow
+from actionbench.features.camera import camera_motion, ground_flow
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.encodings import Fisher, Vlad, Words
-from actionbench.features.flow import camera_shift, optical_flow, working_frames
+from actionbench.features.flow import optical_flow, working_frames
 from actionbench.features.histograms import frame_grid, hof, hog, mbh
 from actionbench.features.history import MotionHistory
 from actionbench.features.hog3d import Hog3d
@@ -136,7 +136,7 @@ def stages(rounds: int) -> Iterator[Stage]:
             "OpenCV Farneback, default",
             farneback,
         ),
-        ("shift of the camera", lambda: camera_shift(frames, flow), "", None),
+        ("motion of the camera", lambda: camera_motion(frames, flow), "", None),
         ("main moving region", lambda: main_tracks(frames, fps, ground), "", None),
         ("flow and region together", lambda: observe(clip), "", None),
         ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),

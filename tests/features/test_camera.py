@@ -6,8 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from actionbench.features.camera import ground_flow, undo_ground_flow
-from actionbench.features.flow import camera_shift, optical_flow
+from actionbench.features.camera import (
+    camera_motion,
+    ground_flow,
+    homography_flow,
+    projected,
+    undo_ground_flow,
+)
+from actionbench.features.flow import optical_flow
+
+
+def texture(rng, height, width, deviation):
+    smooth = cv2.GaussianBlur(rng.normal(size=(height, width)).astype(np.float32), (0, 0), 2.0)
+    return smooth / smooth.std() * deviation
 
 
 def film(matrices, noise=2.0, size=(100, 140)):
@@ -46,7 +57,7 @@ def test_zoom_and_turn_are_found(scale, angle):
     flow = optical_flow(frames)
     found, wanted = ground_flow(frames, flow), true_flow(matrices)
     assert np.abs(found - wanted).max() < 0.35
-    shift = camera_shift(frames, flow)[:, None, None]
+    shift = np.median(flow, axis=(1, 2), keepdims=True)
     assert np.abs(found - wanted).mean() < 0.2 * np.abs(shift - wanted).mean()
 
 
@@ -65,6 +76,55 @@ def test_a_camera_at_rest():
     frames = film([np.eye(3)] * 4)
     frames[:, 20:80, 30:60] = np.random.default_rng(2).integers(0, 256, (4, 60, 30))
     assert not ground_flow(frames, optical_flow(frames)).any()
+
+
+def test_mover_before_plain_ground_is_no_camera():
+    rng = np.random.default_rng(0)
+    square = 140 + texture(rng, 60, 40, 40)
+    frames = np.full((2, 120, 160), 80.0)
+    for frame, left in zip(frames, (50, 53), strict=True):
+        frame[30:90, left : left + 40] = square
+    frames = np.clip(frames + rng.normal(0, 4, frames.shape), 0, 255).astype(np.uint8)
+    assert (camera_motion(frames, optical_flow(frames)) == np.eye(3)).all()
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+@pytest.mark.parametrize("shift", [(2.0, -1.0), (0.6, 0.3)])
+def test_a_homography_of_the_ground_is_found_behind_a_mover(shift, angle):
+    """The camera shifts and turns; a square of a tenth of the frame goes its own way."""
+    rng = np.random.default_rng(0)
+    wide = 110 + texture(rng, 200, 240, 30)
+    matrix = np.vstack([cv2.getRotationMatrix2D((80, 60), angle, 1.0), [0, 0, 1]])
+    matrix[:2, 2] += shift
+    crop = np.array([[1, 0, 40], [0, 1, 40], [0, 0, 1.0]])
+    frames = np.empty((2, 120, 160), np.uint8)
+    for frame, camera in zip(frames, (np.eye(3), matrix), strict=True):
+        image = cv2.warpPerspective(
+            wide, crop @ np.linalg.inv(camera), (160, 120), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        frame[...] = np.clip(image, 0, 255)
+    square = np.clip(140 + texture(rng, 44, 44, 40), 0, 255)
+    frames[0][30:74, 50:94], frames[1][30:74, 55:99] = square, square
+    flow = optical_flow(frames)
+    wanted = true_flow([np.eye(3), matrix], (120, 160))[0]
+    errors = np.linalg.norm(ground_flow(frames, flow)[0] - wanted, axis=-1)
+    assert errors.mean() < 0.15
+
+
+@pytest.mark.parametrize("matrix", [turned(1.05, 2.0), turned(1.0, 0.0, (2.5, -1.0))])
+def test_the_flow_of_a_homography_is_where_it_takes_pixels(matrix):
+    wanted = true_flow([np.eye(3), matrix], (30, 40))[0]
+    np.testing.assert_allclose(
+        homography_flow(matrix, range(5, 20), range(10, 40)), wanted[5:20, 10:], atol=1e-5
+    )
+    points = np.array([[3.0, 4.0], [30.0, 20.0]])
+    moved = cv2.perspectiveTransform(points[np.newaxis], matrix)[0]
+    np.testing.assert_allclose(projected(matrix, points), moved)
+
+
+def test_ground_without_texture_is_at_rest():
+    plain = np.full((3, 40, 50), 90, np.uint8)
+    assert (camera_motion(plain, np.ones((2, 40, 50, 2), np.float32)) == np.eye(3)).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 30), (2, 1, 1), (3, 2, 50)])

@@ -3,14 +3,7 @@ import numpy as np
 import pytest
 
 from actionbench.features.clip import Clip
-from actionbench.features.flow import (
-    camera_homographies,
-    camera_shift,
-    optical_flow,
-    projected,
-    stabilise,
-    working_frames,
-)
+from actionbench.features.flow import optical_flow, working_frames
 
 
 def texture(rng, height, width, deviation):
@@ -90,63 +83,6 @@ def test_threads_change_nothing_and_are_restored():
         assert cv2.getNumThreads() == 2
     finally:
         cv2.setNumThreads(before)
-
-
-def test_stabilising_takes_the_camera_out():
-    rng = np.random.default_rng(0)
-    scene = np.clip(128 + texture(rng, 140, 180, 40), 0, 255).astype(np.uint8)
-    frames = np.stack([scene[10:130, 10:170], scene[8:128, 13:173]])
-    flow = optical_flow(frames)
-    shifts = camera_shift(frames, flow)
-    np.testing.assert_allclose(shifts, [[-3, 2]], atol=0.1)
-    np.testing.assert_allclose(stabilise(flow, shifts), stabilise(flow), atol=1e-5)
-    assert np.abs(np.median(stabilise(flow), axis=(1, 2))).max() < 0.05
-    assert stabilise(flow[:0]).shape == (0, 120, 160, 2)
-
-
-def test_mover_before_plain_ground_is_no_camera():
-    rng = np.random.default_rng(0)
-    square = 140 + texture(rng, 60, 40, 40)
-    frames = np.full((2, 120, 160), 80.0)
-    for frame, left in zip(frames, (50, 53), strict=True):
-        frame[30:90, left : left + 40] = square
-    frames = np.clip(frames + rng.normal(0, 4, frames.shape), 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(camera_shift(frames, optical_flow(frames)), [[0, 0]])
-    assert camera_shift(frames[:1], optical_flow(frames[:1])).shape == (0, 2)
-
-
-@pytest.mark.parametrize("angle", [0.0, 0.5])
-@pytest.mark.parametrize("shift", [(2.0, -1.0), (0.6, 0.3)])
-def test_a_homography_of_the_ground_is_found_behind_a_mover(shift, angle):
-    """The camera shifts and turns; a square of a tenth of the frame goes its own way."""
-    rng = np.random.default_rng(0)
-    wide = 110 + texture(rng, 200, 240, 30)
-    matrix = np.vstack([cv2.getRotationMatrix2D((80, 60), angle, 1.0), [0, 0, 1]])
-    matrix[:2, 2] += shift
-    crop = np.array([[1, 0, 40], [0, 1, 40], [0, 0, 1.0]])
-    frames = np.empty((2, 120, 160), np.uint8)
-    for frame, camera in zip(frames, (np.eye(3), matrix), strict=True):
-        image = cv2.warpPerspective(
-            wide, crop @ np.linalg.inv(camera), (160, 120), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
-        frame[...] = np.clip(image, 0, 255)
-    square = np.clip(140 + texture(rng, 44, 44, 40), 0, 255)
-    frames[0][30:74, 50:94], frames[1][30:74, 55:99] = square, square
-    flow = optical_flow(frames)
-    rows, columns = np.mgrid[:120, :160]
-    ends = cv2.perspectiveTransform(np.stack([columns, rows], -1).astype(float).reshape(1, -1, 2), matrix)
-    wanted = ends.reshape(120, 160, 2) - np.stack([columns, rows], -1)
-    grid = np.stack([columns, rows], -1)
-    found = projected(camera_homographies(frames, flow)[0], grid) - grid
-    errors = np.linalg.norm(found - wanted, axis=-1)
-    assert errors.mean() < 0.15
-
-
-def test_before_a_camera_at_rest_the_ground_does_not_move():
-    frames, _ = moved_square(3)
-    assert (camera_homographies(frames, optical_flow(frames)) == np.eye(3)).all()
-    plain = np.full((3, 40, 50), 90, np.uint8)
-    assert (camera_homographies(plain, np.ones((2, 40, 50, 2), np.float32)) == np.eye(3)).all()
 
 
 def test_working_frames_adapt_to_size_and_rate():

@@ -7,8 +7,8 @@ import pytest
 from actionbench._ext.histograms import add_blocks, integral_tiles
 from actionbench._ext.tracks import track_points
 from actionbench.features import trajectories
+from actionbench.features.camera import projected
 from actionbench.features.clip import Clip
-from actionbench.features.flow import projected
 from actionbench.features.histograms import frame_grid, hof, hog, mbh
 from actionbench.features.trajectories import DenseTrajectories, _stretched, _valid
 from actionbench.features.video import read_video
