@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import signal
 
 from .cache import compute_one
 from .camera import camera_path
@@ -23,6 +23,15 @@ from .similarity import repetition
 __all__ = ["QUANTITIES", "Quantities", "Quantity", "measure", "quantities"]
 
 Series = NDArray[np.float64]
+
+# Seconds over which speeds are averaged: the time between frames at the lowest frame rate, 8 per second.
+_STEP = 0.125
+
+# Heights per second from which a pixel counts as moving in full: a longer time between frames marks slower pixels, too.
+_FULL_SPEED = 0.5
+
+# Frequencies in Hz at which a body bounces; what is above 4 Hz is noise, of which a high frame rate shows more.
+_BOUNCE = (0.5, 4.0)
 
 
 class Quantity(NamedTuple):
@@ -144,7 +153,7 @@ def measure(motion: Motion) -> dict[str, float]:
         **_silhouette(view),
         "repeat frequency": repeat_frequency,
         "repeat likeness": repeat_likeness,
-        "unevenness": _ratio(float(np.std(view.area)), float(np.mean(view.area))),
+        "unevenness": _unevenness(view),
     }
     return {name: float(found[name]) for name in names}
 
@@ -157,45 +166,78 @@ class _View:
     height: float  # pixels
     centres: Series  # (T, 2), of the box against the ground, down and right, heights
     sizes: Series  # (T, 2), height and width of the box, heights
-    pictures: Series  # (T, 32, 32), share of moving pixels in each part of the box
-    net: Series  # (T - 1, 2), mean flow of the moving pixels, right and down
+    pictures: Series  # (T, 32, 32), share of each part of the box that moves
+    net: Series  # (T - 1, 2), mean flow of the moving pixels by their speed, right and down
     absolute: Series  # (T - 1, 2), mean absolute flow
     limbs: Series  # (T - 1,), mean deviation from the net flow
-    area: Series  # (T,), moving pixels, square heights
+    area: Series  # (T,), what moves, square heights
 
 
 def _view(motion: Motion) -> _View:
     track, height = motion.track, motion.track.body_height
+    flow = motion.flow * np.float32(motion.fps / height)
     mask = track.mask[1:] & track.mask[:-1]
-    vectors = motion.flow[mask].astype(np.float64) * (motion.fps / height)
-    frame = np.nonzero(mask)[0]
-    net = _means(vectors, frame, len(mask))
+    frame, vectors = np.nonzero(mask)[0], flow[mask].astype(np.float64)
+    # Weighted by speed, so that ground at rest in the mask does not count.
+    weights = np.hypot(*vectors.T)
+    net = _means(vectors, weights, frame, len(mask))
+    moving = _moving(track.mask, flow)
     return _View(
         fps=motion.fps,
         height=height,
         centres=(track.centres - camera_path(motion.shifts)[:, ::-1]) / height,
         sizes=(track.boxes[:, 2:] - track.boxes[:, :2]) / height,
-        pictures=_pictures(track.mask, track.boxes),
+        pictures=_pictures(moving, track.boxes),
         net=net,
-        absolute=_means(np.abs(vectors), frame, len(mask)),
-        limbs=_means(np.hypot(*(vectors - net[frame]).T)[:, None], frame, len(mask))[:, 0],
-        area=track.mask.sum(axis=(1, 2)) / height**2,
+        absolute=_means(np.abs(vectors), weights, frame, len(mask)),
+        limbs=_means(np.hypot(*(vectors - net[frame]).T)[:, None], weights, frame, len(mask))[:, 0],
+        area=moving.sum(axis=(1, 2), dtype=np.float64) / height**2,
     )
 
 
-def _means(values: Series, frame: NDArray[np.intp], n_frames: int) -> Series:
+def _moving(mask: NDArray[np.bool_], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return to what degree each pixel moves, 0 to 1, shape (T, H, W), from the flow in heights per second."""
+    speed = np.hypot(flow[..., 0], flow[..., 1])
+    speed = np.concatenate([speed[:1], np.maximum(speed[1:], speed[:-1]), speed[-1:]])
+    return mask * np.minimum(speed / np.float32(_FULL_SPEED), 1)
+
+
+def _means(values: Series, weights: Series, frame: NDArray[np.intp], n_frames: int) -> Series:
     """Average rows of values over the frame they belong to; 0 where there is none."""
-    sums = [np.bincount(frame, column, n_frames) for column in values.T]
-    return np.stack(sums, axis=1) / np.maximum(np.bincount(frame, minlength=n_frames), 1)[:, None]
+    sums = [np.bincount(frame, column * weights, n_frames) for column in values.T]
+    return np.stack(sums, axis=1) / np.maximum(np.bincount(frame, weights, n_frames), 1e-9)[:, None]
 
 
-def _pictures(mask: NDArray[np.bool_], boxes: Series, side: int = 32) -> Series:
-    """Resize the mask inside each box to one size."""
-    pictures = np.empty((len(mask), side, side))
+def _smooth(values: Series, fps: float, seconds: float = _STEP) -> Series:
+    """Average a series, shape (T, n), over a time about each frame, which need be no whole number of frames."""
+    n_frames = len(values)
+    width = min(max(seconds * fps, 1.0), n_frames)
+    total = np.zeros((n_frames + 1, values.shape[1]))
+    np.cumsum(values, axis=0, out=total[1:])
+    start = np.clip(np.arange(n_frames) + 0.5 - width / 2, 0, n_frames - width)
+    return (_at(total, start + width) - _at(total, start)) / width
+
+
+def _at(values: Series, places: Series) -> Series:
+    """Interpolate a series, shape (T, n), between its frames."""
+    return np.stack([np.interp(places, np.arange(len(values)), column) for column in values.T], axis=1)
+
+
+def _velocity(places: Series, fps: float, seconds: float = 0.4) -> Series:
+    """Return the velocity of places, shape (T, n), that are averaged over a time, as steps of `_STEP`."""
+    smooth, step = _smooth(places, fps, seconds), min(max(_STEP * fps, 1.0), len(places) - 1)
+    # Per frame, a path that trembles would be the longer, the more frames show it.
+    starts = np.arange(np.floor(len(places) - step))
+    return (_at(smooth, starts + step) - _at(smooth, starts)) * (fps / step)
+
+
+def _pictures(moving: NDArray[np.float32], boxes: Series, side: int = 32) -> Series:
+    """Resize what moves inside each box to one size."""
+    pictures = np.empty((len(moving), side, side))
     edges = np.rint(boxes).astype(int)
     with single_thread():
         for index, (top, left, bottom, right) in enumerate(edges):
-            part = mask[index, top : max(bottom, top + 1), left : max(right, left + 1)].astype(np.float32)
+            part = moving[index, top : max(bottom, top + 1), left : max(right, left + 1)]
             pictures[index] = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
     return pictures
 
@@ -208,19 +250,22 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
+def _unevenness(view: _View) -> float:
+    area = _smooth(view.area[:, None], view.fps)
+    return _ratio(float(np.std(area)), float(np.mean(area)))
+
+
 def _path(view: _View) -> dict[str, float]:
     seconds = np.arange(len(view.centres)) / view.fps
     horizontal = view.centres[:, 1]
-    span = max(1, round(0.4 * view.fps))
-    smooth = ndimage.uniform_filter1d(view.centres, span, axis=0, mode="nearest")
-    steps = np.diff(smooth, axis=0)
+    velocity = _velocity(view.centres, view.fps)
     return {
         "horizontal speed": abs(np.polyfit(seconds, horizontal, 1)[0]),
         "horizontal sweep": float(np.ptp(np.percentile(horizontal, [5, 95]))),
         "vertical sweep": float(np.ptp(np.percentile(view.centres[:, 0], [5, 95]))),
-        "path speed": float(np.hypot(*steps.T).sum() / seconds[-1]),
+        "path speed": float(np.hypot(*velocity.T).mean()),
         # A person who turns round or leaves the frame for a while passes as fast as one who crosses it once.
-        "passing speed": float(np.percentile(np.abs(steps[:, 1]), 90) * view.fps),
+        "passing speed": float(np.percentile(np.abs(velocity[:, 1]), 90)),
     }
 
 
@@ -241,14 +286,14 @@ def _directions(view: _View) -> dict[str, float]:
         "translation": _ratio(float(np.hypot(*net)), float(np.hypot(*absolute))),
         "coherence": float(np.median(within)),
         "vertical motion": _ratio(float(absolute[1]), float(absolute.sum())),
-        "motion speed": float(np.median(np.hypot(*view.absolute.T))),
-        "limb speed": float(np.median(view.limbs)),
-        "surge": float(np.std(view.net[:, 0])),
+        "motion speed": float(np.median(np.hypot(*_smooth(view.absolute, view.fps).T))),
+        "limb speed": float(np.median(_smooth(view.limbs[:, None], view.fps))),
+        "surge": float(np.std(_smooth(view.net, view.fps)[:, 0])),
     }
 
 
 def _bounce(view: _View) -> dict[str, float]:
-    fall = view.net[:, 1]
+    fall = _smooth(view.net, view.fps)[:, 1]
     frequency, sharpness = _dominant(fall, view.fps)
     return {
         "bounce": float(np.std(signal.detrend(np.cumsum(fall) / view.fps))),
@@ -259,14 +304,14 @@ def _bounce(view: _View) -> dict[str, float]:
 
 
 def _dominant(values: Series, fps: float) -> tuple[float, float]:
-    """Return the frequency of the highest peak above 0.5 Hz, and the share of the spectrum about it."""
+    """Return the frequency of the highest peak, and the share of the spectrum about it."""
     if len(values) < 4:
         return 0.0, 0.0
     values = signal.detrend(values) * np.hanning(len(values))
     # Padding interpolates between the few frequencies of a short clip.
     power = np.abs(np.fft.rfft(values, 8 * len(values))) ** 2
     frequencies = np.fft.rfftfreq(8 * len(values), 1 / fps)
-    power[frequencies < 0.5] = 0
+    power[(frequencies < _BOUNCE[0]) | (frequencies > _BOUNCE[1])] = 0
     if power.sum() <= 0:
         return 0.0, 0.0
     peak = frequencies[np.argmax(power)]

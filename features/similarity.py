@@ -75,7 +75,7 @@ def first_period(similarities: Series, min_lag: float = 0.0) -> tuple[float, flo
     lag : float
         In frames, interpolated; 0 where there is no such peak.
     similarity : float
-        The similarity at the peak; 0 where there is none.
+        The similarity at the peak, interpolated, at most 1; 0 where there is none.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def first_period(similarities: Series, min_lag: float = 0.0) -> tuple[float, flo
     curvature = before - 2 * here + after
     # The vertex of the parabola through three points.
     offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
-    return float(peak + offset), float(here)
+    return float(peak + offset), float(min(here - 0.25 * (before - after) * offset, 1.0))
 
 
 def repetition(motion: Motion) -> tuple[float, float]:

@@ -41,8 +41,8 @@ class RulesFile(RuleAttempt):
     ...     _ = path.write_text("if path speed > 1 heights/s then walking\notherwise boxing\n")
     ...     attempt = RulesFile(path=str(path)).fit(clips, labels, groups)
     ...     print(attempt.explain())
-    if path speed > 1 heights/s then walking   (4 of 8 training clips)
-    otherwise boxing   (0 of 4 training clips)
+    if path speed > 1 heights/s then walking   (3 of 3 training clips)
+    otherwise boxing   (4 of 9 training clips)
     """
 
     fits_thresholds = False

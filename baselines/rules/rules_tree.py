@@ -59,7 +59,7 @@ class RulesTree(RuleAttempt):
     >>> clips, labels, groups = examples()
     >>> print(RulesTree(max_depth=2, min_clips=1).fit(clips, labels, groups).explain())
     if lower motion <= 0.288 then handwaving   (4 of 4 training clips)
-    if motion speed <= 4.32 heights/s then walking   (4 of 4 training clips)
+    if motion speed <= 4.6 heights/s then walking   (4 of 4 training clips)
     otherwise boxing   (4 of 4 training clips)
     """
 

@@ -164,9 +164,9 @@ class AnnotatedVideos(VideoFiles):
         """Decode the clip of row ``index``."""
         place = self._places[index]
         if place.box is None:
-            return self._load(place, **self.decoding)
+            return self.middle(self._load(place, **self.decoding))
         size = self.decoding["width"], self.decoding["height"]
-        clip = self._load(place, **{**self.decoding, "width": None, "height": None})
+        clip = self.middle(self._load(place, **{**self.decoding, "width": None, "height": None}))
         left, top, right, bottom = (max(round(side), 0) for side in place.box)
         frames = clip.frames[:, top:bottom, left:right]
         if 0 in frames.shape:
@@ -198,7 +198,7 @@ class AnnotatedVideos(VideoFiles):
         """Return a hash of the file's content, of the limits, and of how it is decoded."""
         path, *limits = self._places[index]
         files = image_files(path) if path.is_dir() else [path]
-        how = self.unit, self.fps, sorted(self.decoding.items())
+        how = self.unit, self.fps, self.frames, sorted(self.decoding.items())
         return hashlib.sha256(repr((list(map(self._digest, files)), limits, how)).encode()).hexdigest()
 
     def _digest(self, path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
@@ -41,6 +42,8 @@ class VideoFiles(Dataset):
         says, or is used up to the damage.
     fps : float, optional
         Frames per second of all files, before ``stride``; by default what each file says.
+    frames : int, optional
+        Keep this many frames in the middle of longer clips, after ``stride``; by default all.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class VideoFiles(Dataset):
         color: Color = "grey",
         on_error: str = "stop",
         fps: float | None = None,
+        frames: int | None = None,
     ) -> None:
         if not isinstance(root, str | Path):
             raise DataError(f"root: must be the folder that holds the clips, got {root!r}")
@@ -66,7 +70,7 @@ class VideoFiles(Dataset):
         }
         self.drops_unreadable = on_error == "drop"
         # Not part of the decoding, which new videos share.
-        self.fps = check_rate("fps", fps)
+        self.fps, self.frames = check_rate("fps", fps), check_count("frames", frames, optional=True)
         if not os.path.isdir(self.root):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
 
@@ -84,11 +88,16 @@ class VideoFiles(Dataset):
 
     def load(self, index: int) -> Clip:
         """Decode the file of row ``index``."""
-        return read_video(self.path(index), fps=self.fps, **self.decoding)
+        return self.middle(read_video(self.path(index), fps=self.fps, **self.decoding))
+
+    def middle(self, clip: Clip) -> Clip:
+        """Return the frames of a decoded clip that are kept."""
+        start = max(0, len(clip) - (self.frames or len(clip))) // 2
+        return replace(clip, frames=clip.frames[start : start + (self.frames or len(clip))])
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content and of how it is decoded."""
-        return file_digest(self.path(index), repr((sorted(self.decoding.items()), self.fps)))
+        return file_digest(self.path(index), repr((sorted(self.decoding.items()), self.fps, self.frames)))
 
 
 def video_files(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ def make(root, **options):
         ({"width": 3.5}, "width: must be an integer of at least 1, got 3.5"),
         ({"stride": "2"}, "stride: must be an integer of at least 1, got '2'"),
         ({"stride": True}, "stride: must be an integer"),
+        ({"frames": 0}, "frames: must be an integer of at least 1, got 0"),
         ({"color": "gray"}, "color: must be 'grey' or 'rgb', got 'gray'"),
         ({"on_error": "skip"}, "on_error: must be 'stop' or 'drop' or 'truncate', got 'skip'"),
     ],
@@ -31,10 +32,20 @@ def test_options_reach_the_decoder(class_folders):
     assert clip.fps == 12.5
 
 
+@pytest.mark.parametrize(
+    ("frames", "kept"), [(1, [1]), (2, [1, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])]
+)
+def test_the_middle_is_kept(class_folders, frames, kept):
+    whole, cut = make(class_folders).clips[0], make(class_folders, frames=frames).clips[0]
+    assert (cut.frames == whole.frames[kept]).all()
+    assert cut.fps == whole.fps
+
+
 def test_fingerprints_follow_content_and_options_but_not_the_place(class_folders, tmp_path):
     before = make(class_folders).clips.fingerprints
     assert len(set(before)) == len(before)
-    assert make(class_folders, stride=2).clips.fingerprint != make(class_folders).clips.fingerprint
+    for other in ({"stride": 2}, {"frames": 2}):
+        assert make(class_folders, **other).clips.fingerprint != make(class_folders).clips.fingerprint
     moved = class_folders.rename(tmp_path / "elsewhere")
     assert make(moved).clips.fingerprints == before
     file = moved / "dark/ann_1.mkv"

@@ -22,6 +22,7 @@ def test_option_names_follow_keyword_arguments_to_the_base():
         "color": False,
         "on_error": False,
         "fps": False,
+        "frames": False,
     }
 
 
