@@ -66,6 +66,7 @@ NUISANCES: dict[str, tuple[str, float]] = {
     "occlusion": ("%", 0),
     "passers-by": ("people", 0),
     "motion blur": ("degrees", 0),
+    "clutter": ("contrast", 0.6),
 }
 FALLING = {"dark", "frame rate"}
 #: The measures of each table, with their heads.

@@ -72,7 +72,7 @@ class Diagnostic(Dataset):
     nuisances : list of str, optional
         Of ``nuisance``: which ones; all by default.
     steps : int
-        Of ``nuisance``: 2 takes every other level.
+        Of ``nuisance``: 2 takes every other level, 0 the middle one.
     seen : bool
         Of ``identity``: whether the people who test are those who train, in other clips.
     clones : bool

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ....errors import DataError, did_you_mean
-from ..drawing.canvas import Limb, draw_polygons, front_limbs, greys, outlines, shrink, side_limbs
+from ..drawing.canvas import Limb, draw_polygons, front_limbs, greys, outlines, paint_wall, shrink, side_limbs
 from ..drawing.people import (
     SIDEWAYS,
     Floats,
@@ -55,6 +55,7 @@ NUISANCES: Mapping[str, Nuisance] = {
     "occlusion": Nuisance("percent of the person behind a board", (10, 20, 35, 50, 60)),
     "passers-by": Nuisance("people who walk through the background", (1, 2, 4, 8)),
     "motion blur": Nuisance("shutter angle in degrees", (45, 90, 180, 270, 360)),
+    "clutter": Nuisance("contrast and number of the things in the background", (1, 1.5, 2, 2.5, 3)),
 }
 
 
@@ -69,7 +70,7 @@ class Actions(Track):
         """Draw a clip."""
         level = float(row.level or 0)
         # One seed for all classes and levels: they differ in the action and the strength of the nuisance alone.
-        stage, rng = make_stage(self, row, design), motion_rng(self, row, design)
+        stage, rng = self._stage(row, design), motion_rng(self, row, design)
         motion = make_motion(row.label, stage.subject, rng)
         rate = self.rate(row)
         times = np.arange(round(self.n_frames * rate / self.fps)) / rate
@@ -83,6 +84,13 @@ class Actions(Track):
         film = PersonFilm(frames, points, shrink(plate, self.size)[0], walk.limbs, walk.girth, cameras)
         frames = _recorded(film, row.condition, level, rate, rng, noise_rng(self, row, design))
         return replace(film, frames=frames)
+
+    def _stage(self, row: Row, design: Design) -> Stage:
+        stage = make_stage(self, row, design)
+        if row.condition != "clutter":
+            return stage
+        (rng,) = noise_rng(self, row, design).spawn(1)
+        return replace(stage, wall=paint_wall(self.size, float(row.level or 0), rng))
 
     def _passers_by(self, row: Row, stage: Stage, rng: Generator) -> list[Walk]:
         walks = []
@@ -117,9 +125,10 @@ class Nuisances(Actions):
                 raise DataError(
                     f"track nuisance: there is no nuisance {name!r}; {did_you_mean(str(name), NUISANCES)}"
                 )
-        if not (isinstance(steps, int) and steps in (1, 2)):
+        if type(steps) is not int or steps not in (0, 1, 2):
             raise DataError(
-                f"track nuisance: steps must be 1 (all levels) or 2 (every other one), got {steps!r}"
+                "track nuisance: steps must be 1 (all levels), 2 (every other one) or 0 (the middle one), "
+                f"got {steps!r}"
             )
         self.nuisances, self.steps = list(NUISANCES if nuisances is None else nuisances), steps
 
@@ -128,8 +137,10 @@ class Nuisances(Actions):
         for row in super().rows(design):
             yield replace(row, condition="none", level=0.0)
             for name in self.nuisances if row.side == "test" else ():
-                # The strongest level is always there.
-                for level in NUISANCES[name].levels[:: -self.steps]:
+                levels = NUISANCES[name].levels
+                # Of several levels the strongest is always there.
+                middle = (levels[(len(levels) - 1) // 2],)
+                for level in levels[:: -self.steps] if self.steps else middle:
                     yield replace(row, condition=name, level=level)
 
 

@@ -248,6 +248,23 @@ def test_a_camera_or_a_board_does_what_its_level_says(name, level):
         assert np.abs(angle).max() <= (10 if name == "roll" else 0) + 1e-9
 
 
+def test_clutter_fills_the_wall_and_leaves_the_person():
+    data = Diagnostic("nuisance", nuisances=["clutter"], **SMALL)
+    first = find(data, "clutter", 1)
+    films = [data.film(find(data, "clutter", level, like=first)) for level in (1, 2, 3)]
+    edges = [np.abs(np.diff(film.plate.astype(int))).mean() for film in films]
+    assert edges == sorted(edges)
+    assert edges[0] > np.abs(np.diff(data.film(find(data, "none", like=first)).plate.astype(int))).mean()
+    twin = next(i for i, row in enumerate(data.rows) if row == replace(data.rows[first], label="walking"))
+    assert np.array_equal(data.film(twin).plate, films[0].plate)
+
+
+def test_steps_choose_levels():
+    for steps, levels in ((0, {0, 1, 2}), (1, {0, 0.25, 0.5, 1, 2, 4, 8}), (2, {0, 0.25, 1, 4, 2, 8})):
+        data = Diagnostic("nuisance", nuisances=["shake", "passers-by"], steps=steps, **SMALL)
+        assert set(data.table["level"]) == levels
+
+
 def test_compression_leaves_less_the_higher_its_rate_factor(sets):
     data = sets["nuisance"]
     whole = find(data, "none")
@@ -423,7 +440,7 @@ def test_clips_are_the_same_whatever_else_is_in_the_data_set():
         ),
         (
             {"track": "nuisance", "steps": 3},
-            "track nuisance: steps must be 1 (all levels) or 2 (every other one), got 3",
+            "track nuisance: steps must be 1 (all levels), 2 (every other one) or 0 (the middle one), got 3",
         ),
         ({"track": "identity", "seen": 1}, "track identity: seen must be true or false, got 1"),
         ({"track": "identity", "clones": "no"}, "track identity: clones must be true or false, got 'no'"),
