@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .net import VideoNet
+from .net import ConvNet
 
 if TYPE_CHECKING:
     from ...features.volume import Input
@@ -15,10 +15,10 @@ __all__ = ["C3d"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class C3d(VideoNet):
+class C3d(ConvNet):
     """``c3d``: the net of Tran et al. (ICCV 2015), trained from scratch; its 17 million parameters take long to train.
 
-    Parameters and attributes are those of `VideoNet`.
+    Parameters and attributes are those of `ConvNet`.
 
     Examples
     --------
@@ -32,11 +32,12 @@ class C3d(VideoNet):
     input: Input = "colour"
     size: int = 112
     margin: int = 16
-    dropout: float = 0.5
-    learning_rate: float = 3e-4
+    dropout: float | None = 0.5
+    learning_rate: float | None = 3e-4
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo
 
-        shape = (self.frames, self.size, self.size)
-        return zoo.c3d(n_classes, shape, self.dropout, self.random_state, self._n_channels())
+        how = self._settings()
+        shape = (how.frames, self.size, self.size)
+        return zoo.c3d(n_classes, shape, how.dropout, self.random_state, self._n_channels())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .net import VideoNet
+from .net import ConvNet
 
 if TYPE_CHECKING:
     from ...models import nn
@@ -14,10 +14,10 @@ __all__ = ["ConvNet3d"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ConvNet3d(VideoNet):
+class ConvNet3d(ConvNet):
     """``tiny3d``: four stages of 3x3x3 convolution (after Ji et al. 2013 and Tran et al. 2015), trained from scratch.
 
-    Other parameters and attributes are those of `VideoNet`.
+    Other parameters and attributes are those of `ConvNet`.
 
     Parameters
     ----------
@@ -38,4 +38,6 @@ class ConvNet3d(VideoNet):
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo
 
-        return zoo.tiny3d(n_classes, self._n_channels(), self.widths, self.dropout, rng=self.random_state)
+        return zoo.tiny3d(
+            n_classes, self._n_channels(), self.widths, self._settings().dropout, rng=self.random_state
+        )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
+from ._recipe import QUICK, RECIPES
 from .convnet_frame import ConvNetFrame
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class ConvNetFlow(ConvNetFrame):
     (6, 3)
     """
 
+    recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=200, n_views=10)}
+
     input: Input = "flow"
-    epochs: int = 200
-    frames: int = 10
+    frames: int | None = 10
     widths: tuple[int, ...] = (16, 32, 64)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from .net import VideoNet
+from ._recipe import QUICK, RECIPES
+from .net import ConvNet
 
 if TYPE_CHECKING:
     from ...models import nn
@@ -14,11 +15,11 @@ __all__ = ["ConvNetFrame"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ConvNetFrame(VideoNet):
+class ConvNetFrame(ConvNet):
     """``tiny2d`` on single frames, averaged over frames, without any motion.
 
     The baseline that methods based on motion must beat (Karpathy et al., CVPR 2014). Other parameters and attributes
-    are those of `VideoNet`.
+    are those of `ConvNet`.
 
     Parameters
     ----------
@@ -35,13 +36,14 @@ class ConvNetFrame(VideoNet):
     """
 
     stacked = True
+    recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=120, n_views=10)}
 
-    frames: int = 1
-    epochs: int = 120
-    n_views: int = 10
+    frames: int | None = 1
     widths: tuple[int, ...] = (8, 16, 32, 64)
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo
 
-        return zoo.tiny2d(n_classes, self._n_channels(), self.widths, self.dropout, rng=self.random_state)
+        return zoo.tiny2d(
+            n_classes, self._n_channels(), self.widths, self._settings().dropout, rng=self.random_state
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from .net import VideoNet
+from ._recipe import QUICK, RECIPES
+from .net import ConvNet
 
 if TYPE_CHECKING:
     from ...models import nn
@@ -14,10 +15,10 @@ __all__ = ["ConvNetLstm"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ConvNetLstm(VideoNet):
+class ConvNetLstm(ConvNet):
     """A 2D ConvNet on each frame and an LSTM on its outputs (Donahue et al., CVPR 2015; Baccouche et al. 2011).
 
-    Other parameters and attributes are those of `VideoNet`.
+    Other parameters and attributes are those of `ConvNet`.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class ConvNetLstm(VideoNet):
     (6, 3)
     """
 
-    epochs: int = 120
+    recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=120)}
+
     widths: tuple[int, ...] = (8, 16, 32, 64)
     hidden: int = 64
 
@@ -43,5 +45,10 @@ class ConvNetLstm(VideoNet):
         from ...models import zoo
 
         return zoo.frames_lstm(
-            n_classes, self._n_channels(), self.widths, self.hidden, self.dropout, rng=self.random_state
+            n_classes,
+            self._n_channels(),
+            self.widths,
+            self.hidden,
+            self._settings().dropout,
+            rng=self.random_state,
         )

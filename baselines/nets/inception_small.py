@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .net import VideoNet
+from .net import ConvNet
 
 if TYPE_CHECKING:
     from ...models import nn
@@ -14,10 +14,10 @@ __all__ = ["InceptionSmall"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class InceptionSmall(VideoNet):
+class InceptionSmall(ConvNet):
     """``inception3d``: three inception modules in space and time (Szegedy et al. 2015, Carreira and Zisserman 2017).
 
-    Other parameters and attributes are those of `VideoNet`.
+    Other parameters and attributes are those of `ConvNet`.
 
     Parameters
     ----------
@@ -38,4 +38,6 @@ class InceptionSmall(VideoNet):
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo
 
-        return zoo.inception3d(n_classes, self._n_channels(), self.width, self.dropout, rng=self.random_state)
+        return zoo.inception3d(
+            n_classes, self._n_channels(), self.width, self._settings().dropout, rng=self.random_state
+        )

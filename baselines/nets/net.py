@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, get_args
 
@@ -14,13 +15,14 @@ from ...errors import ActionbenchError
 from ...features.cache import Arrays, Feature, compute
 from .._training import encode
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
+from ._recipe import QUICK, RECIPES, Recipe, RecipeName
 
-__all__ = ["NetAttempt", "Reader", "VideoNet", "cached_samples"]
+__all__ = ["ConvNet", "NetAttempt", "Reader", "VideoNet", "cached_samples"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...features.volume import Input, View, VolumeReader
+    from ...features.volume import Aspect, Input, View, VolumeReader
     from ...models import nn
     from ...models.training import CachedSamples, LazySamples, Training
 
@@ -79,16 +81,26 @@ class NetAttempt(Attempt):
         Number of training clips.
     """
 
-    epochs: int = 60
-    dropout: float = 0.3
-    label_smoothing: float = 0.1
-    learning_rate: float = 5e-3
-    weight_decay: float = 1e-2
-    batch_size: int = 16
-    n_views: int = 5
+    epochs: int | None = QUICK.epochs
+    dropout: float | None = QUICK.dropout
+    label_smoothing: float | None = QUICK.label_smoothing
+    learning_rate: float | None = QUICK.learning_rate
+    weight_decay: float | None = QUICK.weight_decay
+    batch_size: int | None = QUICK.batch_size
+    n_views: int | None = QUICK.n_views
     validation: float = 0.0
     patience: int | None = None
     random_state: int = 0
+
+    def _recipe(self) -> Recipe:
+        """Return the values of the parameters that are None."""
+        return QUICK
+
+    def _settings(self) -> Recipe:
+        """Return the recipe with the parameters that are given."""
+        recipe = self._recipe()
+        given = {name: getattr(self, name, None) for name in asdict(recipe)}
+        return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
     @abstractmethod
     def _reader(self) -> Reader:
@@ -102,12 +114,14 @@ class NetAttempt(Attempt):
         """Return the training procedure."""
         from ...models.training import Training
 
+        how = self._settings()
         return Training(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
+            epochs=how.epochs,
+            batch_size=how.batch_size,
+            learning_rate=how.learning_rate,
+            weight_decay=how.weight_decay,
+            label_smoothing=how.label_smoothing,
+            mixup=how.mixup,
             validation=self.validation,
             patience=self.patience,
             random_state=self.random_state,
@@ -124,7 +138,7 @@ class NetAttempt(Attempt):
         return self
 
     def _views(self, video: Arrays) -> Array:
-        return self._reader().test_views(video, self.n_views)
+        return self._reader().test_views(video, self._settings().n_views)
 
     def net(self) -> nn.Module:
         """Return the fitted net, in evaluation mode."""
@@ -178,7 +192,7 @@ class NetAttempt(Attempt):
         net = self.net()
         return {
             "parameters": net.count_parameters(),
-            "operations": self.n_views * net.count_operations(self._example()),
+            "operations": self._settings().n_views * net.count_operations(self._example()),
             "epochs": len(self.curve_["loss"]),
         }
 
@@ -230,7 +244,7 @@ class VideoNet(NetAttempt):
     input : {"grey", "colour", "gradients", "flow"}
         Content of a volume, see `VolumeReader`.
     view : {"frame", "person"}
-        Whether volumes show the whole frame, or a square that follows the person.
+        Whether volumes show the frame, or a square that follows the person.
     train_features : bool
         Whether all layers are trained; if false, only the last one is, on the random features of those before it.
     frames : int
@@ -239,6 +253,8 @@ class VideoNet(NetAttempt):
         Frames per second of a volume.
     size, margin : int
         Pixels of a volume's height and width, and by which a random crop may move.
+    aspect : {"kept", "squeezed"}
+        Whether frames keep their aspect, so that a volume shows a part of them, or are squeezed to a square.
     """
 
     family = "convnet"
@@ -248,22 +264,27 @@ class VideoNet(NetAttempt):
     input: Input = "grey"
     view: View = "frame"
     train_features: bool = True
-    frames: int = 16
-    rate: float = 12.5
+    frames: int | None = QUICK.frames
+    rate: float | None = QUICK.rate
     size: int = 64
     margin: int = 8
+    aspect: Aspect | None = QUICK.aspect
 
     def _reader(self) -> VolumeReader:
         from ...features.volume import VolumeReader
 
+        how = self._settings()
         return VolumeReader(
-            self.frames,
-            self.rate,
+            how.frames,
+            how.rate,
             self.size,
             self.margin,
             input=self.input,
             view=self.view,
             stacked=self.stacked,
+            aspect=how.aspect,
+            zoom=how.zoom,
+            mirrored_views=how.mirrored_views,
         )
 
     def _n_channels(self) -> int:
@@ -288,3 +309,44 @@ class VideoNet(NetAttempt):
             "view": list(get_args(View)),
             "weight_decay": [1e-3, 1e-2, 1e-1],
         }
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConvNet(VideoNet):
+    """A ConvNet on volumes of video, trained by a recipe.
+
+    A parameter that is None has the value of the recipe. Other parameters and attributes are those of `VideoNet`.
+
+    Parameters
+    ----------
+    recipe : {"quick", "thorough"}
+        A short schedule with little regularisation, or a long one with much of it, larger volumes, crops of random
+        scale and more inputs at test, which takes about ten times as long.
+    mixup
+        See `Training`.
+    zoom, mirrored_views
+        See `VolumeReader`.
+    """
+
+    #: The values of each recipe.
+    recipes: ClassVar[Mapping[RecipeName, Recipe]] = RECIPES
+
+    recipe: RecipeName = "quick"
+    epochs: int | None = None
+    dropout: float | None = None
+    label_smoothing: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    batch_size: int | None = None
+    mixup: float | None = None
+    frames: int | None = None
+    rate: float | None = None
+    zoom: float | None = None
+    aspect: Aspect | None = None
+    n_views: int | None = None
+    mirrored_views: bool | None = None
+
+    def _recipe(self) -> Recipe:
+        if self.recipe not in self.recipes:
+            raise ValueError(f"recipe must be one of {', '.join(self.recipes)}, got {self.recipe!r}")
+        return self.recipes[self.recipe]

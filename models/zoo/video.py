@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from .. import nn
 from ._parts import Seed, n_outputs
@@ -56,6 +57,55 @@ def _stages(
             yield nn.MaxPool3d(pooling)
         yield nn.ReLU()
         channels = width
+
+
+def s3d_small(
+    n_classes: int,
+    channels: int = 2,
+    widths: Sequence[int] = (16, 32, 64, 128),
+    dropout: float = 0.3,
+    rng: Seed = None,
+) -> nn.Sequential:
+    """Return a 3D ConvNet whose convolutions are separable, 1x3x3 and then 3x1x1 (Xie et al. 2018, Tran et al. 2018).
+
+    Each convolution is normalised. The first stage halves time, and space twice. Made for 32 x 64 x 64 pixels; any
+    volume of 8 x 16 x 16 and more fits.
+
+    Parameters
+    ----------
+    n_classes : int
+        Scores at the output.
+    channels : int
+        Channels of the input.
+    widths : sequence of int
+        Channels of each stage.
+    dropout : float
+        Probability before the last layer.
+    rng : numpy.random.Generator or int, optional
+        Source of the initial values.
+
+    Examples
+    --------
+    >>> s3d_small(10).count_parameters()
+    165098
+    """
+    net = nn.Sequential(*_separable3d(channels, widths[0], 5, 2), nn.MaxPool3d((1, 2, 2)))
+    for index, (n, width) in enumerate(pairwise(widths)):
+        if index:
+            net.add(nn.MaxPool3d(2))
+        for layer in _separable3d(n, width, 3, 1):
+            net.add(layer)
+    net.add(nn.Mean((1, 2, 3))).add(nn.Dropout(dropout))
+    return net.add(nn.Linear(widths[-1], n_classes)).reset(rng)
+
+
+def _separable3d(channels: int, width: int, taps: int, stride: int) -> Iterator[nn.Module]:
+    """Yield a convolution in space and one in time, each with normalisation and rectifier."""
+    half = taps // 2
+    yield nn.Conv3d(channels, width, (1, taps, taps), (1, stride, stride), (0, half, half), bias=False)
+    yield from (nn.BatchNorm3d(width), nn.ReLU())
+    yield nn.Conv3d(width, width, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False)
+    yield from (nn.BatchNorm3d(width), nn.ReLU())
 
 
 def frames_lstm(

@@ -34,6 +34,7 @@ NETS = {
     "convnet-flow": {"epochs": 2, "size": 16, "widths": [4, 8]},
     "convnet-frame": {"epochs": 2, "size": 16, "widths": [4, 8]},
     "convnet-lstm": CONVOLUTIONAL | {"widths": [4, 8], "hidden": 8},
+    "convnet-s3d": CONVOLUTIONAL | {"recipe": "thorough", "widths": [4, 4, 8]},
     "inception-small": {"epochs": 2, "frames": 8, "size": 24, "width": 4},
     "two-stream": CONVOLUTIONAL | {"widths": [4, 4, 8]},
 }

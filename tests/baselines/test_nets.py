@@ -1,16 +1,20 @@
 """What all attempts with nets promise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from actionbench import ActionbenchError, Clip, Clips
+from actionbench.baselines.nets._recipe import QUICK, THOROUGH
 from actionbench.baselines.nets.c3d import C3d
 from actionbench.baselines.nets.convnet_3d import ConvNet3d
 from actionbench.baselines.nets.convnet_flow import ConvNetFlow
 from actionbench.baselines.nets.convnet_frame import ConvNetFrame
 from actionbench.baselines.nets.convnet_lstm import ConvNetLstm
+from actionbench.baselines.nets.convnet_s3d import ConvNetS3d
 from actionbench.baselines.nets.inception_small import InceptionSmall
 from actionbench.baselines.nets.mlp_features import MlpFeatures
 from actionbench.baselines.nets.mlp_flow import MlpFlow
@@ -19,6 +23,7 @@ from actionbench.baselines.nets.mlp_pruned import MlpPruned
 from actionbench.baselines.nets.mlp_sparse import MlpSparse
 from actionbench.baselines.nets.net_evolved import NetEvolved
 from actionbench.baselines.nets.two_stream import TwoStream
+from actionbench.models import nn
 from actionbench.models.structure import count_parameters
 
 SMALL = {"epochs": 25, "frames": 8, "size": 24, "learning_rate": 1e-2}
@@ -33,6 +38,7 @@ ATTEMPTS = {
     "convnet-frame": ConvNetFrame(epochs=40, widths=(8, 16), size=24, learning_rate=1e-2),
     "convnet-flow": ConvNetFlow(epochs=25, size=16, widths=(8, 16)),
     "convnet-lstm": ConvNetLstm(widths=(8, 16), hidden=16, **SMALL),
+    "convnet-s3d": ConvNetS3d(widths=(8, 8, 16), recipe="thorough", dropout=0.2, n_views=4, **SMALL),
     "inception-small": InceptionSmall(width=4, **SMALL),
     "two-stream": TwoStream(widths=(8, 8, 16), **SMALL),
 }
@@ -206,6 +212,45 @@ def test_count_and_explanation(fitted):
 def test_search_space_names_parameters(fitted):
     for name, values in fitted.search_space().items():
         assert getattr(clone(fitted).set_params(**{name: values[0]}), name) == values[0]
+
+
+def test_a_recipe_sets_what_is_left_alone():
+    assert ConvNet3d()._settings() == QUICK
+    assert ConvNet3d(recipe="thorough")._settings() == THOROUGH
+    attempt = ConvNet3d(recipe="thorough", epochs=3, zoom=0.0, mirrored_views=False)
+    changed = dataclasses.replace(THOROUGH, epochs=3, zoom=0.0, mirrored_views=False)
+    assert clone(attempt)._settings() == changed
+    assert attempt.set_params(recipe="quick", epochs=None)._settings() == QUICK
+    # What defines an attempt stays.
+    assert C3d(recipe="thorough")._settings() == dataclasses.replace(
+        THOROUGH, dropout=0.5, learning_rate=3e-4
+    )
+    assert ConvNetFrame(recipe="thorough")._settings().frames == 1
+    assert MlpFlow()._settings().epochs == 150
+
+
+def test_quick_is_the_schedule_of_few_views():
+    settings = ConvNet3d()._settings()
+    assert (settings.epochs, settings.frames, settings.rate, settings.n_views) == (60, 16, 12.5, 5)
+    assert (settings.mixup, settings.zoom, settings.aspect) == (0.0, 0.0, "squeezed")
+    assert (ConvNetFrame()._settings().epochs, ConvNetFrame()._settings().n_views) == (120, 10)
+    assert (ConvNetFlow()._settings().epochs, ConvNetFlow()._settings().frames) == (200, 10)
+    assert ConvNetLstm()._settings().epochs == 120
+
+
+def test_an_unknown_recipe():
+    clips, labels = data(2)
+    with pytest.raises(ValueError, match="recipe must be one of quick, thorough, got 'through'"):
+        ConvNet3d(recipe="through").fit(clips, labels)
+
+
+def test_the_recipe_reaches_training_and_volumes():
+    attempt = ConvNetS3d(recipe="thorough", size=24, margin=8)
+    training, reader = attempt._training(attempt._untrained(2)), attempt._reader()
+    assert (training.epochs, training.mixup) == (THOROUGH.epochs, THOROUGH.mixup)
+    assert (reader.frames, reader.zoom, reader.aspect) == (THOROUGH.frames, THOROUGH.zoom, THOROUGH.aspect)
+    assert attempt._untrained(2).find_modules(nn.Dropout)[0].p == THOROUGH.dropout
+    assert attempt.inputs(data(1)[0][0]).shape[1:] == (THOROUGH.frames, 24, 24, 2)
 
 
 def test_c3d_takes_any_input(tmp_path):

@@ -323,6 +323,43 @@ def test_a_whole_net():
     np.testing.assert_allclose(ours.backward(x, np.ones_like(y)), array(theirs_x.grad, True), atol=1e-10)
 
 
+def test_a_whole_net_of_separable_convolutions():
+    ours = zoo.s3d_small(5, widths=(4, 6), dropout=0.0, rng=0).astype(np.float64)
+
+    def separable(channels, width, taps, stride):
+        return [
+            torch.nn.Conv3d(
+                channels, width, (1, taps, taps), (1, stride, stride), (0, taps // 2, taps // 2), bias=False
+            ),
+            torch.nn.BatchNorm3d(width),
+            torch.nn.ReLU(),
+            torch.nn.Conv3d(width, width, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+            torch.nn.BatchNorm3d(width),
+            torch.nn.ReLU(),
+        ]
+
+    theirs = torch.nn.Sequential(
+        *separable(2, 4, 5, 2),
+        torch.nn.MaxPool3d((1, 2, 2)),
+        *separable(4, 6, 3, 1),
+        torch.nn.AdaptiveAvgPool3d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(6, 5),
+    ).double()
+    for mine, other in zip(
+        ours.find_modules(nn.Conv3d) + ours.find_modules(nn.BatchNorm3d) + ours.find_modules(nn.Linear),
+        [m for kind in ("Conv3d", "BatchNorm3d", "Linear") for m in theirs if type(m).__name__ == kind],
+        strict=True,
+    ):
+        copy_parameters(mine, other)
+    x = np.random.default_rng(0).standard_normal((3, 6, 16, 18, 2))
+    theirs_x = tensor(x, True)
+    y, theirs_y = ours.forward(x), theirs(theirs_x)
+    np.testing.assert_allclose(y, theirs_y.detach().numpy(), atol=1e-10)
+    theirs_y.sum().backward()
+    np.testing.assert_allclose(ours.backward(x, np.ones_like(y)), array(theirs_x.grad, True), atol=1e-10)
+
+
 # Farther from zero, rounded outputs have another sign now and then, and their gradients are rectified away.
 @pytest.mark.parametrize(
     ("mean", "deviation", "rectify"),

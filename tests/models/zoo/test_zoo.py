@@ -136,6 +136,15 @@ def test_tiny3d():
         assert net.forward(np.ones((2, *shape, 1), np.float32)).shape == (2, 10)
 
 
+def test_s3d_small():
+    net = zoo.s3d_small(10, rng=0)
+    space = 25 * 2 * 16 + 9 * (16 * 32 + 32 * 64 + 64 * 128)
+    time = 3 * (16**2 + 32**2 + 64**2 + 128**2)
+    assert net.count_parameters() == space + time + 4 * (16 + 32 + 64 + 128) + 129 * 10
+    for shape in ((32, 64, 64), (8, 16, 16), (9, 21, 33)):
+        assert net.forward(np.ones((2, *shape, 2), np.float32)).shape == (2, 10)
+
+
 def test_tiny2d():
     net = zoo.tiny2d(10, channels=20, rng=0)
     convolutions = 9 * (20 * 8 + 8 * 16 + 16 * 32 + 32 * 64)
