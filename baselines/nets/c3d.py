@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._recipe import QUICK
 from .net import ConvNet
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class C3d(ConvNet):
     """
 
     input: Input = "colour"
+    frames: int | None = QUICK.frames
+    rate: float | None = QUICK.rate
     size: int = 112
     margin: int = 16
     dropout: float | None = 0.5

@@ -33,4 +33,5 @@ class ConvNetFlow(ConvNetFrame):
 
     input: Input = "flow"
     frames: int | None = 10
+    rate: float | None = QUICK.rate
     widths: tuple[int, ...] = (16, 32, 64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..base import Clip, Clips, Explanation, check_is_fitted
-from .convnet_3d import ConvNet3d
+from .convnet_s3d import ConvNetS3d
 
 if TYPE_CHECKING:
     from ...features.volume import Input
@@ -18,11 +18,11 @@ __all__ = ["TwoStream"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TwoStream(ConvNet3d):
-    """``convnet-3d`` on frames and on flow, each trained by itself; their probabilities are averaged.
+class TwoStream(ConvNetS3d):
+    """``convnet-s3d`` on frames and on flow, each trained by itself; their probabilities are averaged.
 
     Simonyan and Zisserman (NIPS 2014), in three dimensions as by Carreira and Zisserman (CVPR 2017). Other parameters
-    are those of `ConvNet3d`.
+    are those of `ConvNetS3d`.
 
     Parameters
     ----------
@@ -45,12 +45,14 @@ class TwoStream(ConvNet3d):
     (6, 3)
     """
 
-    def _streams(self) -> dict[str, ConvNet3d]:
+    input: Input = "grey"
+
+    def _streams(self) -> dict[str, ConvNetS3d]:
         shared = {field.name: getattr(self, field.name) for field in fields(self)}
         inputs: tuple[Input, ...] = (self.input, "flow")
-        return {name: ConvNet3d(**{**shared, "input": name}) for name in inputs}
+        return {name: ConvNetS3d(**{**shared, "input": name}) for name in inputs}
 
-    def _fitted(self) -> dict[str, ConvNet3d]:
+    def _fitted(self) -> dict[str, ConvNetS3d]:
         check_is_fitted(self)
         streams = self._streams()
         for name, stream in streams.items():

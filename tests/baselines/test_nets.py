@@ -222,8 +222,9 @@ def test_a_recipe_sets_what_is_left_alone():
     assert clone(attempt)._settings() == changed
     assert attempt.set_params(recipe="quick", epochs=None)._settings() == QUICK
     # What defines an attempt stays.
+    shape = {"frames": 16, "rate": 12.5}
     assert C3d(recipe="thorough")._settings() == dataclasses.replace(
-        THOROUGH, dropout=0.5, learning_rate=3e-4
+        THOROUGH, dropout=0.5, learning_rate=3e-4, **shape
     )
     assert ConvNetFrame(recipe="thorough")._settings().frames == 1
     assert MlpFlow()._settings().epochs == 150
