@@ -67,7 +67,7 @@ class MlpFeatures(NetAttempt):
         from ...models import zoo
 
         n_in = self._reader().shape[0]
-        return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
+        return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self._settings().dropout, rng=self.random_state)
 
     def explain(self) -> Explanation:
         """Describe the net, and the share of each descriptor in the weights of the first layer."""

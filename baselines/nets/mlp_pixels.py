@@ -52,7 +52,7 @@ class MlpPixels(VideoNet):
         from ...models import zoo
 
         n_in = int(np.prod(self._reader().shape))
-        return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self.dropout, rng=self.random_state)
+        return zoo.mlp(n_in, *self.hidden, n_classes, dropout=self._settings().dropout, rng=self.random_state)
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the candidate values of each parameter."""
