@@ -11,6 +11,7 @@ from actionbench.models import nn, zoo
 # A net, and the shape of a batch.
 NETS = {
     "tiny3d": (lambda: zoo.tiny3d(6, rng=0), (16, 16, 64, 64, 1)),
+    "s3d_small": (lambda: zoo.s3d_small(6, rng=0), (16, 32, 64, 64, 2)),
     "lstm": (lambda: zoo.lstm_classifier(64, 128, 6, rng=0), (16, 32, 64)),
     "lstm of 64 samples": (lambda: zoo.lstm_classifier(64, 128, 6, rng=0), (64, 32, 64)),
 }
