@@ -104,7 +104,8 @@ class Fusion(Attempt):
         """Return the weights, and the explanations of all members."""
         check_is_fitted(self)
         names = [self._name(number, member) for number, member in enumerate(self.members_, start=1)]
-        texts, figures = [], {}
+        texts: list[str] = []
+        figures: dict[str, Any] = {}
         if self.rule == "weighted":
             shares = (f"{name} {weight:.0%}" for name, weight in zip(names, self.weights_, strict=True))
             texts.append(f"weights: {', '.join(shares)}")

@@ -281,14 +281,14 @@ def _train_chi2(
     return {**classifier, "alphas": alphas, "intercepts": intercepts}
 
 
-def _distances(one: Array, other: Array) -> Array:
+def _distances(one: NDArray[np.floating], other: NDArray[np.floating]) -> Array:
     """Return half of the chi-squared distances of all pairs, shape (n, m)."""
     from sklearn.metrics.pairwise import additive_chi2_kernel
 
     return -0.5 * additive_chi2_kernel(one, other)
 
 
-def _kernel(vectors: Array, classifier: Classifier) -> Array:
+def _kernel(vectors: NDArray[np.floating], classifier: Classifier) -> Array:
     starts = classifier["starts"].astype(np.intp)[1:]
     pairs = zip(
         np.split(vectors, starts, axis=1), np.split(classifier["examples"], starts, axis=1), strict=True

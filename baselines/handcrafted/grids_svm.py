@@ -57,9 +57,10 @@ class GridsSvm(Fusion):
     random_state: int = 0
 
     def _make_members(self) -> list[Attempt]:
-        shared = {"channels": self.channels, "C": self.C, "mirror": self.mirror}
         return [
-            HogHofMbhSvm(grid=grid, cells=cells, times=times, **shared)
+            HogHofMbhSvm(
+                grid=grid, cells=cells, times=times, channels=self.channels, C=self.C, mirror=self.mirror
+            )
             for grid in parse_channels(self.grids, REGIONS, "grids")
             for cells, times in _parse_scales(self.scales)
         ]

@@ -52,10 +52,9 @@ QUICK = Recipe(
 #: A long schedule with strong regularisation, and more inputs at test.
 THOROUGH = replace(
     QUICK,
-    epochs=200,
+    epochs=300,
     dropout=0.5,
     weight_decay=5e-2,
-    mixup=0.2,
     frames=32,
     rate=25.0,
     zoom=0.25,
