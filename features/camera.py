@@ -138,11 +138,12 @@ def homography_flow(matrix: Matrix, rows: range, columns: range) -> NDArray[np.f
     array([[[0.5, 0. ],
             [0.5, 0. ]]], dtype=float32)
     """
-    y, x = np.array(rows, np.float64)[:, np.newaxis], np.array(columns, np.float64)
-    right, down, scale = (a * x + (b * y + c) for a, b, c in matrix)
+    y, x = np.array(rows, np.float32)[:, np.newaxis], np.array(columns, np.float32)
+    # What moves nothing is subtracted before, so that single precision keeps the digits of small motions.
+    right, down, more = (a * x + (b * y + c) for a, b, c in (matrix - np.eye(3)).astype(np.float32))
     flow = np.empty((*right.shape, 2), np.float32)
-    np.subtract(right / scale, x, out=flow[..., 0], casting="same_kind")
-    np.subtract(down / scale, y, out=flow[..., 1], casting="same_kind")
+    flow[..., 0], flow[..., 1] = right - more * x, down - more * y
+    flow /= (1 + more)[..., np.newaxis]
     return flow
 
 

@@ -134,8 +134,7 @@ class DenseTrajectories:
             piece = frames[begin : begin + _CHUNK + 1]
             flow = optical_flow(piece, self.method)
             cameras = camera_motion(piece, flow)
-            with single_thread():
-                flow = np.stack([cv2.medianBlur(field, 5) for field in flow])
+            flow = _smoothed(flow)
             for index, level in enumerate(levels):
                 # Reduced from the scale of twice its size: halves are quick.
                 source = (piece[:-1], flow, cameras) if index < 2 else levels[index - 2].new
@@ -340,6 +339,11 @@ class _Level:
             rows, columns = (range(n)[piece] for n, piece in zip(self.flow.shape[1:3], part, strict=True))
             flow = flow - homography_flow(self.cameras[index], rows, columns)
         return np.ascontiguousarray(flow * np.float32(_FRAME * self.timing.fps))
+
+
+def _smoothed(flow: Single) -> Single:
+    with single_thread():
+        return np.stack([cv2.medianBlur(field, 5) for field in flow])
 
 
 def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:

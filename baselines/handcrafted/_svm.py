@@ -267,7 +267,11 @@ def _train_chi2(
     distances = [_distances(part, part) for part in parts]
     # The mean over all pairs; for a constant channel any positive value will do.
     widths = np.array([max(distance.mean(), 1e-12) for distance in distances])
-    classifier = {"examples": np.asarray(vectors, np.float64), "starts": starts.astype(np.float64), "widths": widths}
+    classifier = {
+        "examples": np.asarray(vectors, np.float64),
+        "starts": starts.astype(np.float64),
+        "widths": widths,
+    }
     kernel = _similarities(distances, widths)
     alphas, intercepts = np.zeros((n_classes, len(vectors))), np.full(n_classes, -1.0)
     present = np.unique(codes)

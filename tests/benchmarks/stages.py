@@ -10,12 +10,15 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 import av
 import cv2
@@ -25,6 +28,7 @@ import skimage
 from compare import alternate
 from skimage.feature import hog as skimage_hog
 
+import actionbench.features.trajectories as module
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.camera import camera_motion, ground_flow
 from actionbench.features.descriptors import GridDescriptor
@@ -142,7 +146,6 @@ def stages(rounds: int) -> Iterator[Stage]:
         ("grid of HOG, HOF, MBH from these", lambda: grid.describe(motion), "", None),
         (f"{len(QUANTITIES)} quantities from these", lambda: measure(motion), "", None),
         ("self-similarity among them", lambda: repetition(motion), "", None),
-        ("dense trajectories from a clip", lambda: DenseTrajectories().extract(clip), "", None),
         ("HOG3D from flow and region", lambda: Hog3d().describe(motion), "", None),
         ("interest points, same", lambda: InterestPoints().describe(motion), "", None),
         ("LBP-TOP, same", lambda: LbpTop().describe(motion), "", None),
@@ -155,6 +158,47 @@ def stages(rounds: int) -> Iterator[Stage]:
         times = alternate([ours, *([theirs] if theirs else [])], rounds)
         rates = [1000 * n / median(kept) for kept in times]
         yield Stage(name, *rates, *([peer] if theirs else []))
+    yield from trajectories(rounds)
+
+
+#: What a part of the dense trajectories is called, where it is, and the name of its function.
+PARTS = (
+    ("flow", module, "optical_flow"),
+    ("motion of the camera", module, "camera_motion"),
+    ("median of the flow", module, "_smoothed"),
+    ("scales", module._Level, "joined"),
+    ("tracks", DenseTrajectories, "_tracked"),
+    ("histograms", DenseTrajectories, "_described"),
+)
+
+
+def trajectories(rounds: int) -> Iterator[Stage]:
+    """Time dense trajectories of 320 x 240 pixels before a moving camera, and what they consist of."""
+    clip = Figures(height=240, width=320, frames=61, jitter=2.0, zoom=0.2, clutter=2.0).load(0)
+    spent: dict[str, list[float]] = {name: [] for name, _, _ in PARTS}
+
+    def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            begun = perf_counter()
+            result = call(*arguments)
+            spent[name][-1] += perf_counter() - begun
+            return result
+
+        return run
+
+    whole = []
+    with ExitStack() as patched:
+        for name, owner, function in PARTS:
+            patched.enter_context(patch.object(owner, function, timed(name, getattr(owner, function))))
+        for _ in range(rounds):
+            for times in spent.values():
+                times.append(0.0)
+            begun = perf_counter()
+            DenseTrajectories().extract(clip)
+            whole.append(perf_counter() - begun)
+    yield Stage("dense trajectories, 320 x 240", len(clip) / median(whole))
+    for name, times in spent.items():
+        yield Stage(f"of these: {name}", len(clip) / median(times))
 
 
 def markdown(content: dict[str, Any]) -> str:
