@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .flow import single_thread
 from .motion import Motion, MotionFeature
-from .person import person_length, stabilised_scene
+from .person import append_place, mirror_place, person_length, split_place, stabilised_scene
 
 __all__ = ["Hog3d", "Solid", "directions", "quantise"]
 
@@ -117,6 +117,8 @@ class Hog3d(MotionFeature):
         Least share of a block that moves.
     speed : float
         Lengths of the person per second at which gradients in time weigh as much as gradients in space.
+    place_weight : float
+        If positive, each descriptor ends with the place of its block, times this, see `InterestPoints`.
 
     Examples
     --------
@@ -132,6 +134,7 @@ class Hog3d(MotionFeature):
     step: int = 2
     min_moving: float = 0.05
     speed: float = 0.5
+    place_weight: float = 0.0
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
         """Describe an observed clip.
@@ -155,24 +158,27 @@ class Hog3d(MotionFeature):
                 view = _view(motion, edges, self.speed, max(self.sizes) / 2)
                 found += [self._blocks(view, size) for size in self.sizes]
         rows, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return {"hog3d": rows, "place": places}
+        return {"hog3d": append_place(rows, places, self.place_weight), "place": places}
 
     def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the descriptors of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
-        array : ndarray, shape (n, 48 * bins)
+        array : ndarray, shape (n, 48 * bins), and 3 columns more with places
             Descriptors of n blocks.
 
         Returns
         -------
-        ndarray of float32, shape (n, 48 * bins)
+        ndarray of float32
+            Of the same shape.
         """
+        rows, place = split_place(array, self.place_weight)
         normals = directions(self.solid)
         opposite = np.argmax(normals * (-1, 1, 1) @ normals.T, axis=1)
-        cells = array.reshape(len(array), *_CELLS, len(normals))
-        return cells[:, :, :, ::-1][..., opposite].reshape(array.shape)
+        cells = rows.reshape(len(rows), *_CELLS, len(normals))
+        mirrored = cells[:, :, :, ::-1][..., opposite].reshape(rows.shape)
+        return append_place(mirrored, mirror_place(place), self.place_weight)
 
     def _none(self) -> _Described:
         n_values = int(np.prod(_CELLS)) * len(directions(self.solid))

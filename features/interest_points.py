@@ -12,7 +12,15 @@ from scipy import ndimage
 from .flow import single_thread
 from .histograms import Grid, orientation_histograms
 from .motion import Motion, MotionFeature
-from .person import Scene, chunks, person_length, stabilised_scene
+from .person import (
+    Scene,
+    append_place,
+    chunks,
+    mirror_place,
+    person_length,
+    split_place,
+    stabilised_scene,
+)
 
 __all__ = ["InterestPoints", "corners", "cuboid_histograms"]
 
@@ -158,6 +166,9 @@ class InterestPoints(MotionFeature):
     min_strength : float
         Smallest strength of a point as a share of the strongest one at about that time. Strength grows with the sixth
         power of contrast.
+    place_weight : float
+        If positive, each descriptor ends with the place of its point, times this, so that encodings can tell where and
+        when something happens (Sanchez, Perronnin and de Campos 2012). Descriptors have length 1.
 
     Examples
     --------
@@ -173,6 +184,7 @@ class InterestPoints(MotionFeature):
     duration: float = 8.0
     rate: float = 100.0
     min_strength: float = 1e-6
+    place_weight: float = 0.0
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float32]]:
         """Describe an observed clip.
@@ -185,10 +197,10 @@ class InterestPoints(MotionFeature):
         Returns
         -------
         dict
-            ``"hog"`` (n, 72) and ``"hof"`` (n, 90), histograms of gradients in 4 directions and of flow in 4 directions
-            and none, over 2 x 3 x 3 cells, of sum 1; ``"place"`` (n, 4): where the point is in the person's box, from
-            left to right and from top to bottom, and in the clip, from 0 to 1, and its scale in space. No row
-            where nothing moves.
+            ``"hog"`` (n, 72) and ``"hof"`` (n, 90), square roots of histograms of gradients in 4 directions and of flow
+            in 4 directions and none, over 2 x 3 x 3 cells, of sum 1, so that distances are Hellinger's; ``"place"``
+            (n, 4): where the point is in the person's box, from left to right and from top to bottom, and in the clip,
+            from 0 to 1, and its scale in space. No row where nothing moves.
         """
         parts = [(np.empty((0, 72)), np.empty((0, 90)), np.empty((0, 4)))]
         if motion.track.found:
@@ -204,27 +216,32 @@ class InterestPoints(MotionFeature):
                 place[:, 2] = (start + points[:, 0]) / n_frames
                 place[:, 3] /= person_length(motion)
                 parts.append((*self._describe(motion, scene, points), place))
-        arrays = (np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True))
-        return dict(zip(("hog", "hof", "place"), arrays, strict=True))
+        shape, moving, place = (
+            np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)
+        )
+        shape, moving = (append_place(np.sqrt(rows), place, self.place_weight) for rows in (shape, moving))
+        return {"hog": shape, "hof": moving, "place": place}
 
     def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the descriptors of the mirrored clips, left and right exchanged.
 
         Parameters
         ----------
-        array : ndarray, shape (n, 72) or (n, 90)
-            Histograms of gradients, or of flow, about n points.
+        array : ndarray, shape (n, 72) or (n, 90), and 3 columns more with places
+            Descriptors of gradients, or of flow, about n points.
 
         Returns
         -------
         ndarray of float32
             Of the same shape.
         """
-        n_bins = array.shape[1] // int(np.prod(_CELLS))
+        rows, place = split_place(array, self.place_weight)
+        n_bins = rows.shape[1] // int(np.prod(_CELLS))
         # Right, down, left, up, no motion.
         order = [2, 1, 0, 3, 4][:n_bins]
-        cells = array.reshape(len(array), *_CELLS, n_bins)
-        return cells[:, :, :, ::-1][..., order].reshape(array.shape)
+        cells = rows.reshape(len(rows), *_CELLS, n_bins)
+        mirrored = cells[:, :, :, ::-1][..., order].reshape(rows.shape)
+        return append_place(mirrored, mirror_place(place), self.place_weight)
 
     def _sigmas(self, motion: Motion) -> list[float]:
         return sorted({max(1.0, scale * person_length(motion)) for scale in self.scales})

@@ -13,7 +13,17 @@ from .camera import camera_path
 from .flow import single_thread
 from .motion import Motion
 
-__all__ = ["Scene", "chunks", "crop_along", "person_length", "person_size", "stabilised_scene"]
+__all__ = [
+    "Scene",
+    "append_place",
+    "chunks",
+    "crop_along",
+    "mirror_place",
+    "person_length",
+    "person_size",
+    "split_place",
+    "stabilised_scene",
+]
 
 
 def person_size(motion: Motion, margin: float = 0.0) -> tuple[float, float]:
@@ -199,3 +209,39 @@ def chunks(n_frames: int, length: int, reach: int) -> Iterator[tuple[int, int, i
     for first in range(0, n_frames, length):
         last = min(first + length, n_frames)
         yield max(first - reach, 0), min(last + reach, n_frames), first, last
+
+
+def append_place(rows: NDArray[np.float32], place: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Append to local descriptors where they are: the first three columns of ``place``, times a weight unless it is 0.
+
+    Examples
+    --------
+    >>> append_place(np.ones((1, 2), np.float32), np.array([[0.5, 0.0, 1.0, 9.0]], np.float32), 0.5)
+    array([[1.  , 1.  , 0.25, 0.  , 0.5 ]], dtype=float32)
+    """
+    return np.concatenate([rows, np.float32(weight) * place[:, :3]], axis=1) if weight else rows
+
+
+def split_place(rows: NDArray[np.float32], weight: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Undo `append_place`: return descriptors and places; the latter are 0 where the weight is.
+
+    Examples
+    --------
+    >>> rows = append_place(np.ones((1, 2), np.float32), np.full((1, 3), 0.25, np.float32), 0.5)
+    >>> [part.tolist() for part in split_place(rows, 0.5)]
+    [[[1.0, 1.0]], [[0.25, 0.25, 0.25]]]
+    """
+    if not weight:
+        return rows, np.zeros((len(rows), 3), np.float32)
+    return rows[:, :-3], rows[:, -3:] / np.float32(weight)
+
+
+def mirror_place(place: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Exchange left and right of places from 0 to 1.
+
+    Examples
+    --------
+    >>> mirror_place(np.array([[0.25, 0.5, 1.0]], np.float32))
+    array([[0.75, 0.5 , 1.  ]], dtype=float32)
+    """
+    return np.concatenate([1 - place[:, :1], place[:, 1:]], axis=1)

@@ -33,7 +33,7 @@ class Hog3dBow(EncodedSvm):
     def _feature(self) -> Hog3d:
         from ...features.hog3d import Hog3d
 
-        return Hog3d()
+        return Hog3d(place_weight=0.3)
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         return self._feature().mirror(rows)

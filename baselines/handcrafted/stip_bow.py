@@ -33,7 +33,7 @@ class StipBow(EncodedSvm):
     def _feature(self) -> InterestPoints:
         from ...features.interest_points import InterestPoints
 
-        return InterestPoints()
+        return InterestPoints(place_weight=0.3)
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         return self._feature().mirror(rows)

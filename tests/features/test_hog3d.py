@@ -163,3 +163,14 @@ def test_there_are_no_blocks_between_frames(fps):
     times = np.unique(Hog3d().describe(observe(Clip(frames, fps)))["place"][:, 2])
     # A block of three frames, from each second frame on.
     assert 0 < len(times) <= 10
+
+
+def test_places_follow_the_descriptors():
+    clip = Clip(np.random.default_rng(0).integers(0, 256, (12, 60, 80), dtype=np.uint8), 25.0)
+    plain, placed = Hog3d(), Hog3d(place_weight=0.5)
+    expected, found = (features.describe(observe(clip)) for features in (plain, placed))
+    np.testing.assert_array_equal(found["hog3d"][:, :-3], expected["hog3d"])
+    np.testing.assert_array_equal(found["hog3d"][:, -3:], 0.5 * expected["place"][:, :3])
+    mirrored = placed.mirror(found["hog3d"])
+    np.testing.assert_array_equal(mirrored[:, :-3], plain.mirror(expected["hog3d"]))
+    np.testing.assert_allclose(mirrored[:, -3], 0.5 - found["hog3d"][:, -3], atol=1e-6)

@@ -108,8 +108,8 @@ def test_rows_are_histograms_with_a_place():
         "place": (n_points, 4),
     }
     assert all(array.dtype == np.float32 for array in found.values())
-    np.testing.assert_allclose(found["hog"].sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(found["hof"].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose((found["hog"] ** 2).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose((found["hof"] ** 2).sum(axis=1), 1, rtol=1e-5)
     assert found["place"][:, :3].min() >= 0
     assert found["place"][:, :3].max() <= 1
     assert found["place"][:, 3].min() >= np.float32(min(InterestPoints().scales))
@@ -136,7 +136,8 @@ def test_points_lie_where_the_arm_turns_back():
 def test_flow_has_the_direction_of_the_arm():
     """Out and back alike; in a mirror it is the same, and nothing goes up or down."""
     for direction in (1, -1):
-        hof = InterestPoints().extract(swing(direction=direction))["hof"].reshape(-1, 18, 5).sum(axis=(0, 1))
+        hof = InterestPoints().extract(swing(direction=direction))["hof"] ** 2
+        hof = hof.reshape(-1, 18, 5).sum(axis=(0, 1))
         right, down, left, up, none = hof / hof.sum()
         assert min(right, left) > 5 * max(down, up)
         assert 0 < none < 0.9
@@ -148,7 +149,8 @@ def test_mirrored_points_are_those_of_the_mirrored_clip():
     for name in ("hog", "hof"):
         mirrored = features.mirror(plain[name])
         close, far = (
-            np.minimum(rows.mean(axis=0), other[name].mean(axis=0)).sum() for rows in (mirrored, plain[name])
+            np.minimum((rows**2).mean(axis=0), (other[name] ** 2).mean(axis=0)).sum()
+            for rows in (mirrored, plain[name])
         )
         assert close > max(0.9, far + 0.05)
         np.testing.assert_array_equal(features.mirror(mirrored), plain[name])
@@ -158,7 +160,7 @@ def test_mirrored_points_are_those_of_the_mirrored_clip():
 def test_frame_rate_and_camera_hardly_matter(changes):
     expected, found = (InterestPoints().extract(clip) for clip in (swing(), swing(**changes)))
     for name in ("hog", "hof"):
-        first, second = expected[name].mean(axis=0), found[name].mean(axis=0)
+        first, second = (expected[name] ** 2).mean(axis=0), (found[name] ** 2).mean(axis=0)
         assert np.minimum(first, second).sum() > 0.8
 
 
@@ -168,3 +170,15 @@ def test_long_clip_is_one_clip():
     times = found["place"][:, 2] * 120
     counts = np.histogram(times, np.arange(10, 111, 20))[0]
     assert np.ptp(counts) <= 0.1 * counts.max()
+
+
+def test_places_follow_the_descriptors():
+    plain, placed = InterestPoints(), InterestPoints(place_weight=0.5)
+    expected, found = (features.extract(swing()) for features in (plain, placed))
+    for name in ("hog", "hof"):
+        np.testing.assert_array_equal(found[name][:, :-3], expected[name])
+        np.testing.assert_array_equal(found[name][:, -3:], 0.5 * expected["place"][:, :3])
+        mirrored = placed.mirror(found[name])
+        np.testing.assert_array_equal(mirrored[:, :-3], plain.mirror(expected[name]))
+        np.testing.assert_allclose(mirrored[:, -3], 0.5 - found[name][:, -3], atol=1e-6)
+        np.testing.assert_allclose(mirrored[:, -2:], found[name][:, -2:], atol=1e-6)
