@@ -1,4 +1,4 @@
-"""An SVM on bags of words of gradients in three dimensions."""
+"""An SVM on bags of words, or Fisher vectors, of gradients in three dimensions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ __all__ = ["Hog3dBow"]
 class Hog3dBow(EncodedSvm):
     """An SVM on HOG3D descriptors (Klaser, Marszalek and Schmid, BMVC 2008), densely sampled near moving pixels.
 
-    Parameters are those of `EncodedSvm`.
+    Each descriptor ends with its place in the person's box and in the clip. Parameters are those of `EncodedSvm`. With
+    Fisher vectors (``encoding="fisher"``) set ``n_words=64`` and ``n_samples=20_000``: 300 components would be too many
+    for so few descriptors, and their vectors too long.
 
     Examples
     --------

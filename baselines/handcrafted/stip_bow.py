@@ -1,4 +1,4 @@
-"""An SVM on bags of words of space-time interest points."""
+"""An SVM on bags of words, or Fisher vectors, of space-time interest points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ __all__ = ["StipBow"]
 class StipBow(EncodedSvm):
     """An SVM on HOG and HOF about space-time interest points (Laptev et al., CVPR 2008).
 
-    Parameters are those of `EncodedSvm`.
+    Each descriptor ends with its place in the person's box and in the clip. Parameters are those of `EncodedSvm`. With
+    Fisher vectors (``encoding="fisher"``) set ``n_words=64`` and ``n_samples=20_000``: 300 components would be too many
+    for so few descriptors, and their vectors too long.
 
     Examples
     --------
