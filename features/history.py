@@ -108,8 +108,8 @@ class MotionHistory(MotionFeature):
         Returns
         -------
         dict
-            ``"moments"`` (14,), those of the history before those of the energy, averaged over the clip;
-            ``"history"`` and ``"energy"`` (side, side), of the window with most motion.
+            ``"moments"`` (14,), those of the history before those of the energy; ``"history"`` and ``"energy"``
+            (side, side). All are averaged over the clip: one window of it would be another at another frame rate.
         """
         empty = np.zeros((self.side, self.side))
         if not motion.track.found:
@@ -119,11 +119,10 @@ class MotionHistory(MotionFeature):
         moments = [
             np.concatenate([hu_moments(a), hu_moments(b)]) for a, b in zip(histories, energies, strict=True)
         ]
-        largest = int(np.argmax([mask.sum() for mask in masks]))
         return {
             "moments": np.mean(moments, axis=0),
-            "history": histories[largest],
-            "energy": energies[largest],
+            "history": np.mean(histories, axis=0),
+            "energy": np.mean(energies, axis=0),
         }
 
     def _windows(self, motion: Motion) -> list[NDArray[np.bool_]]:

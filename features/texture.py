@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .flow import single_thread
 from .motion import Motion, MotionFeature
 from .person import crop_along, person_size
 
@@ -138,6 +140,9 @@ class LbpTop(MotionFeature):
         Distance of the neighbours in time, at least one frame.
     margin : float
         What is added to the person's box on each side, as a share of its size.
+    smooth : float
+        Standard deviation in pixels of the frames by which they are smoothed first, as patterns of noise depend on the
+        size at which it was recorded.
 
     Examples
     --------
@@ -154,6 +159,7 @@ class LbpTop(MotionFeature):
     radius: int = 2
     seconds: float = 0.06
     margin: float = 0.05
+    smooth: float = 1.0
 
     def describe(self, motion: Motion) -> dict[str, NDArray[np.float64]]:
         """Describe an observed clip.
@@ -173,7 +179,9 @@ class LbpTop(MotionFeature):
         if not motion.track.found:
             return {"histogram": np.zeros(np.prod(blocks) * 3 * BINS)}
         extent = person_size(motion, self.margin)
-        pictures = crop_along(motion.frames, motion.track.centres, extent, (self.height, self.width))
+        with single_thread():
+            frames = np.stack([cv2.GaussianBlur(frame, (0, 0), self.smooth) for frame in motion.frames])
+        pictures = crop_along(frames, motion.track.centres, extent, (self.height, self.width))
         radii = (max(1, round(self.seconds * motion.fps)), self.radius, self.radius)
         planes = [_histograms(binary_patterns(pictures, axes, radii), blocks) for axes in _PLANES]
         return {"histogram": np.stack(planes, axis=1).ravel()}
