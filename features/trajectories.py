@@ -132,7 +132,7 @@ class DenseTrajectories:
         found = [[self._described(level, _Tracks.none(length))] for level in levels]
         for begin in range(0, n_fields, _CHUNK):
             piece = frames[begin : begin + _CHUNK + 1]
-            flow = optical_flow(piece, self.method)
+            flow = optical_flow(piece, self.method, finest=0)
             cameras = camera_motion(piece, flow)
             flow = _smoothed(flow)
             for index, level in enumerate(levels):
