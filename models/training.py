@@ -193,9 +193,6 @@ class Training:
         Of arrays of two and more axes; biases and scales stay. 1e-2 by default, if the method has such an option.
     label_smoothing : float
         Of the cross entropy.
-    mixup : float
-        Parameter of the beta distribution of the shares in which each input is mixed with another one of its batch, and
-        their targets alike (Zhang et al. 2018); 0 mixes none.
     clip_norm : float, optional
         Longest gradient that is followed as it is; a longer one is shortened to this.
     validation : float
@@ -240,7 +237,6 @@ class Training:
     learning_rate: float | None = None
     weight_decay: float | None = None
     label_smoothing: float = 0.1
-    mixup: float = 0.0
     clip_norm: float | None = 5.0
     validation: float = 0.0
     patience: int | None = None
@@ -261,8 +257,6 @@ class Training:
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be a share in [0, 1), got {self.label_smoothing}")
-        if not 0 <= self.mixup < np.inf:
-            raise ValueError(f"mixup must be a finite number of 0 or more, got {self.mixup}")
         rate, decay = 1.0 if self.learning_rate is None else self.learning_rate, self.weight_decay or 0.0
         if not (0 < rate < np.inf and 0 <= decay < np.inf):
             raise ValueError(
@@ -525,22 +519,18 @@ class _Run:
     def _step(self, batch: NDArray[np.intp], step: int) -> tuple[float, int]:
         x = np.stack([self.augment(self.samples[int(index)], self.rng) for index in batch])
         self._check_input(x, batch, step)
-        x, mixture = self._mix(x, self.targets[batch])
-        right, looks = 0, 0
+        targets, right, looks = self.targets[batch], 0, 0
 
         def evaluate(_: Array) -> tuple[float, Array]:
             nonlocal right, looks
             scores = self.net.forward(x)
             criterion = self._criterion(scores)
-            right = int((scores.argmax(axis=1) == mixture[0][1]).sum())
+            right = int((scores.argmax(axis=1) == targets).sum())
             self.gradient.fill(0)
-            # The cross entropy is linear in the probabilities that the targets have.
-            slopes = [share * criterion.backward(scores, targets) for share, targets in mixture]
-            self.net.backward(x, sum(slopes[1:], slopes[0]), input_grad=False)
+            self.net.backward(x, criterion.backward(scores, targets), input_grad=False)
             if self.how.trained:
                 self.gradient *= self.trains
-            norm = self._clip()
-            loss = sum(share * criterion.forward(scores, targets) for share, targets in mixture)
+            norm, loss = self._clip(), criterion.forward(scores, targets)
             # A line search may look further than it goes.
             if not looks and not np.isfinite(norm + loss):
                 raise self._diverged("loss or its gradient is", step)
@@ -553,18 +543,6 @@ class _Run:
         _, losses = self.how.steps(evaluate, self.x, self.state)
         self.net.clear_state()
         return losses[0], right
-
-    def _mix(
-        self, x: Array, targets: NDArray[np.integer]
-    ) -> tuple[Array, list[tuple[float, NDArray[np.integer]]]]:
-        """Return inputs and, with their shares, the targets, mixed with others of the batch."""
-        if not self.how.mixup:
-            return x, [(1.0, targets)]
-        share = self.rng.beta(self.how.mixup, self.how.mixup)
-        # The targets that weigh more come first.
-        share, other = max(share, 1 - share), self.rng.permutation(len(x))
-        x = x * x.dtype.type(share) + x[other] * x.dtype.type(1 - share)
-        return x, [(share, targets), (1 - share, targets[other])]
 
     def _freeze(self) -> None:
         """Put all modules into evaluation but the trained one, those around it and those inside."""

@@ -23,7 +23,6 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     batch_size: int
-    mixup: float
     frames: int
     rate: float
     zoom: float
@@ -40,7 +39,6 @@ QUICK = Recipe(
     learning_rate=5e-3,
     weight_decay=1e-2,
     batch_size=16,
-    mixup=0.0,
     frames=16,
     rate=12.5,
     zoom=0.0,

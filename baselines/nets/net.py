@@ -121,7 +121,6 @@ class NetAttempt(Attempt):
             learning_rate=how.learning_rate,
             weight_decay=how.weight_decay,
             label_smoothing=how.label_smoothing,
-            mixup=how.mixup,
             validation=self.validation,
             patience=self.patience,
             random_state=self.random_state,
@@ -322,8 +321,6 @@ class ConvNet(VideoNet):
     recipe : {"quick", "thorough"}
         A short schedule with little regularisation, or a long one with much of it, larger volumes, crops of random
         scale and more inputs at test, which takes about ten times as long.
-    mixup
-        See `Training`.
     zoom, mirrored_views
         See `VolumeReader`.
     """
@@ -338,7 +335,6 @@ class ConvNet(VideoNet):
     learning_rate: float | None = None
     weight_decay: float | None = None
     batch_size: int | None = None
-    mixup: float | None = None
     frames: int | None = None
     rate: float | None = None
     zoom: float | None = None

@@ -233,7 +233,7 @@ def test_a_recipe_sets_what_is_left_alone():
 def test_quick_is_the_schedule_of_few_views():
     settings = ConvNet3d()._settings()
     assert (settings.epochs, settings.frames, settings.rate, settings.n_views) == (60, 16, 12.5, 5)
-    assert (settings.mixup, settings.zoom, settings.aspect) == (0.0, 0.0, "squeezed")
+    assert (settings.zoom, settings.aspect, settings.camera) == (0.0, "squeezed", "shift")
     assert (ConvNetFrame()._settings().epochs, ConvNetFrame()._settings().n_views) == (120, 10)
     assert (ConvNetFlow()._settings().epochs, ConvNetFlow()._settings().frames) == (200, 10)
     assert ConvNetLstm()._settings().epochs == 120
@@ -248,7 +248,7 @@ def test_an_unknown_recipe():
 def test_the_recipe_reaches_training_and_volumes():
     attempt = ConvNetS3d(recipe="thorough", size=24, margin=8)
     training, reader = attempt._training(attempt._untrained(2)), attempt._reader()
-    assert (training.epochs, training.mixup) == (THOROUGH.epochs, THOROUGH.mixup)
+    assert (training.epochs, training.weight_decay) == (THOROUGH.epochs, THOROUGH.weight_decay)
     assert (reader.frames, reader.zoom, reader.aspect) == (THOROUGH.frames, THOROUGH.zoom, THOROUGH.aspect)
     assert attempt._untrained(2).find_modules(nn.Dropout)[0].p == THOROUGH.dropout
     assert attempt.inputs(data(1)[0][0]).shape[1:] == (THOROUGH.frames, 24, 24, 2)

@@ -145,8 +145,6 @@ def test_validation_without_groups():
         {"batch_size": 0},
         {"validation": 1.0},
         {"label_smoothing": 1.0},
-        {"mixup": -0.1},
-        {"mixup": np.nan},
         {"learning_rate": 0.0},
         {"weight_decay": -0.1},
         {"clip_norm": 0.0},
@@ -295,29 +293,6 @@ def test_the_recipe_against_pytorch(recipe):
         np.testing.assert_allclose(ours, value.detach().numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_mixup_against_pytorch(monkeypatch):
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    # Of unit vectors, a mixture tells what it is made of.
-    samples, targets = np.eye(6), np.array([0, 1, 2, 0, 1, 2])
-    net, seen, forward = nn.Sequential(nn.Linear(6, 3)).astype(np.float64), [], nn.Sequential.forward
-    monkeypatch.setattr(nn.Sequential, "forward", lambda net, x: seen.append(x) or forward(net, x))
-    how = {"epochs": 1, "learning_rate": 0.5, "clip_norm": None, "schedule": lambda step, n, rate: rate}
-    how |= {"method": optim.sgd, "weight_decay": 0.0, "label_smoothing": 0.2, "mixup": 1.0}
-    initial = net.clone().reset(np.random.default_rng(0)).state_dict()
-    log = Training(**how).fit(net, samples, targets, lambda sample, rng: sample, views)
-
-    mixed = torch.from_numpy(seen[0])
-    np.testing.assert_allclose(mixed.sum(axis=1), 1)
-    assert len(np.unique(mixed.numpy().round(9))) > 2
-    weight, bias = (torch.tensor(value, requires_grad=True) for value in initial.values())
-    wanted = mixed @ torch.from_numpy(np.eye(3)[targets])
-    loss = torch.nn.functional.cross_entropy(mixed @ weight.T + bias, wanted, label_smoothing=0.2)
-    loss.backward()
-    np.testing.assert_allclose(log["loss"], [loss.item()])
-    for ours, theirs in zip(net.state_dict().values(), (weight, bias), strict=True):
-        np.testing.assert_allclose(ours, (theirs - 0.5 * theirs.grad).detach().numpy())
-
-
 STEPS = {"validation": 0.3, "epochs": 7, "batch_size": 8, "learning_rate": 0.05, "random_state": 5}
 GROUPS = np.arange(40) // 5
 
@@ -367,10 +342,9 @@ def stop(epoch, batch=None, action=None):
         {},
         {"validation": 0.0},
         {"patience": 2, "epochs": 20},
-        {"mixup": 0.4},
         {"method": optim.sgd, "options": {"momentum": 0.9}, "schedule": partial(optim.cosine, warm_up=4)},
     ],
-    ids=["validation", "plain", "patience", "mixup", "sgd"],
+    ids=["validation", "plain", "patience", "sgd"],
 )
 def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path, options):
     whole = train(**options)
@@ -439,7 +413,6 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, how):
     ("options", "what"),
     [
         ({"epochs": 8}, "epochs"),
-        ({"mixup": 0.2}, "mixup"),
         ({"random_state": 6}, "random_state, held-out samples"),
         ({"method": optim.sgd}, "method"),
         ({"options": {"beta1": 0.8}}, "options"),
