@@ -216,11 +216,11 @@ class InterestPoints(MotionFeature):
                 place[:, 2] = (start + points[:, 0]) / n_frames
                 place[:, 3] /= person_length(motion)
                 parts.append((*self._describe(motion, scene, points), place))
-        shape, moving, place = (
+        *histograms, places = (
             np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)
         )
-        shape, moving = (append_place(np.sqrt(rows), place, self.place_weight) for rows in (shape, moving))
-        return {"hog": shape, "hof": moving, "place": place}
+        hog, hof = (append_place(np.sqrt(rows), places, self.place_weight) for rows in histograms)
+        return {"hog": hog, "hof": hof, "place": places}
 
     def mirror(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the descriptors of the mirrored clips, left and right exchanged.

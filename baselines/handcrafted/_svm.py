@@ -120,7 +120,9 @@ class VectorSvm(Attempt):
         if self._is_linear():
             return _train_linear(examples, rows, self.standardised, *options)
         codes = examples.codes[rows % len(examples.codes)]
-        return _train_chi2(examples.vectors[rows], codes, list(self._sizes().values()), *options)
+        return _train_chi2(
+            examples.vectors[rows].astype(np.float64), codes, list(self._sizes().values()), *options
+        )
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""
@@ -307,7 +309,10 @@ def _similarities(distances: list[Array], widths: Array) -> Array:
 def _decide(vectors: NDArray[np.floating], classifier: Classifier) -> Array:
     """Return the decision values, shape (n_clips, n_classes)."""
     if "examples" in classifier:
-        return _kernel(vectors, classifier) @ classifier["alphas"].T + classifier["intercepts"]
+        return (
+            _kernel(vectors.astype(np.float64), classifier) @ classifier["alphas"].T
+            + classifier["intercepts"]
+        )
     weights = classifier["weights"] / classifier["scales"]
     return vectors @ weights.T + (classifier["intercepts"] - weights @ classifier["means"])
 
