@@ -199,7 +199,7 @@ def _moving(mask: NDArray[np.bool_], flow: NDArray[np.float32]) -> NDArray[np.fl
     """Return to what degree each pixel moves, 0 to 1, shape (T, H, W), from the flow in heights per second."""
     speed = np.hypot(flow[..., 0], flow[..., 1])
     speed = np.concatenate([speed[:1], np.maximum(speed[1:], speed[:-1]), speed[-1:]])
-    return mask * np.minimum(speed / np.float32(_FULL_SPEED), 1)
+    return np.asarray(mask * np.minimum(speed / _FULL_SPEED, 1), np.float32)
 
 
 def _means(values: Series, weights: Series, frame: NDArray[np.intp], n_frames: int) -> Series:
@@ -214,8 +214,9 @@ def _smooth(values: Series, fps: float, seconds: float = _STEP) -> Series:
     width = min(max(seconds * fps, 1.0), n_frames)
     total = np.zeros((n_frames + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=total[1:])
-    start = np.clip(np.arange(n_frames) + 0.5 - width / 2, 0, n_frames - width)
-    return (_at(total, start + width) - _at(total, start)) / width
+    start: Series = np.clip(np.arange(n_frames) + 0.5 - width / 2, 0, n_frames - width)
+    sums: Series = _at(total, start + width) - _at(total, start)
+    return sums / width
 
 
 def _at(values: Series, places: Series) -> Series:
@@ -228,7 +229,8 @@ def _velocity(places: Series, fps: float, seconds: float = 0.4) -> Series:
     smooth, step = _smooth(places, fps, seconds), min(max(_STEP * fps, 1.0), len(places) - 1)
     # Per frame, a path that trembles would be the longer, the more frames show it.
     starts = np.arange(np.floor(len(places) - step))
-    return (_at(smooth, starts + step) - _at(smooth, starts)) * (fps / step)
+    steps: Series = _at(smooth, starts + step) - _at(smooth, starts)
+    return steps * (fps / step)
 
 
 def _pictures(moving: NDArray[np.float32], boxes: Series, side: int = 32) -> Series:
