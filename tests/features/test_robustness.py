@@ -35,7 +35,7 @@ TOLERANCES = {
     "mbh": 0.3,
     "history": 0.6,
     "energy": 0.6,
-    "moments": 0.23,
+    "moments": 0.25,
     "lbp-top": 0.4,
     "hog3d": 0.4,
     "interest points": 0.3,
