@@ -226,9 +226,9 @@ def _at(values: Series, places: Series) -> Series:
 
 def _velocity(places: Series, fps: float, seconds: float = 0.4) -> Series:
     """Return the velocity of places, shape (T, n), that are averaged over a time, as steps of `_STEP`."""
-    smooth, step = _smooth(places, fps, seconds), min(max(_STEP * fps, 1.0), len(places) - 1)
+    smooth, step = _smooth(places, fps, seconds), float(min(max(_STEP * fps, 1.0), len(places) - 1))
     # Per frame, a path that trembles would be the longer, the more frames show it.
-    starts = np.arange(np.floor(len(places) - step))
+    starts = np.arange(np.floor(len(places) - step), dtype=np.float64)
     steps: Series = _at(smooth, starts + step) - _at(smooth, starts)
     return steps * (fps / step)
 

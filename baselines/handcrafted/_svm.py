@@ -247,7 +247,7 @@ def _train_linear(
 
 
 def _train_chi2(
-    vectors: NDArray[np.floating],
+    vectors: Array,
     codes: NDArray[np.intp],
     channels: list[int],
     n_classes: int,
