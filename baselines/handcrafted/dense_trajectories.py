@@ -24,6 +24,10 @@ class DenseTrajectories(EncodedSvm):
     ----------
     channels : str
         Descriptors to use, separated by ``+``.
+    height : int
+        Shorter side of the frames, in pixels, to which smaller ones are enlarged and larger ones reduced.
+    seconds : float
+        Duration of a trajectory; shorter in clips that are hardly longer.
     encoding : {"fisher", "words", "vlad"}
         How the descriptors of a clip become one vector, each channel by itself.
     n_words : int
@@ -57,6 +61,8 @@ class DenseTrajectories(EncodedSvm):
     known_channels = ("trajectory", "hog", "hof", "mbh")
 
     channels: str = "trajectory+hog+hof+mbh"
+    height: int = 180
+    seconds: float = 0.6
     encoding: Encoding = "fisher"
     n_words: int = 128
     n_samples: int = 60_000
@@ -67,7 +73,7 @@ class DenseTrajectories(EncodedSvm):
     def _feature(self) -> Feature:
         from ...features.trajectories import DenseTrajectories as Feature
 
-        return Feature()
+        return Feature(seconds=self.seconds, height=self.height)
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         return self._feature().mirror(channel, rows)
