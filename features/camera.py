@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .flow import single_thread
+from .registration import agrees, register
 
 __all__ = ["camera_motion", "camera_path", "ground_flow", "homography_flow", "projected", "undo_ground_flow"]
 
@@ -19,17 +20,19 @@ _MIN_SHIFT = 0.1
 _MIN_INLIERS = 25
 # Mean difference of frames, in grey levels, below which there is no motion to explain.
 _MIN_ERROR = 1.0
-# Share of the difference of frames that a shift must leave less of, and a homography less than a shift.
-_SHIFT_LEAVES, _HOMOGRAPHY_LEAVES = 0.9, 0.97
+# Share of the difference of frames that a homography must leave less of than a shift.
+_HOMOGRAPHY_LEAVES = 0.95
+# Shorter side of frames in pixels, below which no shift can be told from noise.
+_MIN_SIDE = 32
 
 
 def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matrix:
     """Measure how the camera moves the ground from frame to frame.
 
-    The median flow is a shift of the camera where undoing it reduces the difference of most parts of the frame. Where a
-    homography explains still more it is taken instead: it is fitted by RANSAC to corners and their flow, and needs most
-    of them as inliers (Wang and Schmid, ICCV 2013). Its eight values are more easily changed by noise and people than
-    the two of a shift; a camera that only pans or shakes needs no more.
+    A shift is found by `register`, at half of the size. Where a homography explains the next frame still better it is
+    taken instead: it is fitted by RANSAC to corners and their flow, and needs most of them as inliers (Wang and Schmid,
+    ICCV 2013). Its eight values are more easily changed by noise and people than the two of a shift; a camera that only
+    pans or shakes needs no more.
 
     Parameters
     ----------
@@ -48,31 +51,25 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
     --------
     >>> frames = np.random.default_rng(0).integers(0, 256, (40, 80), dtype=np.uint8)
     >>> panned = np.stack([frames[:, :60], frames[:, 2:62]])
-    >>> camera_motion(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0]
+    >>> camera_motion(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0].round(1)
     array([[ 1.,  0., -2.],
-           [ 0.,  1.,  0.],
+           [ 0.,  1., -0.],
            [ 0.,  0.,  1.]])
     """
     matrices = np.tile(np.eye(3), (len(flow), 1, 1))
-    matrices[:, :2, 2] = _shifts(flow)
     with single_thread():
-        smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
+        matrices[:, :2, 2] = _shifts(frames, flow)
+        # Interpolation between pixels makes noise smaller too, unless it is smooth already.
+        smooth = [cv2.GaussianBlur(frame.astype(np.float32), (0, 0), 2.0) for frame in frames]
         for index, matrix in enumerate(matrices):
             first, second = smooth[index : index + 2]
-            left = _differences(first, second)
-            if matrix[:2, 2].any():
-                undone = _differences(first, _undone(second, matrix))
-                if np.mean(undone < _SHIFT_LEAVES * left) >= 0.5:
-                    left = undone
-                else:
-                    # Flow spreads from a person into ground without texture, whose median then is the person's.
-                    matrix[:2, 2] = 0
+            left = _differences(first, _undone(second, matrix) if moves(matrix) else second)
             found = _homography(frames[index], flow[index]) if np.median(left) >= _MIN_ERROR else None
             if found is not None:
-                undone = _differences(first, _undone(second, found))
-                if np.mean(undone <= left) >= 0.5 and np.median(undone) < _HOMOGRAPHY_LEAVES * np.median(
-                    left
-                ):
+                undone = _undone(second, found)
+                after = _differences(first, undone)
+                better = np.mean(after <= left) >= 0.5 and np.median(after) < _HOMOGRAPHY_LEAVES * np.median(left)
+                if better and _explains(first, second, undone, found):
                     matrices[index] = found
     return matrices
 
@@ -96,7 +93,7 @@ def ground_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray
     --------
     >>> frames = np.random.default_rng(0).integers(0, 256, (40, 80), dtype=np.uint8)
     >>> panned = np.stack([frames[:, :60], frames[:, 2:62]])
-    >>> ground_flow(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0, 0, 0]
+    >>> ground_flow(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0, 0, 0].round(1)
     array([-2.,  0.], dtype=float32)
     """
     ground = np.zeros_like(flow)
@@ -198,14 +195,18 @@ def undo_ground_flow(frame: Plane, ground: NDArray[np.float32]) -> Plane:
     return np.asarray(moved, np.float32)
 
 
-def _shifts(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median vector of each frame, shape (T, 2), 0 where it is within the error of the flow."""
-    if not len(flow):
-        return np.empty((0, 2), np.float32)
+def _shifts(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the shift of the ground between frames, shape (T - 1, 2), 0 where it is within the error of the flow."""
+    shifts, (height, width) = np.zeros((len(flow), 2)), frames.shape[1:]
+    if not len(flow) or min(height, width) < _MIN_SIDE:
+        return shifts
+    halves = [cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for frame in frames]
+    halves = [cv2.GaussianBlur(half.astype(np.float32), (0, 0), 1.0) for half in halves]
     # A ninth of the pixels has the same median to within noise.
-    sample = flow[:, 1::3, 1::3] if min(flow.shape[1:3]) >= 30 else flow
-    shifts = np.median(sample, axis=(1, 2)).astype(np.float32)
-    return np.where(np.abs(shifts).max(axis=1, keepdims=True) < _MIN_SHIFT, np.float32(0), shifts)
+    medians = np.median(flow[:, 1::3, 1::3], axis=(1, 2))
+    for index, median in enumerate(medians):
+        shifts[index] = 2 * register(halves[index], halves[index + 1], median / 2)
+    return np.where(np.abs(shifts).max(axis=1, keepdims=True) < _MIN_SHIFT, 0.0, shifts)
 
 
 def _undone(frame: Plane, matrix: Matrix) -> Plane:
@@ -214,6 +215,16 @@ def _undone(frame: Plane, matrix: Matrix) -> Plane:
     size = (frame.shape[1], frame.shape[0])
     undone = cv2.warpPerspective(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(undone, np.float32)
+
+
+def _explains(first: Plane, second: Plane, undone: Plane, matrix: Matrix) -> bool:
+    height, width = first.shape
+    right, down = np.moveaxis(homography_flow(matrix, range(height), range(width)), -1, 0)
+    rows, columns = np.gradient((first + undone) / 2)
+    # The lighting of the whole scene may change.
+    still, change = (frame - first - np.median(frame - first) for frame in (second, undone))
+    is_small = bool(np.abs([right, down]).max() <= 1)
+    return agrees(still, change, columns * right + rows * down, is_small=is_small)
 
 
 def _differences(first: Plane, second: Plane) -> Plane:

@@ -22,7 +22,7 @@ class Track:
     Attributes
     ----------
     mask : ndarray of bool, shape (T, H, W)
-        Pixels of the region that move between a frame and its neighbours.
+        Pixels of the region that move between a frame and those before and after it by a time.
     boxes : ndarray of float64, shape (T, 4)
         Top, left, bottom, right of the region in each frame, in pixels; the whole frame where nothing moves.
     found : bool
@@ -48,10 +48,11 @@ def motion_mask(
     frames: NDArray[np.uint8],
     ground: NDArray[np.float32] | None = None,
     *,
+    interval: int = 1,
     deviations: float = 5.0,
     min_threshold: float = 4.0,
 ) -> NDArray[np.bool_]:
-    """Mark the pixels that change from one frame to the next by more than noise does.
+    """Mark the pixels that change from one frame to another by more than noise does.
 
     Noise is estimated on the clip itself, by the median absolute deviation of the smoothed differences, which is robust
     to a person smaller than half of the frame.
@@ -62,6 +63,8 @@ def motion_mask(
         Grey frames.
     ground : ndarray of float32, shape (T - 1, H, W, 2), optional
         Flow of the ground as of `ground_flow`, which is undone first.
+    interval : int
+        Frames from one to the other.
     deviations : float
         Threshold in standard deviations of the noise.
     min_threshold : float
@@ -69,7 +72,7 @@ def motion_mask(
 
     Returns
     -------
-    ndarray of bool, shape (T - 1, H, W)
+    ndarray of bool, shape (T - interval, H, W)
 
     Examples
     --------
@@ -79,16 +82,17 @@ def motion_mask(
     >>> mask.shape, bool(mask[0, 7, 7]), bool(mask[0, 0, 0])
     ((1, 20, 20), True, False)
     """
-    if len(frames) < 2:
+    if len(frames) <= interval:
         return np.zeros((0, *frames.shape[1:]), bool)
-    differences = np.empty((len(frames) - 1, *frames.shape[1:]), np.float32)
+    differences = np.empty((len(frames) - interval, *frames.shape[1:]), np.float32)
     with single_thread():
         smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
         for index in range(len(differences)):
-            differences[index] = smooth[index + 1] - smooth[index]
-            if ground is not None and ground[index].any():
-                differences[index] = undo_ground_flow(smooth[index + 1], ground[index]) - smooth[index]
-                differences[index, _near_border(ground[index])] = 0
+            later = smooth[index + interval]
+            differences[index] = later - smooth[index]
+            if ground is not None and (moved := ground[index : index + interval].sum(axis=0)).any():
+                differences[index] = undo_ground_flow(later, moved) - smooth[index]
+                differences[index, _near_border(moved)] = 0
     sample = differences[:, 1::3, 1::3] if min(frames.shape[1:]) >= 30 else differences
     # The lighting of the whole scene may change.
     differences -= np.median(sample, axis=(1, 2), keepdims=True)
@@ -117,6 +121,7 @@ def main_tracks(
     ground: NDArray[np.float32] | None = None,
     *,
     window: float = 0.4,
+    interval: float = 0.08,
     min_share: float = 0.1,
 ) -> list[Track]:
     """Find the main moving regions over the whole clip.
@@ -133,6 +138,9 @@ def main_tracks(
         Flow of the ground, see `motion_mask`.
     window : float
         Seconds over which a box covers what moves, as limbs rest at the ends of their swing.
+    interval : float
+        Seconds between the frames that are compared, at least one frame: what moves covers more of the frame, the
+        longer it takes, whatever the frame rate.
     min_share : float
         Least number of moving pixels of a track, as a share of those of the largest one.
 
@@ -149,13 +157,14 @@ def main_tracks(
     >>> [track.centres[5].round().tolist() for track in main_tracks(frames, fps=25.0)]
     [[20.0, 15.0], [22.0, 80.0]]
     """
-    regions = _regions(motion_mask(frames, ground), fps, min_share)
+    step = int(np.clip(round(interval * fps), 1, max(len(frames) - 1, 1)))
+    regions = _regions(motion_mask(frames, ground, interval=step), fps, min_share)
     if not regions:
         whole = np.tile([0.0, 0.0, *frames.shape[1:]], (len(frames), 1))
         return [Track(np.zeros(frames.shape, bool), whole, found=False)]
-    span = 2 * round(window * fps / 2) + 1
+    span = 2 * round((window * fps - 1) / 2) + 1
     path = np.zeros((len(frames), 2)) if ground is None else camera_path(ground.mean(axis=(1, 2)))
-    return [_follow(region, span, path) for region in regions]
+    return [_follow(region, step, span, path) for region in regions]
 
 
 def join_tracks(tracks: list[Track], hold: int) -> Track:
@@ -194,9 +203,11 @@ def join_tracks(tracks: list[Track], hold: int) -> Track:
     return Track(mask, np.concatenate([low, high], axis=1), tracks[0].found)
 
 
-def _follow(region: NDArray[np.bool_], span: int, path: NDArray[np.float64]) -> Track:
-    # A pixel of a frame moves if it changes from the frame before or to the frame after.
-    mask = np.concatenate([region[:1], region[1:] | region[:-1], region[-1:]])
+def _follow(region: NDArray[np.bool_], step: int, span: int, path: NDArray[np.float64]) -> Track:
+    # A pixel of a frame moves if it changes from the frame before or to the frame after, each ``step`` away.
+    mask = np.zeros((len(path), *region.shape[1:]), bool)
+    mask[step:] = region
+    mask[:-step] |= region
     right, down = path.T
     (top, bottom), (left, right) = (
         _extent(mask.sum(axis=axis), span, way) for axis, way in ((2, down), (1, right))

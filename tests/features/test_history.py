@@ -12,7 +12,7 @@ def raising_arm(n_frames=25, fps=25.0, height=120, scale=1.0, left=60):
     frames = np.full((n_frames, height, 160), 60, np.uint8)
     body = rng.integers(140, 250, (int(60 * scale), int(16 * scale)), dtype=np.uint8)
     for index, frame in enumerate(frames):
-        top, start = int(40 * scale), left + index % 2
+        top, start = int(40 * scale), left + index // 2 % 2
         frame[top : top + len(body), start : start + body.shape[1]] = body
         angle = np.pi / 2 * (1 - 1.6 * index / (n_frames - 1))
         shoulder = np.array([start + 16 * scale, top + 10 * scale])

@@ -23,7 +23,7 @@ def scene(pan=0.0, n_frames=20):
 def test_size_is_that_of_what_moves():
     height, width = person_size(observe(scene()))
     assert abs(height - 50) < 8
-    assert abs(width - 20) < 15
+    assert abs(width - 20) < 20
     assert person_size(observe(scene()), 0.5) == pytest.approx((2 * height, 2 * width))
 
 

@@ -23,7 +23,7 @@ from actionbench.features.volume import SmallVideo
 
 # The largest difference of quantities, in the mean over all, as a share of their range over the actions of a person:
 # medians over the actions; twice as much at 8 frames a second, where flow misses fast limbs.
-QUANTITY_TOLERANCE = 0.15
+QUANTITY_TOLERANCE = 0.07
 
 SECONDS = 1.2
 SHOWN = ("boxing", "handwaving", "running", "walking")
@@ -35,7 +35,7 @@ TOLERANCES = {
     "mbh": 0.3,
     "history": 0.6,
     "energy": 0.6,
-    "moments": 0.25,
+    "moments": 0.23,
     "lbp-top": 0.4,
     "hog3d": 0.4,
     "interest points": 0.3,

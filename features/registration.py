@@ -1,0 +1,156 @@
+"""The shift between two frames, to a fraction of a pixel, whatever moves before the ground."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["agrees", "register"]
+
+Plane = NDArray[np.float32]
+Vector = NDArray[np.float64]
+
+# Steps of the descent at most, and pixels below which one is the last.
+_STEPS, _LAST = 5, 0.02
+# Parts of a frame, from left to right and from top to bottom, that tell whether it shifts: the change that this makes
+# in one must be above this many variances of the noise, and so many at the border must follow.
+_PARTS, _CLEAR, _MIN_BORDER = 8, 4.0, 6
+
+
+def register(first: Plane, second: Plane, guess: NDArray[np.floating]) -> Vector:
+    """Find how the ground shifts from one frame to the next, by robust least squares (Odobez and Bouthemy 1995).
+
+    The descent begins at rest and, where it is more than half a pixel, at a guess. Of the parts of the frame in which
+    noise does not hide the shift, half must follow it, some at the border; otherwise it is that of a person before
+    ground without texture.
+
+    Parameters
+    ----------
+    first, second : ndarray of float32, shape (H, W)
+        Smoothed grey frames.
+    guess : ndarray, shape (2,)
+        A shift right and down, in pixels, such as the median flow.
+
+    Returns
+    -------
+    ndarray of float64, shape (2,)
+        Right and down; 0 where most of the frame rests.
+
+    Examples
+    --------
+    >>> frame = cv2.GaussianBlur(np.random.default_rng(0).random((60, 80), np.float32) * 255, (0, 0), 2)
+    >>> register(frame[:, :70], frame[:, 3:73], np.array([-2.5, 0.0])).round(1)
+    array([-3.,  0.])
+    """
+    best, least = np.zeros(2), np.inf
+    starts = [np.zeros(2), np.asarray(guess, np.float64)]
+    for start in starts if np.abs(guess).max() > 0.5 else starts[:1]:
+        shift = _descend(first, second, start)
+        if shift is None or not _explains(first, second, shift):
+            continue
+        left = _noise(_compared(first, second, shift)[2])  # type: ignore[index]
+        if left < least:
+            best, least = shift, left
+    return best
+
+
+def _noise(change: Plane) -> float:
+    """Estimate the standard deviation of a change but for what moves otherwise."""
+    return 1.4826 * float(np.median(np.abs(change[::2, ::2])))
+
+
+def _descend(first: Plane, second: Plane, shift: Vector) -> Vector | None:
+    """Find the shift that makes two frames most similar, by Gauss-Newton from a first guess."""
+    for _ in range(_STEPS):
+        if (found := _compared(first, second, shift)) is None:
+            return None
+        right, down, change = found
+        # What moves otherwise counts little (Geman and McClure).
+        scale = 2 * (_noise(change) + 0.3)
+        weights = 1 / (1 + np.square(change / scale)) ** 2
+        slopes = np.stack([right.ravel(), down.ravel()])
+        weighted = slopes * weights.ravel()
+        matrix = (weighted @ slopes.T).astype(np.float64)
+        matrix += (1e-3 * np.trace(matrix) + 1e-6) * np.eye(2)
+        step = np.linalg.solve(matrix, -(weighted @ change.ravel()))
+        shift = shift + step
+        if np.abs(step).max() < _LAST:
+            break
+    return shift
+
+
+def _compared(first: Plane, second: Plane, shift: Vector) -> tuple[Plane, Plane, Plane] | None:
+    """Return slopes to the right and down and the change left by a shift; None where no view is shared."""
+    edge = int(np.ceil(np.abs(shift).max())) + 2
+    if min(first.shape) <= 2 * edge + _PARTS:
+        return None
+    moved = _shifted(second, shift) if shift.any() else second
+    middle: Plane = (first + moved) / np.float32(2)
+    inner = slice(edge, -edge)
+    before, after = slice(edge - 1, -edge - 1), slice(edge + 1, -edge + 1 or None)
+    change: Plane = moved[inner, inner] - first[inner, inner]
+    # The lighting of the whole scene may change.
+    change -= np.median(change[::2, ::2])
+    right: Plane = (middle[inner, after] - middle[inner, before]) / np.float32(2)
+    down: Plane = (middle[after, inner] - middle[before, inner]) / np.float32(2)
+    return right, down, change
+
+
+def _shifted(frame: Plane, shift: Vector) -> Plane:
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (frame.shape[1], frame.shape[0])
+    return np.asarray(
+        cv2.warpAffine(frame, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def _explains(first: Plane, second: Plane, shift: Vector) -> bool:
+    still, undone = (_compared(first, second, at) for at in (np.zeros(2), shift))
+    if still is None or undone is None:
+        return False
+    change, is_small = undone[2], bool(np.abs(shift).max() <= 1)
+    right, down, _ = still if is_small else undone
+    edge = (len(still[2]) - len(change)) // 2
+    rows, columns = (slice(edge, edge + length) for length in change.shape)
+    expected: Plane = right * np.float32(shift[0]) + down * np.float32(shift[1])
+    expected = expected[rows, columns] if is_small else expected
+    return agrees(still[2][rows, columns], change, expected, is_small=is_small)
+
+
+def agrees(still: Plane, change: Plane, expected: Plane, *, is_small: bool) -> bool:
+    """Return whether half of the parts of the frame that can tell follow a motion, and some at the border.
+
+    Parameters
+    ----------
+    still, change : ndarray of float32, shape (H, W)
+        Changes from one frame to the next, and to the next with the motion undone.
+    expected : ndarray of float32, shape (H, W)
+        The change that the motion makes of the brightness by its gradient, with the sign reversed.
+    is_small : bool
+        Whether no pixel moves by more than one, so that the gradient tells the change. Noise may then be larger than
+        the change, but has another pattern.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
+    >>> agrees(noise[0] - noise[2], noise[0], noise[2], is_small=True)
+    True
+    >>> agrees(noise[0], noise[1], noise[2], is_small=True)
+    False
+    """
+    powers = _sums(np.square(expected))
+    clear = powers > _CLEAR * (_noise(change) + 0.05) ** 2
+    if is_small:
+        follow = clear & (_sums(-still * expected) > 0.5 * powers)
+    else:
+        follow = clear & (_sums(np.square(change)) < 0.5 * _sums(np.square(still)))
+    border = follow.sum() - follow[1:-1, 1:-1].sum()
+    return bool(border >= _MIN_BORDER and follow.sum() >= 0.5 * clear.sum())
+
+
+def _sums(plane: Plane) -> Vector:
+    """Add up a plane over each part of the frame."""
+    means = cv2.resize(plane, (_PARTS, _PARTS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float64) * (plane.size / _PARTS**2)
