@@ -99,7 +99,7 @@ def quantise(gradients: NDArray[np.floating], solid: Solid) -> NDArray[np.float3
 
 @dataclass(frozen=True)
 class Hog3d(MotionFeature):
-    """Describe blocks of 4 x 4 x 3 cells of space and time, taken densely where the person moves.
+    """Describe blocks of 4 x 4 x 3 cells of space and time, taken densely where people move.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Hog3d(MotionFeature):
         -------
         dict
             ``"hog3d"`` (n, 48 * bins), of length 1 each, by time, row and column of the cell; ``"place"`` (n, 4): where
-            the middle of the block is in the person's box, from left to right and from top to bottom, and in the clip,
+            the middle of the block is in the people's box, from left to right and from top to bottom, and in the clip,
             from 0 to 1, and its size. No row where nothing moves.
         """
         found = [self._none()]
@@ -231,7 +231,7 @@ class _View:
     n_frames: int  # of the clip
 
     def place(self, times: NDArray[np.float64], middles: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where points (down, right) are in the person's box, and in the clip: x, y, t."""
+        """Return where points (down, right) are in the people's box, and in the clip: x, y, t."""
         boxes = self.boxes[np.clip(times.astype(np.intp), 0, len(self.boxes) - 1)]
         down, right = ((middles - boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2])).T
         return np.clip(np.stack([right, down, (self.start + times) / self.n_frames], axis=1), 0, 1)
@@ -242,7 +242,7 @@ def _view(motion: Motion, edges: NDArray[np.float64], speed: float, margin: floa
     first, last = int(edges[0]), int(np.ceil(edges[-1]))
     # One frame more on each side, for the gradients in time.
     start, stop = max(first - 1, 0), min(last + 1, n_frames)
-    scene = stabilised_scene(motion, start, stop, margin * unit)
+    scene = stabilised_scene(motion, start, stop, margin * unit, motion.people)
     planes = np.zeros((*scene.frames.shape, 4), np.float32)
     planes[:, :, 1:-1, 0] = (scene.frames[:, :, 2:] - scene.frames[:, :, :-2]) / 2
     planes[:, 1:-1, :, 1] = (scene.frames[:, 2:] - scene.frames[:, :-2]) / 2

@@ -199,8 +199,8 @@ class InterestPoints(MotionFeature):
         dict
             ``"hog"`` (n, 72) and ``"hof"`` (n, 90), square roots of histograms of gradients in 4 directions and of flow
             in 4 directions and none, over 2 x 3 x 3 cells, of sum 1, so that distances are Hellinger's; ``"place"``
-            (n, 4): where the point is in the person's box, from left to right and from top to bottom, and in the clip,
-            from 0 to 1, and its scale in space. No row where nothing moves.
+            (n, 4): where the point is in the box of all who move, from left to right and from top to bottom, and in the
+            clip, from 0 to 1, and its scale in space. No row where nothing moves.
         """
         parts = [(np.empty((0, 72)), np.empty((0, 90)), np.empty((0, 4)))]
         if motion.track.found:
@@ -210,7 +210,7 @@ class InterestPoints(MotionFeature):
             for start, stop, first, last in chunks(
                 n_frames, max(1, round(_CHUNK_SECONDS * motion.fps)), reach
             ):
-                scene = stabilised_scene(motion, start, stop, 0.3 * person_length(motion))
+                scene = stabilised_scene(motion, start, stop, 0.3 * person_length(motion), motion.people)
                 points = self._points(motion, scene, first - start, last - start)
                 place = _places(scene, points)
                 place[:, 2] = (start + points[:, 0]) / n_frames
@@ -327,7 +327,7 @@ def _lattice(shape: tuple[int, ...], side: int) -> Grid:
 
 
 def _places(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where points are in the person's box, from left to right and from top to bottom, and their scales."""
+    """Return where points are in the people's box, from left to right and from top to bottom, and their scales."""
     boxes = scene.boxes[points[:, 0].astype(np.intp)]
     down, right = np.clip((points[:, 1:3] - boxes[:, :2]) / (boxes[:, 2:] - boxes[:, :2]), 0, 1).T
     return np.column_stack([right, down, np.zeros_like(right), points[:, 3]])

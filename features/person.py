@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .camera import camera_path
 from .flow import single_thread
 from .motion import Motion
+from .regions import Track
 
 __all__ = [
     "Scene",
@@ -114,7 +115,7 @@ def _cut(plane: NDArray, left: float, top: float, size: tuple[int, int]) -> NDAr
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The part of some frames where the person is, stabilised against the motion of the camera.
+    """The part of some frames where the person is, or people are, stabilised against the motion of the camera.
 
     Attributes
     ----------
@@ -134,7 +135,9 @@ class Scene:
     boxes: NDArray[np.float64]
 
 
-def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Scene:
+def stabilised_scene(
+    motion: Motion, start: int, stop: int, margin: float, track: Track | None = None
+) -> Scene:
     """Undo the motion of the camera in some frames, and crop them to the surroundings of the person.
 
     Parameters
@@ -145,6 +148,8 @@ def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Sc
         First frame, and the one after the last.
     margin : float
         Pixels kept around the person.
+    track : Track, optional
+        What takes the place of the person, such as ``motion.people``.
 
     Returns
     -------
@@ -158,8 +163,9 @@ def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Sc
     >>> len(scene.frames), scene.frames.shape == scene.mask.shape
     (6, True)
     """
+    track = motion.track if track is None else track
     down = camera_path(motion.shifts[start : stop - 1])[:, ::-1]
-    boxes = motion.track.boxes[start:stop] - np.tile(down, 2)
+    boxes = track.boxes[start:stop] - np.tile(down, 2)
     shape = motion.frames.shape[1:]
     # The crop ends where no frame shows anything.
     low = np.floor(np.maximum(boxes[:, :2].min(axis=0) - margin, -down.max(axis=0)))
@@ -179,7 +185,7 @@ def stabilised_scene(motion: Motion, start: int, stop: int, margin: float) -> Sc
     with single_thread():
         frames, mask, flow = (
             cut(planes)
-            for planes in (motion.frames[start:stop], motion.track.mask[start:stop], motion.flow[between])
+            for planes in (motion.frames[start:stop], track.mask[start:stop], motion.flow[between])
         )
     return Scene(frames, mask, flow, boxes - np.tile(low, 2))
 

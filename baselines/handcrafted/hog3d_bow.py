@@ -17,9 +17,9 @@ __all__ = ["Hog3dBow"]
 class Hog3dBow(EncodedSvm):
     """An SVM on HOG3D descriptors (Klaser, Marszalek and Schmid, BMVC 2008), densely sampled near moving pixels.
 
-    Each descriptor ends with its place in the person's box and in the clip. Parameters are those of `EncodedSvm`. With
-    Fisher vectors (``encoding="fisher"``) set ``n_words=64`` and ``n_samples=20_000``: 300 components would be too many
-    for so few descriptors, and their vectors too long.
+    Each descriptor ends with its place in the box of all who move, and in the clip. Parameters are those of
+    `EncodedSvm`. With Fisher vectors (``encoding="fisher"``) set ``n_words=64`` and ``n_samples=20_000``: 300
+    components would be too many for so few descriptors, and their vectors too long.
 
     Examples
     --------

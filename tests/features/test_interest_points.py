@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from drawn_pairs import Role, draw_pair
 from scipy import ndimage
 
 from actionbench.features.clip import Clip
@@ -182,3 +183,14 @@ def test_places_follow_the_descriptors():
         np.testing.assert_array_equal(mirrored[:, :-3], plain.mirror(expected[name]))
         np.testing.assert_allclose(mirrored[:, -3], 0.5 - found[name][:, -3], atol=1e-6)
         np.testing.assert_allclose(mirrored[:, -2:], found[name][:, -2:], atol=1e-6)
+
+
+def test_points_lie_on_all_who_move():
+    """Two people apart: points on both, left and right in the box of the pair."""
+    roles = (Role("handwaving", 0.25, 0.25), Role("handwaving", 0.75, 0.75))
+    frames, silhouettes = draw_pair(roles, frames=30, shake=0.5)
+    place = InterestPoints().extract(Clip(frames, 25.0))["place"]
+    left, right = (place[:, 0] < 0.45).mean(), (place[:, 0] > 0.55).mean()
+    assert min(left, right) > 0.25
+    assert left + right > 0.9
+    assert not (silhouettes[0] & silhouettes[1]).any()
