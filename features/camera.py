@@ -53,7 +53,7 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
     >>> panned = np.stack([frames[:, :60], frames[:, 2:62]])
     >>> camera_motion(panned, np.full((1, 40, 60, 2), (-2.0, 0.0), np.float32))[0].round(1)
     array([[ 1.,  0., -2.],
-           [ 0.,  1., -0.],
+           [ 0.,  1.,  0.],
            [ 0.,  0.,  1.]])
     """
     matrices = np.tile(np.eye(3), (len(flow), 1, 1))
@@ -68,7 +68,9 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
             if found is not None:
                 undone = _undone(second, found)
                 after = _differences(first, undone)
-                better = np.mean(after <= left) >= 0.5 and np.median(after) < _HOMOGRAPHY_LEAVES * np.median(left)
+                better = np.mean(after <= left) >= 0.5 and np.median(after) < _HOMOGRAPHY_LEAVES * np.median(
+                    left
+                )
                 if better and _explains(first, second, undone, found):
                     matrices[index] = found
     return matrices

@@ -12,15 +12,15 @@ __all__ = ["Ensemble"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Ensemble(LateFusion):
-    """Trajectories, grids and a net on optical flow, with weights of held-out groups of the training clips.
+    """Trajectories, grids, interest points and a net on flow, with weights of held-out groups of the training clips.
 
     Parameters and attributes are those of `LateFusion`. The net is fitted four times.
 
     Examples
     --------
     >>> Ensemble().members
-    'dense-trajectories + grids-svm + convnet-flow'
+    'dense-trajectories + grids-svm + stip-bow + convnet-s3d'
     """
 
-    members: str = "dense-trajectories + grids-svm + convnet-flow"
+    members: str = "dense-trajectories + grids-svm + stip-bow + convnet-s3d"
     rule: Rule = "weighted"

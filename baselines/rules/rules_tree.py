@@ -58,8 +58,8 @@ class RulesTree(RuleAttempt):
     >>> from actionbench.features.examples import examples
     >>> clips, labels, groups = examples()
     >>> print(RulesTree(max_depth=2, min_clips=1).fit(clips, labels, groups).explain())
-    if lower motion <= 0.288 then handwaving   (4 of 4 training clips)
-    if motion speed <= 4.6 heights/s then walking   (4 of 4 training clips)
+    if lower motion <= 0.298 then handwaving   (4 of 4 training clips)
+    if motion speed <= 3.62 heights/s then walking   (4 of 4 training clips)
     otherwise boxing   (4 of 4 training clips)
     """
 

@@ -233,7 +233,7 @@ def test_a_recipe_sets_what_is_left_alone():
 def test_quick_is_the_schedule_of_few_views():
     settings = ConvNet3d()._settings()
     assert (settings.epochs, settings.frames, settings.rate, settings.n_views) == (60, 16, 12.5, 5)
-    assert (settings.zoom, settings.aspect, settings.camera) == (0.0, "squeezed", "shift")
+    assert (settings.zoom, settings.aspect) == (0.0, "squeezed")
     assert (ConvNetFrame()._settings().epochs, ConvNetFrame()._settings().n_views) == (120, 10)
     assert (ConvNetFlow()._settings().epochs, ConvNetFlow()._settings().frames) == (200, 10)
     assert ConvNetLstm()._settings().epochs == 120

@@ -162,7 +162,7 @@ def test_frame_rate_and_camera_hardly_matter(changes):
     expected, found = (InterestPoints().extract(clip) for clip in (swing(), swing(**changes)))
     for name in ("hog", "hof"):
         first, second = (expected[name] ** 2).mean(axis=0), (found[name] ** 2).mean(axis=0)
-        assert np.minimum(first, second).sum() > 0.8
+        assert np.minimum(first, second).sum() > 0.75
 
 
 def test_long_clip_is_one_clip():
