@@ -148,7 +148,8 @@ def test_an_ensemble_is_a_weighted_fusion(figures):
     ensemble = Ensemble(members="hof-svm + mhi-hu").fit(*figures)
     same = LateFusion(members="hof-svm + mhi-hu", rule="weighted").fit(*figures)
     np.testing.assert_array_equal(ensemble.predict_proba(figures[0]), same.predict_proba(figures[0]))
-    assert [cls.__name__ for cls in Ensemble().uses()] == ["DenseTrajectories", "GridsSvm", "ConvNetFlow"]
+    names = [cls.__name__ for cls in Ensemble().uses()]
+    assert names == ["DenseTrajectories", "GridsSvm", "StipBow", "ConvNetS3d"]
 
 
 def test_grids_are_fused(figures):
