@@ -343,11 +343,19 @@ def test_blocks_are_histograms_of_their_cells(cells):
 
 
 @pytest.mark.slow
-def test_the_number_on_kth_is_near_that_of_the_reference(data_folder):
-    """The program of Wang and Schmid gives 2001 on this clip; flow and corners of OpenCV have changed since."""
+@pytest.mark.parametrize(("camera", "tolerance"), [("removed", 0.05), ("left", 0.01)])
+def test_the_number_on_kth_is_near_that_of_the_reference(monkeypatch, data_folder, camera, tolerance):
+    """The program of Wang and Schmid gives 2001 on this clip, and tests paths in the frame, not on the ground.
+
+    In six of the 359 fields of flow the camera jerks; what moves with it is left out unless the camera is left in.
+    """
+    if camera == "left":
+        monkeypatch.setattr(
+            trajectories, "camera_motion", lambda frames, flow: np.tile(np.eye(3), (len(flow), 1, 1))
+        )
     clip = read_video(data_folder / "codecs/kth/person01_boxing_d1_uncomp.avi")
     n = len(DenseTrajectories(height=120, method="farneback").extract(clip)["place"])
-    assert abs(n - 2001) <= 0.15 * 2001
+    assert abs(n - 2001) <= tolerance * 2001
 
 
 @pytest.mark.parametrize("piece", [1, 7])
