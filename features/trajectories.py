@@ -23,8 +23,8 @@ __all__ = ["DenseTrajectories"]
 Single = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
 
-# Shorter side of the frames at the coarsest scale, in pixels.
-_MIN_SIDE = 32
+# Shorter side of the frames at the coarsest scale, in pixels, and the factor by which frames are enlarged at most.
+_MIN_SIDE, _ENLARGE = 32, 4.0
 # Thresholds in pixels for trajectories that are static, erratic, jump, or move with the camera, and the duration in
 # seconds of the frames that they refer to (Wang and Schmid, ICCV 2013).
 _STILL, _ERRATIC, _JUMP, _JUMP_SHARE, _CAMERA = math.sqrt(3), 50.0, 20.0, 0.7, 1.0
@@ -62,7 +62,8 @@ class DenseTrajectories:
     seconds : float
         Duration of a trajectory.
     height : int
-        Shorter side of the frames, in pixels, to which smaller ones are enlarged and larger ones reduced.
+        Shorter side of the frames, in pixels, to which smaller ones are enlarged, at most four times, and larger ones
+        reduced.
     stride : int
         Pixels between points of the grid.
     side : int
@@ -124,7 +125,7 @@ class DenseTrajectories:
             (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
             against the ground in frame heights per second.
         """
-        frames, fps = working_frames(clip, self.height, enlarge=math.inf)
+        frames, fps = working_frames(clip, self.height, enlarge=_ENLARGE)
         n_fields, wanted = len(frames) - 1, self.seconds * fps
         length = min(max(round(wanted), 1), max(2 * n_fields // 3, 1), n_fields)
         timing = _Timing(fps, n_fields, length, min(length / wanted, 1.0))
