@@ -178,9 +178,9 @@ def trajectories(rounds: int) -> Iterator[Stage]:
     spent: dict[str, list[float]] = {name: [] for name, _, _ in PARTS}
 
     def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
             begun = perf_counter()
-            result = call(*arguments)
+            result = call(*arguments, **options)
             spent[name][-1] += perf_counter() - begun
             return result
 
