@@ -66,11 +66,9 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
             left = _differences(first, _undone(second, matrix) if moves(matrix) else second)
             found = _homography(frames[index], flow[index]) if np.median(left) >= _MIN_ERROR else None
             if found is not None:
-                undone = _undone(second, found)
+                undone, limit = _undone(second, found), _HOMOGRAPHY_LEAVES * np.median(left)
                 after = _differences(first, undone)
-                better = np.mean(after <= left) >= 0.5 and np.median(after) < _HOMOGRAPHY_LEAVES * np.median(
-                    left
-                )
+                better = np.mean(after <= left) >= 0.5 and np.median(after) < limit
                 if better and _explains(first, second, undone, found):
                     matrices[index] = found
     return matrices

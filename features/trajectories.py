@@ -355,7 +355,7 @@ def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 
 def _rescaled(cameras: NDArray[np.float64], stretch: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return homographies in pixels of another size, whose centres are at whole numbers."""
+    """Return the homographies of frames resized by factors (2,); coordinates are those of the centres of pixels."""
     x, y = stretch
     to = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
     return np.where(moves(cameras)[:, np.newaxis, np.newaxis], to @ cameras @ np.linalg.inv(to), cameras)
