@@ -201,7 +201,7 @@ def _shifts(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.
     if not len(flow) or min(height, width) < _MIN_SIDE:
         return shifts
     halves = [cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for frame in frames]
-    halves = [cv2.GaussianBlur(half.astype(np.float32), (0, 0), 1.0) for half in halves]
+    halves = [cv2.GaussianBlur(half.astype(np.float32), (0, 0), 1.5) for half in halves]
     # A ninth of the pixels has the same median to within noise.
     medians = np.median(flow[:, 1::3, 1::3], axis=(1, 2))
     for index, median in enumerate(medians):

@@ -22,8 +22,8 @@ def register(first: Plane, second: Plane, guess: NDArray[np.floating]) -> Vector
     """Find how the ground shifts from one frame to the next, by robust least squares (Odobez and Bouthemy 1995).
 
     The descent begins at rest and, where it is more than half a pixel, at a guess. Of the parts of the frame in which
-    noise does not hide the shift, half must follow it, some at the border; otherwise it is that of a person before
-    ground without texture.
+    noise does not hide the shift, half must follow it, some at the border and to the left and right; otherwise it is
+    that of a person before ground without texture.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _explains(first: Plane, second: Plane, shift: Vector) -> bool:
 
 
 def agrees(still: Plane, change: Plane, expected: Plane, *, is_small: bool) -> bool:
-    """Return whether half of the parts of the frame that can tell follow a motion, and some at the border.
+    """Return whether half of the parts of a frame that can tell follow a motion, and some at the border on both sides.
 
     Parameters
     ----------
@@ -147,7 +147,9 @@ def agrees(still: Plane, change: Plane, expected: Plane, *, is_small: bool) -> b
     else:
         follow = clear & (_sums(np.square(change)) < 0.5 * _sums(np.square(still)))
     border = follow.sum() - follow[1:-1, 1:-1].sum()
-    return bool(border >= _MIN_BORDER and follow.sum() >= 0.5 * clear.sum())
+    # Somebody who enters moves at one side.
+    is_around = border >= _MIN_BORDER and follow[:, 0].any() and follow[:, -1].any()
+    return bool(is_around and follow.sum() >= 0.5 * clear.sum())
 
 
 def _sums(plane: Plane) -> Vector:

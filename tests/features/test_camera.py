@@ -88,6 +88,23 @@ def test_mover_before_plain_ground_is_no_camera():
     assert (camera_motion(frames, optical_flow(frames)) == np.eye(3)).all()
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+def test_who_enters_before_plain_ground_is_no_camera(direction):
+    frames = np.full((6, 120, 160), 35, np.uint8)
+    body = np.random.default_rng(0).integers(60, 125, (60, 24))
+    for index, frame in enumerate(frames):
+        frame[40:100, 4 * index : 4 * index + 24] = body
+    frames = np.ascontiguousarray(frames[:, :, ::direction])
+    assert (camera_motion(frames, optical_flow(frames)) == np.eye(3)).all()
+
+
+def test_a_pan_over_sharp_edges_is_measured_to_a_tenth_of_a_pixel():
+    ground = np.kron(np.random.default_rng(0).integers(40, 90, (15, 40)), np.ones((8, 8))).astype(np.uint8)
+    frames = np.stack([ground[:, 20 + index : 180 + index] for index in range(20)])
+    shifts = camera_motion(frames, optical_flow(frames))[:, :2, 2]
+    assert np.abs(shifts - (-1, 0)).max() < 0.1
+
+
 @pytest.mark.parametrize("angle", [0.0, 0.5])
 @pytest.mark.parametrize("shift", [(2.0, -1.0), (0.6, 0.3)])
 def test_a_homography_of_the_ground_is_found_behind_a_mover(shift, angle):

@@ -157,12 +157,12 @@ def test_mirrored_points_are_those_of_the_mirrored_clip():
         np.testing.assert_array_equal(features.mirror(mirrored), plain[name])
 
 
-@pytest.mark.parametrize("changes", [{"every": 2}, {"pan": 1}], ids=["rate", "pan"])
-def test_frame_rate_and_camera_hardly_matter(changes):
+@pytest.mark.parametrize(("changes", "least"), [({"every": 2}, 0.8), ({"pan": 1}, 0.95)], ids=["rate", "pan"])
+def test_frame_rate_and_camera_hardly_matter(changes, least):
     expected, found = (InterestPoints().extract(clip) for clip in (swing(), swing(**changes)))
     for name in ("hog", "hof"):
         first, second = (expected[name] ** 2).mean(axis=0), (found[name] ** 2).mean(axis=0)
-        assert np.minimum(first, second).sum() > 0.75
+        assert np.minimum(first, second).sum() > least
 
 
 def test_long_clip_is_one_clip():

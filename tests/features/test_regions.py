@@ -60,7 +60,7 @@ def test_camera_that_trembles_draws_no_lines():
     track = main_tracks(np.array(frames).astype(np.uint8), 25.0)[0]
     assert abs(track.body_height - 50) < 8
     # What moves covers 20 pixels and, at 5 pixels a frame, 10 that it left and 10 that it will take.
-    assert np.median(track.boxes[:, 3] - track.boxes[:, 1]) < 50
+    assert abs(np.median(track.boxes[:, 3] - track.boxes[:, 1]) - 40) < 8
 
 
 def test_light_that_changes_everywhere_is_no_motion():
@@ -129,12 +129,25 @@ def about_all(boxes):
     return np.concatenate([np.min(boxes, axis=0)[:, :2], np.max(boxes, axis=0)[:, 2:]], axis=1)
 
 
+def areas(boxes):
+    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+
+
+def common(one, other):
+    return np.concatenate(
+        [np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])], axis=1
+    )
+
+
 def overlaps(one, other):
     """Intersection over union of boxes, shape (T,)."""
-    sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    common = np.clip(sides, 0, None).prod(axis=1)
-    both = (one[:, 2:] - one[:, :2]).prod(axis=1) + (other[:, 2:] - other[:, :2]).prod(axis=1)
-    return common / (both - common)
+    both = areas(common(one, other))
+    return both / (areas(one) + areas(other) - both)
+
+
+def shares(one, other):
+    """Share of each box that lies within another one, shape (T,)."""
+    return areas(common(one, other)) / areas(one)
 
 
 PAIRS = {
@@ -152,10 +165,10 @@ def test_the_box_of_the_people_holds_both(roles, seed):
     motion = observe(Clip(frames, 25.0))
     each = [changing(person) for person in silhouettes]
     assert np.median(overlaps(motion.people.boxes, about_all(each))) > 0.7
-    # The person is one of them, unless they meet; of one who waves the legs hardly move.
+    # The person is one of them, unless they meet; of one who waves the arms alone may be seen to move.
     together = overlaps(*each) > 0
-    alone = np.max([overlaps(motion.track.boxes, boxes) for boxes in each], axis=0)
-    assert together.any() or np.median(alone) > 0.5
+    alone = np.max([shares(motion.track.boxes, boxes) for boxes in each], axis=0)
+    assert together.any() or np.median(alone) > 0.9
     assert (motion.people.mask >= motion.track.mask).all()
 
 
