@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .flow import single_thread
-from .registration import agrees, register
+from .registration import agrees, median, register
 
-__all__ = ["camera_motion", "camera_path", "ground_flow", "homography_flow", "projected", "undo_ground_flow"]
+__all__ = [
+    "camera_motion",
+    "camera_path",
+    "ground_flow",
+    "homography_flow",
+    "moves",
+    "projected",
+    "rescaled",
+    "undo_ground_flow",
+]
 
 Matrix = NDArray[np.float64]
 Plane = NDArray[np.float32]
@@ -29,10 +40,10 @@ _MIN_SIDE = 32
 def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matrix:
     """Measure how the camera moves the ground from frame to frame.
 
-    A shift is found by `register`, at half of the size. Where a homography explains the next frame still better it is
-    taken instead: it is fitted by RANSAC to corners and their flow, and needs most of them as inliers (Wang and Schmid,
-    ICCV 2013). Its eight values are more easily changed by noise and people than the two of a shift; a camera that only
-    pans or shakes needs no more.
+    A shift is found by `register`. Where a homography explains the next frame still better it is taken instead: it is
+    fitted by RANSAC to corners and their flow, and needs most of them as inliers (Wang and Schmid, ICCV 2013). Its
+    eight values are more easily changed by noise and people than the two of a shift; a camera that only pans or shakes
+    needs no more. Frames are compared at half of the size.
 
     Parameters
     ----------
@@ -56,20 +67,26 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
            [ 0.,  1.,  0.],
            [ 0.,  0.,  1.]])
     """
-    matrices = np.tile(np.eye(3), (len(flow), 1, 1))
+    matrices, (height, width) = np.tile(np.eye(3), (len(flow), 1, 1)), frames.shape[1:]
+    if not len(flow) or min(height, width) < _MIN_SIDE:
+        return matrices
     with single_thread():
-        matrices[:, :2, 2] = _shifts(frames, flow)
         # Interpolation between pixels makes noise smaller too, unless it is smooth already.
-        smooth = [cv2.GaussianBlur(frame.astype(np.float32), (0, 0), 2.0) for frame in frames]
-        for index, matrix in enumerate(matrices):
-            first, second = smooth[index : index + 2]
+        size = (width // 2, height // 2)
+        halves = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
+        halves = [cv2.GaussianBlur(half.astype(np.float32), (0, 0), 1.5) for half in halves]
+        stretch = np.array(size) / (width, height)
+        matrices[:, :2, 2] = _shifts(halves, flow, stretch)
+        for index, matrix in enumerate(rescaled(matrices, stretch)):
+            first, second = halves[index : index + 2]
             left = _differences(first, _undone(second, matrix) if moves(matrix) else second)
             found = _homography(frames[index], flow[index]) if np.median(left) >= _MIN_ERROR else None
             if found is not None:
-                undone, limit = _undone(second, found), _HOMOGRAPHY_LEAVES * np.median(left)
+                half = rescaled(found, stretch)
+                undone, limit = _undone(second, half), _HOMOGRAPHY_LEAVES * np.median(left)
                 after = _differences(first, undone)
                 better = np.mean(after <= left) >= 0.5 and np.median(after) < limit
-                if better and _explains(first, second, undone, found):
+                if better and _explains(first, second, undone, half):
                     matrices[index] = found
     return matrices
 
@@ -124,6 +141,24 @@ def projected(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float6
     """
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(moved[..., :2] / moved[..., 2:])
+
+
+def rescaled(matrices: Matrix, stretch: NDArray[np.float64]) -> Matrix:
+    """Return the homographies (..., 3, 3) of frames resized by factors (2,), right and down.
+
+    Coordinates are those of the centres of pixels.
+
+    Examples
+    --------
+    >>> shift = np.array([[1.0, 0, 4], [0, 1, 0], [0, 0, 1]])
+    >>> rescaled(shift, np.array([0.5, 0.5]))[0]
+    array([1., 0., 2.])
+    """
+    x, y = stretch
+    to = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    # Rounding makes no motion of the identity.
+    is_moved = moves(matrices)[..., np.newaxis, np.newaxis]
+    return np.where(is_moved, to @ matrices @ np.linalg.inv(to), matrices)
 
 
 def homography_flow(matrix: Matrix, rows: range, columns: range) -> NDArray[np.float32]:
@@ -195,17 +230,13 @@ def undo_ground_flow(frame: Plane, ground: NDArray[np.float32]) -> Plane:
     return np.asarray(moved, np.float32)
 
 
-def _shifts(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float64]:
+def _shifts(
+    halves: list[Plane], flow: NDArray[np.float32], stretch: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the shift of the ground between frames, shape (T - 1, 2), 0 where it is within the error of the flow."""
-    shifts, (height, width) = np.zeros((len(flow), 2)), frames.shape[1:]
-    if not len(flow) or min(height, width) < _MIN_SIDE:
-        return shifts
-    halves = [cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for frame in frames]
-    halves = [cv2.GaussianBlur(half.astype(np.float32), (0, 0), 1.5) for half in halves]
     # A ninth of the pixels has the same median to within noise.
-    medians = np.median(flow[:, 1::3, 1::3], axis=(1, 2))
-    for index, median in enumerate(medians):
-        shifts[index] = 2 * register(halves[index], halves[index + 1], median / 2)
+    guesses = np.median(flow[:, 1::3, 1::3], axis=(1, 2)) * stretch
+    shifts = [register(*pair, guess) for pair, guess in zip(pairwise(halves), guesses, strict=True)] / stretch
     return np.where(np.abs(shifts).max(axis=1, keepdims=True) < _MIN_SHIFT, 0.0, shifts)
 
 
@@ -222,7 +253,7 @@ def _explains(first: Plane, second: Plane, undone: Plane, matrix: Matrix) -> boo
     right, down = np.moveaxis(homography_flow(matrix, range(height), range(width)), -1, 0)
     rows, columns = np.gradient((first + undone) / 2)
     # The lighting of the whole scene may change.
-    still, change = (frame - first - np.median(frame - first) for frame in (second, undone))
+    still, change = (frame - first - median(frame - first) for frame in (second, undone))
     is_small = bool(np.abs([right, down]).max() <= 1)
     return agrees(still, change, columns * right + rows * down, is_small=is_small)
 

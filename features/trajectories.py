@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._ext.histograms import add_blocks, integral_tiles
 from .._ext.tracks import track_points
-from .camera import camera_motion, homography_flow, moves
+from .camera import camera_motion, homography_flow, moves, rescaled
 from .clip import Clip
 from .flow import Method, optical_flow, single_thread, working_frames
 from .histograms import check_field
@@ -328,7 +328,7 @@ class _Level:
             self,
             frames=np.concatenate([self.frames[kept], [_resized(frame, *size) for frame in frames]]),
             flow=np.concatenate([self.flow[kept], fields]),
-            cameras=np.concatenate([self.cameras[kept], _rescaled(cameras, stretch)]),
+            cameras=np.concatenate([self.cameras[kept], rescaled(cameras, stretch)]),
             first=self.first + len(self.frames) - n_old,
             n_old=n_old,
         )
@@ -352,13 +352,6 @@ def _resized(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
         return image
     with single_thread():
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _rescaled(cameras: NDArray[np.float64], stretch: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the homographies of frames resized by factors (2,); coordinates are those of the centres of pixels."""
-    x, y = stretch
-    to = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return np.where(moves(cameras)[:, np.newaxis, np.newaxis], to @ cameras @ np.linalg.inv(to), cameras)
 
 
 def _rooted(histograms: NDArray[np.float64]) -> NDArray[np.float64]:
