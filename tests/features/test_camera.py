@@ -13,7 +13,8 @@ from actionbench.features.camera import (
     projected,
     undo_ground_flow,
 )
-from actionbench.features.flow import optical_flow
+from actionbench.features.flow import optical_flow, working_frames
+from actionbench.features.video import read_video
 
 
 def texture(rng, height, width, deviation):
@@ -96,6 +97,14 @@ def test_who_enters_before_plain_ground_is_no_camera(direction):
         frame[40:100, 4 * index : 4 * index + 24] = body
     frames = np.ascontiguousarray(frames[:, :, ::direction])
     assert (camera_motion(frames, optical_flow(frames)) == np.eye(3)).all()
+
+
+@pytest.mark.parametrize("action", ["run", "walk", "skip", "bend"])
+def test_the_camera_of_weizmann_rests(data_folder, action):
+    """Most of the frame of Lena is plain."""
+    for actor in ("lena", "shahar"):
+        frames, _ = working_frames(read_video(data_folder / "weizmann" / action / f"{actor}_{action}.avi"))
+        assert (camera_motion(frames, optical_flow(frames)) == np.eye(3)).all()
 
 
 def test_a_pan_over_sharp_edges_is_measured_to_a_tenth_of_a_pixel():
