@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..literals import Channel, Region
 from .clip import Clip
 from .flow import single_thread
 from .histograms import Grid, frame_grid, hof, hog, mbh, normalise, time_cells
 from .motion import Motion, observe
 from .regions import Track
 
-__all__ = ["Channel", "GridDescriptor", "Region"]
+__all__ = ["GridDescriptor"]
 
-Channel = Literal["hog", "hof", "mbh"]
-Region = Literal["person", "people", "frame"]
 
 # The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in the mirror image,
 # in eighths of a turn. Mirroring changes the sign of components to the right; that of the flow to the right twice.

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..literals import Aspect, Input, View
 from .cache import Arrays
 from .clip import Clip
 from .flow import frame_stride, single_thread
 from .motion import Motion, observe
 from .person import crop_along, person_size
 
-__all__ = ["CHANNELS", "Aspect", "Input", "SmallVideo", "View", "VolumeReader"]
+__all__ = ["CHANNELS", "SmallVideo", "VolumeReader"]
 
-Input = Literal["grey", "colour", "gradients", "flow"]
-View = Literal["frame", "person"]
-Aspect = Literal["kept", "squeezed"]
 Volume = NDArray[np.float32]
 
 #: Channels of each input.

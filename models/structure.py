@@ -9,19 +9,19 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import fft
 
+from ..literals import Criterion
 from . import nn
 from .nn.values import Array
 from .training import Progress, Sample, Samples, Training
 
 __all__ = [
-    "Criterion",
     "Masked",
     "Masks",
     "Pruning",
@@ -44,7 +44,6 @@ __all__ = [
 
 #: Which weights of each layer stay, by the paths of the parameters.
 Masks = dict[str, NDArray[np.bool_]]
-Criterion = Literal["magnitude", "obd", "random"]
 #: How much each weight matters, likewise.
 Scores = dict[str, NDArray[np.floating]]
 

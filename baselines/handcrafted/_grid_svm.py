@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
+from ...literals import Channel, Region
 from ..base import Clips, Explanation, check_is_fitted
 from ._svm import Mirror, VectorSvm, class_maps, weight_shares
 
 if TYPE_CHECKING:
-    from ...features.descriptors import Channel, GridDescriptor, Region
+    from ...features.descriptors import GridDescriptor
 
-__all__ = ["REGIONS", "GridSvm"]
+__all__ = ["GridSvm"]
 
-#: What a grid can cover.
-REGIONS: tuple[Region, ...] = ("person", "people", "frame")
 Array = NDArray[np.float64]
 
 
@@ -66,8 +65,8 @@ class GridSvm(VectorSvm):
         return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, region=self.grid)
 
     def _prepare(self, clips: Clips) -> None:
-        if self.grid not in REGIONS:
-            raise ValueError(f"grid must be one of {', '.join(REGIONS)}, got {self.grid!r}")
+        if self.grid not in get_args(Region):
+            raise ValueError(f"grid must be one of {', '.join(get_args(Region))}, got {self.grid!r}")
 
     def _sizes(self) -> dict[str, int]:
         return self._descriptor().sizes()
@@ -83,7 +82,7 @@ class GridSvm(VectorSvm):
         return {
             "C": [0.01, 0.1, 1.0, 10.0, 100.0],
             "cells": [3, 4, 6],
-            "grid": list(REGIONS),
+            "grid": list(get_args(Region)),
             "times": [1, 2, 3],
         }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from ...literals import Region
 from ..base import Attempt
 from ._fusion import Fusion, Rule
-from ._grid_svm import REGIONS
 from ._svm import Mirror, parse_channels
 from .hog_hof_mbh_svm import HogHofMbhSvm
 
@@ -61,7 +61,7 @@ class GridsSvm(Fusion):
             HogHofMbhSvm(
                 grid=grid, cells=cells, times=times, channels=self.channels, C=self.C, mirror=self.mirror
             )
-            for grid in parse_channels(self.grids, REGIONS, "grids")
+            for grid in parse_channels(self.grids, get_args(Region), "grids")
             for cells, times in _parse_scales(self.scales)
         ]
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ...literals import Channel
 from ._grid_svm import GridSvm
 from ._svm import parse_channels
-
-if TYPE_CHECKING:
-    from ...features.descriptors import Channel
 
 __all__ = ["HogHofMbhSvm"]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from ...features.volume import Aspect
+from ...literals import Aspect
 
 __all__ = ["QUICK", "RECIPES", "THOROUGH", "Recipe", "RecipeName"]
 

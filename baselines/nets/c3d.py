@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...literals import Input
 from ._recipe import QUICK
 from .net import ConvNet
 
 if TYPE_CHECKING:
-    from ...features.volume import Input
     from ...models import nn
 
 __all__ = ["C3d"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from ...literals import Input
 from ._recipe import QUICK, RECIPES
 from .convnet_frame import ConvNetFrame
-
-if TYPE_CHECKING:
-    from ...features.volume import Input
 
 __all__ = ["ConvNetFlow"]
 

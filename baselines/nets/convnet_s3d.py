@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...literals import Input, View
 from .net import ConvNet
 
 if TYPE_CHECKING:
-    from ...features.volume import Input, View
     from ...models import nn
 
 __all__ = ["ConvNetS3d"]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ...literals import Input, View
 from .mlp_pixels import MlpPixels
-
-if TYPE_CHECKING:
-    from ...features.volume import Input, View
 
 __all__ = ["MlpFlow"]
 

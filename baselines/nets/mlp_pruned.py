@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from ...literals import Criterion
 from ._sparse_mlp import SparseMlp
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...models import nn
-    from ...models.structure import Criterion
     from ...models.training import Training
 
 __all__ = ["MlpPruned"]
@@ -58,8 +58,6 @@ class MlpPruned(SparseMlp):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the candidate values of each parameter."""
-        from ...models.structure import Criterion
-
         return {
             **super().search_space(),
             "density": [0.03, 0.1, 0.3],

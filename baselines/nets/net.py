@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import ActionbenchError
 from ...features.cache import Arrays, Feature, compute
+from ...literals import Aspect, Input, View
 from .._training import encode
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
 from ._recipe import QUICK, RECIPES, Recipe, RecipeName
@@ -22,7 +23,7 @@ __all__ = ["ConvNet", "NetAttempt", "Reader", "VideoNet", "cached_samples"]
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...features.volume import Aspect, Input, View, VolumeReader
+    from ...features.volume import VolumeReader
     from ...models import nn
     from ...models.training import CachedSamples, LazySamples, Training
 
@@ -299,7 +300,7 @@ class VideoNet(NetAttempt):
 
     def search_space(self) -> dict[str, list[Any]]:
         """Return the candidate values of each parameter."""
-        from ...features.volume import CHANNELS, View
+        from ...features.volume import CHANNELS
 
         return {
             "learning_rate": [2e-3, 5e-3, 1e-2],

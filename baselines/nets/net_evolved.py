@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ...literals import Input, View
 from .._training import encode, inner_folds
 from ..base import Clips, Explanation
 from .net import VideoNet, cached_samples
@@ -15,7 +16,6 @@ from .net import VideoNet, cached_samples
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...features.volume import Input, View
     from ...models import nn, search
     from ...models.training import Samples
 

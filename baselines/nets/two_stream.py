@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ...literals import Input
 from ..base import Clip, Clips, Explanation, check_is_fitted
 from .convnet_s3d import ConvNetS3d
 
 if TYPE_CHECKING:
-    from ...features.volume import Input
     from ...models import nn
 
 __all__ = ["TwoStream"]

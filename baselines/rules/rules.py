@@ -52,7 +52,7 @@ class Rules(RuleAttempt):
     >>> clips, labels, groups = examples()
     >>> attempt = Rules(softness=0.1, min_clips=1).fit(clips, labels, groups)
     >>> print(attempt.explain())
-    if horizontal speed > 0.956 heights/s then walking   (4 of 4 training clips)
+    if horizontal speed > 0.967 heights/s then walking   (4 of 4 training clips)
     if horizontal sweep > 0.311 heights then boxing   (4 of 4 training clips)
     otherwise handwaving   (4 of 4 training clips)
     """

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -242,9 +243,14 @@ def _check_kind(cls: type[Attempt], name: str, key: str, value: Any) -> None:
 def declared_type(cls: type[Attempt], parameter: str) -> Any:
     """Return the type that the constructor of an attempt is annotated with, Any where it is not known."""
     annotation = getattr(cls.__init__, "__annotations__", {}).get(parameter, Any)
+    names = getattr(cls.__init__, "__globals__", {})
+    # The constructor of a dataclass has the fields of its bases, annotated with names of their modules.
+    for base in reversed(cls.__mro__):
+        if parameter in vars(base).get("__annotations__", {}):
+            names = {**names, **vars(sys.modules.get(base.__module__, base))}
     try:
         own = SimpleNamespace(__annotations__={parameter: annotation})
-        return get_type_hints(own, getattr(cls.__init__, "__globals__", {}))[parameter]
+        return get_type_hints(own, names)[parameter]
     except Exception:  # a name that only type checkers know, or anything else
         return Any
 

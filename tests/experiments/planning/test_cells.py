@@ -1,5 +1,6 @@
 import json
 import re
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -97,6 +98,13 @@ def test_a_file_that_is_missing_is_named(plugin, tmp_path, matrix):
         ),
         ("convnet-3d", {"widths": "wide"}, "params.widths: input should be a valid"),
         ("hog-svm", {"mirror": "perhaps"}, "params.mirror: "),
+        (
+            "hog-svm",
+            {"grid": "persn"},
+            "params.grid: input should be 'person', 'people' or 'frame', got 'persn'",
+        ),
+        ("c3d", {"recipe": "quik"}, "params.recipe: input should be 'quick' or 'thorough', got 'quik'"),
+        ("mlp-pixels", {"view": "persn"}, "params.view: input should be 'frame' or 'person', got 'persn'"),
     ],
 )
 def test_a_parameter_of_another_type_is_refused_before_anything_runs(plugin, name, params, message, matrix):
@@ -108,6 +116,7 @@ def test_the_types_of_our_parameters_can_be_told():
     for name in attempt_registry([]).names():
         cls = attempt_registry([]).get(name)
         for key, value in cls._defaults().items():
+            assert declared_type(cls, key) is not Any, (name, key)
             found = TypeAdapter(declared_type(cls, key)).validate_json(json.dumps(value), strict=True)
             assert found == value or list(found) == list(value), (name, key)
 
