@@ -1,18 +1,22 @@
-"""Frames per second of each stage from a file to a vector, beside scikit-image and OpenCV: ``make bench-features``.
+"""Frames per second and memory of each stage from a file to a vector, beside scikit-image and OpenCV.
 
-Every figure is a median over calls that take turns in one process, on one thread. A ratio above 1 means that ours is
-faster. Frames are 160 x 120, grey; those that are decoded from files 320 x 240.
+``make bench-features``. Frames per second are medians over calls that take turns in one process, on one thread. A ratio
+above 1 means that ours is faster. Memory is the most that one call adds to a process of its own, its result included.
+Frames are 160 x 120, grey; those that are decoded from files 320 x 240.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -25,12 +29,13 @@ import cv2
 import numpy as np
 import results
 import skimage
-from compare import alternate
+from compare import alternate, resident
 from skimage.feature import hog as skimage_hog
 
 import actionbench.features.trajectories as module
 from actionbench.experiments.datasets.figures import Figures
 from actionbench.features.camera import camera_motion, ground_flow
+from actionbench.features.clip import Clip
 from actionbench.features.descriptors import GridDescriptor
 from actionbench.features.encodings import Fisher, Vlad, Words
 from actionbench.features.flow import optical_flow, working_frames
@@ -51,12 +56,13 @@ Action = Callable[[], Any]
 
 @dataclass
 class Stage:
-    """One stage, and the peer if there is one, in frames per second."""
+    """One stage, and the peer if there is one, in frames per second; memory in MiB where a stage is one call."""
 
     name: str
     ours: float
     theirs: float | None = None
     peer: str = ""
+    memory: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -98,9 +104,12 @@ def decoding(rounds: int) -> Iterator[Stage]:
             yield Stage(f"decoding {codec}", *(1000 * 50 / median(kept) for kept in times), "PyAV, converted")
 
 
-def stages(rounds: int) -> Iterator[Stage]:
-    """Time each stage on one clip of the built-in data set."""
-    yield from decoding(rounds)
+#: Name, ours, frames, the name of the peer and the peer.
+Row = tuple[str, Action, int, str, Action | None]
+
+
+def rows() -> list[Row]:
+    """Return the stages from frames to a vector, on one clip of the built-in data set."""
     clip = Figures(height=120, width=160, frames=48).load(0)
     n = len(clip)
     frames, fps = working_frames(clip)
@@ -128,7 +137,7 @@ def stages(rounds: int) -> Iterator[Stage]:
         for one, other in pairwise(frames):
             medium.calc(one, other, None)
 
-    rows: list[tuple[str, Action, str, Action | None]] = [
+    found: list[tuple[str, Action, str, Action | None]] = [
         ("HOG, cells of 8 x 8", lambda: hog(frames, whole), "scikit-image hog", their_hog),
         ("HOF, cells of 8 x 8", lambda: hof(flow, between), "", None),
         ("MBH, cells of 8 x 8", lambda: mbh(flow, between), "", None),
@@ -154,11 +163,37 @@ def stages(rounds: int) -> Iterator[Stage]:
         ("Fisher vector of 32, same", lambda: fisher.encode(local), "", None),
         ("VLAD of 32, same", lambda: vlad.encode(local), "", None),
     ]
-    for name, ours, peer, theirs in rows:
+    return [(name, ours, n, peer, theirs) for name, ours, peer, theirs in found]
+
+
+def stages(rounds: int) -> Iterator[Stage]:
+    """Time each stage."""
+    memory = json.loads(subprocess.run(MEMORY, env=_ENVIRONMENT, capture_output=True, check=True).stdout)
+    yield from decoding(rounds)
+    for name, ours, n, peer, theirs in rows():
         times = alternate([ours, *([theirs] if theirs else [])], rounds)
-        rates = [1000 * n / median(kept) for kept in times]
-        yield Stage(name, *rates, *([peer] if theirs else []))
-    yield from trajectories(rounds)
+        mine, *others = [1000 * n / median(kept) for kept in times]
+        yield Stage(name, mine, others[0] if others else None, peer, memory[name])
+    for stage in trajectories(rounds):
+        yield replace(stage, memory=memory.get(stage.name))
+
+
+MEMORY = [sys.executable, __file__, "--memory"]
+# Memory that is freed goes back to the system at once.
+_ENVIRONMENT = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+
+
+def memory() -> dict[str, float]:
+    """Return by how much one call of each stage raises the resident memory of this process."""
+    found = {}
+    for name, ours, *_ in [*rows(), (TRAJECTORIES, lambda: DenseTrajectories().extract(moving()))]:
+        ours()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = resident("VmRSS")
+        kept = ours()
+        found[name] = resident("VmHWM") - before
+        del kept
+    return found
 
 
 #: What a part of the dense trajectories is called, where it is, and the name of its function.
@@ -172,9 +207,18 @@ PARTS = (
 )
 
 
+TRAJECTORIES = "dense trajectories, 320 x 240"
+
+
+@cache
+def moving() -> Clip:
+    """Draw somebody before a camera that moves."""
+    return Figures(height=240, width=320, frames=61, jitter=2.0, zoom=0.2, clutter=2.0).load(0)
+
+
 def trajectories(rounds: int) -> Iterator[Stage]:
     """Time dense trajectories of 320 x 240 pixels before a moving camera, and what they consist of."""
-    clip = Figures(height=240, width=320, frames=61, jitter=2.0, zoom=0.2, clutter=2.0).load(0)
+    clip = moving()
     spent: dict[str, list[float]] = {name: [] for name, _, _ in PARTS}
 
     def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,7 +240,7 @@ def trajectories(rounds: int) -> Iterator[Stage]:
             begun = perf_counter()
             DenseTrajectories().extract(clip)
             whole.append(perf_counter() - begun)
-    yield Stage("dense trajectories, 320 x 240", len(clip) / median(whole))
+    yield Stage(TRAJECTORIES, len(clip) / median(whole))
     for name, times in spent.items():
         yield Stage(f"of these: {name}", len(clip) / median(times))
 
@@ -204,28 +248,33 @@ def trajectories(rounds: int) -> Iterator[Stage]:
 def markdown(content: dict[str, Any]) -> str:
     """Return the table of a result, as `main` writes it, for a document."""
     lines = [f"{results.in_words(content['machine'])}.", ""]
-    lines += ["| stage | frames/s | peer | frames/s | ratio |", "|---|---|---|---|---|"]
+    lines += ["| stage | frames/s | MiB | peer | frames/s | ratio |", "|---|--:|--:|---|--:|--:|"]
     for row in content["rows"]:
         stage = Stage(**row)
         peer = f"{stage.peer} | {stage.theirs:,.0f} | {stage.ratio:.2f}" if stage.theirs else " |  | "
-        lines.append(f"| {stage.name} | {stage.ours:,.0f} | {peer} |")
+        memory = "" if stage.memory is None else f"{stage.memory:.1f}"
+        lines.append(f"| {stage.name} | {stage.ours:,.0f} | {memory} | {peer} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = results.parse(parser, markdown)
     os.environ["OMP_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
+    if options.memory:
+        print(json.dumps(memory()))
+        return
     peers = {"opencv": cv2.__version__, "scikit-image": skimage.__version__}
     machine = results.machine(threads=1, **peers)
-    rows = []
+    found = []
     for stage in stages(options.rounds):
-        rows.append(stage)
+        found.append(stage)
         beside = f"{stage.peer} {stage.theirs:,.0f}, ratio {stage.ratio:.2f}" if stage.theirs else ""
         print(f"{stage.name:40s} {stage.ours:10,.0f} frames/s   {beside}", flush=True)
-    results.write(options.json, {"machine": machine, "rows": [asdict(stage) for stage in rows]})
+    results.write(options.json, {"machine": machine, "rows": [asdict(stage) for stage in found]})
 
 
 if __name__ == "__main__":
