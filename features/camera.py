@@ -16,6 +16,7 @@ __all__ = [
     "camera_path",
     "ground_flow",
     "homography_flow",
+    "mean_shifts",
     "moves",
     "projected",
     "rescaled",
@@ -118,6 +119,17 @@ def ground_flow(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray
         if moves(matrix):
             plane[...] = homography_flow(matrix, range(len(plane)), range(plane.shape[1]))
     return ground
+
+
+def mean_shifts(ground: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of fields of flow (T, H, W, 2) over the pixels of each, shape (T, 2).
+
+    Examples
+    --------
+    >>> mean_shifts(np.array([[[[1, 0], [2, 4]]]], np.float32))
+    array([[1.5, 2. ]], dtype=float32)
+    """
+    return np.array([cv2.mean(field)[:2] for field in ground], np.float32).reshape(-1, 2)
 
 
 def moves(matrices: Matrix) -> NDArray[np.bool_]:
@@ -234,8 +246,7 @@ def _shifts(
     halves: list[Plane], flow: NDArray[np.float32], stretch: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the shift of the ground between frames, shape (T - 1, 2), 0 where it is within the error of the flow."""
-    # A ninth of the pixels has the same median to within noise.
-    guesses = np.median(flow[:, 1::3, 1::3], axis=(1, 2)) * stretch
+    guesses = np.array([[median(field[..., way]) for way in (0, 1)] for field in flow]) * stretch
     shifts = [register(*pair, guess) for pair, guess in zip(pairwise(halves), guesses, strict=True)] / stretch
     return np.where(np.abs(shifts).max(axis=1, keepdims=True) < _MIN_SHIFT, 0.0, shifts)
 

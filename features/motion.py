@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cache import compute_one
-from .camera import ground_flow
+from .camera import ground_flow, mean_shifts
 from .clip import Clip
 from .flow import Method, optical_flow, working_frames
 from .regions import Track, join_tracks, main_tracks
@@ -73,7 +73,7 @@ class Observation:
             "people_mask": np.packbits(people.mask, axis=None),
             "people_boxes": people.boxes,
             "found": np.array(people.found),
-            "shifts": ground.mean(axis=(1, 2)),
+            "shifts": mean_shifts(ground),
         }
 
 

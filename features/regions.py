@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .camera import camera_path, undo_ground_flow
+from .camera import camera_path, mean_shifts, undo_ground_flow
 from .flow import single_thread
 
 __all__ = ["Track", "join_tracks", "main_tracks", "motion_mask"]
@@ -163,7 +163,7 @@ def main_tracks(
         whole = np.tile([0.0, 0.0, *frames.shape[1:]], (len(frames), 1))
         return [Track(np.zeros(frames.shape, bool), whole, found=False)]
     span = 2 * round((window * fps - 1) / 2) + 1
-    path = np.zeros((len(frames), 2)) if ground is None else camera_path(ground.mean(axis=(1, 2)))
+    path = np.zeros((len(frames), 2)) if ground is None else camera_path(mean_shifts(ground))
     return [_follow(region, step, span, path) for region in regions]
 
 

@@ -169,6 +169,7 @@ def test_grids_are_fused(figures):
     assert fusion.weights_[0] > 0.99
 
 
+@pytest.mark.slow
 def test_flow_is_computed_once_for_all_grids(figures, monkeypatch):
     calls = []
     flow = motion.optical_flow
