@@ -8,19 +8,20 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from ...features.cache import temporary_cache
 from .._training import encode, inner_folds
 from ..base import Attempt, Clips, Explanation, check_is_fitted
 from ..persistence import pack, unpack
 
-__all__ = ["Fusion", "Rule", "fusion_weights", "held_out_proba"]
+__all__ = ["Fusion", "Rule", "fusion_weights", "held_out_proba", "pooled"]
 
 Array = NDArray[np.float64]
 Rule = Literal["mean", "product", "weighted"]
 
-# Steps of the estimate of the weights, after which the log loss is within 0.001 of the least one.
-_STEPS = 1000
+# How strongly weights are drawn to equal ones.
+_PRIOR = 10.0
 
 
 class Fusion(Attempt):
@@ -33,7 +34,8 @@ class Fusion(Attempt):
     members_ : list of Attempt
         The fitted attempts.
     weights_ : ndarray, shape (n_members,)
-        Their weights, of sum 1: equal unless ``rule`` is ``"weighted"``.
+        What their probabilities are multiplied by or, unless ``rule`` is ``"mean"``, raised to: equal unless it is
+        ``"weighted"``.
     """
 
     family = "features"
@@ -66,12 +68,14 @@ class Fusion(Attempt):
                 if "random_state" in member.get_params():
                     member.set_params(random_state=self.random_state)
                 self.members_.append(member.fit(clips, labels, groups))
-            self.weights_ = np.full(len(self.members_), 1 / len(self.members_))
+            self.weights_ = np.full(
+                len(self.members_), 1 / len(self.members_) if self.rule != "product" else 1.0
+            )
             if self.rule == "weighted":
                 votes = np.stack([held_out_proba(member, clips, labels, groups) for member in self.members_])
                 held = np.isfinite(votes).all(axis=(0, 2))
                 self.weights_ = fusion_weights(votes[:, held], codes[held])
-                self._held_out_proba = np.tensordot(self.weights_, votes, axes=1)
+                self._held_out_proba = self._fused(votes)
         return self
 
     def held_out_proba(self) -> Array | None:
@@ -82,16 +86,16 @@ class Fusion(Attempt):
         return self._held_out_proba
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
-        """Return the weighted mean, or the product, of the members' probabilities."""
+        """Return the mean, or the product, of the members' probabilities."""
         check_is_fitted(self)
         with temporary_cache():
             votes = np.stack([member.predict_proba(clips) for member in self.members_])
-        if self.rule != "product":
-            return np.tensordot(self.weights_, votes, axes=1)
-        # Clipped, so that a member that is certain does not overrule all others.
-        logs = np.log(np.maximum(votes, 1e-6)).sum(axis=0)
-        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return self._fused(votes)
+
+    def _fused(self, votes: Array) -> Array:
+        if self.rule == "mean":
+            return np.asarray(np.tensordot(self.weights_, votes, axes=1))
+        return pooled(votes, self.weights_)
 
     def count(self) -> dict[str, int]:
         """Return the number of fitted values of all members, and of their weights."""
@@ -107,7 +111,7 @@ class Fusion(Attempt):
         texts: list[str] = []
         figures: dict[str, Any] = {}
         if self.rule == "weighted":
-            shares = (f"{name} {weight:.0%}" for name, weight in zip(names, self.weights_, strict=True))
+            shares = (f"{name} {weight:.2f}" for name, weight in zip(names, self.weights_, strict=True))
             texts.append(f"weights: {', '.join(shares)}")
         for name, member in zip(names, self.members_, strict=True):
             explanation = member.explain()
@@ -150,11 +154,31 @@ def held_out_proba(member: Attempt, clips: Clips, labels: np.ndarray, groups: np
     return votes
 
 
-def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
-    """Return the weights of sum 1 that give the weighted mean of probabilities the least log loss.
+def pooled(votes: Array, weights: Array) -> Array:
+    """Return the products of probabilities raised to weights, of sum 1 over the classes.
 
-    By expectation and maximisation for the proportions of a mixture (Dempster et al. 1977), whose likelihood has one
-    maximum.
+    Parameters
+    ----------
+    votes : ndarray, shape (n_members, n_clips, n_classes)
+        Probabilities; raised to 1e-6 at least, so that a member that is certain does not overrule all others.
+    weights : ndarray, shape (n_members,)
+        The exponents.
+
+    Examples
+    --------
+    >>> pooled(np.array([[[0.8, 0.2]], [[0.5, 0.5]]]), np.array([1.0, 1.0]))
+    array([[0.8, 0.2]])
+    """
+    logs = np.tensordot(weights, np.log(np.maximum(votes, 1e-6)), axes=1)
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
+    """Return the weights of the logarithmic opinion pool of least log loss (Genest and Zidek 1986; Heskes 1998).
+
+    Weights are not negative, and few clips move them little from equal ones: each counts as a Gaussian with mean 1 / M
+    and variance 1 / 20.
 
     Parameters
     ----------
@@ -166,17 +190,26 @@ def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
     Returns
     -------
     ndarray of float64, shape (n_members,)
-        Equal weights where there is no clip.
+        Exponents for `pooled`; 1 / M where there is no clip.
 
     Examples
     --------
-    >>> right, unsure = [[0.9, 0.1], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5]]
-    >>> fusion_weights(np.array([right, unsure]), np.array([0, 1])).round(2)
-    array([1., 0.])
+    >>> right, wrong = [[0.9, 0.1], [0.1, 0.9]], [[0.1, 0.9], [0.9, 0.1]]
+    >>> fusion_weights(np.array([right, wrong] * 1), np.array([0, 1])).round(1)
+    array([0.6, 0.4])
     """
-    weights = np.full(len(votes), 1 / len(votes))
-    likelihoods = np.maximum(votes[:, np.arange(len(codes)), codes], 1e-9)
-    for _ in range(_STEPS if len(codes) else 0):
-        shares = weights[:, np.newaxis] * likelihoods
-        weights = (shares / shares.sum(axis=0)).mean(axis=1)
-    return weights
+    logs, equal = np.log(np.maximum(votes, 1e-6)), 1 / len(votes)
+    chosen = logs[:, np.arange(len(codes)), codes]
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        fused = pooled(votes, weights)
+        away = weights - equal
+        slopes = (fused * logs).sum(axis=(1, 2)) - chosen.sum(axis=1) + 2 * _PRIOR * away
+        right = np.maximum(fused[np.arange(len(codes)), codes], 1e-300)
+        return float(-np.log(right).sum() + _PRIOR * (away**2).sum()), slopes
+
+    start = np.full(len(votes), equal)
+    if not len(codes):
+        return start
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(votes))
+    return np.asarray(found.x)

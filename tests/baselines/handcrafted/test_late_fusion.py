@@ -40,7 +40,7 @@ def test_a_member_that_is_certain_does_not_silence_the_others():
             return np.array([self.rows])
 
     fusion = LateFusion(rule="product")
-    fusion.classes_ = np.array(["a", "b"])
+    fusion.classes_, fusion.weights_ = np.array(["a", "b"]), np.ones(3)
     fusion.members_ = [Fixed([1.0, 0.0]), Fixed([0.2, 0.8]), Fixed([0.0, 1.0])]
     np.testing.assert_allclose(fusion.predict_proba([0])[0], [0.2, 0.8], atol=1e-6)
 
