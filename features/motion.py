@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cache import compute_one
-from .camera import ground_flow, mean_shifts
+from .camera import camera_path, ground_flow, mean_shifts
 from .clip import Clip
 from .flow import Method, optical_flow, working_frames
-from .regions import Track, join_tracks, main_tracks
+from .passing import person_track
+from .regions import Track, box_span, join_tracks, main_tracks
 
 __all__ = ["Motion", "MotionFeature", "Observation", "observe"]
 
@@ -34,7 +35,7 @@ class Motion:
     flow : ndarray of float32, shape (T - 1, H, W, 2)
         Flow against the ground, in pixels per frame, rounded to half precision.
     track : Track
-        The main moving region: the person.
+        The main moving region: the person; where people pass each other, that of one, see `person_track`.
     people : Track
         All main moving regions together.
     shifts : ndarray of float32, shape (T - 1, 2)
@@ -62,18 +63,20 @@ class Observation:
         frames, fps = working_frames(clip, self.side)
         flow = optical_flow(frames, self.method, finest=self.finest)
         ground = ground_flow(frames, flow)
+        against, shifts = flow - ground, mean_shifts(ground)
         tracks = main_tracks(frames, fps, ground)
+        person = person_track(tracks[0], against, fps, camera_path(shifts), box_span(fps))
         people = join_tracks(tracks, round(_HOLD_SECONDS * fps))
         return {
             "frames": frames,
             "fps": np.array(fps),
-            "flow": (flow - ground).astype(np.float16),
-            "mask": np.packbits(tracks[0].mask, axis=None),
-            "boxes": tracks[0].boxes,
+            "flow": against.astype(np.float16),
+            "mask": np.packbits(person.mask, axis=None),
+            "boxes": person.boxes,
             "people_mask": np.packbits(people.mask, axis=None),
             "people_boxes": people.boxes,
             "found": np.array(people.found),
-            "shifts": mean_shifts(ground),
+            "shifts": shifts,
         }
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from .camera import camera_path, mean_shifts, undo_ground_flow
 from .flow import single_thread
 
-__all__ = ["Track", "join_tracks", "main_tracks", "motion_mask"]
+__all__ = ["Track", "bounding_boxes", "box_span", "join_tracks", "main_tracks", "motion_mask", "moving"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,14 @@ class Track:
         Top, left, bottom, right of the region in each frame, in pixels; the whole frame where nothing moves.
     found : bool
         Whether anything moved.
+    changes : ndarray of bool, shape (T - n, H, W), optional
+        Pixels that change from each frame to the one n frames later.
     """
 
     mask: NDArray[np.bool_]
     boxes: NDArray[np.float64]
     found: bool
+    changes: NDArray[np.bool_] | None = None
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -162,9 +165,20 @@ def main_tracks(
     if not regions:
         whole = np.tile([0.0, 0.0, *frames.shape[1:]], (len(frames), 1))
         return [Track(np.zeros(frames.shape, bool), whole, found=False)]
-    span = 2 * round((window * fps - 1) / 2) + 1
+    span = box_span(fps, window)
     path = np.zeros((len(frames), 2)) if ground is None else camera_path(mean_shifts(ground))
     return [_follow(region, step, span, path) for region in regions]
+
+
+def box_span(fps: float, window: float = 0.4) -> int:
+    """Return the odd number of frames over which a box covers what moves.
+
+    Examples
+    --------
+    >>> box_span(25.0)
+    9
+    """
+    return 2 * round((window * fps - 1) / 2) + 1
 
 
 def join_tracks(tracks: list[Track], hold: int) -> Track:
@@ -204,15 +218,47 @@ def join_tracks(tracks: list[Track], hold: int) -> Track:
 
 
 def _follow(region: NDArray[np.bool_], step: int, span: int, path: NDArray[np.float64]) -> Track:
-    # A pixel of a frame moves if it changes from the frame before or to the frame after, each ``step`` away.
-    mask = np.zeros((len(path), *region.shape[1:]), bool)
-    mask[step:] = region
-    mask[:-step] |= region
-    right, down = path.T
+    mask = moving(region, step)
+    return Track(mask, bounding_boxes(mask, span, path), found=True, changes=region)
+
+
+def moving(changes: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Mark a pixel of a frame if it changes from the frame before or to the frame after, each ``step`` away.
+
+    Examples
+    --------
+    >>> moving(np.array([[[True]], [[False]]]), 1).ravel()
+    array([ True,  True, False])
+    """
+    mask = np.zeros((len(changes) + step, *changes.shape[1:]), bool)
+    mask[step:] = changes
+    mask[:-step] |= changes
+    return mask
+
+
+def bounding_boxes(mask: NDArray[np.bool_], span: int, path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a box about the moving pixels of each frame, interpolated where there are none, shape (T, 4).
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (T, H, W)
+        Pixels that move; some in one frame at least.
+    span : int
+        Frames over which a box covers them, relative to the ground.
+    path : ndarray of float64, shape (T, 2)
+        Displacement of the ground, see `camera_path`.
+
+    Examples
+    --------
+    >>> mask = np.zeros((1, 9, 9), bool)
+    >>> mask[0, 2:5, 3:8] = True
+    >>> bounding_boxes(mask, 1, np.zeros((1, 2)))
+    array([[2., 3., 5., 8.]])
+    """
     (top, bottom), (left, right) = (
-        _extent(mask.sum(axis=axis), span, way) for axis, way in ((2, down), (1, right))
+        _extent(mask.sum(axis=axis), span, path[:, way]) for axis, way in ((2, 1), (1, 0))
     )
-    return Track(mask, np.stack([top, left, bottom, right], axis=1), found=True)
+    return np.stack([top, left, bottom, right], axis=1)
 
 
 def _extent(

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from drawn_pairs import Role, boxes_of, draw_pair
+from drawn_pairs import Role, about_all, changing, draw_pair, overlaps, shares
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,40 +114,6 @@ def test_shaking_camera_alone_shows_no_mover(noise):
     shifts = ground.mean(axis=(1, 2))
     np.testing.assert_allclose(shifts, -np.diff(corners[:, ::-1], axis=0), atol=0.3)
     assert main_tracks(shaken, 25.0, ground)[0].mask.mean() < 0.01
-
-
-def changing(silhouettes, window=5):
-    """Return the exact boxes of what changes within some frames, shape (T, 4)."""
-    changed = silhouettes[1:] ^ silhouettes[:-1]
-    changed = np.concatenate([changed[:1], changed[1:] | changed[:-1], changed[-1:]])
-    return boxes_of(
-        [changed[max(0, index - window) : index + window + 1].any(axis=0) for index in range(len(changed))]
-    )
-
-
-def about_all(boxes):
-    return np.concatenate([np.min(boxes, axis=0)[:, :2], np.max(boxes, axis=0)[:, 2:]], axis=1)
-
-
-def areas(boxes):
-    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
-
-
-def common(one, other):
-    return np.concatenate(
-        [np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])], axis=1
-    )
-
-
-def overlaps(one, other):
-    """Intersection over union of boxes, shape (T,)."""
-    both = areas(common(one, other))
-    return both / (areas(one) + areas(other) - both)
-
-
-def shares(one, other):
-    """Share of each box that lies within another one, shape (T,)."""
-    return areas(common(one, other)) / areas(one)
 
 
 PAIRS = {

@@ -88,3 +88,37 @@ def boxes_of(silhouettes):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         boxes.append([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1])
     return np.array(boxes, float)
+
+
+def changing(silhouettes, window=5):
+    """Return the exact boxes of what changes within some frames, shape (T, 4)."""
+    changed = silhouettes[1:] ^ silhouettes[:-1]
+    changed = np.concatenate([changed[:1], changed[1:] | changed[:-1], changed[-1:]])
+    return boxes_of(
+        [changed[max(0, index - window) : index + window + 1].any(axis=0) for index in range(len(changed))]
+    )
+
+
+def about_all(boxes):
+    return np.concatenate([np.min(boxes, axis=0)[:, :2], np.max(boxes, axis=0)[:, 2:]], axis=1)
+
+
+def areas(boxes):
+    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+
+
+def common(one, other):
+    return np.concatenate(
+        [np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])], axis=1
+    )
+
+
+def overlaps(one, other):
+    """Intersection over union of boxes, shape (T,)."""
+    both = areas(common(one, other))
+    return both / (areas(one) + areas(other) - both)
+
+
+def shares(one, other):
+    """Share of each box that lies within another one, shape (T,)."""
+    return areas(common(one, other)) / areas(one)
