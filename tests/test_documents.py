@@ -1,5 +1,6 @@
 """The examples of the documents, run as a reader would."""
 
+import csv
 import json
 import pkgutil
 import re
@@ -320,7 +321,7 @@ def tables(document):
 
 def test_the_tables_of_features():
     """They are those of the results that lie beside the document."""
-    choices, robust, descriptors = tables("docs/features.md")
+    choices, robust, nuisances, descriptors = tables("docs/features.md")
     for name, shown in (("choices", choices), ("descriptors", descriptors)):
         rows = json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8"))
         assert len(shown) == len(rows) + 2 > 15
@@ -333,7 +334,13 @@ def test_the_tables_of_features():
     rows = json.loads((ROOT / "docs/weizmann-robust.json").read_text(encoding="utf-8"))
     found = {(row["attempt"], row["dataset"]): f"{100 * row['accuracy']:.1f}" for row in rows}
     for attempt, *accuracies in robust[2:]:
-        assert accuracies == [found[attempt, dataset] for dataset in robust[0][1:]]
+        assert accuracies == [found.get((attempt, dataset), "") for dataset in robust[0][1:]]
+    with (ROOT / "docs/nuisances.csv").open(encoding="utf-8", newline="") as file:
+        curves = {(row["attempt"], row["condition"]): row for row in csv.DictReader(file)}
+    assert len(curves) == 5 * len(nuisances[2:])
+    for attempt, *accuracies in nuisances[2:]:
+        rows = [curves[attempt, condition] for condition in ("none", *nuisances[0][2:])]
+        assert accuracies == [f"{100 * float(row['accuracy']):.0f}" for row in rows]
 
 
 def test_the_tables_of_convnets():
