@@ -90,37 +90,31 @@ def person_track(track: Track, flow: NDArray[np.float32], fps: float, path: Floa
     lines = _lines(pixels, times, fps)
     if len(lines) < 2:
         return track
-    # A fit may leave nothing to a line.
-    lines = lines[pixels.shared(lines, len(times))[1].any(axis=0)]
-    owner, present = pixels.shared(lines, len(times))
-    places = lines[:, 0] + lines[:, 1] * times[:, np.newaxis]
-    n_people, person = connected_components(_belong(present, places, fps))
-    near = present[:, np.newaxis] & (np.abs(places[:, :, np.newaxis] - places[:, np.newaxis]) < _NEAR)
-    people, upright = [], []
-    for number in range(n_people):
-        own, chosen = person == number, person[owner] == number
-        if not chosen.any():
-            continue
-        part = np.zeros_like(changes)
-        part[frame[chosen], row[chosen], column[chosen]] = True
-        seen = np.asarray(present[:, own].any(axis=1), bool)
-        alone = seen & ~np.asarray(near[:, own][:, :, ~own].any(axis=(1, 2)), bool)
-        clear = part & alone[:, np.newaxis, np.newaxis]
-        is_enough = clear.any() and alone.sum() >= 0.25 * seen.sum()
-        boxes = bounding_boxes(moving(clear if is_enough else part, step), span, path)
-        speeds = _means(pixels.speed[chosen], frame[chosen])
+    people = []
+    for part, alone in _parts(pixels, lines, times, fps):
+        mask = np.zeros_like(changes)
+        mask[frame[part], row[part], column[part]] = True
+        clear = mask & alone[:, np.newaxis, np.newaxis]
+        boxes = bounding_boxes(moving(clear if clear.any() else mask, step), span, path)
+        speeds = _means(pixels.speed[part], frame[part])
         drift = np.median(np.abs(ndimage.uniform_filter1d(speeds, span, mode="nearest")))
         stays = len(speeds) > 0.7 * len(times) and drift < _DRIFT
-        people.append((Track(moving(part, step), boxes, found=True, changes=part), stays))
-        tall, wide = (np.median(_lengths(part.sum(axis=axis))) for axis in (2, 1))
-        upright.append(tall > max(1.2 * wide, 0.6 * height))
+        people.append((Track(moving(mask, step), boxes, found=True, changes=mask), bool(stays)))
     # Hands that get apart are no people.
-    if len(people) < 2 or not any(upright):
+    if len(people) < 2 or not any(_is_upright(person, height) for person, _ in people):
         return track
-    tallest = max(one.body_height for one, _ in people)
-    return max(
-        people, key=lambda each: (each[1] and each[0].body_height > 0.2 * tallest, each[0].body_height)
-    )[0]
+    tallest = max(person.body_height for person, _ in people)
+
+    def rank(each: tuple[Track, bool]) -> tuple[bool, float]:
+        person, stays = each
+        return stays and person.body_height > 0.2 * tallest, person.body_height
+
+    return max(people, key=rank)[0]
+
+
+def _is_upright(person: Track, height: float) -> bool:
+    tall, wide = (np.median(_lengths(person.changes.sum(axis=axis))) for axis in (2, 1))  # type: ignore[union-attr]
+    return bool(tall > max(1.2 * wide, 0.6 * height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +139,23 @@ class _Pixels:
         width = np.zeros((n_frames, len(lines)))
         np.add.at(width, (self.frame, owner), self.weight * (away < _REACH))
         return owner, width > 0.12
+
+
+def _parts(pixels: _Pixels, lines: Floats, times: Floats, fps: float) -> list[tuple[Mask, Mask]]:
+    """Return which pixels are of each person, and in which frames nobody is near; in none if these are few."""
+    # A fit may leave nothing to a line.
+    lines = lines[pixels.shared(lines, len(times))[1].any(axis=0)]
+    owner, present = pixels.shared(lines, len(times))
+    places = lines[:, 0] + lines[:, 1] * times[:, np.newaxis]
+    n_people, person = connected_components(_belong(present, places, fps))
+    near = present[:, np.newaxis] & (np.abs(places[:, :, np.newaxis] - places[:, np.newaxis]) < _NEAR)
+    parts = []
+    for own in (person == number for number in range(n_people)):
+        seen = np.asarray(present[:, own].any(axis=1), bool)
+        alone = seen & ~np.asarray(near[:, own][:, :, ~own].any(axis=(1, 2)), bool)
+        if own[owner].any():
+            parts.append((own[owner], alone & (alone.sum() >= 0.25 * seen.sum())))
+    return parts
 
 
 def _lengths(profile: NDArray[np.int64]) -> Floats:
