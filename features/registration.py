@@ -14,9 +14,8 @@ Vector = NDArray[np.float64]
 # Steps of the descent at most, and pixels below which one is the last.
 _STEPS, _LAST = 5, 0.02
 # Parts of a frame, from left to right and from top to bottom, that tell whether it shifts: the change that this makes
-# in one must be above this many variances of the noise, which smoothing makes alike over several pixels, and so many at
-# the border must follow.
-_PARTS, _CLEAR, _MIN_BORDER = 8, 9.0, 6
+# in one must be above this many variances of the noise, and so many at the border must follow.
+_PARTS, _CLEAR, _MIN_BORDER = 8, 4.0, 6
 
 
 def register(first: Plane, second: Plane, guess: NDArray[np.floating]) -> Vector:
