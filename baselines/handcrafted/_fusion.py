@@ -8,7 +8,6 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from ...features.cache import temporary_cache
 from .._training import encode, inner_folds
@@ -198,6 +197,8 @@ def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
     >>> fusion_weights(np.array([right, wrong] * 1), np.array([0, 1])).round(1)
     array([0.6, 0.4])
     """
+    from scipy.optimize import minimize
+
     logs, equal = np.log(np.maximum(votes, 1e-6)), 1 / len(votes)
     chosen = logs[:, np.arange(len(codes)), codes]
 
