@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cache import compute_one
-from .camera import camera_path, ground_flow, mean_shifts
+from .camera import ground_flow, mean_shifts
 from .clip import Clip
 from .flow import Method, optical_flow, working_frames
 from .passing import person_track
-from .regions import Track, box_span, join_tracks, main_tracks
+from .regions import Track, join_tracks, main_tracks
 
 __all__ = ["Motion", "MotionFeature", "Observation", "observe"]
 
@@ -65,7 +65,7 @@ class Observation:
         ground = ground_flow(frames, flow)
         against, shifts = flow - ground, mean_shifts(ground)
         tracks = main_tracks(frames, fps, ground)
-        person = person_track(tracks[0], against, fps, camera_path(shifts), box_span(fps))
+        person = person_track(tracks[0], against, shifts, fps)
         people = join_tracks(tracks, round(_HOLD_SECONDS * fps))
         return {
             "frames": frames,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
-from .regions import Track, bounding_boxes, moving
+from .camera import camera_path
+from .regions import Track, bounding_boxes, box_span, moving
 
 __all__ = ["person_track"]
 
@@ -30,7 +32,7 @@ _SHARE, _MOST_PEOPLE = 0.25, 6
 _CELL, _MIN_PIXELS, _MAX_SECONDS = 0.05, 12, 8.0
 
 
-def person_track(track: Track, flow: NDArray[np.float32], fps: float, path: Floats, span: int) -> Track:
+def person_track(track: Track, flow: NDArray[np.float32], shifts: NDArray[np.float32], fps: float) -> Track:
     """Return the track of one person of several who pass each other: who stays on the spot, or else the tallest.
 
     Moving pixels vote for straight lines in place and time, more for those of their own speed; lines that never get
@@ -42,12 +44,10 @@ def person_track(track: Track, flow: NDArray[np.float32], fps: float, path: Floa
         Of everybody, as of `main_tracks`.
     flow : ndarray of float32, shape (T - 1, H, W, 2)
         Flow against the ground, in pixels per frame.
+    shifts : ndarray of float32, shape (T - 1, 2)
+        Motion of the ground, right and down, in pixels per frame.
     fps : float
         Frames per second.
-    path : ndarray, shape (T, 2)
-        Displacement of the ground, see `camera_path`.
-    span : int
-        Frames over which a box covers what moves.
 
     Returns
     -------
@@ -62,59 +62,35 @@ def person_track(track: Track, flow: NDArray[np.float32], fps: float, path: Floa
     >>> for index, frame in enumerate(frames):
     ...     frame[10:30, 2 * index : 10 + 2 * index] = 200
     >>> (track,) = main_tracks(frames, 25.0)
-    >>> person_track(track, np.zeros((9, 40, 90, 2), np.float32), 25.0, np.zeros((10, 2)), 9) is track
+    >>> person_track(track, np.zeros((9, 40, 90, 2), np.float32), np.zeros((9, 2), np.float32), 25.0) is track
     True
     """
     changes = track.changes
     if changes is None:
         return track
-    step = len(path) - len(changes)
-    count = changes.sum(axis=1)
-    widths, heights = _lengths(count), _lengths(changes.sum(axis=2))
+    widths, heights = _lengths(changes.sum(axis=1)), _lengths(changes.sum(axis=2))
     # If only the arms move, half their reach.
     height = float(max(np.percentile(heights, 90), np.median(widths) / 2))
     is_wide = (widths > height).sum() >= max(2, _SECONDS * fps)
-    if not is_wide or height < _MIN_PIXELS or len(count) > _MAX_SECONDS * fps:
+    if not is_wide or height < _MIN_PIXELS or len(changes) > _MAX_SECONDS * fps:
         return track
-    times = (np.arange(len(count), dtype=np.float64) - (len(count) - 1) / 2) / fps
-    frame, row, column = np.nonzero(changes)
-    # The body is there in one of the two frames that are compared.
-    start, end = (flow[frame + later, row, column, 0] for later in (0, step - 1))
-    pixels = _Pixels(
-        frame,
-        times[frame],
-        (column + 0.5 - (path[frame, 0] + path[frame + step, 0]) / 2) / height,
-        np.where(np.abs(start) > np.abs(end), start, end) * fps / height,
-        (np.minimum(count / (0.1 * height), 1) / np.maximum(count, 1) / height)[frame, column],
-    )
-    lines = _lines(pixels, times, fps)
-    if len(lines) < 2:
-        return track
-    people = []
-    for part, alone in _parts(pixels, lines, times, fps):
-        mask = np.zeros_like(changes)
-        mask[frame[part], row[part], column[part]] = True
-        clear = mask & alone[:, np.newaxis, np.newaxis]
-        boxes = bounding_boxes(moving(clear if clear.any() else mask, step), span, path)
-        speeds = _means(pixels.speed[part], frame[part])
-        drift = np.median(np.abs(ndimage.uniform_filter1d(speeds, span, mode="nearest")))
-        stays = len(speeds) > 0.7 * len(times) and drift < _DRIFT
-        people.append((Track(moving(mask, step), boxes, found=True, changes=mask), bool(stays)))
+    times = (np.arange(len(changes), dtype=np.float64) - (len(changes) - 1) / 2) / fps
+    path = camera_path(shifts)
+    pixels = _pixels(changes, flow, path[:, 0], times, height)
+    people = [
+        _person(changes, pixels, part, alone, path, box_span(fps))
+        for part, alone in _parts(pixels, _lines(pixels, times, fps), times, fps)
+    ]
     # Hands that get apart are no people.
-    if len(people) < 2 or not any(_is_upright(person, height) for person, _ in people):
+    if len(people) < 2 or not any(one.tall > max(1.2 * one.wide, 0.6 * height) for one in people):
         return track
-    tallest = max(person.body_height for person, _ in people)
+    tallest = max(one.track.body_height for one in people)
 
-    def rank(each: tuple[Track, bool]) -> tuple[bool, float]:
-        person, stays = each
-        return stays and person.body_height > 0.2 * tallest, person.body_height
+    def rank(one: _Person) -> tuple[bool, float]:
+        stays = one.share > 0.7 and one.drift < _DRIFT
+        return stays and one.track.body_height > 0.2 * tallest, one.track.body_height
 
-    return max(people, key=rank)[0]
-
-
-def _is_upright(person: Track, height: float) -> bool:
-    tall, wide = (np.median(_lengths(person.changes.sum(axis=axis))) for axis in (2, 1))  # type: ignore[union-attr]
-    return bool(tall > max(1.2 * wide, 0.6 * height))
+    return max(people, key=rank).track
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +117,48 @@ class _Pixels:
         return owner, width > 0.12
 
 
+class _Person(NamedTuple):
+    """Somebody's track, the share of the clip in which he moves, his drift, and how tall and wide what moves is."""
+
+    track: Track
+    share: float
+    drift: float
+    tall: float
+    wide: float
+
+
+def _pixels(changes: Mask, flow: NDArray[np.float32], path: Floats, times: Floats, height: float) -> _Pixels:
+    frame, row, column = np.nonzero(changes)
+    step = len(path) - len(changes)
+    # The body is there in one of the two frames that are compared.
+    start, end = (flow[frame + later, row, column, 0] for later in (0, step - 1))
+    count = changes.sum(axis=1)
+    return _Pixels(
+        frame,
+        times[frame],
+        (column + 0.5 - (path[frame] + path[frame + step]) / 2) / height,
+        np.where(np.abs(start) > np.abs(end), start, end) / (times[1] - times[0]) / height,
+        (np.minimum(count / (0.1 * height), 1) / np.maximum(count, 1) / height)[frame, column],
+    )
+
+
+def _person(changes: Mask, pixels: _Pixels, part: Mask, alone: Mask, path: Floats, span: int) -> _Person:
+    mask = np.zeros_like(changes)
+    mask[tuple(indices[part] for indices in np.nonzero(changes))] = True
+    step = len(path) - len(changes)
+    clear = mask & alone[:, np.newaxis, np.newaxis]
+    boxes = bounding_boxes(moving(clear if clear.any() else mask, step), span, path)
+    speeds = _means(pixels.speed[part], pixels.frame[part])
+    drift = np.median(np.abs(ndimage.uniform_filter1d(speeds, span, mode="nearest")))
+    tall, wide = (float(np.median(_lengths(mask.sum(axis=axis)))) for axis in (2, 1))
+    track = Track(moving(mask, step), boxes, found=True, changes=mask)
+    return _Person(track, len(speeds) / len(changes), float(drift), tall, wide)
+
+
 def _parts(pixels: _Pixels, lines: Floats, times: Floats, fps: float) -> list[tuple[Mask, Mask]]:
     """Return which pixels are of each person, and in which frames nobody is near; in none if these are few."""
+    if len(lines) < 2:
+        return []
     # A fit may leave nothing to a line.
     lines = lines[pixels.shared(lines, len(times))[1].any(axis=0)]
     owner, present = pixels.shared(lines, len(times))

@@ -14,6 +14,9 @@ from .flow import single_thread
 
 __all__ = ["Track", "bounding_boxes", "box_span", "join_tracks", "main_tracks", "motion_mask", "moving"]
 
+# Seconds over which a box covers what moves.
+_SPAN_SECONDS = 0.4
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -123,7 +126,6 @@ def main_tracks(
     fps: float,
     ground: NDArray[np.float32] | None = None,
     *,
-    window: float = 0.4,
     interval: float = 0.08,
     min_share: float = 0.1,
 ) -> list[Track]:
@@ -139,8 +141,6 @@ def main_tracks(
         Frames per second.
     ground : ndarray of float32, shape (T - 1, H, W, 2), optional
         Flow of the ground, see `motion_mask`.
-    window : float
-        Seconds over which a box covers what moves, as limbs rest at the ends of their swing.
     interval : float
         Seconds between the frames that are compared, at least one frame: what moves covers more of the frame, the
         longer it takes, whatever the frame rate.
@@ -165,20 +165,20 @@ def main_tracks(
     if not regions:
         whole = np.tile([0.0, 0.0, *frames.shape[1:]], (len(frames), 1))
         return [Track(np.zeros(frames.shape, bool), whole, found=False)]
-    span = box_span(fps, window)
+    span = box_span(fps)
     path = np.zeros((len(frames), 2)) if ground is None else camera_path(mean_shifts(ground))
     return [_follow(region, step, span, path) for region in regions]
 
 
-def box_span(fps: float, window: float = 0.4) -> int:
-    """Return the odd number of frames over which a box covers what moves.
+def box_span(fps: float) -> int:
+    """Return the odd number of frames over which a box covers what moves, as limbs rest at the ends of their swing.
 
     Examples
     --------
     >>> box_span(25.0)
     9
     """
-    return 2 * round((window * fps - 1) / 2) + 1
+    return 2 * round((_SPAN_SECONDS * fps - 1) / 2) + 1
 
 
 def join_tracks(tracks: list[Track], hold: int) -> Track:

@@ -56,20 +56,24 @@ def register(first: Plane, second: Plane, guess: NDArray[np.floating]) -> Vector
 
 
 def median(plane: Plane) -> np.float32:
-    """Return the median of one pixel in nine, which takes a sixth of the time of all.
+    """Return the median of one pixel in nine, which is quick and differs from that of all by less than noise.
 
     Examples
     --------
     >>> float(median(np.arange(81, dtype=np.float32).reshape(9, 9)))
     30.0
     """
-    sample = plane[::3, ::3].ravel()
-    return np.partition(sample, len(sample) // 2)[len(sample) // 2]
+    return _middle(plane[::3, ::3])
 
 
 def _noise(change: Plane) -> float:
     """Estimate the standard deviation of a change but for what moves otherwise."""
-    return 1.4826 * float(median(np.abs(change)))
+    return 1.4826 * float(_middle(np.abs(change[::3, ::3])))
+
+
+def _middle(sample: Plane) -> np.float32:
+    values = sample.ravel()
+    return np.partition(values, len(values) // 2)[len(values) // 2]
 
 
 def _descend(first: Plane, second: Plane, shift: Vector) -> Vector | None:

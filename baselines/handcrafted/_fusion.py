@@ -67,9 +67,8 @@ class Fusion(Attempt):
                 if "random_state" in member.get_params():
                     member.set_params(random_state=self.random_state)
                 self.members_.append(member.fit(clips, labels, groups))
-            self.weights_ = np.full(
-                len(self.members_), 1 / len(self.members_) if self.rule != "product" else 1.0
-            )
+            equal = 1.0 if self.rule == "product" else 1 / len(self.members_)
+            self.weights_ = np.full(len(self.members_), equal)
             if self.rule == "weighted":
                 votes = np.stack([held_out_proba(member, clips, labels, groups) for member in self.members_])
                 held = np.isfinite(votes).all(axis=(0, 2))
@@ -176,7 +175,7 @@ def pooled(votes: Array, weights: Array) -> Array:
 def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
     """Return the weights of the logarithmic opinion pool of least log loss (Genest and Zidek 1986; Heskes 1998).
 
-    Weights are not negative, and few clips move them little from equal ones: each counts as a Gaussian with mean 1 / M
+    Weights are not negative, and few clips move them little from equal ones: each has a Gaussian prior of mean 1 / M
     and variance 1 / 20.
 
     Parameters
@@ -194,7 +193,7 @@ def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:
     Examples
     --------
     >>> right, wrong = [[0.9, 0.1], [0.1, 0.9]], [[0.1, 0.9], [0.9, 0.1]]
-    >>> fusion_weights(np.array([right, wrong] * 1), np.array([0, 1])).round(1)
+    >>> fusion_weights(np.array([right, wrong]), np.array([0, 1])).round(1)
     array([0.6, 0.4])
     """
     from scipy.optimize import minimize

@@ -157,17 +157,26 @@ def memory_of(name: str, who: str, threads: int) -> float:
     make = "gradients" if net.big else "step"
     if who != "ours":
         torch = load_torch(threads)
+
+    def steps() -> None:
+        x = net.input()
+        if who == "ours":
+            action = getattr(peers, f"our_{make}")(net.ours(), x)
+        else:
+            layouts = peers.their_layouts(torch, x.ndim - 2)
+            layout = layouts[min(int(who), len(layouts) - 1)]
+            action = getattr(peers, f"their_{make}")(torch, net.theirs(torch), x, layout)
+        for _ in range(5):
+            action()
+
+    return added_memory(steps)
+
+
+def added_memory(action: Action) -> float:
+    """Return by how much an action raises the resident memory of this process at most, in MiB."""
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    x = net.input()
-    if who == "ours":
-        action = getattr(peers, f"our_{make}")(net.ours(), x)
-    else:
-        layouts = peers.their_layouts(torch, x.ndim - 2)
-        layout = layouts[min(int(who), len(layouts) - 1)]
-        action = getattr(peers, f"their_{make}")(torch, net.theirs(torch), x, layout)
-    for _ in range(5):
-        action()
+    action()
     return resident("VmHWM") - before
 
 

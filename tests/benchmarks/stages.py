@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import results
 import skimage
-from compare import alternate, resident
+from compare import added_memory, alternate
 from skimage.feature import hog as skimage_hog
 
 import actionbench.features.trajectories as module
@@ -168,7 +168,10 @@ def rows() -> list[Row]:
 
 def stages(rounds: int) -> Iterator[Stage]:
     """Time each stage."""
-    memory = json.loads(subprocess.run(MEMORY, env=_ENVIRONMENT, capture_output=True, check=True).stdout)
+    # Memory that is freed goes back to the system at once.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+    command = [sys.executable, __file__, "--memory"]
+    memory = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
     yield from decoding(rounds)
     for name, ours, n, peer, theirs in rows():
         times = alternate([ours, *([theirs] if theirs else [])], rounds)
@@ -178,21 +181,13 @@ def stages(rounds: int) -> Iterator[Stage]:
         yield replace(stage, memory=memory.get(stage.name))
 
 
-MEMORY = [sys.executable, __file__, "--memory"]
-# Memory that is freed goes back to the system at once.
-_ENVIRONMENT = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-
-
 def memory() -> dict[str, float]:
     """Return by how much one call of each stage raises the resident memory of this process."""
     found = {}
     for name, ours, *_ in [*rows(), (TRAJECTORIES, lambda: DenseTrajectories().extract(moving()))]:
+        # What is imported and learned once does not count.
         ours()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        before = resident("VmRSS")
-        kept = ours()
-        found[name] = resident("VmHWM") - before
-        del kept
+        found[name] = added_memory(ours)
     return found
 
 

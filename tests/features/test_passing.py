@@ -6,12 +6,11 @@ from drawn_pairs import Role, about_all, changing, draw_pair, overlaps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbench.features.camera import camera_path
 from actionbench.features.clip import Clip
 from actionbench.features.flow import optical_flow
 from actionbench.features.motion import observe
 from actionbench.features.passing import person_track
-from actionbench.features.regions import box_span, main_tracks
+from actionbench.features.regions import main_tracks
 
 CROSSINGS = {
     "opposite": (Role("walking", 0.9, 0.1, ground=0.85), Role("walking", 0.1, 0.9)),
@@ -45,8 +44,7 @@ def test_the_person_is_followed_through_a_crossing(roles, swapped):
 def tracks_of(frames):
     """Return the main track of frames and that of the person in it."""
     track, flow = main_tracks(frames, 25.0)[0], optical_flow(frames)
-    path = camera_path(np.zeros((len(flow), 2), np.float32))
-    return track, person_track(track, flow, 25.0, path, box_span(25.0))
+    return track, person_track(track, flow, np.zeros((len(flow), 2), np.float32), 25.0)
 
 
 @given(
