@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import temporary_cache
-from .._training import encode, inner_folds
+from .._training import encode, softmax
 from ..base import Attempt, Clips, Explanation, check_is_fitted
+from ..calibration import held_out_proba
 from ..persistence import pack, unpack
 
-__all__ = ["Fusion", "Rule", "fusion_weights", "held_out_proba", "pooled"]
+__all__ = ["Fusion", "Rule", "fusion_weights", "pooled"]
 
 Array = NDArray[np.float64]
 Rule = Literal["mean", "product", "weighted"]
@@ -128,30 +129,6 @@ class Fusion(Attempt):
         self.members_ = [unpack(Attempt, packed) for packed in state["members_"]]
 
 
-def held_out_proba(member: Attempt, clips: Clips, labels: np.ndarray, groups: np.ndarray | None) -> Array:
-    """Return probabilities of training clips by attempts like a fitted one that learned from other groups.
-
-    A member that offers them by a method ``held_out_proba()`` is asked, as fitting it took them already; others are
-    fitted again on three parts of the clips.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_clips, n_classes)
-        NaN for clips without such an attempt.
-    """
-    offered = member.held_out_proba() if hasattr(member, "held_out_proba") else None
-    if offered is not None:
-        return offered
-    classes, _ = encode(clips, labels)
-    votes = np.full((len(clips), len(classes)), np.nan)
-    for train, test in inner_folds(len(clips), groups, 3):
-        again = type(member)().set_params(**member.get_params())
-        again.fit(clips[train], labels[train], None if groups is None else groups[train])
-        votes[test] = 0
-        votes[np.ix_(test, np.searchsorted(classes, again.classes_))] = again.predict_proba(clips[test])
-    return votes
-
-
 def pooled(votes: Array, weights: Array) -> Array:
     """Return the products of probabilities raised to weights, of sum 1 over the classes.
 
@@ -167,9 +144,7 @@ def pooled(votes: Array, weights: Array) -> Array:
     >>> pooled(np.array([[[0.8, 0.2]], [[0.5, 0.5]]]), np.array([1.0, 1.0]))
     array([[0.8, 0.2]])
     """
-    logs = np.tensordot(weights, np.log(np.maximum(votes, 1e-6)), axes=1)
-    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(np.tensordot(weights, np.log(np.maximum(votes, 1e-6)), axes=1))
 
 
 def fusion_weights(votes: Array, codes: NDArray[np.intp]) -> Array:

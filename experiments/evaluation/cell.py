@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...baselines.base import Attempt
+from ...baselines.calibration import Calibration, fit_calibration
 from ...baselines.persistence import state_bytes
 from ...features.cache import temporary_cache
 from ...features.clip import Clips
 from ...features.cost import Stopwatch, peak_memory_bytes, track_costs
+from ...literals import CalibrationMethod
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
 from .result import CellResult
@@ -32,7 +35,14 @@ class ContractError(Exception):
     """An attempt that does not keep to the contract of `Attempt`."""
 
 
-def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = False) -> CellResult:
+def run_cell(
+    attempt: Attempt,
+    dataset: Dataset,
+    fold: Fold,
+    *,
+    calibrate: CalibrationMethod | None = None,
+    explain: bool = False,
+) -> CellResult:
     """Fit an attempt and predict, with the costs of both.
 
     The first prediction, of a training clip, is a warm-up and counts apart. The test clips are then predicted all
@@ -46,6 +56,8 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         Where the clips come from.
     fold : Fold
         Training and test clips.
+    calibrate : {"temperature", "isotonic"}, optional
+        How to calibrate probabilities, see `Calibration`; part of the fit.
     explain : bool
         Whether to keep what `Attempt.explain` returns.
 
@@ -61,16 +73,24 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         If the attempt gives anything but probabilities.
     """
     clips, test_clips = dataset.clips, dataset.test_clips
+    train = clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train]
+    calibration = None
     with FullCost() as fit:
-        attempt.fit(clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train])
+        attempt.fit(*train)
+        if calibrate is not None:
+            calibration = fit_calibration(calibrate, attempt, *train)
+
+    def predict_proba(some: Clips) -> NDArray[np.float64]:
+        predicted = check_probabilities(attempt, attempt.predict_proba(some), len(some))
+        return predicted if calibration is None else calibration(predicted)
+
     with FullCost() as warm_up:
-        attempt.predict_proba(clips[fold.train[:1]])
+        predict_proba(clips[fold.train[:1]])
     with FullCost() as predict:
-        predicted = attempt.predict_proba(test_clips[fold.test])
+        probabilities = predict_proba(test_clips[fold.test])
     peak = max(peak_memory_bytes(), fit.memory_bytes, warm_up.memory_bytes, predict.memory_bytes)
-    probabilities = check_probabilities(attempt, predicted, len(fold.test))
     timeout = max(_MIN_TIMEOUT, (fit.seconds + predict.seconds) / 2)
-    latencies, alone = _one_by_one(attempt, test_clips[fold.test], timeout)
+    latencies, alone = _one_by_one(predict_proba, test_clips[fold.test], timeout)
     counts = _counts(attempt)
     return CellResult(
         probabilities=reorder_columns(probabilities, attempt.classes_, dataset.classes),
@@ -90,7 +110,7 @@ def run_cell(attempt: Attempt, dataset: Dataset, fold: Fold, *, explain: bool = 
         operations=counts.get("operations"),
         counts=counts,
         warnings=_depends_on_others(probabilities, alone),
-        artifacts=_artifacts(attempt) if explain else {},
+        artifacts=_artifacts(attempt, calibration) if explain else {},
     )
 
 
@@ -141,15 +161,15 @@ class FullCost(Stopwatch):
 
 
 def _one_by_one(
-    attempt: Attempt, clips: Clips, timeout: float
+    predict_proba: Callable[[Clips], NDArray[np.float64]], clips: Clips, timeout: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Predict clips one at a time, some seconds long; return milliseconds and probabilities of each."""
     milliseconds, rows, start = [], [], time.perf_counter()
     for index in range(min(len(clips), _MAX_LATENCIES)):
         with FullCost() as one:
-            row = attempt.predict_proba(clips[index : index + 1])
+            row = predict_proba(clips[index : index + 1])[0]
         milliseconds.append(1000 * one.full_seconds)
-        rows.append(check_probabilities(attempt, row, 1)[0])
+        rows.append(row)
         if time.perf_counter() - start > timeout:
             break
     return np.array(milliseconds, np.float32), np.array(rows)
@@ -191,10 +211,11 @@ def reorder_columns(probabilities: NDArray[np.float64], given: Any, wanted: list
     return full
 
 
-def _artifacts(attempt: Attempt) -> dict[str, bytes]:
+def _artifacts(attempt: Attempt, calibration: Calibration | None) -> dict[str, bytes]:
     """Return text and pictures of `Attempt.explain`."""
     explanation = attempt.explain()
-    artifacts = {"explain.txt": str(explanation).encode()}
+    text = str(explanation) if calibration is None else f"{explanation}\n\n{calibration}"
+    artifacts = {"explain.txt": text.encode()}
     figures = getattr(explanation, "figures", {})
     if figures:
         from io import BytesIO

@@ -400,6 +400,7 @@ def _shared(data: PlannedDataset, matrix: Matrix, work: Work) -> _Shared:
         rest=_texts(
             *_file_fingerprints(work.files, entry.name),
             *([entry.tune.model_dump()] if entry.tune else []),
+            *([entry.calibrate] if entry.calibrate else []),
             *([{name: os.environ.get(name) for name in work.variables}] if work.variables else []),
         ),
     )

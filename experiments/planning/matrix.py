@@ -29,6 +29,7 @@ from pydantic_core import ErrorDetails
 
 from ...errors import Faults, MatrixError, did_you_mean
 from ...features.probes import PROBES
+from ...literals import CalibrationMethod
 from ..audit.warnings import CODES
 from ..datasets.probed import Side
 from ..datasets.splits import SPLITS, AnySplit, Split
@@ -206,6 +207,10 @@ class DatasetEntry(_Checked):
         return dict(self.model_extra or {})
 
 
+def _method(value: Any) -> Any:
+    return {True: "temperature", False: None}[value] if isinstance(value, bool) else value
+
+
 class AttemptEntry(_Checked):
     """One ``[[attempts]]``."""
 
@@ -214,6 +219,8 @@ class AttemptEntry(_Checked):
     title: str | None = None
     #: Whether the parameters are searched for on the training side of each fold, and for how long.
     tune: Tune | None = None
+    #: How probabilities are calibrated on groups held out from the training side; true stands for ``temperature``.
+    calibrate: Annotated[CalibrationMethod | None, BeforeValidator(_method)] = None
 
     def points(self) -> list[dict[str, Any]]:
         """Return the parameter points: every combination of the values that are lists."""
@@ -226,6 +233,8 @@ class AttemptEntry(_Checked):
         given = [f"{key}={_plain(key, point[key])}" for key in sorted(distinct)]
         if self.tune is not None and self.title is None:
             given.append(f"tune={self.tune.label()}")
+        if self.calibrate is not None and self.title is None:
+            given.append(f"calibrate={self.calibrate}")
         if train_groups is not None:
             given.append(f"train_groups={train_groups}")
         name = self.title or self.name

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, did_you_mean
+from ...literals import CalibrationMethod
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
 from ..evaluation.cell import run_cell
@@ -387,6 +388,7 @@ class CellCall:
     params: Mapping[str, Any]
     #: Of a search for further parameters, None where there is none.
     budget: Budget | None
+    calibrate: CalibrationMethod | None
     seed: int
     fold: Fold
     explain: bool
@@ -406,7 +408,7 @@ class CellCall:
         with use_attempts(attempts), features_in(self.cache, self.cache_bytes):
             tuning = None if self.budget is None else self._tune(make, dataset, self.budget)
             attempt = make({} if tuning is None else tuning.params)
-            result = run_cell(attempt, dataset, self.fold, explain=self.explain)
+            result = run_cell(attempt, dataset, self.fold, calibrate=self.calibrate, explain=self.explain)
             result.tuning = None if tuning is None else asdict(tuning)
             return result
 
@@ -428,6 +430,7 @@ def _tasks(plan: Plan, cells: Iterable[PlannedCell], cache: str) -> Iterator[Tas
             cell.entry.name,
             cell.params,
             None if limits is None else Budget(limits.trials, limits.seconds, limits.folds),
+            cell.entry.calibrate,
             cell.seed,
             cell.fold,
             # One explanation per attempt, on whole clips, is enough for a report; it would be most of a large store.

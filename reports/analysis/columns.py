@@ -116,6 +116,7 @@ COLUMNS = (
     Column("peak_memory_mib", "MiB", True, is_measured=True),
     Column("n_parameters", "params", True, is_median=True),
     Column("n_skipped"),
+    Column("calibration_error", "calibration error", write=lambda row: percent(row.calibration_error)),
     Column("operations", "net operations", is_median=True),
     Column("fit_seconds_with_cache", "fit s, features cached", is_measured=True),
     Column("predict_ms_per_clip_with_cache", "ms/clip, features cached", is_measured=True),

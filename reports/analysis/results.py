@@ -72,6 +72,8 @@ class Result:
         Seed of the prediction.
     truth, predicted : ndarray of int, shape (n,)
         Indices into ``classes``.
+    confidence : ndarray of float, shape (n,)
+        Probability of the predicted class.
     groups : ndarray, shape (n,)
         Group of the clip.
     clips : DataFrame
@@ -107,6 +109,7 @@ class Result:
     seeds: NDArray[np.intp]
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
+    confidence: NDArray[np.float64]
     groups: NDArray[np.str_]
     base: str
     clips: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -321,7 +324,7 @@ def _result(
     machines: dict[int, dict[str, Any]],
 ) -> Result:
     attempt, done = str(columns["attempt"][0]), columns["status"] == "done"
-    positions, seeds, predicted = _predictions(
+    positions, seeds, predicted, confidence = _predictions(
         store, dataset["id"], attempt, columns["key"][done], columns["seed"][done]
     )
     used = columns["machine_id"][done]
@@ -338,6 +341,7 @@ def _result(
         seeds=seeds,
         truth=truth[positions],
         predicted=predicted,
+        confidence=confidence,
         groups=groups[positions],
         base=str(columns["base"][0]),
         n_train_groups=float(pd.Series(columns["n_train_groups"]).max()),
@@ -357,10 +361,12 @@ def differences(machines: Iterable[dict[str, Any]]) -> list[str]:
 
 def _predictions(
     store: Reader, dataset_id: int, attempt: str, keys: NDArray[Any], seeds: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return position, seed and class of each prediction of the finished cells."""
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return position, seed, class and probability of each prediction of the finished cells."""
     if not len(keys):
         empty = np.empty(0, np.intp)
-        return empty, empty, empty
+        return empty, empty, empty, np.empty(0)
     counts, positions, probabilities = store.predictions_of(dataset_id, attempt, keys)
-    return positions.astype(np.intp), np.repeat(seeds, counts), np.argmax(probabilities, axis=1)
+    predicted = np.argmax(probabilities, axis=1)
+    confidence = probabilities[np.arange(len(predicted)), predicted]
+    return positions.astype(np.intp), np.repeat(seeds, counts), predicted, confidence

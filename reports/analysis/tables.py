@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ActionbenchError, did_you_mean
+from ..statistics.calibration import expected_calibration_error
 from ..statistics.intervals import accuracy, bootstrap_interval, macro_f1
 from .columns import MEASURED, MEDIANS, NAMES, RANK_COLUMNS, SHOWN, Column
 from .pairs import rank_attempts
@@ -35,6 +36,7 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         ``accuracy_high`` is the 95 % interval of `intervals.bootstrap_interval`; ``fit_seconds`` is the mean over
         cells, ``predict_ms_per_clip`` milliseconds, both as if all features had been computed, as all costs are;
         ``..._with_cache`` are the times with features from the cache; ``peak_memory_mib`` is the largest of any cell;
+        ``calibration_error`` is that of `calibration.expected_calibration_error`, a fraction;
         ``n_parameters``, ``operations``, of lists of rules ``n_rules``, ``n_conditions`` and ``n_quantities``, and of
         nets ``n_epochs`` are medians. ``latency_p50_ms`` and so on are percentiles over clips that were predicted
         one by one; ``clips_per_second`` is the throughput of all test clips in one call; ``warm_up_seconds`` is the
@@ -104,6 +106,7 @@ def _row(result: Result) -> dict[str, Any]:
         "peak_memory_mib": _max(result.column("peak_memory_bytes")) / 2**20,
         "n_parameters": _median(result.column("n_parameters")),
         "n_skipped": result.count("skipped"),
+        "calibration_error": expected_calibration_error(result.confidence, result.correct, result.weights),
         "operations": _median(result.column("operations")),
         "fit_seconds_with_cache": _mean(result.column("fit_seconds")),
         "predict_ms_per_clip_with_cache": _per_clip(result, result.column("predict_seconds")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..analysis.columns import short_number
+from ..analysis.columns import percent, short_number
 from .canvas import (
     FAMILIES,
     INK,
@@ -242,6 +242,66 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
         axes.set_xlabel("training groups", fontsize=8)
         axes.set_ylabel("accuracy in percent, 95 % interval over test groups", fontsize=8)
         return Svg.of(figure, "Accuracy of each attempt over the number of training groups.")
+
+
+# Largest number of attempts in the figure of reliability; reliability.csv has all.
+_MAX_PANELS = 12
+# Panels side by side, and the side of each in inches, with the room on its left and what is above and below.
+_ACROSS, _SIDE, _LEFT, _AROUND = 4, 1.45, 0.4, 0.6
+
+
+def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg | None:
+    """Draw reliability diagrams: accuracy by the probability of the predicted class, a panel for each attempt.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Rows of `calibration.reliability` with the ``attempt``.
+    rows : DataFrame
+        Rows of `tables.comparison_table` on the same data set, in the order of the panels; the first twelve are drawn.
+
+    Returns
+    -------
+    Svg or None
+        None where there are no predictions. The area of a point is that of its share of the clips.
+    """
+    drawn = rows[rows["attempt"].isin(points["attempt"])].head(_MAX_PANELS)
+    if drawn.empty:
+        return None
+    across, down = min(_ACROSS, len(drawn)), -(-len(drawn) // _ACROSS)
+    with report_style():
+        figure, axes = canvas(across * (_SIDE + _LEFT) + 0.1, down * (_SIDE + _AROUND))
+        figure.delaxes(axes)
+        panels: Any = drawn.itertuples()
+        for number, row in enumerate(panels):
+            line, column = divmod(number, across)
+            own = figure.add_subplot()
+            own.patch.set_visible(False)
+            bottom = (down - 1 - line) * (_SIDE + _AROUND) + 0.35
+            set_position(own, _LEFT + column * (_SIDE + _LEFT), bottom, _SIDE, _SIDE)
+            _reliability(own, row, points[points["attempt"] == row.attempt])
+        return Svg.of(figure, "Accuracy of each attempt by the probability of the predicted class.")
+
+
+def _reliability(axes: Axes, row: Any, points: pd.DataFrame) -> None:
+    colour = FAMILIES.get(row.family, OTHER_FAMILY)
+    axes.plot([0, 100], [0, 100], color=INK, linewidth=0.7, linestyle=(0, (3, 3)), alpha=0.6)
+    x, y, low, high = (
+        100 * points[name].to_numpy(float)
+        for name in ("confidence", "accuracy", "accuracy_low", "accuracy_high")
+    )
+    axes.vlines(x, low, high, colour, linewidth=3, alpha=0.3)
+    axes.plot(x, y, color=colour, linewidth=1)
+    axes.scatter(x, y, 4 + 60 * points["n_clips"] / points["n_clips"].sum(), colour, zorder=3)
+    axes.set_title(
+        f"{short_name(row.attempt, 26)}\nerror {percent(row.calibration_error)}", fontsize=7, pad=3
+    )
+    axes.set_xlim(-2, 102)
+    axes.set_ylim(-2, 102)
+    axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
+    axes.set_yticks([0, 50, 100])
+    axes.tick_params(labelsize=6.5, length=2, pad=1.5)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 #: Dashes that distinguish attempts of a family.

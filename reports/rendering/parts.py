@@ -16,11 +16,12 @@ from ..analysis.hard_clips import hard_clips
 from ..analysis.learning import crossings, learning_curves
 from ..analysis.pairs import LEVEL, pairs
 from ..analysis.results import MIXED_MACHINES, Result, by_data
+from ..statistics.calibration import reliability
 from ..statistics.rank_intervals import cliques, rank_table, square
 from ..statistics.ranks import comparison_matrix, critical_difference, nemenyi
 from .across_datasets import common_scores
 from .canvas import Svg
-from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure
+from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure, reliability_figure
 
 # Largest number of attempts for which pairs have intervals, each of which takes a millisecond.
 _MAX_ATTEMPTS = 40
@@ -67,6 +68,17 @@ class Part:
     def by_group(self) -> pd.DataFrame:
         """Accuracy by group, see `breakdown.by_group`."""
         return by_group(self.results)
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """Accuracy by the probability of the predicted class, see `calibration.reliability`."""
+        found = [
+            reliability(result.confidence, result.correct, result.groups, result.weights).assign(
+                attempt=result.attempt
+            )
+            for result in self.results[:_MAX_ATTEMPTS]
+        ]
+        return pd.concat(found)
 
     @cached_property
     def hard_clips(self) -> pd.DataFrame:
@@ -171,6 +183,9 @@ def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
             yield f"pareto-{cost}", drawing
     if len(part.curves):
         yield "learning", learning_figure(part.curves)
+    drawing = reliability_figure(part.reliability, part.rows)
+    if drawing is not None:
+        yield "reliability", drawing
 
 
 def _ranks(scores: pd.DataFrame) -> Svg:

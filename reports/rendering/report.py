@@ -104,6 +104,7 @@ def _tables(comparison: Comparison) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "classes", pd.concat([long_form(part.results, part.by_class, "class") for part in parts])
     yield "groups", pd.concat([long_form(part.results, part.by_group, "group") for part in parts])
     yield "confusions", pd.concat([confusions(result) for result in results])
+    yield "reliability", pd.concat([_of(part, part.reliability) for part in parts])
     yield "conditions", pd.concat([part.nuisances for part in parts] + [comparison.options])
     yield "clips", pd.concat([part.hard_clips for part in parts])
     yield "learning", comparison.curves

@@ -74,6 +74,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureB
         "pairs": _compared_with_best(part),
         "heats": list(_heats(part)),
         "learning": _learning(part, crossings),
+        "reliability": _inline(part, "reliability") if "reliability" in part.pictures else None,
         "clips": _clips(store, part, budget),
         "cards": [_card(store, result, explained, budget) for result in part.results],
     }

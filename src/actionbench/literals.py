@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Aspect", "Channel", "Criterion", "Input", "Region", "View"]
+__all__ = ["Aspect", "CalibrationMethod", "Channel", "Criterion", "Input", "Region", "View"]
 
+#: How probabilities are calibrated.
+CalibrationMethod = Literal["temperature", "isotonic"]
 #: What is histogrammed.
 Channel = Literal["hog", "hof", "mbh"]
 #: What a grid of cells covers.

@@ -9,32 +9,14 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from actionbench.baselines.base import Attempt
+from actionbench.baselines.calibration import held_out_proba
 from actionbench.baselines.handcrafted import _fusion
-from actionbench.baselines.handcrafted._fusion import fusion_weights, held_out_proba, pooled
+from actionbench.baselines.handcrafted._fusion import fusion_weights, pooled
 from actionbench.baselines.handcrafted.ensemble import Ensemble
 from actionbench.baselines.handcrafted.grids_svm import GridsSvm
-from actionbench.baselines.handcrafted.hof_svm import HofSvm
 from actionbench.baselines.handcrafted.late_fusion import LateFusion
 from actionbench.features import motion
 from actionbench.features.cache import use_cache
-
-ACCOUNT: list[tuple[list[str], list[str]]] = []
-
-
-class Noting(Attempt):
-    """Knows the label of clips by their frames; notes what it learns from and is asked."""
-
-    family = "trivial"
-
-    def fit(self, clips, labels, groups=None):
-        self.classes_ = np.unique(labels)
-        self.learned_ = list(clips.fingerprints)
-        return self
-
-    def predict_proba(self, clips):
-        ACCOUNT.append((self.learned_, list(clips.fingerprints)))
-        return np.full((len(clips), len(self.classes_)), 1 / len(self.classes_))
 
 
 def random_votes(rng, n_members, n_clips, n_classes):
@@ -88,47 +70,6 @@ def test_without_held_out_clips_weights_are_equal(figures):
 def test_a_pool_does_not_overrule_for_one_who_is_certain():
     votes = np.array([[[1.0, 0.0]], [[0.2, 0.8]], [[0.0, 1.0]]])
     np.testing.assert_allclose(pooled(votes, np.array([0.5, 1.0, 0.5]))[0], [0.2, 0.8], atol=1e-6)
-
-
-def test_weights_are_those_of_clones_fitted_on_inner_folds(figures):
-    """An SVM offers what it found while it was fitted; the same follows from fitting on each part, by hand."""
-    clips, labels, groups = figures
-    member = HofSvm(mirror=False).fit(clips, labels, groups)
-    offered = held_out_proba(member, clips, labels, groups)
-    names = np.unique(groups)
-    for group in names:
-        # All clips of a group are held out together.
-        assert np.isfinite(offered[groups == group]).all()
-    assert np.mean(member.classes_[offered.argmax(axis=1)] == labels) > 0.8
-
-    class Plain(HofSvm):
-        def held_out_proba(self):
-            return None
-
-    again = held_out_proba(Plain(mirror=False).fit(clips, labels, groups), clips, labels, groups)
-    np.testing.assert_array_equal(again.argmax(axis=1), offered.argmax(axis=1))
-
-
-def test_a_member_that_offers_nothing_is_fitted_on_other_groups(figures, tmp_path):
-    clips, labels, groups = figures
-    ACCOUNT.clear()
-    votes = held_out_proba(Noting().fit(clips, labels, groups), clips, labels, groups)
-    assert np.isfinite(votes).all()
-    group_of = dict(zip(clips.fingerprints, groups, strict=True))
-    assert len(ACCOUNT) == 3
-    for learned, asked in ACCOUNT:
-        assert not {group_of[one] for one in learned} & {group_of[one] for one in asked}
-    assert sorted(one for _, asked in ACCOUNT for one in asked) == sorted(clips.fingerprints)
-
-
-def test_a_class_that_some_parts_lack_has_probability_0_there(figures):
-    clips, labels, groups = figures
-    labels = labels.astype("U10")
-    labels[groups == "0"] = "rare"
-    votes = held_out_proba(Noting().fit(clips, labels, groups), clips, labels, groups)
-    rare = np.searchsorted(np.unique(labels), "rare")
-    assert (votes[groups == "0", rare] == 0).all()
-    np.testing.assert_allclose(votes.sum(axis=1), 1)
 
 
 def test_test_clips_never_change_the_weights(figures):

@@ -153,7 +153,7 @@ def test_the_size_is_that_of_what_was_fitted(toy):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rows": [0.5, 0.5]}, r"must return shape \(6, 3\) \(clips, classes_\), got \(6, 2\)"),
+        ({"rows": [0.5, 0.5]}, r"must return shape \(1, 3\) \(clips, classes_\), got \(1, 2\)"),
         ({"rows": [0.5, 0.5, 0.5]}, "sum to 1"),
         ({"rows": [1.5, -0.5, 0]}, "sum to 1"),
         ({"rows": [np.nan, 0.5, 0.5]}, "not finite"),

@@ -115,6 +115,11 @@ def test_the_quick_matrix_has_every_family_and_three_probes():
         ),
         (
             'name = "rules"',
+            'name = "rules"\ncalibrate = "platt"',
+            r"attempts\[0\].calibrate: input should be 'temperature' or 'isotonic', got 'platt'",
+        ),
+        (
+            'name = "rules"',
             'name = "rules"\ntune = {}',
             r"attempts\[0\].tune: a search must have a number of trials",
         ),
@@ -368,6 +373,21 @@ def test_a_search_is_part_of_the_name_in_tables(write):
             write(GOOD.replace('name = "rules"', f'name = "rules"\ntune = {tune}'))
         ).attempts
         assert entry.label(entry.points()[0]) == name
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "method", "name"),
+    [
+        ("true", "temperature", "rules (calibrate=temperature)"),
+        ('"isotonic"', "isotonic", "rules (calibrate=isotonic)"),
+        ("false", None, "rules"),
+    ],
+)
+def test_calibration_is_part_of_the_name_in_tables(write, calibrate, method, name):
+    text = GOOD.replace('name = "rules"', f'name = "rules"\ncalibrate = {calibrate}')
+    (entry, *_) = read_matrix(write(text)).attempts
+    assert entry.calibrate == method
+    assert entry.label(entry.points()[0]) == name
 
 
 def probed(**keys):

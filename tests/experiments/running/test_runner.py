@@ -559,6 +559,22 @@ def test_tuning_spends_its_budget_and_says_so(path, plugin, matrix):
     assert fixed.n_failed == 0
 
 
+def test_calibrated_cells_are_others_and_keep_their_labels(path, plugin, matrix):
+    entries = {"name": "nearest"}, {"name": "nearest", "calibrate": True}
+    summary, cells = run(matrix(*entries), path, plugin)
+    assert (summary.n_failed, summary.n_run) == (0, 8)
+    with Store.open(path) as store:
+        plain, calibrated = (
+            [store.predictions(key)[1] for key in cells.loc[cells["attempt"] == name, "key"]]
+            for name in ("nearest", "nearest (calibrate=temperature)")
+        )
+    assert len(plain) == len(calibrated) == 4
+    for one, other in zip(plain, calibrated, strict=True):
+        np.testing.assert_array_equal(one.argmax(axis=1), other.argmax(axis=1))
+        assert not np.array_equal(one, other)
+        np.testing.assert_allclose(other.sum(axis=1), 1)
+
+
 def test_fresh_runs_what_is_stored(path, plugin, matrix):
     assert run(matrix(), path, plugin)[0].n_run == 4
     before = predictions(path)

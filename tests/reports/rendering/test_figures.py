@@ -18,6 +18,7 @@ from actionbench.reports.rendering.figures import (
     pareto_figure,
     pareto_front,
     rank_figure,
+    reliability_figure,
 )
 from actionbench.reports.rendering.heatmaps import confusion_figure, heat_figure
 
@@ -50,6 +51,17 @@ CURVES = pd.DataFrame(
         "accuracy_high": [0.3, 0.95, 0.6, 0.7],
     }
 )
+POINTS = pd.DataFrame(
+    {
+        "attempt": ["hog-svm", "hog-svm", "mlp"],
+        "n_clips": [10.0, 30.0, 40.0],
+        "confidence": [0.35, 0.9, 0.5],
+        "accuracy": [0.5, 0.7, 0.5],
+        "accuracy_low": [0.2, 0.6, 0.4],
+        "accuracy_high": [0.8, 0.8, 0.6],
+    }
+)
+SURE = ROWS.assign(calibration_error=[0.1875, 0.0, np.nan])
 RANKS = pd.DataFrame({"mean_rank": [1.5, 2.0, 2.5]}, index=["hog-svm", "mlp", "rules"])
 
 
@@ -65,6 +77,7 @@ def words(svg):
         lambda: rank_figure(RANKS, [["hog-svm", "rules"]], 0.7),
         lambda: pareto_figure(PRICED, "memory"),
         lambda: learning_figure(CURVES),
+        lambda: reliability_figure(POINTS, SURE),
         lambda: heat_figure(pd.DataFrame({"box": [0.5, np.nan]}, index=["a", "b"])),
     ],
 )
@@ -92,6 +105,7 @@ def test_hostile_names_stay_text():
         rank_figure(RANKS.set_axis([name, "x", "y"]), [], 0.7),
         pareto_figure(PRICED.assign(attempt=[name, "x", "y"]), "memory"),
         learning_figure(CURVES.replace("mlp", name)),
+        reliability_figure(POINTS.replace("mlp", name), SURE.replace("mlp", name)),
         heat_figure(pd.DataFrame({name: [0.5]}, index=["x"])),
     ):
         assert any("</script>" in word for word in words(svg))
@@ -255,3 +269,18 @@ def test_captions_go_with_the_picture_and_stand_below_each_other():
     assert len(at) == 2
     assert float(re.search(r'height="([\d.]+)pt"', both)[1]) > height
     assert both.png().startswith(b"\x89PNG")
+
+
+def test_reliability_has_a_panel_for_each_attempt_with_predictions():
+    found = reliability_figure(POINTS, SURE)
+    text = words(found)
+    assert [word for word in text if word in ("hog-svm", "mlp", "broken") or word.startswith("error")] == [
+        "hog-svm",
+        "error 18.8",
+        "mlp",
+        "error 0.0",
+    ]
+    many = pd.concat([SURE.iloc[:1].assign(attempt=f"a{number}") for number in range(15)])
+    points = pd.concat([POINTS.iloc[:2].assign(attempt=f"a{number}") for number in range(15)])
+    assert sum(word.startswith("error") for word in words(reliability_figure(points, many))) == 12
+    assert reliability_figure(POINTS.iloc[:0], SURE) is None

@@ -21,7 +21,8 @@ from actionbench.reports.rendering.profiles import Profile
 from actionbench.reports.rendering.report import write_report
 
 TABLES = {f"table.{format}" for format in (*FORMATS, "parquet")} | {
-    f"{name}.csv" for name in ("classes", "clips", "conditions", "confusions", "groups", "pairs")
+    f"{name}.csv"
+    for name in ("classes", "clips", "conditions", "confusions", "groups", "pairs", "reliability")
 }
 PICTURES = {
     "accuracy",
@@ -32,6 +33,7 @@ PICTURES = {
     "groups",
     "conditions",
     "confusions",
+    "reliability",
 }
 FILES = {"index.html"} | TABLES
 FIGURES = {f"1-toy-leave-one-group-out-{what}.{kind}" for what in PICTURES for kind in ("svg", "png")}
@@ -129,7 +131,7 @@ def test_the_page_says_all_there_is_to_say(usual):
         "has not finished",
     ):
         assert words in page.text
-    assert page.tags.count("svg") == 1 + 3
+    assert page.tags.count("svg") == 1 + 4
     cards = [value for tag, name, value in page.attributes if (tag, name) == ("details", "class")]
     assert cards.count("card") == 5
 
@@ -269,7 +271,7 @@ def test_learning_curves_are_drawn_and_crossings_listed(bench):
     assert "Number of training groups from which on an attempt is more accurate than another" in page.text
     assert "net rules 4" in page.text
     assert page.text.startswith("Comparison of 2 attempts at recognising actions")
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
 
 
 def test_conditions_stand_with_their_intervals(usual):
