@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ...errors import ActionbenchError
 from ...features.video import OnError, open_video, write_video
 from .prediction import Prediction
+from .rejection import NONE
 
 __all__ = ["annotate", "check_output", "colours"]
 
@@ -21,6 +22,7 @@ Picture = NDArray[np.uint8]
 
 _GROUND = (24, 24, 24)
 _WHITE = (255, 255, 255)
+_GREY = (170, 170, 170)
 # A picture that is less wide is enlarged, so that there is room for words.
 _MIN_WIDTH = 160
 
@@ -92,7 +94,7 @@ class _Painter:
         self._scale = -(-_MIN_WIDTH // width)
         self._width = width * self._scale
         self._text = max(12, round(0.05 * height * self._scale))
-        self._colours = dict(zip(classes, colours(len(classes)), strict=True))
+        self._colours = dict(zip(classes, colours(len(classes)), strict=True)) | {NONE: _GREY}
         self._chart = self._draw_chart(self._text)
         self._bands: dict[int, Picture] = {}
 

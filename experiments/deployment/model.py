@@ -21,20 +21,25 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...baselines.base import Attempt
+from ...baselines.calibration import Calibration, held_out_proba
 from ...baselines.registry import Registry, attempt_registry, use_attempts
 from ...errors import DataError, MatrixError, ModelError, PluginError
+from ...features.clip import Clips
+from ...literals import CalibrationMethod
 from ..audit.leaks import without_unreadable
 from ..datasets.base import Dataset
 from ..datasets.files import VideoFiles
 from ..datasets.registry import dataset_registry, make_dataset
-from ..evaluation.cell import FullCost
+from ..evaluation.cell import FullCost, check_probabilities
 from ..planning.cells import ask, data_fingerprint, make_attempt
 from ..planning.matrix import DatasetEntry, Limits, Matrix, read_matrix
 from ..running.feature_cache import features_in, usable_cache
 from ..store import provenance
+from .rejection import Rejection
 
 __all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command", "model_matrix"]
 
@@ -78,6 +83,9 @@ class Header(_Checked):
     fit_seconds: float
     fit_uncached_seconds: float
     data: TrainingData
+    #: How probabilities are calibrated, and what `Rejection` needs; None where that was not asked for.
+    calibration: Calibration | None = None
+    rejection: Rejection | None = None
     #: Hash of all code that can change what the attempt predicts, and the versions of what it imports.
     code: str
     versions: dict[str, str]
@@ -110,6 +118,13 @@ class Model:
     def classes(self) -> list[str]:
         """The labels, sorted."""
         return self.header.classes
+
+    def predict_proba(self, clips: Clips) -> NDArray[np.float64]:
+        """Return the probabilities of the attempt, calibrated where the model is, shape (n_clips, n_classes)."""
+        predicted = ask(self.attempt.predict_proba, self.header.attempt, clips)
+        probabilities = check_probabilities(self.attempt, predicted, len(clips))
+        calibration = self.header.calibration
+        return probabilities if calibration is None else calibration(probabilities)
 
     @property
     def n_bytes(self) -> int:
@@ -149,6 +164,7 @@ def fit_model(
     plugins: Iterable[str | Path] = (),
     overwrite: bool = False,
     cache: str | Path | None = None,
+    reject: bool = False,
 ) -> Model:
     """Train one attempt on all clips of a data set and write it to a folder.
 
@@ -166,6 +182,9 @@ def fit_model(
         Whether a model that is there is replaced. Nothing else ever is.
     cache : path, optional
         Folder of features, as for `run_cells`.
+    reject : bool
+        Whether the model can answer that a clip shows none of the classes, see `Rejection`; most attempts are fitted
+        three times more for that.
 
     Raises
     ------
@@ -187,6 +206,7 @@ def fit_model(
         data = _training_data(dataset, entry.name)
         with features_in(usable_cache(cache, limit), limit), FullCost() as watch:
             ask(attempt.fit, wanted.attempt, dataset.clips, dataset.labels, dataset.groups)
+            calibration, rejection = _learn_held_out(attempt, dataset, wanted, reject)
         attempt.save(place)
         origin = registry.origin(wanted.attempt)
         plugin = origin in map(str, plugins)
@@ -198,6 +218,8 @@ def fit_model(
             fit_seconds=watch.full_seconds,
             fit_uncached_seconds=watch.seconds,
             data=data,
+            calibration=calibration,
+            rejection=rejection,
             code=_code(attempt),
             versions=_versions(attempt),
             files={path.relative_to(place).as_posix(): _hash(path) for path in _files(place)},
@@ -209,7 +231,27 @@ def fit_model(
 class _Wanted(NamedTuple):
     attempt: str
     params: dict[str, Any]
+    calibrate: CalibrationMethod | None
     seed: int
+
+
+def _learn_held_out(
+    attempt: Attempt, dataset: Dataset, wanted: _Wanted, reject: bool
+) -> tuple[Calibration | None, Rejection | None]:
+    """Learn calibration and rejection, as far as they are wanted, from what is predicted for held-out groups."""
+    if not (wanted.calibrate or reject):
+        return None, None
+    train = dataset.clips, dataset.labels, dataset.groups
+    probabilities = ask(held_out_proba, wanted.attempt, attempt, *train)
+    calibration = None
+    if wanted.calibrate:
+        codes = np.searchsorted(attempt.classes_, dataset.labels)
+        calibration = Calibration.fit(wanted.calibrate, probabilities, codes)
+        probabilities = calibration(probabilities)
+    if not reject:
+        return calibration, None
+    classes = attempt.classes_.tolist()
+    return calibration, Rejection.of(probabilities, dataset.labels, classes, dataset.groups)
 
 
 def _wanted(matrix: Matrix) -> _Wanted:
@@ -227,11 +269,11 @@ def _wanted(matrix: Matrix) -> _Wanted:
             f"got {entry.params[lists[0]]}"
         )
     probed = matrix.datasets[0].probe is not None
-    if probed or matrix.train_groups != ["all"] or matrix.limits != Limits():
+    if probed or entry.tune or matrix.train_groups != ["all"] or matrix.limits != Limits():
         raise MatrixError(
-            "a model is fitted once on all clips: probes, train_groups and limits are for a run"
+            "a model is fitted once on all clips: probes, tune, train_groups and limits are for a run"
         )
-    return _Wanted(entry.name, entry.points()[0], matrix.seeds[0])
+    return _Wanted(entry.name, entry.points()[0], entry.calibrate, matrix.seeds[0])
 
 
 def _check_learnable(attempt: Attempt, name: str, dataset: Dataset, dataset_name: str) -> None:
@@ -446,7 +488,7 @@ def measuring_command(matrix: Matrix, plugins: Iterable[str | Path] = ()) -> str
     """Return the command that measures what a model of the same matrix gets right on groups it did not learn from."""
     attempt, dataset = matrix.attempts[0], matrix.datasets[0]
     changes = {
-        "attempts": [{"name": attempt.name, **({"params": attempt.params} if attempt.params else {})}],
+        "attempts": [attempt.model_dump(include={"name", "params", "calibrate"}, exclude_defaults=True)],
         "datasets": [{"name": dataset.name, "split": _plain_split(dataset), **dataset.options}],
     }
     words = ["actionbench", "run"]

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from ...errors import ActionbenchError, PluginError
 from ...features.clip import Clip, Clips
 from ...features.video import OnError, Video, open_video
-from ..evaluation.cell import ContractError, check_probabilities
+from ..evaluation.cell import ContractError
 from ..planning.cells import ask
 from .model import Model
+from .rejection import NONE, OTHER, check_rate, score
 
 __all__ = ["Prediction", "Windows", "can_explain", "predict_video", "warm_up"]
 
@@ -45,6 +46,10 @@ class Prediction:
         Milliseconds that decoding took, since the window before, and that the attempt took, features included.
     explanation : str or None
         Why, where that was asked for.
+    p_value : float or None
+        Of the test whether one of the classes is shown, see `Rejection`; None where it was not asked for.
+    is_rejected : bool
+        Whether the answer is that none of the classes is shown.
     """
 
     clip: str
@@ -54,16 +59,20 @@ class Prediction:
     decode_ms: float
     predict_ms: float
     explanation: str | None = None
+    p_value: float | None = None
+    is_rejected: bool = False
 
     @property
     def label(self) -> str:
-        """The most probable class."""
-        return next(iter(self.probabilities))
+        """The most probable class other than ``other``, or `NONE`; without a test the most probable class."""
+        if self.is_rejected:
+            return NONE
+        return next(label for label in self.probabilities if self.p_value is None or label != OTHER)
 
     @property
     def probability(self) -> float:
-        """Its probability."""
-        return self.probabilities[self.label]
+        """The probability of the class, or of the most probable one where none is shown."""
+        return next(iter(self.probabilities.values())) if self.is_rejected else self.probabilities[self.label]
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ def predict_video(
     windows: Windows | None = None,
     *,
     explain: bool = False,
+    reject: float | None = None,
     on_error: OnError | None = None,
 ) -> list[Prediction]:
     """Predict a video file, which is decoded as the training clips were.
@@ -133,19 +143,24 @@ def predict_video(
         by `Windows.of`. No more of a video than a window, or a clip that is not cut, is held in memory.
     explain : bool
         Whether the attempt explains its predictions.
+    reject : float, optional
+        The largest share of clips that show one of the classes for which the answer may be that they show none, see
+        `Rejection`. It holds for clips like those of the training, not for windows, whose cuts are others.
     on_error : {"error", "truncate"}, optional
         What becomes of a file that breaks, see `read_video`; by default as for the training clips.
 
     Raises
     ------
     ActionbenchError
-        If the file cannot be decoded, the attempt fails, or it cannot explain clips.
+        If the file cannot be decoded, the attempt fails, it cannot explain clips, or the model was not fitted to reject
+        at such a rate.
     """
     if explain and not can_explain(model):
         raise PluginError(
             f"{model.folder}: the attempt {model.header.attempt!r} cannot explain what it predicts for a clip; "
             "lists of rules can"
         )
+    rejection = None if reject is None else check_rate(model.header.rejection, reject, model.folder)
     predictions = []
     began = perf_counter()
     with open_video(path, **decoding(model, on_error)) as video:
@@ -153,6 +168,7 @@ def predict_video(
             decoded = perf_counter()
             clip = replace(clip, name=str(path))
             probabilities = _probabilities(model, clip, str(path))
+            p_value = None if rejection is None else rejection.p_value(score(probabilities))
             done = perf_counter()
             predictions.append(
                 Prediction(
@@ -163,6 +179,8 @@ def predict_video(
                     1e3 * (decoded - began),
                     1e3 * (done - decoded),
                     _explanation(model, clip) if explain else None,
+                    p_value,
+                    is_rejected=p_value is not None and reject is not None and p_value <= reject,
                 )
             )
             began = perf_counter()
@@ -170,9 +188,8 @@ def predict_video(
 
 
 def _probabilities(model: Model, clip: Clip, path: str) -> dict[str, float]:
-    attempt, name = model.attempt, model.header.attempt
     try:
-        row = check_probabilities(attempt, ask(attempt.predict_proba, name, Clips.of([clip])), 1)[0]
+        row = model.predict_proba(Clips.of([clip]))[0]
     except (ActionbenchError, ContractError) as error:
         raise PluginError(f"{path}: {error}") from error
     order = np.argsort(-row, kind="stable")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         report,
         reproduce,
         run,
+        segments,
         table,
     )
     from .baselines.base import Attempt, Explanation
@@ -65,6 +66,7 @@ __all__ = [
     "report",
     "reproduce",
     "run",
+    "segments",
     "table",
 ]
 

@@ -13,6 +13,7 @@ The examples below have a store of two attempts on a few drawn clips.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .experiments.datasets.base import Dataset
     from .experiments.deployment.model import Model
+    from .experiments.deployment.prediction import Prediction
 
 
 def run(
@@ -448,6 +450,7 @@ def fit(
     plugins: Iterable[str | Path] = (),
     overwrite: bool = False,
     cache: str | Path | None = None,
+    reject: bool = False,
 ) -> Model:
     """Train one attempt on all clips of a data set and write it to a folder.
 
@@ -469,6 +472,9 @@ def fit(
         Whether a model that is there is replaced.
     cache : path, optional
         As for `run`.
+    reject : bool
+        Whether `predict` may answer that a clip shows none of the classes, for which most attempts are fitted three
+        times more; see `experiments.deployment.rejection.Rejection`.
 
     Returns
     -------
@@ -484,7 +490,7 @@ def fit(
     from .experiments.deployment.model import fit_model, model_matrix
 
     matrix = model_matrix(attempt, dataset, changes)
-    return fit_model(matrix, folder, plugins=plugins, overwrite=overwrite, cache=cache)
+    return fit_model(matrix, folder, plugins=plugins, overwrite=overwrite, cache=cache, reject=reject)
 
 
 def load(folder: str | Path, *, plugins: Iterable[str | Path] = ()) -> Model:
@@ -508,6 +514,7 @@ def predict(
     window: float | None = None,
     step: float | None = None,
     explain: bool = False,
+    reject: float | None = None,
     plugins: Iterable[str | Path] = (),
 ) -> pd.DataFrame:
     """Describe what is done in video files.
@@ -524,6 +531,9 @@ def predict(
         half of it.
     explain : bool
         Whether a column ``explanation`` has the reasons, where the attempt can explain.
+    reject : float, optional
+        The label is ``"none of these"`` where that is wrong for at most such a share of clips that show one of the
+        classes, and a column ``p_value`` has the test; for models fitted with ``reject=True``.
     plugins : iterable of path
         Python files with further attempts.
 
@@ -545,21 +555,90 @@ def predict(
     """
     import pandas as pd
 
-    from .experiments.deployment.model import Model, load_model
-    from .experiments.deployment.prediction import Windows, predict_video, warm_up
-
-    loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
-    paths = [clips] if isinstance(clips, str | Path) else list(clips)
-    windows = None if window is None and step is None else Windows.of(loaded, window, step)
-    if paths:
-        warm_up(loaded, paths[0])
-    found = [one for path in paths for one in predict_video(loaded, path, windows, explain=explain)]
+    loaded = _loaded(model, plugins)
+    predicted = _predicted(loaded, clips, window, step, explain=explain, reject=reject)
+    found = [one for predictions in predicted for one in predictions]
     columns = ["clip", "start", "end", "label", "probability", "decode_ms", "predict_ms"]
     columns += ["explanation"] if explain else []
+    columns += [] if reject is None else ["p_value"]
     table = pd.DataFrame({column: [getattr(one, column) for one in found] for column in columns})
     for label in loaded.classes:
         table[f"p({label})"] = [one.probabilities[label] for one in found]
     return table
+
+
+def segments(
+    model: Model | str | Path,
+    clips: str | Path | Iterable[str | Path],
+    *,
+    window: float | None = None,
+    step: float | None = None,
+    min_length: float = 0.0,
+    reject: float | None = None,
+    outputs: Iterable[str | Path] = (),
+    plugins: Iterable[str | Path] = (),
+) -> pd.DataFrame:
+    """Divide videos into segments of one label: windows of equal label are joined.
+
+    Parameters
+    ----------
+    model, clips, window, step, reject, plugins
+        See `predict`.
+    min_length : float
+        Seconds; shorter segments are given to their neighbours.
+    outputs : iterable of path
+        Files to write, see `experiments.deployment.segments.write_segments`.
+
+    Returns
+    -------
+    DataFrame
+        One row per segment: ``clip``, ``start``, ``end`` (seconds), ``label``, ``probability``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from actionbench.features.video import write_video
+    >>> write_video("long.mp4", np.zeros((50, 60, 80, 3), np.uint8), fps=25)
+    >>> model = fit("majority", "figures", "model", changes=["subjects=2", "frames=8"], overwrite=True)
+    >>> segments(model, "long.mp4", outputs=["long.csv"])
+           clip  start  end   label  probability
+    0  long.mp4    0.0  2.0  boxing     0.166667
+    """
+    import pandas as pd
+
+    from .experiments.deployment.segments import Segment, check_outputs, find_segments, write_segments
+
+    loaded, outputs = _loaded(model, plugins), list(outputs)
+    paths = [clips] if isinstance(clips, str | Path) else list(clips)
+    check_outputs(outputs, paths)
+    predicted = _predicted(loaded, paths, window, step, reject=reject)
+    found = [segment for predictions in predicted for segment in find_segments(predictions, min_length)]
+    for output in outputs:
+        write_segments(found, output)
+    return pd.DataFrame(found, columns=[field.name for field in fields(Segment)])
+
+
+def _loaded(model: Model | str | Path, plugins: Iterable[str | Path]) -> Model:
+    return load(model, plugins=plugins) if isinstance(model, str | Path) else model
+
+
+def _predicted(
+    model: Model,
+    clips: str | Path | Iterable[str | Path],
+    window: float | None,
+    step: float | None,
+    *,
+    explain: bool = False,
+    reject: float | None = None,
+) -> list[list[Prediction]]:
+    """Return the predictions for each clip, timed after a first call that does not count."""
+    from .experiments.deployment.prediction import Windows, predict_video, warm_up
+
+    paths = [clips] if isinstance(clips, str | Path) else list(clips)
+    windows = None if window is None and step is None else Windows.of(model, window, step)
+    if paths:
+        warm_up(model, paths[0])
+    return [predict_video(model, path, windows, explain=explain, reject=reject) for path in paths]
 
 
 def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterable[str | Path] = ()) -> Path:
@@ -578,9 +657,8 @@ def export_onnx(model: Model | str | Path, path: str | Path, *, plugins: Iterabl
     'net.onnx'
     """
     from .baselines.nets.net import NetAttempt
-    from .experiments.deployment.model import Model, load_model
 
-    loaded = model if isinstance(model, Model) else load_model(model, plugins=plugins)
+    loaded = _loaded(model, plugins)
     if not isinstance(loaded.attempt, NetAttempt):
         raise ModelError(
             f"{loaded.folder}: the attempt {loaded.header.attempt!r} is no net; only nets become ONNX"

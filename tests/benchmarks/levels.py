@@ -11,6 +11,9 @@ different that are not, or the worse one better.
 
 Last, the intervals are held to studies of two to 25 groups, equal and very unequal, whose accuracies scatter little or
 much, under several seeds.
+
+And the answer "none of these" is held to its rate: attempts are fitted on people whose clips have much or nothing in
+common, and asked about clips of new people, of the same classes and of others.
 """
 
 from __future__ import annotations
@@ -25,6 +28,10 @@ from typing import Any
 import numpy as np
 import results
 
+from actionbench import Attempt, Clip, Clips
+from actionbench.baselines._training import softmax
+from actionbench.baselines.calibration import held_out_proba
+from actionbench.experiments.deployment.rejection import Rejection, score
 from actionbench.reports.statistics.corrections import holm
 from actionbench.reports.statistics.intervals import (
     bootstrap_interval,
@@ -37,7 +44,7 @@ from actionbench.reports.statistics.intervals import (
 )
 from actionbench.reports.statistics.paired import difference_interval, mcnemar
 
-PARTS = ("rows", "pairs", "designs")
+PARTS = ("rows", "pairs", "designs", "rejection")
 LEVEL = 0.05
 ACCURACY = 0.7
 N_ATTEMPTS = 4
@@ -95,6 +102,34 @@ DESIGN_SHARES = {
     "by groups drawn": "drawn_covered",
     "difference": "difference_covered",
 }
+
+
+#: Rates of the answer "none of these", and what clips of a person have in common, as a share of the variance.
+RATES, COMMON = (0.05, 0.1, 0.2), {"independent": 0.0, "clustered": 0.75}
+#: What stands in the table of this answer, and what a row has for it.
+REJECTION_SHARES = {
+    "rejected at 5 %": "rejected_05",
+    "at 10 %": "rejected_10",
+    "at 20 %": "rejected_20",
+    "of other classes at 5 %": "strangers_05",
+    "at 10 % ": "strangers_10",
+    "at 20 % ": "strangers_20",
+}
+
+
+@dataclass
+class RejectionRow:
+    """Shares of the clips of new people that are answered "none of these": of known classes, and of others."""
+
+    n_groups: int
+    clips: str
+    n_studies: int
+    rejected_05: float
+    rejected_10: float
+    rejected_20: float
+    strangers_05: float
+    strangers_10: float
+    strangers_20: float
 
 
 @dataclass
@@ -296,6 +331,56 @@ def pairs_simulated(
     return PairRow(n_groups, n_attempts, clips, n_studies, *map(float, [*shares, *found]))
 
 
+class NearestMean(Attempt):
+    """Linear discriminants of the values of a frame, all of one variance."""
+
+    family = "features"
+
+    def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> NearestMean:
+        self.classes_, values = np.unique(labels), _values(clips)
+        self.means_ = np.array([values[labels == label].mean(axis=0) for label in self.classes_])
+        self.variance_ = (values - self.means_[np.searchsorted(self.classes_, labels)]).var() + 1e-9
+        return self
+
+    def predict_proba(self, clips: Clips) -> np.ndarray:
+        distances = ((_values(clips)[:, None] - self.means_) ** 2).sum(axis=2)
+        return softmax(-distances / (2 * self.variance_))
+
+
+def _values(clips: Clips) -> np.ndarray:
+    return np.array([clip.frames.ravel() for clip in clips], np.float64)
+
+
+def people(
+    means: np.ndarray, common: float, n_groups: int, rng: np.random.Generator
+) -> tuple[Clips, np.ndarray, np.ndarray]:
+    """Return clips, labels and groups; ``common`` is the share of the variance that clips of a group share."""
+    labels = rng.integers(len(means), size=(n_groups, 4))
+    noise = np.sqrt(common) * rng.normal(size=(n_groups, 1, 6))
+    noise = noise + np.sqrt(1 - common) * rng.normal(size=(n_groups, 4, 6))
+    frames = np.clip((means[labels] + 16 * noise).round(), 0, 255).astype(np.uint8).reshape(-1, 1, 1, 6)
+    groups = np.repeat(np.arange(n_groups), 4).astype(str)
+    return Clips.of([Clip(frame, 25.0) for frame in frames]), labels.ravel().astype(str), groups
+
+
+def rejection_simulated(clips: str, n_groups: int, n_studies: int) -> RejectionRow:
+    """Fit attempts on drawn people, and return how many clips of new people are rejected at each rate."""
+    rng = np.random.default_rng([n_groups, list(COMMON).index(clips)])
+    known, strange = np.zeros(len(RATES)), np.zeros(len(RATES))
+    for _ in range(n_studies):
+        means = 128 + 18 * rng.normal(size=(8, 6))
+        train = people(means[:4], COMMON[clips], n_groups, rng)
+        attempt = NearestMean().fit(*train)
+        classes = attempt.classes_.tolist()
+        rejection = Rejection.of(held_out_proba(attempt, *train), train[1], classes, train[2])
+        for shares, own in ((known, means[:4]), (strange, means[4:])):
+            rows = attempt.predict_proba(people(own, COMMON[clips], 30, rng)[0]).tolist()
+            scores = [score(dict(zip(classes, row, strict=True))) for row in rows]
+            p_values = np.array([rejection.p_value(one) for one in scores])
+            shares += [np.mean(p_values <= rate) for rate in RATES]
+    return RejectionRow(n_groups, clips, n_studies, *map(float, [*known / n_studies, *strange / n_studies]))
+
+
 def margin(share: float, n_studies: int) -> float:
     """Return the half width of the 95 % interval of a share that the number of studies leaves."""
     return 1.96 * np.sqrt(share * (1 - share) / n_studies)
@@ -307,10 +392,12 @@ def markdown(content: dict[str, Any]) -> str:
     design_kinds = {"clips of groups": "design", "accuracy": "accuracy", "scatter": "spread"}
     widths = {"width": "width", "width of Wilson's": "wilson_width"}
     lines = []
+    rejection_kinds = {"groups": "n_groups", "clips of a group": "clips"}
     for what, kinds, shares in (
         ("rows", {"groups": "n_groups", "clips of a group": "clips"}, SHARES),
         ("pairs", pair_kinds, PAIR_SHARES),
         ("designs", design_kinds, DESIGN_SHARES | widths),
+        ("rejection", rejection_kinds, REJECTION_SHARES),
     ):
         n_studies = content[what][0]["n_studies"]
         unsure = f"± {100 * margin(0.05, n_studies):.1f} for a share of 5 or 95 %"
@@ -341,6 +428,12 @@ def main() -> None:
 
 
 def _drawn(part: str, n_studies: int) -> Iterator[dict[str, Any]]:
+    if part == "rejection":
+        for clips, n_groups in product(COMMON, (20, 40, 80)):
+            answers = rejection_simulated(clips, n_groups, n_studies // 4)
+            print(*asdict(answers).values(), flush=True)
+            yield asdict(answers)
+        return
     if part == "designs":
         for design, accuracy, spread in product(DESIGNS, MEANS, SPREADS):
             row = design_simulated(design, accuracy, spread, n_studies // 4)

@@ -188,3 +188,44 @@ def test_the_winner_in_python(folder):
     assert api.predict(model, []).columns.tolist() == columns
     api.fit("rules", dataset, "model", overwrite=True)
     assert api.predict("model", DARK, explain=True)["explanation"][0].startswith("# this clip: ")
+
+
+def test_what_is_none_of_the_classes_and_segments_of_it(folder, call, write_video):
+    code, out, _ = call("fit", "hog-svm", *FIT, "--reject", "--set", "attempts.hog-svm.calibrate=true")
+    assert code == 0
+    assert "smallest rate to reject" in out
+    assert "Probabilities are raised to" in out
+    assert 'calibrate = "temperature"' in out
+    code, out, err = call("predict", "model", DARK, "--reject", "0.05")
+    assert (code, out) == (2, "")
+    assert (
+        "a rate of 0.05 needs 19 groups of training clips, the model has 3; the smallest rate is 0.25" in err
+    )
+    code, out, _ = call("predict", "model", DARK, "--reject", "0.3", "--json")
+    (said,) = json.loads(out)
+    assert said["p_value"] > 0.3
+    assert not said["is_rejected"]
+    assert api.predict("model", DARK, reject=0.3)["p_value"].tolist() == [said["p_value"]]
+    write_video("long.mkv", np.full((20, 12, 16), 90, np.uint8))
+    outputs = ["-o", "s.csv", "-o", "s.eaf", "-o", "s.png"]
+    code, out, err = call("predict", "model", "long.mkv", "--reject", "0.9", *outputs)
+    assert code == 0
+    assert "none of these" in out
+    assert " in s.csv" in err
+    table = api.segments("model", "long.mkv", reject=0.9, outputs=["again.csv"])
+    assert Path("again.csv").read_text() == Path("s.csv").read_text()
+    assert table["end"].iloc[-1] == 0.8
+    for name in ("s.eaf", "s.png"):
+        assert Path(name).stat().st_size > 0
+    code, out, err = call("predict", "model", "long.mkv", "-o", "s.txt")
+    assert (code, out) == (2, "")
+    assert "its name must end with one of these" in err
+    for rate in ("0", "1", "-1", "nan"):
+        assert call("predict", "model", DARK, "--reject", rate)[0] == 2
+
+
+def test_a_model_that_holds_no_groups_out_rejects_nothing(folder, call):
+    call("fit", "majority", *FIT, "-q")
+    code, out, err = call("predict", "model", DARK, "--reject", "0.3")
+    assert (code, out) == (2, "")
+    assert "cannot answer 'none of these'; fit it with --reject" in err

@@ -33,6 +33,12 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     "-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder of the model."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@click.option(
+    "--reject",
+    is_flag=True,
+    help="Let the model answer that a clip shows none of the classes, see predict --reject; most attempts are fitted "
+    "three times more, without some of the groups.",
+)
 @cache_option
 @click.option("-q", "--quiet", is_flag=True, help="No messages.")
 @json_option
@@ -68,6 +74,8 @@ def _summary(model: Model) -> dict[str, Any]:
         "clips": header.data.n_clips,
         "groups": header.data.n_groups,
         "clip seconds": {"min": shortest, "median": median, "max": longest},
+        **({} if header.calibration is None else {"calibration": str(header.calibration)}),
+        **({} if header.rejection is None else {"smallest rate to reject": header.rejection.smallest_rate}),
         "fit seconds": header.fit_seconds,
         "fit seconds without cached features": header.fit_uncached_seconds,
         "size KiB": model.n_bytes / 1024,
@@ -91,6 +99,30 @@ def _summary(model: Model) -> dict[str, Any]:
     help="How far apart windows begin; by default half a window.",
 )
 @click.option(
+    "--reject",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="RATE",
+    help="Answer that a clip shows none of the classes where that is wrong for at most such a share of those that do, "
+    "as 0.05; for models fitted with --reject.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write segments, which are windows of one label joined: a .csv, .json or .eaf (ELAN) file, or a timeline as "
+    ".png or .svg; may be given several times.",
+)
+@click.option(
+    "--min-length",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Give shorter segments to their neighbours.",
+)
+@click.option(
     "--annotate", type=click.Path(), metavar="FILE", help="Write the one clip with its predictions."
 )
 @click.option(
@@ -110,6 +142,9 @@ def predict(
     clips: tuple[str, ...],
     window: float | None,
     step: float | None,
+    reject: float | None,
+    outputs: tuple[str, ...],
+    min_length: float,
     annotate: str | None,
     on_error: OnError | None,
     explain: bool,
@@ -124,7 +159,10 @@ def predict(
     from ..experiments.deployment.annotation import check_output
     from ..experiments.deployment.model import load_model
     from ..experiments.deployment.prediction import Windows
+    from ..experiments.deployment.rejection import check_rate
+    from ..experiments.deployment.segments import check_outputs, find_segments, write_segments
 
+    check_outputs(outputs, clips)
     if annotate is not None:
         if len(clips) != 1:
             raise ActionbenchError(f"--annotate {annotate}: is for one clip, got {len(clips)}")
@@ -132,25 +170,37 @@ def predict(
     loaded = load_model(model, plugins=plugins)
     for warning in loaded.warnings:
         say(f"{model}: {warning}")
+    if reject is not None:
+        check_rate(loaded.header.rejection, reject, model)
     windows = None if window is None and step is None else Windows.of(loaded, window, step)
-    found = list(_predicted(loaded, clips, windows, explain, on_error))
+    found = list(_predicted(loaded, clips, windows, explain, reject, on_error))
     predictions = [prediction for clip in found for prediction in clip]
     if as_json:
         click.echo(json.dumps([_as_json(one) for one in predictions], indent=1, ensure_ascii=False))
     else:
         header = ["clip", "seconds", "label", "%", "then", "decode ms", "predict ms"]
+        header[3:3] = [] if reject is None else ["p"]
         names = {clip: PurePath(clip).name for clip in clips}
         short = len(set(names.values())) == len(names)
         print_rows(header, [_row(one, names[one.clip] if short else one.clip) for one in predictions])
     if explain and not as_json:
         _print_explanations(loaded, predictions)
+    for output in outputs if found else ():
+        segments = [segment for clip in found for segment in find_segments(clip, min_length)]
+        write_segments(segments, output)
+        say(f"{len(segments)} segment{'s' * (len(segments) != 1)} in {output}")
     if annotate is not None:
         _annotate(loaded, clips[0], annotate, predictions, on_error)
     return int(len(found) < len(clips))
 
 
 def _predicted(
-    model: Model, clips: tuple[str, ...], windows: Windows | None, explain: bool, on_error: OnError | None
+    model: Model,
+    clips: tuple[str, ...],
+    windows: Windows | None,
+    explain: bool,
+    reject: float | None,
+    on_error: OnError | None,
 ) -> Iterator[list[Prediction]]:
     """Yield the predictions for each clip; one that cannot be decoded is left out where there are others."""
     from ..experiments.deployment.prediction import predict_video, warm_up
@@ -161,7 +211,9 @@ def _predicted(
             if not warm:
                 warm_up(model, clip, on_error=on_error)
                 warm = True
-            predictions = predict_video(model, clip, windows, explain=explain, on_error=on_error)
+            predictions = predict_video(
+                model, clip, windows, explain=explain, reject=reject, on_error=on_error
+            )
         except DecodeError as error:
             if len(clips) == 1:
                 raise
@@ -181,12 +233,13 @@ def _about_windows(model: Model, predictions: list[Prediction]) -> str:
 
 
 def _row(prediction: Prediction, name: str) -> tuple[str, ...]:
-    others = list(prediction.probabilities.items())[1:5]
+    others = [pair for pair in prediction.probabilities.items() if pair[0] != prediction.label][:4]
     return (
         name,
         f"{prediction.start:.2f}-{prediction.end:.2f}",
         prediction.label,
-        f"{100 * prediction.probability:.1f}",
+        *([] if prediction.p_value is None else [f"{prediction.p_value:.3f}"]),
+        "–" if prediction.is_rejected else f"{100 * prediction.probability:.1f}",
         ", ".join(f"{label} {100 * share:.0f}" for label, share in others),
         f"{prediction.decode_ms:.1f}",
         f"{prediction.predict_ms:.1f}",
@@ -195,9 +248,11 @@ def _row(prediction: Prediction, name: str) -> tuple[str, ...]:
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
     content = {**asdict(prediction), "label": prediction.label, "probability": prediction.probability}
-    if prediction.explanation is None:
-        del content["explanation"]
-    return content
+    unasked = {
+        *(["explanation"] if prediction.explanation is None else []),
+        *(["p_value", "is_rejected"] if prediction.p_value is None else []),
+    }
+    return {key: value for key, value in content.items() if key not in unasked}
 
 
 def _print_explanations(model: Model, predictions: list[Prediction]) -> None:

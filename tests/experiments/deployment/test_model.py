@@ -327,7 +327,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         ("chance", {}, ["seeds=[1, 2]"], "seeds: must hold one, as a model is fitted once; got 2"),
         ("hog-svm", {}, ["attempts.0.params.C=[1, 2]"], "params.C must be one value"),
         ("chance", {}, ["limits.threads=2"], "limits are for a run"),
-        ("chance", {}, ["datasets.0.probe=frozen"], "probes, train_groups and limits are for a run"),
+        ("chance", {}, ["datasets.0.probe=frozen"], "probes, tune, train_groups and limits are for a run"),
+        ("hog-svm", {}, ["attempts.hog-svm.tune=3"], "probes, tune, train_groups and limits are for a run"),
         ("rules-file", {}, [], "rules-file needs the parameter 'path'"),
     ],
 )
