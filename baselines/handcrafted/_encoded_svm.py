@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import Feature, compute, temporary_cache
+from ...literals import Positive, PositiveInt
 from ..base import Clips, Explanation
 from ._svm import Mirror, VectorSvm
 
@@ -84,10 +85,10 @@ class EncodedSvm(VectorSvm):
     known_channels: ClassVar[tuple[str, ...]]
 
     encoding: Encoding = "words"
-    n_words: int = 300
-    n_samples: int = 10_000
+    n_words: PositiveInt = 300
+    n_samples: PositiveInt = 10_000
     pyramid: bool = False
-    C: float = 100.0
+    C: Positive = 100.0
     mirror: Mirror = "auto"
     random_state: int = 0
 

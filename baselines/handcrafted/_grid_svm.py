@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
-from ...literals import Channel, Region
+from ...literals import Channel, Positive, PositiveInt, Region
 from ..base import Clips, Explanation, check_is_fitted
 from ._svm import Mirror, VectorSvm, class_maps, weight_shares
 
@@ -49,10 +49,10 @@ class GridSvm(VectorSvm):
     #: Finest scale of the flow; coarse where only the motion of the camera is taken from it.
     finest: ClassVar[int] = 1
 
-    C: float = 1.0
+    C: Positive = 1.0
     grid: Region = "person"
-    cells: int = 4
-    times: int = 3
+    cells: PositiveInt = 4
+    times: PositiveInt = 3
     mirror: Mirror = "auto"
     random_state: int = 0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...literals import Positive
 from .._training import Fold, encode, inner_folds, softmax
 from ..base import Attempt, Clips, Explanation, check_is_fitted
 
@@ -49,7 +50,7 @@ class VectorSvm(Attempt):
     family = "features"
     #: Whether values are standardised; vectors whose length has a meaning are not.
     standardised: ClassVar[bool] = True
-    C: float
+    C: Positive
     mirror: Mirror
     random_state: int
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from ...literals import Positive, PositiveInt
 from ._encoded_svm import EncodedSvm, Encoding
 from ._svm import parse_channels
 
@@ -61,11 +62,11 @@ class DenseTrajectories(EncodedSvm):
     known_channels = ("trajectory", "hog", "hof", "mbh")
 
     channels: str = "trajectory+hog+hof+mbh"
-    height: int = 180
-    seconds: float = 0.6
+    height: PositiveInt = 180
+    seconds: Positive = 0.6
     encoding: Encoding = "fisher"
-    n_words: int = 128
-    n_samples: int = 60_000
+    n_words: PositiveInt = 128
+    n_samples: PositiveInt = 60_000
 
     def _channels(self) -> tuple[str, ...]:
         return parse_channels(self.channels, self.known_channels)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from ...literals import Region
+from ...literals import Positive, Region
 from ..base import Attempt
 from ._fusion import Fusion, Rule
 from ._svm import Mirror, parse_channels
@@ -52,7 +52,7 @@ class GridsSvm(Fusion):
     scales: str = "4x3+6x1"
     channels: str = "hog+hof+mbh"
     rule: Rule = "weighted"
-    C: float = 1.0
+    C: Positive = 1.0
     mirror: Mirror = "auto"
     random_state: int = 0
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
+from ...literals import Positive
 from ..base import Clips
 from ._svm import Mirror, VectorSvm
 
@@ -37,7 +38,7 @@ class LbpTopSvm(VectorSvm):
     1.0
     """
 
-    C: float = 100.0
+    C: Positive = 100.0
     mirror: Mirror = "auto"
     random_state: int = 0
 

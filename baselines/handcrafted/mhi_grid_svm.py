@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
+from ...literals import Positive, PositiveInt
 from ..base import Clips, Explanation
 from ._svm import Mirror, VectorSvm, class_maps
 
@@ -39,8 +40,8 @@ class MhiGridSvm(VectorSvm):
     1.0
     """
 
-    C: float = 1.0
-    side: int = 24
+    C: Positive = 1.0
+    side: PositiveInt = 24
     mirror: Mirror = "auto"
     random_state: int = 0
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
+from ...literals import Positive
 from ..base import Clips
 from ._svm import VectorSvm
 
@@ -37,7 +38,7 @@ class MhiHu(VectorSvm):
     #: A mirror image only changes the sign of the last moment.
     mirror = False
 
-    C: float = 10.0
+    C: Positive = 10.0
     random_state: int = 0
 
     def _sizes(self) -> dict[str, int]:

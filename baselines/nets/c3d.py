@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...literals import Input
+from ...literals import BelowOne, Input, NonNegativeInt, Positive, PositiveInt
 from ._recipe import QUICK
 from .net import ConvNet
 
@@ -31,12 +31,12 @@ class C3d(ConvNet):
     """
 
     input: Input = "colour"
-    frames: int | None = QUICK.frames
-    rate: float | None = QUICK.rate
-    size: int = 112
-    margin: int = 16
-    dropout: float | None = 0.5
-    learning_rate: float | None = 3e-4
+    frames: PositiveInt | None = QUICK.frames
+    rate: Positive | None = QUICK.rate
+    size: PositiveInt = 112
+    margin: NonNegativeInt = 16
+    dropout: BelowOne | None = 0.5
+    learning_rate: Positive | None = 3e-4
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo

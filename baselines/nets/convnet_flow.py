@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ...literals import Input
+from ...literals import Input, Positive, PositiveInt
 from ._recipe import QUICK, RECIPES
 from .convnet_frame import ConvNetFrame
 
@@ -30,6 +30,6 @@ class ConvNetFlow(ConvNetFrame):
     recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=200, n_views=10)}
 
     input: Input = "flow"
-    frames: int | None = 10
-    rate: float | None = QUICK.rate
+    frames: PositiveInt | None = 10
+    rate: Positive | None = QUICK.rate
     widths: tuple[int, ...] = (16, 32, 64)

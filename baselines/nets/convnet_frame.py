@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from ...literals import PositiveInt
 from ._recipe import QUICK, RECIPES
 from .net import ConvNet
 
@@ -38,7 +39,7 @@ class ConvNetFrame(ConvNet):
     stacked = True
     recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=120, n_views=10)}
 
-    frames: int | None = 1
+    frames: PositiveInt | None = 1
     widths: tuple[int, ...] = (8, 16, 32, 64)
 
     def _untrained(self, n_classes: int) -> nn.Module:

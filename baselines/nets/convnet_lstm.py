@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from ...literals import PositiveInt
 from ._recipe import QUICK, RECIPES
 from .net import ConvNet
 
@@ -39,7 +40,7 @@ class ConvNetLstm(ConvNet):
     recipes: ClassVar = {**RECIPES, "quick": replace(QUICK, epochs=120)}
 
     widths: tuple[int, ...] = (8, 16, 32, 64)
-    hidden: int = 64
+    hidden: PositiveInt = 64
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...literals import PositiveInt
 from .net import ConvNet
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class InceptionSmall(ConvNet):
     (6, 3)
     """
 
-    width: int = 8
+    width: PositiveInt = 8
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import Arrays
+from ...literals import NonNegative, Positive, PositiveInt
 from ..base import Explanation
 from ..handcrafted._svm import parse_channels, weight_shares
 from ..handcrafted.hog_hof_mbh_svm import HogHofMbhSvm
@@ -49,11 +50,11 @@ class MlpFeatures(NetAttempt):
     family = "dense"
 
     channels: str = "hog+hof+mbh"
-    epochs: int = 150
+    epochs: PositiveInt = 150
     hidden: tuple[int, ...] = (128,)
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-1
-    batch_size: int = 32
+    learning_rate: Positive = 2e-3
+    weight_decay: NonNegative = 1e-1
+    batch_size: PositiveInt = 32
 
     def _descriptor(self) -> GridDescriptor:
         from ...features.descriptors import GridDescriptor

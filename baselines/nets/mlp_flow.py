@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...literals import Input, View
+from ...literals import Input, PositiveInt, View
 from .mlp_pixels import MlpPixels
 
 __all__ = ["MlpFlow"]
@@ -28,5 +28,5 @@ class MlpFlow(MlpPixels):
 
     input: Input = "flow"
     view: View = "person"
-    epochs: int = 150
-    frames: int = 12
+    epochs: PositiveInt = 150
+    frames: PositiveInt = 12

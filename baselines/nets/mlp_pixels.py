@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...literals import NonNegative, NonNegativeInt, Positive, PositiveInt
 from .net import VideoNet
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ class MlpPixels(VideoNet):
 
     family = "dense"
 
-    epochs: int = 300
-    frames: int = 8
-    size: int = 16
-    margin: int = 2
+    epochs: PositiveInt = 300
+    frames: PositiveInt = 8
+    size: PositiveInt = 16
+    margin: NonNegativeInt = 2
     hidden: tuple[int, ...] = (128,)
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-1
-    batch_size: int = 32
-    n_views: int = 10
+    learning_rate: Positive = 2e-3
+    weight_decay: NonNegative = 1e-1
+    batch_size: PositiveInt = 32
+    n_views: PositiveInt = 10
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from ...literals import Criterion
+from ...literals import Criterion, PositiveInt, Share
 from ._sparse_mlp import SparseMlp
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class MlpPruned(SparseMlp):
     (6, 3)
     """
 
-    density: float = 0.1
-    rounds: int = 5
+    density: Share = 0.1
+    rounds: PositiveInt = 5
     criterion: Criterion = "magnitude"
 
     def _training(self, net: nn.Module) -> Training:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...literals import BelowOne, NonNegative, Positive, PositiveInt
 from ._sparse_mlp import SparseMlp
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ class MlpSparse(SparseMlp):
     (6, 3)
     """
 
-    epochs: int = 300
-    learning_rate: float = 0.03
-    weight_decay: float = 0.0
-    strength: float = 1e-4
-    beta: float = 50.0
-    momentum: float = 0.9
+    epochs: PositiveInt = 300
+    learning_rate: Positive = 0.03
+    weight_decay: NonNegative = 0.0
+    strength: NonNegative = 1e-4
+    beta: Positive = 50.0
+    momentum: BelowOne = 0.9
 
     def _training(self, net: nn.Module) -> Training:
         from ...models import optim, structure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import ActionbenchError
 from ...features.cache import Arrays, Feature, compute
-from ...literals import Aspect, Input, View
+from ...literals import Aspect, BelowOne, Input, NonNegative, NonNegativeInt, Positive, PositiveInt, View
 from .._training import encode
 from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
 from ._recipe import QUICK, RECIPES, Recipe, RecipeName
@@ -82,15 +82,15 @@ class NetAttempt(Attempt):
         Number of training clips.
     """
 
-    epochs: int | None = QUICK.epochs
-    dropout: float | None = QUICK.dropout
-    label_smoothing: float | None = QUICK.label_smoothing
-    learning_rate: float | None = QUICK.learning_rate
-    weight_decay: float | None = QUICK.weight_decay
-    batch_size: int | None = QUICK.batch_size
-    n_views: int | None = QUICK.n_views
-    validation: float = 0.0
-    patience: int | None = None
+    epochs: PositiveInt | None = QUICK.epochs
+    dropout: BelowOne | None = QUICK.dropout
+    label_smoothing: BelowOne | None = QUICK.label_smoothing
+    learning_rate: Positive | None = QUICK.learning_rate
+    weight_decay: NonNegative | None = QUICK.weight_decay
+    batch_size: PositiveInt | None = QUICK.batch_size
+    n_views: PositiveInt | None = QUICK.n_views
+    validation: BelowOne = 0.0
+    patience: PositiveInt | None = None
     random_state: int = 0
 
     def _recipe(self) -> Recipe:
@@ -264,10 +264,10 @@ class VideoNet(NetAttempt):
     input: Input = "grey"
     view: View = "frame"
     train_features: bool = True
-    frames: int | None = QUICK.frames
-    rate: float | None = QUICK.rate
-    size: int = 64
-    margin: int = 8
+    frames: PositiveInt | None = QUICK.frames
+    rate: Positive | None = QUICK.rate
+    size: PositiveInt = 64
+    margin: NonNegativeInt = 8
     aspect: Aspect | None = QUICK.aspect
 
     def _reader(self) -> VolumeReader:
@@ -330,17 +330,17 @@ class ConvNet(VideoNet):
     recipes: ClassVar[Mapping[RecipeName, Recipe]] = RECIPES
 
     recipe: RecipeName = "quick"
-    epochs: int | None = None
-    dropout: float | None = None
-    label_smoothing: float | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    batch_size: int | None = None
-    frames: int | None = None
-    rate: float | None = None
-    zoom: float | None = None
+    epochs: PositiveInt | None = None
+    dropout: BelowOne | None = None
+    label_smoothing: BelowOne | None = None
+    learning_rate: Positive | None = None
+    weight_decay: NonNegative | None = None
+    batch_size: PositiveInt | None = None
+    frames: PositiveInt | None = None
+    rate: Positive | None = None
+    zoom: BelowOne | None = None
     aspect: Aspect | None = None
-    n_views: int | None = None
+    n_views: PositiveInt | None = None
     mirrored_views: bool | None = None
 
     def _recipe(self) -> Recipe:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...literals import Input, View
+from ...literals import Input, NonNegativeInt, Positive, PositiveInt, View
 from .._training import encode, inner_folds
 from ..base import Clips, Explanation
 from .net import VideoNet, cached_samples
@@ -34,7 +34,7 @@ class _Expressed(VideoNet):
     """The net of a genome."""
 
     genome: str = _DEFAULT
-    max_operations: float = np.inf
+    max_operations: Positive = np.inf
 
     def _space(self, n_classes: int) -> search.Space:
         from ...models import search
@@ -92,17 +92,17 @@ class NetEvolved(VideoNet):
 
     input: Input = "flow"
     view: View = "person"
-    frames: int = 12
-    size: int = 16
-    margin: int = 2
-    n_views: int = 10
+    frames: PositiveInt = 12
+    size: PositiveInt = 16
+    margin: NonNegativeInt = 2
+    n_views: PositiveInt = 10
     method: Method = "evolution"
-    evaluations: int = 30
-    population: int = 10
-    sample: int = 4
-    search_epochs: int = 12
-    max_operations: float = 2e7
-    seconds: float | None = None
+    evaluations: PositiveInt = 30
+    population: PositiveInt = 10
+    sample: PositiveInt = 4
+    search_epochs: PositiveInt = 12
+    max_operations: Positive = 2e7
+    seconds: Positive | None = None
 
     def _expressed(self, genome: str) -> _Expressed:
         own = {field.name for field in fields(_Expressed)} - {"genome"}

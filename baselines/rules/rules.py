@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...literals import Positive, PositiveInt
 from .._training import choose, encode
 from ..base import Clips
 from ._rule_attempt import RuleAttempt, measure_clips
@@ -59,9 +60,9 @@ class Rules(RuleAttempt):
 
     tuned = ("softness_", "min_clips_")
 
-    max_conditions: int = 3
-    softness: float | None = None
-    min_clips: int | None = None
+    max_conditions: Literal[1, 2, 3] = 3
+    softness: Positive | None = None
+    min_clips: PositiveInt | None = None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Measure the clips, choose softness and smallest rules on held-out groups, learn from all clips.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...literals import PositiveInt
 from .._training import choose, encode
 from ..base import Clips
 from ._rule_attempt import RuleAttempt, measure_clips
@@ -65,8 +66,8 @@ class RulesTree(RuleAttempt):
 
     tuned = ("max_depth_", "min_clips_")
 
-    max_depth: int | None = None
-    min_clips: int | None = None
+    max_depth: Literal[1, 2, 3, 4] | None = None
+    min_clips: PositiveInt | None = None
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Measure the clips, choose the size of the tree on held-out groups, grow it on all clips.

@@ -52,7 +52,8 @@ def make_attempt(cls: type[A], name: str, params: Mapping[str, Any], seed: int) 
     Raises
     ------
     MatrixError
-        If a parameter is unknown or, where the attempt declares its type or constraints, of a wrong kind.
+        If a parameter is unknown or, where the attempt declares its type or constraints, of a wrong kind or out of
+        range.
     """
     known, faults = option_names(cls), Faults()
     for key, value in params.items():
@@ -250,7 +251,7 @@ def declared_type(cls: type[Attempt], parameter: str) -> Any:
             names = {**names, **vars(sys.modules.get(base.__module__, base))}
     try:
         own = SimpleNamespace(__annotations__={parameter: annotation})
-        return get_type_hints(own, names)[parameter]
+        return get_type_hints(own, names, include_extras=True)[parameter]
     except Exception:  # a name that only type checkers know, or anything else
         return Any
 

@@ -1,10 +1,26 @@
-"""Values that parameters of attempts have by name; light, so that a plan knows them before anything is computed."""
+"""Values that parameters of attempts may have; light, so that a plan knows them before anything is computed."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-__all__ = ["Aspect", "CalibrationMethod", "Channel", "Criterion", "Input", "Region", "View"]
+from annotated_types import Ge, Gt, Le, Lt
+
+__all__ = [
+    "Aspect",
+    "BelowOne",
+    "CalibrationMethod",
+    "Channel",
+    "Criterion",
+    "Input",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+    "Region",
+    "Share",
+    "View",
+]
 
 #: How probabilities are calibrated.
 CalibrationMethod = Literal["temperature", "isotonic"]
@@ -18,3 +34,11 @@ View = Literal["frame", "person"]
 Aspect = Literal["kept", "squeezed"]
 #: By what weights are pruned.
 Criterion = Literal["magnitude", "obd", "random"]
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+#: A share above none, and one below the whole.
+Share = Annotated[float, Gt(0), Le(1)]
+BelowOne = Annotated[float, Ge(0), Lt(1)]

@@ -104,6 +104,17 @@ def test_a_file_that_is_missing_is_named(plugin, tmp_path, matrix):
             "params.grid: input should be 'person', 'people' or 'frame', got 'persn'",
         ),
         ("c3d", {"recipe": "quik"}, "params.recipe: input should be 'quick' or 'thorough', got 'quik'"),
+        ("convnet-3d", {"epochs": -1}, "params.epochs: input should be greater than or equal to 1, got -1"),
+        ("convnet-s3d", {"dropout": 1.0}, "params.dropout: input should be less than 1, got 1.0"),
+        ("dense-trajectories", {"seconds": 0.0}, "params.seconds: input should be greater than 0, got 0.0"),
+        ("hog-svm", {"C": -1.0}, "params.C: input should be greater than 0, got -1.0"),
+        ("mlp-pruned", {"density": 1.5}, "params.density: input should be less than or equal to 1, got 1.5"),
+        (
+            "rules-tree",
+            {"min_clips": 0},
+            "params.min_clips: input should be greater than or equal to 1, got 0",
+        ),
+        ("rules-tree", {"max_depth": 5}, "params.max_depth: input should be 1, 2, 3 or 4, got 5"),
         ("mlp-pixels", {"view": "persn"}, "params.view: input should be 'frame' or 'person', got 'persn'"),
     ],
 )
