@@ -247,7 +247,7 @@ def learning_figure(curves: pd.DataFrame) -> Svg:
 # Largest number of attempts in the figure of reliability; reliability.csv has all.
 _MAX_PANELS = 12
 # Panels side by side, and the side of each in inches, with the room on its left and what is above and below.
-_ACROSS, _SIDE, _LEFT, _AROUND = 4, 1.45, 0.4, 0.6
+_ACROSS, _SIDE, _LEFT, _AROUND = 4, 1.4, 0.48, 0.82
 
 
 def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg | None:
@@ -270,16 +270,18 @@ def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg | None:
         return None
     across, down = min(_ACROSS, len(drawn)), -(-len(drawn) // _ACROSS)
     with report_style():
-        figure, axes = canvas(across * (_SIDE + _LEFT) + 0.1, down * (_SIDE + _AROUND))
+        figure, axes = canvas(across * (_SIDE + _LEFT) + 0.25, down * (_SIDE + _AROUND))
         figure.delaxes(axes)
         panels: Any = drawn.itertuples()
         for number, row in enumerate(panels):
             line, column = divmod(number, across)
             own = figure.add_subplot()
             own.patch.set_visible(False)
-            bottom = (down - 1 - line) * (_SIDE + _AROUND) + 0.35
+            bottom = (down - 1 - line) * (_SIDE + _AROUND) + 0.4
             set_position(own, _LEFT + column * (_SIDE + _LEFT), bottom, _SIDE, _SIDE)
             _reliability(own, row, points[points["attempt"] == row.attempt])
+            if not column:
+                own.set_ylabel("accuracy", fontsize=7, labelpad=1)
         return Svg.of(figure, "Accuracy of each attempt by the probability of the predicted class.")
 
 
@@ -292,10 +294,11 @@ def _reliability(axes: Axes, row: Any, points: pd.DataFrame) -> None:
     )
     axes.vlines(x, low, high, colour, linewidth=3, alpha=0.3)
     axes.plot(x, y, color=colour, linewidth=1)
-    axes.scatter(x, y, 4 + 60 * points["n_clips"] / points["n_clips"].sum(), colour, zorder=3)
+    axes.scatter(x, y, 4 + 60 * points["n_clips"] / points["n_clips"].sum(), colour, zorder=3, clip_on=False)
     axes.set_title(
         f"{short_name(row.attempt, 26)}\nerror {percent(row.calibration_error)}", fontsize=7, pad=3
     )
+    axes.set_xlabel("probability", fontsize=7, labelpad=1)
     axes.set_xlim(-2, 102)
     axes.set_ylim(-2, 102)
     axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -66,6 +67,14 @@ def test_words_change_with_time_and_have_the_colour_of_their_class(video, tmp_pa
     for frames, label in ((slice(0, 10), "walk"), (slice(10, 20), "jump")):
         assert likeness[label][frames].min() > 0.9
         assert all(likeness[other][frames].max() < 0.5 for other in classes if other != label)
+
+
+def test_what_is_none_of_the_classes_is_grey(video, tmp_path):
+    none = replace(said("walk", 0, 2, 0.9), p_value=0.01, is_rejected=True)
+    band = annotated(video, tmp_path, [none], ["run", "walk"]).frames[:, 122:].astype(int)
+    # Words and chart are bright, and neither has a hue.
+    assert band.max() > 150
+    assert (band.max(axis=3) - band.min(axis=3)).max() < 30
 
 
 def test_the_chart_shows_probabilities_over_time(video, tmp_path):
