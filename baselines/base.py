@@ -190,6 +190,15 @@ class Attempt(ABC):
         """Return the names of environment variables that change the results; none by default."""
         return []
 
+    @property
+    def pretrained(self) -> str:
+        """What it was trained on beside the clips of `fit`; empty if on nothing."""
+        return ""
+
+    def warnings(self) -> dict[str, str]:
+        """Return sentences on the fitted attempt that every table must show, by their codes; none by default."""
+        return {}
+
     def skip(self, dataset: Any) -> str | None:
         """Return why this attempt cannot be used on a data set, or None if it can."""
         return None
@@ -197,6 +206,14 @@ class Attempt(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the fitted attempt to a folder, without pickle."""
         persistence.save(self, Path(folder))
+
+    def needed_files(self) -> list[Path]:
+        """Return the files that the fitted attempt reads to predict, of distinct names; `save` copies them."""
+        return []
+
+    def find_files(self, folder: Path) -> None:
+        """Use the copies of the needed files in a folder from now on; called by `load` where there are any."""
+        raise NotImplementedError(f"{type(self).__name__}.find_files must use the copies of needed_files()")
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

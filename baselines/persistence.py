@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ A = TypeVar("A", bound="Attempt")
 
 _DESCRIPTION = "attempt.json"
 _STATE = "fitted.skops"
+_FILES = "files"
 _FORMAT = 1
 _PLAIN = "fitted_state() must give numbers, arrays and containers of them"
 
@@ -65,10 +67,10 @@ SCIKIT_LEARN = (
 def save(attempt: Attempt, folder: Path) -> None:
     """Write a fitted attempt to a folder.
 
-    ``attempt.json`` names the class and its parameters, ``fitted.skops`` holds the fitted attributes: numbers, arrays,
-    containers of them, scikit-learn's estimators. An attempt with others names their types in ``trusted_types``, or
-    gives ``fitted_state()``, a dict without them, and restores it by ``restore_state(state)``. The written state is
-    read back and compared.
+    ``attempt.json`` names the class and its parameters, ``files/`` holds copies of the files that it needs,
+    ``fitted.skops`` the fitted attributes: numbers, arrays, containers of them, scikit-learn's estimators. An attempt
+    with others names their types in ``trusted_types``, or gives ``fitted_state()``, a dict without them, and restores
+    it by ``restore_state(state)``. The written state is read back and compared.
 
     Parameters
     ----------
@@ -108,6 +110,9 @@ def save(attempt: Attempt, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _STATE).write_bytes(content)
         (folder / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        for path in attempt.needed_files():
+            (folder / _FILES).mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / _FILES / path.name)
     except OSError as error:
         raise ActionbenchError(f"{folder}: the attempt cannot be saved there ({error.strerror})") from error
 
@@ -210,6 +215,8 @@ def load(cls: type[A], folder: Path) -> A:
             f"{folder / _DESCRIPTION}: the parameters are not those of {found.__name__} ({error})"
         ) from error
     _read_state(attempt, folder)
+    if (folder / _FILES).is_dir():
+        attempt.find_files(folder / _FILES)
     return attempt
 
 
@@ -227,8 +234,8 @@ def unpack(cls: type[A], packed: dict[str, Any]) -> A:
 
 
 def state_bytes(attempt: Attempt) -> int:
-    """Return the bytes of all values and texts in the fitted state of an attempt, without containers."""
-    return _bytes(_state(attempt), set())
+    """Return the bytes of all values and texts in the fitted state of an attempt, and of the files that it needs."""
+    return _bytes(_state(attempt), set()) + sum(path.stat().st_size for path in attempt.needed_files())
 
 
 def _bytes(value: Any, seen: set[int]) -> int:

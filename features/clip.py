@@ -179,6 +179,11 @@ class Clips(Sequence[Clip]):
         return part
 
     @property
+    def names(self) -> list[str]:
+        """What each clip is called, in order; see `Clip.name`."""
+        return [self._source.clip_name(index) for index in self._indices.tolist()]
+
+    @property
     def fingerprints(self) -> list[str]:
         """One hash per clip, in order, each computed once."""
         for index in self._indices.tolist():

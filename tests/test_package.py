@@ -80,7 +80,7 @@ def test_reports_know_the_store_only():
 
 # The wings of a room from the ground up: each imports from itself and from those before it.
 WINGS = {
-    "baselines": ["trivial", "rules", "handcrafted", "nets"],
+    "baselines": ["trivial", "rules", "handcrafted", "nets", "pretrained"],
     "experiments": [
         *("datasets", "audit", "evaluation", "store", "planning", "isolation", "running", "sharing"),
         "deployment",

@@ -103,6 +103,16 @@ class Fusion(Attempt):
         members = sum(member.count().get("parameters", 0) for member in self.members_)
         return {"parameters": members + weights}
 
+    @property
+    def pretrained(self) -> str:
+        """What the members were trained on."""
+        members = getattr(self, "members_", None) or self._make_members()
+        return "; ".join(dict.fromkeys(filter(None, (member.pretrained for member in members))))
+
+    def warnings(self) -> dict[str, str]:
+        """Return the warnings on the members."""
+        return {code: text for member in self.members_ for code, text in member.warnings().items()}
+
     def explain(self) -> Explanation:
         """Return the weights, and the explanations of all members."""
         check_is_fitted(self)

@@ -18,7 +18,7 @@ from ..base import Attempt, Clips, Explanation, check_is_fitted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Classifier", "Mirror", "VectorSvm", "class_maps", "parse_channels", "weight_shares"]
+__all__ = ["Classifier", "Mirror", "VectorSvm", "class_maps", "parse_channels", "sharpness", "weight_shares"]
 
 C = TypeVar("C", bound=str)
 Array = NDArray[np.float64]
@@ -91,7 +91,7 @@ class VectorSvm(Attempt):
             plain = self._held_out(examples, folds)
             self.mirror_ = not _mirroring_harms(values, plain, codes)
             values = values if self.mirror_ else plain
-        self.sharpness_ = _sharpness(values, codes)
+        self.sharpness_ = sharpness(values, codes)
         self._held_out_proba = softmax(self.sharpness_ * values)
         self.classifier_ = self._train(examples, np.arange(len(codes)))
         return self
@@ -357,12 +357,12 @@ def _mirroring_harms(mirrored: Array, plain: Array, codes: NDArray[np.intp]) -> 
     return bool(lost - won > 2 * np.sqrt(lost + won))
 
 
-def _sharpness(values: Array, codes: NDArray[np.intp]) -> float:
+def sharpness(values: Array, codes: NDArray[np.intp], largest: float = 10.0) -> float:
     """Return the factor that maximises the likelihood of the softmax on held-out clips; others have NaN."""
     held = np.flatnonzero(np.isfinite(values).all(axis=1))
     if not len(held):
         return 1.0
-    factors = np.logspace(-1, 1, 41)
+    factors = np.logspace(-1, np.log10(largest), 41)
     losses = [
         -np.log(np.maximum(softmax(factor * values[held])[np.arange(len(held)), codes[held]], 1e-9)).mean()
         for factor in factors

@@ -40,6 +40,8 @@ class Measured:
     tuning: dict[str, Any] | None = None
     #: Sentences that every table must show, by their codes.
     warnings: dict[str, str] = field(default_factory=dict)
+    #: What the attempt was trained on beside the clips, see `Attempt.pretrained`.
+    pretrained: str | None = None
     #: Text and pictures of `Attempt.explain`, by the name of a file.
     artifacts: dict[str, bytes] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, DataError, Faults, MatrixError, PluginError, did_you_mean
 from ..datasets.base import Dataset
 from ..datasets.derived import original_class
+from ..datasets.digests import file_digest
 from ..datasets.left_out import WithoutClips, without
 from ..datasets.probed import Probed, Side, without_probe
 from ..datasets.registry import dataset_registry, make_dataset, option_names
@@ -464,7 +465,7 @@ def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
     try:
         return method(*args)
     except ActionbenchError as error:
-        raise type(error)(f"attempt {name!r}: {error}") from error
+        raise type(error)(*(f"attempt {name!r}: {fault}" for fault in error.args)) from error
     except Exception as error:  # a plug-in may fail in any way
         raise PluginError(
             f"attempt {name!r}: its {method.__name__}() failed with {type(error).__name__}: {error}"
@@ -474,7 +475,7 @@ def ask(method: Callable[..., Any], name: str, *args: Any) -> Any:
 def _file_fingerprints(files: Iterable[Path], name: str) -> list[str]:
     """Return a hash of each file that the parameters of an attempt name."""
     try:
-        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files]
+        return [file_digest(Path(path)) for path in files]
     except OSError as error:
         raise MatrixError(
             f"attempt {name!r}: {error.filename}: the file cannot be read ({error.strerror})"

@@ -40,6 +40,9 @@ T = TypeVar("T", bound=Hashable)
 _MAX_POINTS = 100_000
 _MAX_SHOWN = 200
 
+# Parameters of attempts that are always paths.
+_FILES = ("path", "file")
+
 # A thousand years, in seconds.
 _MAX_SECONDS = 1000 * 366 * 86400
 
@@ -343,7 +346,8 @@ def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _expand_attempt(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(entry.get("params"), dict):
-        _make_absolute(entry["params"], "path", folder)
+        for key in _FILES:
+            _make_absolute(entry["params"], key, folder)
     return entry
 
 
@@ -567,6 +571,6 @@ def _known_keys(parts: list[int | str]) -> list[str]:
 
 def _plain(key: str, value: Any) -> str:
     # A file is known by its name wherever it lies.
-    if key == "path" and isinstance(value, str):
+    if key in _FILES and isinstance(value, str):
         return Path(value).name
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -260,10 +260,13 @@ def _file_members(digests: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     """Return the members of files of the matrix by their paths, and what they hold."""
     members: dict[str, str] = {}
     contents: dict[str, bytes] = {}
-    for number, (name, digest) in enumerate(digests.items()):
+    # What lay side by side does so again: a net and what is said of it.
+    folders: dict[Path, int] = {}
+    for name, digest in digests.items():
         path = Path(name)
         if not path.is_file():
             raise BundleError(f"{path}: this file of the run is gone; it must be where it was, to be bundled")
+        number = folders.setdefault(path.parent, len(folders))
         members[name] = f"files/{number}/{path.name}"
         contents[members[name]] = path.read_bytes()
         if hashlib.sha256(contents[members[name]]).hexdigest() != digest:

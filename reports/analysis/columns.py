@@ -140,6 +140,7 @@ COLUMNS = (
     Column("rank_high"),
     Column("tied"),
     Column("design_difference"),
+    Column("pretrained", "pretrained", True, is_number=False, write=lambda row: row.pretrained or "–"),
     Column("warnings", is_number=False),
 )
 

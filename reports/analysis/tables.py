@@ -45,7 +45,8 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         mean cost of tuning per cell; ``rank_low`` to ``rank_high`` the rank interval and ``tied`` the number of
         attempts without significant difference, of `pairs.rank_attempts`, unknown if the attempt is not ranked;
         ``design_difference`` what `power.design_difference` says of all attempts on the data set and split;
-        ``warnings`` sentences, one per line, or empty. Sorted by data set and split, then accuracy, best first.
+        ``pretrained`` says what else the attempt was trained on, empty if on nothing; ``warnings`` sentences, one per
+        line, or empty. Sorted by data set and split, then accuracy, best first.
     """
     return score(compared(gather(store)))
 
@@ -115,6 +116,7 @@ def _row(result: Result) -> dict[str, Any]:
             for what in ("rules", "conditions", "quantities", "epochs")
         },
         **_costs(result),
+        "pretrained": "; ".join(sorted(set(filter(None, result.column("pretrained"))))),
         "warnings": "\n".join(" ".join(text.split()) for text in warnings_of(result)),
     }
 
@@ -268,8 +270,12 @@ def _with_integers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_columns(table: pd.DataFrame) -> list[Column]:
-    """Return the displayed columns that a table has; `without_costs` removes some."""
-    return [column for column in SHOWN if column.name in table]
+    """Return the displayed columns that a table has; `without_costs` removes some.
+
+    Whether attempts are pretrained is displayed where one of them is.
+    """
+    empty = {"pretrained"} if table.get("pretrained", pd.Series()).eq("").all() else set()
+    return [column for column in SHOWN if column.name in table and column.name not in empty]
 
 
 def without_costs(table: pd.DataFrame) -> pd.DataFrame:
@@ -369,10 +375,10 @@ def _tex_text(text: str) -> str:
 
 def _tex(table: pd.DataFrame) -> str:
     parts = []
-    columns = shown_columns(table)
-    align = "".join("r" if column.is_number else "l" for column in columns)
-    heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
     for dataset, split, rows in sections(table):
+        columns = shown_columns(rows)
+        align = "".join("r" if column.is_number else "l" for column in columns)
+        heads = " & ".join(_heads(columns, r"accuracy [95\,\%]"))
         body = "\n".join(" & ".join(map(_tex_text, cells)) + r" \\" for cells in _cells(rows))
         below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in sizes(rows) + notes(rows))
         parts.append(

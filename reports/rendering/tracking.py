@@ -117,6 +117,7 @@ def _entry(result: Result, row: Mapping[Hashable, Any], metrics: list[str], runs
         "code": ", ".join(sorted(set(cells["code"]))),
         "commit": ", ".join(dict.fromkeys(_commit(runs[number]["provenance"]) for number in numbers)),
         "run": ", ".join(map(str, numbers)),
+        "pretrained": row["pretrained"],
         "warnings": row["warnings"],
     }
     return Entry(

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from pretrained_nets import averaging_net
 from sklearn.utils.validation import check_is_fitted
 
 from actionbench import ActionbenchError, Attempt, Explanation
@@ -39,11 +40,11 @@ NETS = {
     "two-stream": CONVOLUTIONAL | {"widths": [4, 4, 8]},
 }
 FUSED = {"late-fusion": {"members": "mhi-hu + majority"}, "ensemble": {"members": "hof-svm + majority"}}
-OURS = LIGHT | LOCAL | NETS | FUSED | {"rules-file": {}}
+OURS = LIGHT | LOCAL | NETS | FUSED | {name: {} for name in ("rules-file", "embedding", "features-file")}
 
 # Put to all checks: one attempt of each base class, and that which is made of others.
 WHOLE = set(
-    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion".split()
+    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion embedding".split()
 )
 # What attempts of one base class may still do each in its own way; the others are put to all else in the slow tests.
 OWN = set("declarations constructor parameters not_fitted probabilities saved counts".split())
@@ -59,9 +60,16 @@ def is_slow(name, check):
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory):
-    rules = tmp_path_factory.mktemp("rules") / "rules.txt"
-    rules.write_text("if passing speed > 0.3 heights/s then walking\notherwise walking\n")
-    given = OURS | {"rules-file": {"path": str(rules)}}
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "rules.txt").write_text("if passing speed > 0.3 heights/s then walking\notherwise walking\n")
+    # The clips of the checks have no names.
+    (folder / "vectors.txt").write_text("\n")
+    np.save(folder / "vectors.npy", np.arange(6.0).reshape(1, 2, 3))
+    given = OURS | {
+        "rules-file": {"path": str(folder / "rules.txt")},
+        "embedding": {"file": str(averaging_net(folder / "net.onnx"))},
+        "features-file": {"file": str(folder / "vectors.npy"), "pool": "mean+thirds"},
+    }
     # A busy machine is no fault of an attempt.
     return {name: Trial(attempt_registry().get(name), params, seconds=600) for name, params in given.items()}
 

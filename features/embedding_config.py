@@ -1,0 +1,251 @@
+"""How a pretrained net wants its pictures, as a TOML file beside it or Hugging Face's ``preprocessor_config.json``."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from ..errors import ActionbenchError, did_you_mean
+
+__all__ = ["HUGGING_FACE", "NetConfig", "Pooling", "ProbeKind", "check_sample", "config_file", "read_config"]
+
+#: The name of Hugging Face's file.
+HUGGING_FACE = "preprocessor_config.json"
+
+Layout: TypeAlias = Literal["NCHW", "NHWC", "NCTHW", "NTCHW", "NTHWC"]
+#: Pillow's filters, by their names in lower case.
+Filter: TypeAlias = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+#: What a clip's vectors become: see `baselines.pretrained._vectors.pool`.
+Pooling: TypeAlias = Literal["mean", "std", "delta", "thirds"]
+ProbeKind: TypeAlias = Literal["linear", "knn", "prototype"]
+
+_MAX_SIDE, _MAX_FRAMES, _MAX_RATE = 4096, 10_000, 1000
+
+Side = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
+Count = Annotated[int, Field(ge=1, le=_MAX_FRAMES)]
+
+
+def check_sample(sample: str) -> str:
+    """Return a way to sample a clip in time, or raise ValueError if it is none."""
+    kind, _, number = sample.partition(":")
+    if sample == "all" or (kind == "uniform" and number.isdecimal() and 1 <= int(number[:9]) <= _MAX_FRAMES):
+        return sample
+    try:
+        if kind == "fps" and 0 < float(number) <= _MAX_RATE:
+            return sample
+    except ValueError:
+        pass
+    raise ValueError(f'must be "uniform:8", "fps:2" or "all", with other numbers, got {sample!r}')
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Resize(_Checked):
+    """The size to which a frame is scaled: of its shorter edge, or of both."""
+
+    shortest_edge: Side | None = None
+    height: Side | None = None
+    width: Side | None = None
+    filter: Filter = "bilinear"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [self.shortest_edge is not None, self.height is not None, self.width is not None]
+        if given not in ([True, False, False], [False, True, True]):
+            raise ValueError("must hold either shortest_edge or both height and width")
+        return self
+
+
+def _pair(value: Any) -> Any:
+    """Let a size be written as one number, as a table or as two numbers."""
+    if isinstance(value, dict) and set(value) == {"height", "width"}:
+        return value["height"], value["width"]
+    return (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
+
+
+class Windows(_Checked):
+    """What a video net sees at once."""
+
+    frames: Count
+    stride: Count = 1
+    views: Count = 1
+
+
+class Time(_Checked):
+    """Which frames are looked at, and what becomes of their vectors."""
+
+    sample: Annotated[str, AfterValidator(check_sample)] | None = None
+    pool: Annotated[list[Pooling], Field(min_length=1)] = ["mean"]
+
+
+class Probe(_Checked):
+    """The classifier on the vectors."""
+
+    kind: ProbeKind = "linear"
+
+
+class NetConfig(_Checked):
+    """What is said of a net; see ``docs/embeddings.md`` for the meaning of each key."""
+
+    input: str | None = None
+    output: str | None = None
+    layout: Layout = "NCHW"
+    resize: Resize | None = None
+    crop: Annotated[tuple[Side, Side], BeforeValidator(_pair)] | None = None
+    channels: Literal["RGB", "BGR", "grey"] = "RGB"
+    rescale: FiniteFloat = 1 / 255
+    mean: list[FiniteFloat] | None = None
+    std: list[Annotated[FiniteFloat, Field(gt=0)]] | None = None
+    reduce: Literal["mean", "first", "flatten"] | None = None
+    pretrained_on: str | None = None
+    overlap: Literal["possible", "none"] = "possible"
+    large: bool = False
+    clip: Windows | None = None
+    time: Time = Time()
+    probe: Probe = Probe()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for key in ("mean", "std"):
+            values = getattr(self, key)
+            if values is not None and len(values) not in (1, self.n_channels):
+                raise ValueError(f"{key} must have {self.n_channels} numbers, one for each channel, or one")
+        if ("T" in self.layout) != (self.clip is not None):
+            raise ValueError(
+                f"a layout with T and the table [clip] belong together, got the layout {self.layout}"
+            )
+        if self.clip and "views" in self.clip.model_fields_set and self.time.sample:
+            raise ValueError("clip.views and time.sample say the same; one of them must go")
+        return self
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of a frame."""
+        return 1 if self.channels == "grey" else 3
+
+    @property
+    def sample(self) -> str:
+        """How a clip is sampled in time where nothing else is asked for."""
+        return self.time.sample or f"uniform:{self.clip.views if self.clip else 8}"
+
+    @property
+    def preparation(self) -> str:
+        """All that changes a net's vector of a frame, as JSON."""
+        return self.model_dump_json(exclude={"pretrained_on", "overlap", "large", "time", "probe"})
+
+
+def config_file(net: Path) -> Path:
+    """Return the file that says how a net wants its pictures.
+
+    Raises
+    ------
+    ActionbenchError
+        If there is none.
+    """
+    own, shared = net.with_suffix(".toml"), net.with_name(HUGGING_FACE)
+    for path in (own, shared):
+        if path.is_file() and path != net:
+            return path
+    raise ActionbenchError(
+        f"{net}: nothing says how it wants its pictures; {own.name} or {HUGGING_FACE} must lie beside it"
+    )
+
+
+def read_config(path: Path) -> NetConfig:
+    """Read what is said of a net.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file, or Hugging Face's JSON.
+
+    Raises
+    ------
+    ActionbenchError
+        If it cannot be read or is not valid: a sentence for each fault.
+    """
+    is_json = path.suffix == ".json"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if is_json else tomllib.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("it must hold a table")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ActionbenchError(
+            f"{path}: not a {'JSON' if is_json else 'TOML'} file in UTF-8 ({error})"
+        ) from error
+    try:
+        return NetConfig.model_validate(_from_hugging_face(content) if is_json else content)
+    except ValidationError as error:
+        found = dict.fromkeys(_sentence(one) for one in error.errors(include_url=False))
+        raise ActionbenchError(*(f"{path}: {sentence}" for sentence in found)) from error
+    except ValueError as error:
+        raise ActionbenchError(f"{path}: {error}") from error
+
+
+_TABLES: Mapping[str, type[BaseModel]] = {"resize": Resize, "clip": Windows, "time": Time, "probe": Probe}
+
+
+def _sentence(found: ErrorDetails) -> str:
+    *parents, key = map(str, found["loc"] or [""])
+    where = ".".join([*parents, key])
+    if found["type"] == "extra_forbidden":
+        known = _TABLES[parents[0]] if parents else NetConfig
+        return f"unknown key {where!r}; {did_you_mean(key, known.model_fields)}"
+    if found["type"] == "missing":
+        return f"the key {where!r} is missing"
+    message = found["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    shown = "" if found["type"] == "value_error" else f", got {found['input']!r}"
+    return f"{where}: {message}{shown}" if where else f"{message}{shown}"
+
+
+# Keys of Hugging Face's processors that change the picture in ways that only they know.
+_FOREIGN = ("crop_pct", "offset", "do_pad", "do_thumbnail", "do_align_long_axis", "do_split_image")
+
+
+def _from_hugging_face(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a `NetConfig` for those of an image processor; others say nothing about a picture."""
+    for key in _FOREIGN:
+        if content.get(key):
+            raise ValueError(f"{key!r} is not supported; a TOML file beside the net must say what it means")
+    found: dict[str, Any] = {"channels": "BGR" if content.get("do_flip_channel_order") else "RGB"}
+    crops = bool(content.get("do_center_crop"))
+    if content.get("do_resize", True) and "size" in content:
+        size = content["size"]
+        if isinstance(size, int):
+            # So older files have it: CLIP's for the shorter edge, ViT's, which crop nothing, for both.
+            size = {"shortest_edge": size} if crops else {"height": size, "width": size}
+        filters = get_args(Filter)
+        code = content.get("resample", 2)
+        if not isinstance(size, dict) or not (type(code) is int and 0 <= code < len(filters)):
+            raise ValueError(f"size and resample must be Pillow's, got {size!r} and {code!r}")
+        found["resize"] = size | {"filter": filters[code]}
+    if crops and "crop_size" in content:
+        found["crop"] = content["crop_size"]
+    if content.get("do_rescale", True):
+        found["rescale"] = content.get("rescale_factor", 1 / 255)
+    else:
+        found["rescale"] = 1.0
+    if content.get("do_normalize", True):
+        found |= {key: content[f"image_{key}"] for key in ("mean", "std") if f"image_{key}" in content}
+    if "num_frames" in content:
+        found |= {"clip": {"frames": content["num_frames"]}, "layout": "NTCHW"}
+    return found

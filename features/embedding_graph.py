@@ -1,0 +1,421 @@
+"""What an ONNX file holds, refused where it cannot be an embedding of frames; an untrusted file is read, never run."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionbenchError, did_you_mean
+from .embedding_config import NetConfig
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["MAX_BYTES", "Graph", "GraphSize", "file_hash", "graph_size", "load_graph", "read_graph"]
+
+#: Bytes of a net that are read without ``large = true``, and the most that one file of ONNX can hold.
+MAX_BYTES = 2**31
+
+# Operators that ONNX Runtime brings along; any other needs a library of machine code.
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+_MULTIPLYING = ("Conv", "Gemm", "MatMul")
+# Elements of an array that shape inference may have to know, as it may be a shape.
+_MAX_SHAPE = 1024
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is known of a net.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    files : tuple of Path
+        The file, and those beside it that hold its weights.
+    digest : str
+        Hash of their content.
+    input, output : str
+        Names of the array that is fed, and of that which is read.
+    shape : tuple of int
+        Of the input, with a batch of one.
+    dtype : str
+        Of the input, as NumPy calls it.
+    is_whole : bool
+        Whether the file is run as it is, without parts left out.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    digest: str
+    input: str
+    output: str
+    shape: tuple[int, ...]
+    dtype: str
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class GraphSize:
+    """Weights of a net, and its floating-point operations for one input, None where they are not known."""
+
+    parameters: int
+    operations: int | None
+
+
+def file_hash(*paths: Path) -> str:
+    """Return a hash of the content of files."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def read_graph(path: Path, config: NetConfig) -> Graph:
+    """Read what a file of ONNX holds, and check that it can be run as a net on frames.
+
+    Raises
+    ------
+    ActionbenchError
+        If a package is missing, or the file is none of ONNX, too large, has weights elsewhere, needs operators of its
+        own, or inputs or outputs that do not fit what is said of it.
+    """
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise ActionbenchError(
+                f'a pretrained net needs the package {package}: pip install "actionbench[onnx]"'
+            )
+    if not path.is_file():
+        raise ActionbenchError(f"{path}: there is no such file; it must be an ONNX model")
+    stamps = path.stat()
+    return _read_graph(path.absolute(), config.preparation, config.large, stamps.st_mtime_ns, stamps.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read_graph(path: Path, preparation: str, large: bool, *_: int) -> Graph:
+    config = NetConfig.model_validate_json(preparation)
+    _check_bytes([path], large)
+    model = _parse(path)
+    files = (path, *_files_beside(path, model))
+    _check_bytes(files, large)
+    _check_domains(path, model)
+    output = _output(path, model.graph, config.output)
+    n_nodes = len(model.graph.node)
+    _prune(model.graph, output)
+    feed = _input(path, model.graph, config.input, output)
+    shape = _shape(path, feed, config)
+    return Graph(
+        path,
+        files,
+        file_hash(*files),
+        feed.name,
+        output,
+        shape,
+        _dtype(path, feed),
+        is_whole=n_nodes == len(model.graph.node) and [one.name for one in model.graph.output] == [output],
+    )
+
+
+def load_graph(graph: Graph) -> bytes | str:
+    """Return what ONNX Runtime makes a session of: the content of a file, or its path where it has 2 GiB or more.
+
+    Raises
+    ------
+    ActionbenchError
+        If the files are no longer those that were read.
+    """
+    if file_hash(*graph.files) != graph.digest:
+        raise ActionbenchError(f"{graph.path}: the file changed while it was in use")
+    if sum(path.stat().st_size for path in graph.files) >= MAX_BYTES:
+        if not graph.is_whole:
+            raise ActionbenchError(
+                f"{graph.path}: of 2 GiB or more, a net must be used whole, by its only output, not by {graph.output!r}"
+            )
+        return str(graph.path)
+    if graph.is_whole and len(graph.files) == 1:
+        return graph.path.read_bytes()
+    import onnx
+
+    model = _parse(graph.path)
+    _prune(model.graph, graph.output)
+    onnx.external_data_helper.load_external_data_for_model(model, str(graph.path.parent))
+    return model.SerializeToString()
+
+
+def graph_size(graph: Graph) -> GraphSize:
+    """Count the weights of a net and its operations for one input.
+
+    Conv, Gemm and MatMul count two operations for each product, any other operator one for each number that it makes.
+    What depends on weights alone is a weight, and costs nothing.
+    """
+    import onnx
+
+    model = _parse(graph.path)
+    _prune(model.graph, graph.output)
+    feed = next(one for one in model.graph.input if one.name == graph.input)
+    for dim, length in zip(feed.type.tensor_type.shape.dim, graph.shape, strict=False):
+        dim.dim_value = length
+    shapes: dict[str, tuple[tuple[int, ...], bool]] = {}
+    weights = {one.name: (tuple(one.dims), _is_float(one.data_type)) for one in model.graph.initializer}
+    # Large weights would be copied; a shape of their own is all that is needed of them.
+    large = [one for one in model.graph.initializer if math.prod(one.dims) > _MAX_SHAPE]
+    for one in large:
+        declared = onnx.helper.make_tensor_value_info(one.name, one.data_type, list(one.dims))
+        if one.name not in {known.name for known in model.graph.input}:
+            model.graph.input.append(declared)
+        model.graph.initializer.remove(one)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # whatever it is, only the number of operations is not known
+        inferred = model.graph
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        tensor = value.type.tensor_type
+        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+            dims = tuple(dim.dim_value for dim in tensor.shape.dim)
+            shapes[value.name] = dims, _is_float(tensor.elem_type)
+    shapes |= weights
+    constant, used, operations = set(weights) | {""}, set[str](), 0
+    unknown = False
+    for node in model.graph.node:
+        if constant.issuperset(node.input) and not any(_subgraphs(node)):
+            constant.update(node.output)
+            continue
+        used |= constant.intersection(node.input)
+        cost = None if any(_subgraphs(node)) else _operations(node, shapes)
+        unknown |= cost is None
+        operations += cost or 0
+    sizes = [math.prod(shapes[name][0]) for name in used if name in shapes and shapes[name][1]]
+    return GraphSize(sum(sizes), None if unknown else operations)
+
+
+def _operations(node: onnx.NodeProto, shapes: dict[str, tuple[tuple[int, ...], bool]]) -> int | None:
+    """Return the operations of a node, None where a shape is not known."""
+    outputs = [name for name in node.output if name]
+    needed = [*outputs[:1], *(node.input[:2] if node.op_type in _MULTIPLYING else ())]
+    if any(name not in shapes for name in needed):
+        return None
+    made = math.prod(shapes[outputs[0]][0])
+    if node.op_type == "Conv":
+        return 2 * made * math.prod(shapes[node.input[1]][0][1:])
+    if node.op_type in ("Gemm", "MatMul"):
+        first = shapes[node.input[0]][0]
+        flipped = any(one.name == "transA" and one.i for one in node.attribute)
+        return 2 * made * (first[0] if flipped else first[-1])
+    return made
+
+
+def _is_float(kind: int) -> bool:
+    import onnx
+
+    return kind in (
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.FLOAT16,
+        onnx.TensorProto.DOUBLE,
+        onnx.TensorProto.BFLOAT16,
+    )
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    import onnx
+
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except Exception as error:  # protobuf may fail in any way
+        raise ActionbenchError(
+            f"{path}: not an ONNX model ({type(error).__name__}); it must be an .onnx file"
+        ) from error
+    if not (model.ir_version and model.graph.node and model.graph.output):
+        raise ActionbenchError(f"{path}: not an ONNX model (it has no graph); it must be an .onnx file")
+    return model
+
+
+def _check_bytes(files: Iterable[Path], large: bool) -> None:
+    paths = list(files)
+    if not large and (size := sum(path.stat().st_size for path in paths)) > MAX_BYTES:
+        raise ActionbenchError(
+            f"{paths[0]}: has {size / 2**30:.1f} GiB, more than 2; its TOML file must say large = true"
+        )
+
+
+def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    import onnx
+
+    for one in node.attribute:
+        if one.type == onnx.AttributeProto.GRAPH:
+            yield one.g
+        yield from one.graphs
+
+
+def _nodes(graph: Any) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph or function, and of all graphs in it."""
+    for node in graph.node:
+        yield node
+        for inner in _subgraphs(node):
+            yield from _nodes(inner)
+
+
+def _tensors(graph: Any) -> Iterator[onnx.TensorProto]:
+    """Yield the arrays that a graph or function holds, and all graphs in it."""
+    yield from getattr(graph, "initializer", ())
+    for one in getattr(graph, "sparse_initializer", ()):
+        yield from (one.values, one.indices)
+    for node in graph.node:
+        for one in node.attribute:
+            yield from (one.t, *one.tensors, one.sparse_tensor.values, one.sparse_tensor.indices)
+        for inner in _subgraphs(node):
+            yield from _tensors(inner)
+
+
+def _files_beside(path: Path, model: onnx.ModelProto) -> list[Path]:
+    """Return the files that hold weights, which must lie in the folder of the net itself."""
+    import onnx
+
+    found = dict[str, Path]()
+    for tensor in (one for part in (model.graph, *model.functions) for one in _tensors(part)):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        beside = path.parent / location
+        plain = (
+            location not in ("", ".", "..")
+            and PurePosixPath(location).name == location
+            and "\\" not in location
+        )
+        if not plain or beside.is_symlink():
+            raise ActionbenchError(
+                f"{path}: its weights are in {location!r}; they must lie beside it, in its own folder"
+            )
+        if not beside.is_file():
+            raise ActionbenchError(
+                f"{path}: its weights are in {location}, which must lie beside it and does not"
+            )
+        found[location] = beside
+    return list(found.values())
+
+
+def _check_domains(path: Path, model: onnx.ModelProto) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    for node in [*_nodes(model.graph), *(node for function in model.functions for node in _nodes(function))]:
+        if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
+            raise ActionbenchError(
+                f"{path}: has the operator {node.op_type} of {node.domain!r}, a library of its own; all must be ONNX's"
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _output(path: Path, graph: onnx.GraphProto, wished: str | None) -> str:
+    names = [one.name for one in graph.output]
+    if wished is None:
+        if len(names) > 1:
+            raise ActionbenchError(
+                f"{path}: has the outputs {_listed(names)}; its TOML file must name one as output"
+            )
+        return names[0]
+    inner = {name for node in graph.node for name in node.output}
+    if wished not in inner:
+        raise ActionbenchError(
+            f"{path}: has no output {wished!r}; {did_you_mean(wished, names)}, and inner values"
+        )
+    return wished
+
+
+def _prune(graph: onnx.GraphProto, output: str) -> None:
+    """Leave what an output needs."""
+    import onnx
+
+    wanted, kept = {output}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(
+                node.input, *(inner.input for graph_ in _subgraphs(node) for inner in _nodes(graph_))
+            )
+            kept.append(node)
+    declared = [one for one in (*graph.output, *graph.value_info) if one.name == output]
+    for field, left in (
+        ("node", kept[::-1]),
+        ("initializer", [one for one in graph.initializer if one.name in wanted]),
+        ("input", [one for one in graph.input if one.name in wanted]),
+        ("output", declared[:1] or [onnx.ValueInfoProto(name=output)]),
+    ):
+        copies = [type(one).FromString(one.SerializeToString()) for one in left]
+        graph.ClearField(field)
+        getattr(graph, field).extend(copies)
+
+
+def _input(path: Path, graph: onnx.GraphProto, wished: str | None, output: str) -> onnx.ValueInfoProto:
+    # Older files list weights among the inputs.
+    weights = {one.name for one in graph.initializer} | {one.values.name for one in graph.sparse_initializer}
+    inputs = {one.name: one for one in graph.input if one.name not in weights}
+    if wished is not None and wished not in inputs:
+        raise ActionbenchError(f"{path}: has no input {wished!r}; {did_you_mean(wished, inputs)}")
+    if not inputs:
+        raise ActionbenchError(f"{path}: its output {output!r} depends on no input; it must depend on one")
+    if len(inputs) > 1:
+        raise ActionbenchError(
+            f"{path}: its output {output!r} needs the inputs {_listed(inputs)}; a TOML file must name an output that "
+            "needs frames alone"
+        )
+    return next(iter(inputs.values()))
+
+
+_DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64", "UINT8": "uint8"}
+
+
+def _dtype(path: Path, feed: onnx.ValueInfoProto) -> str:
+    import onnx
+
+    name = onnx.TensorProto.DataType.Name(feed.type.tensor_type.elem_type)
+    if name not in _DTYPES:
+        raise ActionbenchError(
+            f"{path}: its input {feed.name!r} takes {name}; it must take one of {', '.join(_DTYPES)}"
+        )
+    return _DTYPES[name]
+
+
+def _shape(path: Path, feed: onnx.ValueInfoProto, config: NetConfig) -> tuple[int, ...]:
+    """Return the shape of the input, from the graph and from what is said of it."""
+    where = f"{path}: its input {feed.name!r}"
+    tensor, axes = feed.type.tensor_type, config.layout
+    given = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    if not tensor.HasField("shape"):
+        given = [None] * len(axes)
+    if len(given) != len(axes):
+        raise ActionbenchError(f"{where} has {len(given)} axes; the layout must have as many, got {axes}")
+    of = dict(zip(axes, given, strict=True))
+    if of["N"] not in (None, 1):
+        raise ActionbenchError(f"{where} has a batch of {of['N']}; it must be 1 or free")
+    if of["C"] not in (None, config.n_channels):
+        raise ActionbenchError(
+            f"{where} has {of['C']} channels in the layout {axes}; it must have {config.n_channels} ({config.channels})"
+        )
+    size = config.crop
+    if size is None and config.resize and config.resize.height and config.resize.width:
+        size = config.resize.height, config.resize.width
+    if size is None and config.resize:
+        raise ActionbenchError(
+            f"{where} is not of one size: frames whose shorter edge is {config.resize.shortest_edge} differ in the "
+            "other; crop must give a size"
+        )
+    wanted = {"N": 1, "C": config.n_channels, "T": config.clip and config.clip.frames}
+    wanted |= {"H": size and size[0], "W": size and size[1]}
+    for axis in axes:
+        if of[axis] is None and wanted[axis] is None:
+            raise ActionbenchError(
+                f"{where} has a free axis {axis} (layout {axes}); crop or resize must give its length"
+            )
+        if wanted[axis] is not None and of[axis] not in (None, wanted[axis]):
+            raise ActionbenchError(
+                f"{where} has the length {of[axis]} along {axis} (layout {axes}); crop, resize or clip.frames give "
+                f"{wanted[axis]}"
+            )
+    return tuple(int(wanted[axis] or of[axis] or 0) for axis in axes)
