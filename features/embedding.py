@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
 from .clip import Clip
-from .embedding_config import NetConfig
-from .embedding_graph import Graph, load_graph, read_graph
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from .embedding_config import NetConfig
+    from .embedding_graph import Graph
 
 __all__ = ["Embedding", "prepare", "sampled", "windows"]
 
@@ -54,6 +55,8 @@ class Embedding:
         """
         import cv2
 
+        from .embedding_config import NetConfig
+
         # A session does not survive a fork.
         session, graph = _session(self, cv2.getNumThreads(), os.getpid())
         config = NetConfig.model_validate_json(self.preparation)
@@ -88,6 +91,9 @@ class Embedding:
 @lru_cache(maxsize=2)
 def _session(embedding: Embedding, threads: int, process: int) -> tuple[Any, Graph]:
     import onnxruntime
+
+    from .embedding_config import NetConfig
+    from .embedding_graph import load_graph, read_graph
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -21,8 +21,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ..errors import ActionbenchError, did_you_mean
+from ..literals import Pooling, ProbeKind
 
-__all__ = ["HUGGING_FACE", "NetConfig", "Pooling", "ProbeKind", "check_sample", "config_file", "read_config"]
+__all__ = ["HUGGING_FACE", "NetConfig", "check_sample", "config_file", "read_config"]
 
 #: The name of Hugging Face's file.
 HUGGING_FACE = "preprocessor_config.json"
@@ -30,9 +31,6 @@ HUGGING_FACE = "preprocessor_config.json"
 Layout: TypeAlias = Literal["NCHW", "NHWC", "NCTHW", "NTCHW", "NTHWC"]
 #: Pillow's filters, by their names in lower case.
 Filter: TypeAlias = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
-#: What a clip's vectors become: see `baselines.pretrained._vectors.pool`.
-Pooling: TypeAlias = Literal["mean", "std", "delta", "thirds"]
-ProbeKind: TypeAlias = Literal["linear", "knn", "prototype"]
 
 _MAX_SIDE, _MAX_FRAMES, _MAX_RATE = 4096, 10_000, 1000
 
@@ -73,11 +71,17 @@ class Resize(_Checked):
         return self
 
 
-def _pair(value: Any) -> Any:
-    """Let a size be written as one number, as a table or as two numbers."""
-    if isinstance(value, dict) and set(value) == {"height", "width"}:
-        return value["height"], value["width"]
-    return (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
+class Crop(_Checked):
+    """The size of the centre that is left of a frame."""
+
+    height: Side
+    width: Side
+
+
+def _square(value: Any) -> Any:
+    """Let a square be written as a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return {"height": value, "width": value} if is_number else value
 
 
 class Windows(_Checked):
@@ -108,7 +112,7 @@ class NetConfig(_Checked):
     output: str | None = None
     layout: Layout = "NCHW"
     resize: Resize | None = None
-    crop: Annotated[tuple[Side, Side], BeforeValidator(_pair)] | None = None
+    crop: Annotated[Crop, BeforeValidator(_square)] | None = None
     channels: Literal["RGB", "BGR", "grey"] = "RGB"
     rescale: FiniteFloat = 1 / 255
     mean: list[FiniteFloat] | None = None
@@ -200,7 +204,13 @@ def read_config(path: Path) -> NetConfig:
         raise ActionbenchError(f"{path}: {error}") from error
 
 
-_TABLES: Mapping[str, type[BaseModel]] = {"resize": Resize, "clip": Windows, "time": Time, "probe": Probe}
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "resize": Resize,
+    "crop": Crop,
+    "clip": Windows,
+    "time": Time,
+    "probe": Probe,
+}
 
 
 def _sentence(found: ErrorDetails) -> str:

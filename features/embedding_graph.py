@@ -398,16 +398,14 @@ def _shape(path: Path, feed: onnx.ValueInfoProto, config: NetConfig) -> tuple[in
         raise ActionbenchError(
             f"{where} has {of['C']} channels in the layout {axes}; it must have {config.n_channels} ({config.channels})"
         )
-    size = config.crop
-    if size is None and config.resize and config.resize.height and config.resize.width:
-        size = config.resize.height, config.resize.width
-    if size is None and config.resize:
+    size: Any = config.crop or config.resize
+    if config.resize and size.height is None:
         raise ActionbenchError(
             f"{where} is not of one size: frames whose shorter edge is {config.resize.shortest_edge} differ in the "
             "other; crop must give a size"
         )
     wanted = {"N": 1, "C": config.n_channels, "T": config.clip and config.clip.frames}
-    wanted |= {"H": size and size[0], "W": size and size[1]}
+    wanted |= {"H": size and size.height, "W": size and size.width}
     for axis in axes:
         if of[axis] is None and wanted[axis] is None:
             raise ActionbenchError(

@@ -118,6 +118,7 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
     [
         "README.md",
         "CONTRIBUTING.md",
+        "docs/embeddings.md",
         "docs/guide.md",
         "docs/ladder.md",
         "docs/nets.md",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ...features.embedding_config import ProbeKind
+from ...literals import ProbeKind
 from .._training import choose, inner_folds, softmax
 from ..handcrafted._svm import sharpness
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ActionbenchError
-from ...features.embedding_config import Pooling, ProbeKind
+from ...literals import Pooling, ProbeKind
 from .._training import encode
 from ..base import Attempt, Clips, Explanation, check_is_fitted
 from ._probes import Probe, normalised, probe_proba, train_probe

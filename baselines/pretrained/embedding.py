@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from ...errors import ActionbenchError
 from ...features import embedding as vectors
 from ...features.cache import compute
-from ...features.embedding_config import NetConfig, Pooling, ProbeKind, check_sample, config_file, read_config
-from ...features.embedding_graph import Graph, graph_size, read_graph
+from ...literals import Pooling, ProbeKind
 from ..base import Clips, Explanation, check_is_fitted
 from ._vectors import VectorProbe, parse_pooling
+
+if TYPE_CHECKING:
+    from ...features.embedding_config import NetConfig
+    from ...features.embedding_graph import Graph
 
 __all__ = ["Embedding"]
 
@@ -66,12 +69,16 @@ class Embedding(VectorProbe):
         return self._at or Path(self.file)
 
     def _config(self) -> NetConfig:
+        from ...features.embedding_config import config_file, read_config
+
         path = self._path()
         if not path.is_file():
             raise ActionbenchError(f"{path}: there is no such file; it must be an ONNX model")
         return read_config(config_file(path))
 
     def _graph(self) -> Graph:
+        from ...features.embedding_graph import read_graph
+
         return read_graph(self._path(), self._config())
 
     def _poolings(self) -> tuple[Pooling, ...]:
@@ -81,6 +88,8 @@ class Embedding(VectorProbe):
         return self.probe or self._config().probe.kind
 
     def _feature(self) -> vectors.Embedding:
+        from ...features.embedding_config import check_sample
+
         graph, config = self._graph(), self._config()
         try:
             sample = check_sample(self.sample or config.sample)
@@ -93,6 +102,8 @@ class Embedding(VectorProbe):
 
     def count(self) -> dict[str, int]:
         """Return the weights of the net and of the probe, and the net's operations for a clip of the usual length."""
+        from ...features.embedding_graph import graph_size
+
         size, counts = graph_size(self._graph()), super().count()
         counts["parameters"] += size.parameters
         if size.operations is not None:
@@ -121,6 +132,8 @@ class Embedding(VectorProbe):
 
     def files(self) -> list[Path]:
         """Return the net, with the files of its weights, and what is said of it."""
+        from ...features.embedding_config import config_file
+
         graph = self._graph()
         return [*graph.files, config_file(graph.path)]
 

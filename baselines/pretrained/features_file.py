@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ActionbenchError, did_you_mean
-from ...features.embedding_config import Pooling, ProbeKind
+from ...literals import Pooling, ProbeKind
 from ..base import Clips
 from ._vectors import VectorProbe, parse_pooling
 
@@ -30,7 +30,7 @@ _SHOWN = 5
 class FeaturesFile(VectorProbe):
     """A probe on vectors that were computed elsewhere, one or several for each clip, found by the clip's name.
 
-    Names are those of the column ``clip`` of ``actionbench data info NAME --clips``; see ``docs/embeddings.md``.
+    Names are those of the column ``clip`` of ``actionbench.predictions()``; see ``docs/embeddings.md``.
 
     Attributes are those of `VectorProbe`.
 

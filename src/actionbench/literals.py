@@ -15,8 +15,10 @@ __all__ = [
     "Input",
     "NonNegative",
     "NonNegativeInt",
+    "Pooling",
     "Positive",
     "PositiveInt",
+    "ProbeKind",
     "Region",
     "Share",
     "View",
@@ -34,6 +36,9 @@ View = Literal["frame", "person"]
 Aspect = Literal["kept", "squeezed"]
 #: By what weights are pruned.
 Criterion = Literal["magnitude", "obd", "random"]
+#: What the vectors of a clip become, and the classifier on them.
+Pooling = Literal["mean", "std", "delta", "thirds"]
+ProbeKind = Literal["linear", "knn", "prototype"]
 
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
