@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ActionbenchError, did_you_mean
 from .embedding_config import NetConfig
 
@@ -25,6 +27,10 @@ MAX_BYTES = 2**31
 # Operators that ONNX Runtime brings along; any other needs a library of machine code.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
+# Operators that shapes are computed with.
+_SHAPING = frozenset(
+    "Add Cast Concat Constant ConstantOfShape Div Gather Mul Reshape Slice Squeeze Sub Transpose Unsqueeze".split()
+)
 # Elements of an array that shape inference may have to know, as it may be a shape.
 _MAX_SHAPE = 1024
 
@@ -149,50 +155,98 @@ def load_graph(graph: Graph) -> bytes | str:
     return model.SerializeToString()
 
 
+@lru_cache(maxsize=8)
 def graph_size(graph: Graph) -> GraphSize:
     """Count the weights of a net and its operations for one input.
 
     Conv, Gemm and MatMul count two operations for each product, any other operator one for each number that it makes.
     What depends on weights alone is a weight, and costs nothing.
     """
-    import onnx
+    size = _size(graph, folded=False)
+    return size if size.operations is not None else _size(graph, folded=True)
 
+
+def _size(graph: Graph, *, folded: bool) -> GraphSize:
     model = _parse(graph.path)
     _prune(model.graph, graph.output)
     feed = next(one for one in model.graph.input if one.name == graph.input)
     for dim, length in zip(feed.type.tensor_type.shape.dim, graph.shape, strict=False):
         dim.dim_value = length
-    shapes: dict[str, tuple[tuple[int, ...], bool]] = {}
+    if folded:
+        # Since this version, an array need not be an input as well.
+        model.ir_version = max(4, model.ir_version)
+        _fold(model.graph)
     weights = {one.name: (tuple(one.dims), _is_float(one.data_type)) for one in model.graph.initializer}
-    # Large weights would be copied; a shape of their own is all that is needed of them.
-    large = [one for one in model.graph.initializer if math.prod(one.dims) > _MAX_SHAPE]
-    for one in large:
-        declared = onnx.helper.make_tensor_value_info(one.name, one.data_type, list(one.dims))
-        if one.name not in {known.name for known in model.graph.input}:
-            model.graph.input.append(declared)
+    shapes = _shapes(model) | weights
+    constant, used, costs = set(weights) | {""}, set[str](), list[int | None]()
+    for node in model.graph.node:
+        has_graphs = any(_subgraphs(node))
+        if constant.issuperset(node.input) and not has_graphs:
+            constant.update(node.output)
+            continue
+        used |= constant.intersection(node.input)
+        costs.append(None if has_graphs else _operations(node, shapes))
+    sizes = [math.prod(shapes[name][0]) for name in used if name in shapes and shapes[name][1]]
+    return GraphSize(sum(sizes), None if None in costs else sum(filter(None, costs)))
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, tuple[tuple[int, ...], bool]]:
+    """Return the shapes that can be inferred, and whether the values are fractions, by name."""
+    import onnx
+
+    declared = {one.name for one in model.graph.input}
+    # Large weights would be copied; their shape is all that is needed of them.
+    for one in [one for one in model.graph.initializer if math.prod(one.dims) > _MAX_SHAPE]:
+        if one.name not in declared:
+            value = onnx.helper.make_tensor_value_info(one.name, one.data_type, list(one.dims))
+            model.graph.input.append(value)
         model.graph.initializer.remove(one)
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception:  # whatever it is, only the number of operations is not known
         inferred = model.graph
+    shapes = {}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         tensor = value.type.tensor_type
         if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            dims = tuple(dim.dim_value for dim in tensor.shape.dim)
-            shapes[value.name] = dims, _is_float(tensor.elem_type)
-    shapes |= weights
-    constant, used, operations = set(weights) | {""}, set[str](), 0
-    unknown = False
-    for node in model.graph.node:
-        if constant.issuperset(node.input) and not any(_subgraphs(node)):
-            constant.update(node.output)
+            shapes[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim), _is_float(tensor.elem_type)
+    return shapes
+
+
+def _fold(graph: onnx.GraphProto) -> None:
+    """Compute small arrays that depend on no input, of which shapes are made; shape inference does so in part only."""
+    from onnx import numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    known = {
+        one.name: numpy_helper.to_array(one)
+        for one in graph.initializer
+        if math.prod(one.dims) <= _MAX_SHAPE and one.data_location != one.EXTERNAL
+    }
+    left = []
+    for node in graph.node:
+        inputs = {name: known[name] for name in node.input if name in known}
+        if (
+            len(inputs) < len({*node.input} - {""})
+            or node.op_type not in _SHAPING
+            or node.domain not in _DOMAINS[:2]
+        ):
+            left.append(node)
             continue
-        used |= constant.intersection(node.input)
-        cost = None if any(_subgraphs(node)) else _operations(node, shapes)
-        unknown |= cost is None
-        operations += cost or 0
-    sizes = [math.prod(shapes[name][0]) for name in used if name in shapes and shapes[name][1]]
-    return GraphSize(sum(sizes), None if unknown else operations)
+        try:
+            if node.op_type == "ConstantOfShape" and math.prod(inputs[node.input[0]].tolist()) > _MAX_SHAPE:
+                raise ValueError("no shape is as large")
+            (found,) = ReferenceEvaluator(node).run(None, inputs)
+            if found.size > _MAX_SHAPE:
+                raise ValueError("no shape is as large")
+        except Exception:  # whatever it is, the node is left as it is
+            left.append(node)
+            continue
+        known[node.output[0]] = found
+        graph.initializer.append(numpy_helper.from_array(np.asarray(found), node.output[0]))
+    copies = [type(node).FromString(node.SerializeToString()) for node in left]
+    graph.ClearField("node")
+    graph.node.extend(copies)
 
 
 def _operations(node: onnx.NodeProto, shapes: dict[str, tuple[tuple[int, ...], bool]]) -> int | None:

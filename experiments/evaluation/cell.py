@@ -109,8 +109,8 @@ def run_cell(
         n_parameters=counts.get("parameters"),
         operations=counts.get("operations"),
         counts=counts,
-        warnings=_depends_on_others(probabilities, alone) | attempt.warnings(),
-        pretrained=attempt.pretrained,
+        warnings=_depends_on_others(probabilities, alone) | dict(attempt.warnings()),
+        pretrained=str(attempt.pretrained),
         artifacts=_artifacts(attempt, calibration) if explain else {},
     )
 

@@ -275,6 +275,41 @@ def test_weights_and_operations_of_well_known_nets(name, input_name, parameters,
         assert 0 <= size.operations - 2 * products <= 0.02 * size.operations
 
 
+def test_shapes_that_a_graph_computes_are_known(tmp_path):
+    """Padding as PyTorch's exporter writes it."""
+    zero = helper.make_tensor("v", TensorProto.INT64, [1], [0])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["four"], ["zeros"], value=zero),
+        helper.make_node("Concat", ["zeros", "ones"], ["pads"], axis=0),
+        helper.make_node("Reshape", ["pads", "minus"], ["flat"]),
+        helper.make_node("Pad", ["x", "flat"], ["padded"]),
+        helper.make_node("Conv", ["padded", "w"], ["y"]),
+    ]
+    weights = {
+        "four": np.array([4]),
+        "ones": np.array([0, 0, 1, 1]),
+        "minus": np.array([-1]),
+        "w": np.ones((2, 3, 4, 4), np.float32),
+    }
+    path = write_net(tmp_path / "n.onnx", nodes, ["N", 3, 32, 32], ["N", 2, 30, 30], weights=weights)
+    size = graph_size(read_graph(path, read_config(path.with_suffix(".toml"))))
+    # A row and a column more; 30 x 30 windows of 48 values, twice.
+    assert (size.parameters, size.operations) == (96, 3 * 33 * 33 + 2 * 2 * 900 * 48)
+
+
+def test_operations_that_depend_on_the_picture_are_not_known(tmp_path):
+    result = [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)]
+    branch = helper.make_graph([helper.make_node("Identity", ["x"], ["z"])], "branch", [], result)
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["top"], keepdims=0),
+        helper.make_node("Cast", ["top"], ["c"], to=TensorProto.BOOL),
+        helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+    path = write_net(tmp_path / "n.onnx", nodes, ["N", 3, 32, 32])
+    size = graph_size(read_graph(path, read_config(path.with_suffix(".toml"))))
+    assert (size.parameters, size.operations) == (0, None)
+
+
 # What is said of a net
 
 HUGGING_FACE = {

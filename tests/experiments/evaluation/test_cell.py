@@ -53,6 +53,20 @@ def test_a_result_has_all_that_a_row_needs(toy):
     assert result.artifacts["weights.png"].startswith(b"\x89PNG")
 
 
+def test_what_an_attempt_says_of_itself_is_kept(toy):
+    class Pretrained(Fixed):
+        pretrained = "cats"
+
+        def warnings(self):
+            return {"pretraining-overlap": f"{len(self.classes_)} of these were cats."}
+
+    dataset = toy(labels=("a", "b", "c"))
+    result = run_cell(Pretrained(), dataset, LeaveOneGroupOut().folds(dataset)[0])
+    assert result.pretrained == "cats"
+    assert result.warnings == {"pretraining-overlap": "3 of these were cats."}
+    assert (run(toy).pretrained, run(toy).warnings) == ("", {})
+
+
 def test_the_attempt_sees_the_training_side_only(toy):
     dataset = toy()
     attempt, fold = Fixed(), LeaveOneGroupOut().folds(dataset)[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pretrained_nets import averaging_net
 
 from actionbench.errors import BundleError, StoreError
 from actionbench.experiments.planning.cells import make_plan
@@ -368,6 +369,17 @@ def test_lists_that_a_matrix_names_come_along(tmp_path, plugin, listed, new):
     assert len(again(path, new)) == 2
     with Store.open(new) as opened:
         assert opened.cells()["run_id"].tolist() == [1, 1]
+
+
+def test_a_net_comes_along_with_what_is_said_of_it(tmp_path, plugin, new):
+    (tmp_path / "nets").mkdir()
+    net = averaging_net(tmp_path / "nets/grid.onnx")
+    attempts = [{"name": "embedding", "params": {"file": str(net), "probe": "prototype"}}]
+    path = packed(run(tmp_path / "n.sqlite", plugin, attempts=attempts), tmp_path / "b.zip").path
+    shutil.rmtree(tmp_path / "nets")
+    cells = again(path, new, only=["fold=0"])
+    assert cells["attempt"].tolist() == ["embedding (file=grid.onnx, probe=prototype)"]
+    assert set(cells["verdict"]) == {"exact"}
 
 
 def test_a_data_set_is_asked_for_by_its_very_title(tmp_path, plugin, new):
