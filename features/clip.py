@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .pose import Pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,14 @@ class Clip:
     name : str
         What it is called in its data set, or the path of its file; no part of the content, so that features must not
         depend on it.
+    pose : Pose, optional
+        Where the joints of people are in each frame, if that is known.
 
     Raises
     ------
     ValueError
-        If the frames have another type or shape, if there is none, or if ``fps`` is not positive.
+        If the frames have another type or shape, if there is none, if ``fps`` is not positive, or if the pose has
+        another number of frames.
 
     Examples
     --------
@@ -43,6 +48,7 @@ class Clip:
     fps: float
     warnings: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    pose: Pose | None = None
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames)
@@ -54,6 +60,10 @@ class Clip:
             raise ValueError(f"a clip must have at least one frame of one pixel, got {frames.shape}")
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"the frame rate of a clip must be positive, got {self.fps}")
+        if self.pose is not None and len(self.pose) != len(frames):
+            raise ValueError(
+                f"the pose of a clip must have as many frames, {len(frames)}, got {len(self.pose)}"
+            )
         frames = frames.view()
         frames.flags.writeable = False
         object.__setattr__(self, "frames", frames)
@@ -77,6 +87,19 @@ class Clip:
         """Duration in seconds."""
         return len(self) / self.fps
 
+    def take(self, frames: slice | NDArray[Any], step: int = 1) -> Clip:
+        """Return a clip of some frames, in the order in which they are named, with their pose.
+
+        Parameters
+        ----------
+        frames : slice or ndarray of int
+            Which frames.
+        step : int
+            By how much the frame rate is divided, where every so many frames are taken.
+        """
+        pose = None if self.pose is None else self.pose[frames]
+        return replace(self, frames=self.frames[frames], fps=self.fps / step, pose=pose)
+
     def grey(self) -> NDArray[np.uint8]:
         """Return the frames as luma (ITU-R BT.601), shape (T, H, W)."""
         if self.frames.ndim == 3:
@@ -86,9 +109,11 @@ class Clip:
         return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
 
     def fingerprint(self) -> str:
-        """Return a hash of the content: frames, shape and frame rate."""
+        """Return a hash of the content: frames, shape and frame rate, and the pose where it is known."""
         digest = hashlib.sha256(repr((self.frames.shape, self.fps)).encode())
         digest.update(self.frames.tobytes())
+        if self.pose is not None:
+            digest.update(self.pose.fingerprint().encode())
         return digest.hexdigest()
 
 

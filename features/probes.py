@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clip import Clip
+from .pose import Pose
 
 __all__ = ["PROBES", "VERSION", "Probe"]
 
@@ -35,45 +36,46 @@ def frozen(clip: Clip) -> Clip:
     >>> frozen(clip).frames[:, 0, 0].tolist(), mean_frame(clip).frames[:, 0, 0].tolist()
     ([2, 2, 2, 2, 2], [2, 2, 2, 2, 2])
     """
-    return _with(clip, np.repeat(clip.frames[len(clip) // 2, None], len(clip), axis=0))
+    return _taken(clip, np.full(len(clip), len(clip) // 2))
 
 
 def mean_frame(clip: Clip) -> Clip:
     """Return the mean of all frames, repeated: no motion, but its traces."""
     mean = np.rint(clip.frames.mean(axis=0, dtype=np.float64)).astype(np.uint8)
-    return _with(clip, np.repeat(mean[None], len(clip), axis=0))
+    pose = None if clip.pose is None else _mean_pose(clip.pose)
+    return replace(clip, frames=np.repeat(mean[None], len(clip), axis=0), pose=pose)
 
 
 def shuffled(clip: Clip) -> Clip:
     """Return the frames in an order by chance, the same for each clip of this content: no order."""
-    seed = int(clip.fingerprint()[:16], 16)
-    return _with(clip, clip.frames[np.random.default_rng(seed).permutation(len(clip))])
+    seed = int(replace(clip, pose=None).fingerprint()[:16], 16)
+    return _taken(clip, np.random.default_rng(seed).permutation(len(clip)))
 
 
 def backwards(clip: Clip) -> Clip:
     """Return the frames from the last to the first: the other direction of time."""
-    return _with(clip, clip.frames[::-1])
+    return _taken(clip, slice(None, None, -1))
 
 
 def first_third(clip: Clip) -> Clip:
     """Return the first third of the frames, at least one."""
-    return _with(clip, clip.frames[: _third(clip)])
+    return _taken(clip, slice(_third(clip)))
 
 
 def last_third(clip: Clip) -> Clip:
     """Return the last third of the frames, at least one."""
-    return _with(clip, clip.frames[len(clip) - _third(clip) :])
+    return _taken(clip, slice(len(clip) - _third(clip), None))
 
 
 def every_fourth(clip: Clip) -> Clip:
     """Return every fourth frame, at a fourth of the rate: the same seconds, less of their course."""
-    return replace(clip, frames=clip.frames[::_STEP], fps=clip.fps / _STEP)
+    return clip.take(slice(None, None, _STEP), _STEP)
 
 
 def person_blanked(clip: Clip) -> Clip:
     """Return the clip with the rectangle that holds the moving person in all frames in one colour: the scene.
 
-    The place and the size of the rectangle are left, and tell who walks from who stays.
+    The place and the size of the rectangle are left, and tell who walks from who stays; of a pose nothing is left.
     """
     boxes = _boxes(clip)
     if boxes is None:
@@ -82,7 +84,7 @@ def person_blanked(clip: Clip) -> Clip:
     bottom, right = boxes[:, 2:].max(axis=0)
     frames = clip.frames.copy()
     frames[:, top:bottom, left:right] = _colour(clip)
-    return _with(clip, frames)
+    return replace(clip, frames=frames, pose=None if clip.pose is None else Pose.nobody(len(clip)))
 
 
 def person_only(clip: Clip) -> Clip:
@@ -94,15 +96,27 @@ def person_only(clip: Clip) -> Clip:
     frames[:] = _colour(clip)
     for shown, frame, (top, left, bottom, right) in zip(frames, clip.frames, boxes, strict=True):
         shown[top:bottom, left:right] = frame[top:bottom, left:right]
-    return _with(clip, frames)
+    return replace(clip, frames=frames)
 
 
 def _third(clip: Clip) -> int:
     return -(-len(clip) // 3)
 
 
-def _with(clip: Clip, frames: NDArray[np.uint8]) -> Clip:
-    return replace(clip, frames=np.ascontiguousarray(frames))
+def _taken(clip: Clip, frames: slice | NDArray[np.intp]) -> Clip:
+    taken = clip.take(frames)
+    return replace(taken, frames=np.ascontiguousarray(taken.frames))
+
+
+def _mean_pose(pose: Pose) -> Pose:
+    """Return the mean of the joints of each place over the frames in which they are seen, repeated."""
+    seen = pose.scores > 0
+    count = seen.sum(axis=0, keepdims=True)
+    joints = (
+        np.where(seen[..., None], pose.joints, 0).sum(axis=0, keepdims=True) / np.maximum(count, 1)[..., None]
+    )
+    scores = pose.scores.sum(axis=0, keepdims=True) / np.maximum(count, 1)
+    return Pose(joints, scores, pose.names)[np.zeros(len(pose), int)]
 
 
 def _colour(clip: Clip) -> NDArray[np.uint8]:

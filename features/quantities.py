@@ -208,7 +208,7 @@ def _means(values: Series, weights: Series, frame: NDArray[np.intp], n_frames: i
     return np.stack(sums, axis=1) / np.maximum(np.bincount(frame, weights, n_frames), 1e-9)[:, None]
 
 
-def _smooth(values: Series, fps: float, seconds: float = _STEP) -> Series:
+def smooth(values: Series, fps: float, seconds: float = _STEP) -> Series:
     """Average a series, shape (T, n), over a time about each frame, which need be no whole number of frames."""
     n_frames = len(values)
     width = min(max(seconds * fps, 1.0), n_frames)
@@ -224,12 +224,12 @@ def _at(values: Series, places: Series) -> Series:
     return np.stack([np.interp(places, np.arange(len(values)), column) for column in values.T], axis=1)
 
 
-def _velocity(places: Series, fps: float, seconds: float = 0.4) -> Series:
+def velocity(places: Series, fps: float, seconds: float = 0.4) -> Series:
     """Return the velocity of places, shape (T, n), that are averaged over a time, as steps of `_STEP`."""
-    smooth, step = _smooth(places, fps, seconds), float(min(max(_STEP * fps, 1.0), len(places) - 1))
+    smoothed, step = smooth(places, fps, seconds), float(min(max(_STEP * fps, 1.0), len(places) - 1))
     # Per frame, a path that trembles would be the longer, the more frames show it.
     starts = np.arange(np.floor(len(places) - step), dtype=np.float64)
-    steps: Series = _at(smooth, starts + step) - _at(smooth, starts)
+    steps: Series = _at(smoothed, starts + step) - _at(smoothed, starts)
     return steps * (fps / step)
 
 
@@ -244,7 +244,8 @@ def _pictures(moving: NDArray[np.float32], boxes: Series, side: int = 32) -> Ser
     return pictures
 
 
-def _spread(values: Series) -> float:
+def spread(values: Series) -> float:
+    """Return the 90th less the 10th percentile."""
     return float(np.percentile(values, 90) - np.percentile(values, 10))
 
 
@@ -253,21 +254,21 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _unevenness(view: _View) -> float:
-    area = _smooth(view.area[:, None], view.fps)
+    area = smooth(view.area[:, None], view.fps)
     return _ratio(float(np.std(area)), float(np.mean(area)))
 
 
 def _path(view: _View) -> dict[str, float]:
     seconds = np.arange(len(view.centres)) / view.fps
     horizontal = view.centres[:, 1]
-    velocity = _velocity(view.centres, view.fps)
+    velocities = velocity(view.centres, view.fps)
     return {
         "horizontal speed": abs(np.polyfit(seconds, horizontal, 1)[0]),
         "horizontal sweep": float(np.ptp(np.percentile(horizontal, [5, 95]))),
         "vertical sweep": float(np.ptp(np.percentile(view.centres[:, 0], [5, 95]))),
-        "path speed": float(np.hypot(*velocity.T).mean()),
+        "path speed": float(np.hypot(*velocities.T).mean()),
         # A person who turns round or leaves the frame for a while passes as fast as one who crosses it once.
-        "passing speed": float(np.percentile(np.abs(velocity[:, 1]), 90)),
+        "passing speed": float(np.percentile(np.abs(velocities[:, 1]), 90)),
     }
 
 
@@ -275,8 +276,8 @@ def _shape(view: _View) -> dict[str, float]:
     aspects = view.sizes[:, 1] / view.sizes[:, 0]
     return {
         "box aspect": float(np.median(aspects)),
-        "box aspect spread": _spread(aspects),
-        "box height spread": _spread(view.sizes[:, 0]),
+        "box aspect spread": spread(aspects),
+        "box height spread": spread(view.sizes[:, 0]),
     }
 
 
@@ -288,15 +289,15 @@ def _directions(view: _View) -> dict[str, float]:
         "translation": _ratio(float(np.hypot(*net)), float(np.hypot(*absolute))),
         "coherence": float(np.median(within)),
         "vertical motion": _ratio(float(absolute[1]), float(absolute.sum())),
-        "motion speed": float(np.median(np.hypot(*_smooth(view.absolute, view.fps).T))),
-        "limb speed": float(np.median(_smooth(view.limbs[:, None], view.fps))),
-        "surge": float(np.std(_smooth(view.net, view.fps)[:, 0])),
+        "motion speed": float(np.median(np.hypot(*smooth(view.absolute, view.fps).T))),
+        "limb speed": float(np.median(smooth(view.limbs[:, None], view.fps))),
+        "surge": float(np.std(smooth(view.net, view.fps)[:, 0])),
     }
 
 
 def _bounce(view: _View) -> dict[str, float]:
-    fall = _smooth(view.net, view.fps)[:, 1]
-    frequency, sharpness = _dominant(fall, view.fps)
+    fall = smooth(view.net, view.fps)[:, 1]
+    frequency, sharpness = dominant(fall, view.fps)
     return {
         "bounce": float(np.std(signal.detrend(np.cumsum(fall) / view.fps))),
         "bounce speed": float(np.std(fall)),
@@ -305,7 +306,7 @@ def _bounce(view: _View) -> dict[str, float]:
     }
 
 
-def _dominant(values: Series, fps: float) -> tuple[float, float]:
+def dominant(values: Series, fps: float) -> tuple[float, float]:
     """Return the frequency of the highest peak, and the share of the spectrum about it."""
     if len(values) < 4:
         return 0.0, 0.0
@@ -333,9 +334,9 @@ def _silhouette(view: _View) -> dict[str, float]:
         "fill": float(picture.mean()),
         "symmetry": 1 - _ratio(np.abs(picture - mirrored).sum(), 2 * total),
         "foot spread": float(np.median(foot)),
-        "foot spread change": _spread(foot),
+        "foot spread change": spread(foot),
         "head spread": float(np.median(head)),
-        "head spread change": _spread(head),
+        "head spread change": spread(head),
         "lean": _lean(view),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,11 @@ from ..base import Attempt, Clip, Clips, Explanation, check_is_fitted
 from ._rule_list import Condition, Rule, first_firing
 from ._rule_text import label_text, number_text, phrase, write
 
-__all__ = ["RuleAttempt", "measure_clips"]
+if TYPE_CHECKING:
+    from ...features.pose_track import BodyTrack
+    from ...features.quantities import Quantity
+
+__all__ = ["RuleAttempt", "measure_clips", "measure_poses"]
 
 
 def measure_clips(clips: Clips) -> NDArray[np.float64]:
@@ -23,6 +27,14 @@ def measure_clips(clips: Clips) -> NDArray[np.float64]:
 
     rows = [found["values"] for found in compute(Quantities(), clips)]
     return np.array(rows).reshape(len(rows), len(QUANTITIES))
+
+
+def measure_poses(clips: Clips, track: BodyTrack) -> NDArray[np.float64]:
+    """Measure the pose of each clip, shape (n_clips, n_quantities)."""
+    from ...features.pose_quantities import POSE_QUANTITIES, PoseQuantities
+
+    rows = [found["values"] for found in compute(PoseQuantities(track), clips)]
+    return np.array(rows).reshape(len(rows), len(POSE_QUANTITIES))
 
 
 class RuleAttempt(Attempt):
@@ -45,11 +57,22 @@ class RuleAttempt(Attempt):
     #: Fitted attributes besides ``classes_`` and ``rules_``.
     tuned: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The quantities that rules test."""
+        from ...features.quantities import QUANTITIES
+
+        return QUANTITIES
+
+    def measure(self, clips: Clips) -> NDArray[np.float64]:
+        """Measure each clip, shape (n_clips, n_quantities)."""
+        return measure_clips(clips)
+
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return the smoothed class counts of the first rule that fires for each clip."""
         check_is_fitted(self)
         rows = np.array([_smoothed(rule) for rule in self.rules_])
-        return rows[first_firing(self.rules_, measure_clips(clips))]
+        return rows[first_firing(self.rules_, self.measure(clips))]
 
     def count(self) -> dict[str, int]:
         """Return the number of rules, of their conditions, and of the quantities that these test."""
@@ -72,11 +95,11 @@ class RuleAttempt(Attempt):
             not.
         """
         check_is_fitted(self)
-        text = write(self.rules_, self.classes_.tolist())
+        text = write(self.rules_, self.classes_.tolist(), self.quantities)
         return Explanation(text if clip is None else f"{text}\n\n{self._explain_clip(clip)}")
 
     def _explain_clip(self, clip: Clip) -> str:
-        table = measure_clips(Clips.of([clip]))
+        table = self.measure(Clips.of([clip]))
         first = int(first_firing(self.rules_, table)[0])
         lines = [
             f"# this clip: {label_text(str(self.classes_[self.rules_[first].label]))}, by rule {first + 1}"
@@ -84,7 +107,10 @@ class RuleAttempt(Attempt):
         for number, rule in enumerate(self.rules_[: first + 1], 1):
             fires = number == first + 1
             named = [c for c in rule.conditions if fires or not c.holds(table)[0]]
-            why = "; ".join(_comparison(condition, table) for condition in named) or "no other rule does"
+            why = (
+                "; ".join(_comparison(condition, table, self.quantities) for condition in named)
+                or "no other rule does"
+            )
             label = label_text(str(self.classes_[rule.label]))
             lines.append(f"# rule {number} ({label}) {'fires' if fires else 'does not fire'}: {why}")
         return "\n".join(lines)
@@ -97,10 +123,8 @@ class RuleAttempt(Attempt):
         ActionbenchError
             If the file cannot be written.
         """
-        from ...features.quantities import QUANTITIES
-
-        path = Path(path)
-        text = f"# The first rule that holds decides. Quantities: {', '.join(q.name for q in QUANTITIES)}.\n"
+        path, names = Path(path), ", ".join(quantity.name for quantity in self.quantities)
+        text = f"# The first rule that holds decides. Quantities: {names}.\n"
         text += self.explain() + "\n"
         try:
             path.write_text(text, encoding="utf-8")
@@ -149,15 +173,13 @@ def _smoothed(rule: Rule) -> NDArray[np.float64]:
     return (counts + 1) / (counts + 1).sum()
 
 
-def _comparison(condition: Condition, table: NDArray[np.float64]) -> str:
+def _comparison(condition: Condition, table: NDArray[np.float64], quantities: tuple[Quantity, ...]) -> str:
     """Print the value of a quantity beside what it is compared with: ``fill is 0.4, not > 0.5``."""
-    from ...features.quantities import QUANTITIES
-
     value = float(table[0, condition.quantity])
     short = float(f"{value:.3g}")
     # A value close to the threshold is printed in full, as rounding could move it to the other side.
     shown = short if (short > condition.threshold) == (value > condition.threshold) else value
-    quantity = QUANTITIES[condition.quantity]
+    quantity = quantities[condition.quantity]
     verdict = "" if condition.holds(table)[0] else "not "
-    relation = phrase(condition).removeprefix(quantity.name).strip()
+    relation = phrase(condition, quantities).removeprefix(quantity.name).strip()
     return f"{quantity.name} is {number_text(shown)}, {verdict}{relation}"

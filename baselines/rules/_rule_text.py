@@ -7,9 +7,10 @@ One rule per line, the first that holds decides, and the last has no condition::
     if vertical motion > 0.5 then handwaving
     otherwise boxing
 
-A condition names one of `QUANTITIES`, ``>`` or ``<=``, a number, and the quantity's unit where it has one. What
-follows ``#`` is a comment; the count in brackets is the rule's accuracy in training and may be left out. A label
-with other characters than letters, digits, spaces and ``. + / & ' -`` is written in double quotes, as a JSON string.
+A condition names one of `QUANTITIES`, or of other ones, then ``>`` or ``<=``, a number, and the quantity's unit where
+it has one. What follows ``#`` is a comment; the count in brackets is the rule's accuracy in training and may be left
+out. A label with other characters than letters, digits, spaces and ``. + / & ' -`` is written in double quotes, as a
+JSON string.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from ...errors import ActionbenchError, did_you_mean
 from ._rule_list import MAX_CONDITIONS, Condition, Rule
+
+if TYPE_CHECKING:
+    from ...features.quantities import Quantity
 
 __all__ = ["ParsedRule", "label_text", "number_text", "parse", "phrase", "read", "write"]
 
@@ -54,7 +58,7 @@ class ParsedRule(NamedTuple):
     line: int
 
 
-def write(rules: Iterable[Rule], labels: Sequence[str]) -> str:
+def write(rules: Iterable[Rule], labels: Sequence[str], quantities: Sequence[Quantity] | None = None) -> str:
     """Print rules, one per line, with their counts in training.
 
     Parameters
@@ -63,21 +67,27 @@ def write(rules: Iterable[Rule], labels: Sequence[str]) -> str:
         The list.
     labels : sequence of str
         The classes, by the index that rules give.
+    quantities : sequence of Quantity, optional
+        What conditions test, by default `QUANTITIES`.
     """
-    return "\n".join(_line(rule, str(labels[rule.label])) for rule in rules)
+    return "\n".join(_line(rule, str(labels[rule.label]), quantities) for rule in rules)
 
 
-def _line(rule: Rule, label: str) -> str:
-    conditions = " and ".join(map(phrase, rule.conditions))
+def _line(rule: Rule, label: str, quantities: Sequence[Quantity] | None) -> str:
+    conditions = " and ".join(phrase(condition, quantities) for condition in rule.conditions)
     head = f"if {conditions} then" if rule.conditions else "otherwise"
     return f"{head} {label_text(label)}   ({rule.counts[rule.label]} of {sum(rule.counts)} training clips)"
 
 
-def phrase(condition: Condition) -> str:
-    """Print a condition: ``bounce frequency <= 2.2 Hz``."""
+def _all_quantities(quantities: Sequence[Quantity] | None) -> Sequence[Quantity]:
     from ...features.quantities import QUANTITIES
 
-    quantity = QUANTITIES[condition.quantity]
+    return quantities or QUANTITIES
+
+
+def phrase(condition: Condition, quantities: Sequence[Quantity] | None = None) -> str:
+    """Print a condition: ``bounce frequency <= 2.2 Hz``."""
+    quantity = _all_quantities(quantities)[condition.quantity]
     sign = ">" if condition.above else "<="
     return f"{quantity.name} {sign} {number_text(condition.threshold)} {quantity.unit}".rstrip()
 
@@ -93,7 +103,7 @@ def label_text(label: str) -> str:
     return label if re.fullmatch(_PLAIN_LABEL, label) and label.isprintable() else json.dumps(label)
 
 
-def read(path: Path) -> list[ParsedRule]:
+def read(path: Path, quantities: Sequence[Quantity] | None = None) -> list[ParsedRule]:
     """Read a list from a text file in UTF-8; see `parse`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -101,10 +111,10 @@ def read(path: Path) -> list[ParsedRule]:
         raise ActionbenchError(f"{path}: the list of rules cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ActionbenchError(f"{path}: a list of rules must be a text file in UTF-8 ({error})") from error
-    return parse(text, str(path))
+    return parse(text, str(path), quantities)
 
 
-def parse(text: str, source: str) -> list[ParsedRule]:
+def parse(text: str, source: str, quantities: Sequence[Quantity] | None = None) -> list[ParsedRule]:
     """Read a list of rules.
 
     Parameters
@@ -113,6 +123,8 @@ def parse(text: str, source: str) -> list[ParsedRule]:
         One rule per line.
     source : str
         The name of the text in error messages.
+    quantities : sequence of Quantity, optional
+        What conditions may test, by default `QUANTITIES`.
 
     Returns
     -------
@@ -126,7 +138,7 @@ def parse(text: str, source: str) -> list[ParsedRule]:
         ``otherwise`` is not the last rule; the message names the line.
     """
     rules = [
-        _parse_line(line.strip(), f"{source}, line {number}", number)
+        _parse_line(line.strip(), f"{source}, line {number}", number, _all_quantities(quantities))
         for number, line in enumerate(text.split("\n"), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
@@ -145,7 +157,7 @@ def _refuse(where: str, why: str) -> NoReturn:
     raise ActionbenchError(f"{where}: {why}")
 
 
-def _parse_line(line: str, where: str, number: int) -> ParsedRule:
+def _parse_line(line: str, where: str, number: int, quantities: Sequence[Quantity]) -> ParsedRule:
     match = _LINE.fullmatch(line)
     if match is None:
         _refuse(
@@ -164,19 +176,17 @@ def _parse_line(line: str, where: str, number: int) -> ParsedRule:
             label = json.loads(label)
         except ValueError:
             _refuse(where, f"the label {label} must be a JSON string")
-    return ParsedRule(tuple(_parse_condition(part, where) for part in parts), label, number)
+    return ParsedRule(tuple(_parse_condition(part, where, quantities) for part in parts), label, number)
 
 
-def _parse_condition(text: str, where: str) -> Condition:
-    from ...features.quantities import QUANTITIES
-
+def _parse_condition(text: str, where: str, quantities: Sequence[Quantity]) -> Condition:
     match = _CONDITION.fullmatch(text)
     if match is None:
         _refuse(where, f"a condition must read 'QUANTITY > NUMBER UNIT', got {text!r}")
-    index = {quantity.name: index for index, quantity in enumerate(QUANTITIES)}
+    index = {quantity.name: index for index, quantity in enumerate(quantities)}
     if match["name"] not in index:
         _refuse(where, f"there is no quantity {match['name']!r}; {did_you_mean(match['name'], index)}")
-    quantity = QUANTITIES[index[match["name"]]]
+    quantity = quantities[index[match["name"]]]
     if match["sign"] not in (">", "<="):
         _refuse(where, f"{quantity.name!r} must be compared by > or <=, got {match['sign']}")
     if not (_NUMBER.fullmatch(match["number"]) and math.isfinite(float(match["number"]))):

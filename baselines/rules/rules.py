@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...literals import Positive, PositiveInt
 from .._training import choose, encode
 from ..base import Clips
-from ._rule_attempt import RuleAttempt, measure_clips
+from ._rule_attempt import RuleAttempt
 from ._rule_list import Rule, learn, n_correct
 
 __all__ = ["Rules"]
@@ -75,7 +75,7 @@ class Rules(RuleAttempt):
         if self.max_conditions not in (1, 2, 3):
             raise ValueError(f"max_conditions must be 1, 2 or 3, got {self.max_conditions!r}")
         self.classes_, codes = encode(clips, labels)
-        table = measure_clips(clips)
+        table = self.measure(clips)
         self.softness_, self.min_clips_ = self._choose(table, codes, groups)
         self.rules_ = self._learn(table, codes, self.softness_, self.min_clips_)
         return self

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ActionbenchError, did_you_mean
+from ...features.quantities import Quantity
+from .._pose import body_track, model_files, no_pose
 from .._training import encode
 from ..base import Clips
-from ._rule_attempt import RuleAttempt, measure_clips
+from ._rule_attempt import RuleAttempt, measure_poses
 from ._rule_list import Body, make_rules
 from ._rule_text import read
 
@@ -29,6 +32,9 @@ class RulesFile(RuleAttempt):
     ----------
     path : str
         The text file.
+    pose : str, optional
+        Where poses come from, see `PoseInput`, for a list written by ``pose-rules``; by default conditions test the
+        quantities of ``rules``.
 
     Examples
     --------
@@ -48,6 +54,18 @@ class RulesFile(RuleAttempt):
     fits_thresholds = False
 
     path: str | None = None
+    pose: str | None = None
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The quantities that rules test."""
+        from ...features.pose_quantities import POSE_QUANTITIES
+
+        return super().quantities if self.pose is None else POSE_QUANTITIES
+
+    def measure(self, clips: Clips) -> NDArray[np.float64]:
+        """Measure each clip, shape (n_clips, n_quantities)."""
+        return super().measure(clips) if self.pose is None else measure_poses(clips, body_track(self.pose))
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Read the list, and count for which training clips each rule fires.
@@ -58,13 +76,13 @@ class RulesFile(RuleAttempt):
             If the file is no list of rules, or names a label that no training clip has.
         """
         self.classes_, codes = encode(clips, labels)
-        self.rules_ = make_rules(self._read(self.classes_), measure_clips(clips), codes, len(self.classes_))
+        self.rules_ = make_rules(self._read(self.classes_), self.measure(clips), codes, len(self.classes_))
         return self
 
     def _read(self, classes: Iterable[str]) -> list[Body]:
         index = {str(label): place for place, label in enumerate(classes)}
         bodies: list[Body] = []
-        for rule in read(self._file()):
+        for rule in read(self._file(), self.quantities):
             if rule.label not in index:
                 raise ActionbenchError(
                     f"{self.path}, line {rule.line}: no clip has the label {rule.label!r}; "
@@ -79,10 +97,10 @@ class RulesFile(RuleAttempt):
         return Path(self.path)
 
     def files(self) -> list[Path]:
-        """Return the file of the list."""
-        return [self._file()]
+        """Return the file of the list, and those of a model of poses."""
+        return [self._file(), *(model_files(self.pose) if self.pose else [])]
 
     def skip(self, dataset: Any) -> str | None:
         """Raise an error if the list does not fit the data set, before anything runs."""
         self._read(dataset.classes)
-        return None
+        return no_pose(self.pose, dataset) if self.pose else None

@@ -131,6 +131,11 @@ class Dataset(ABC):
         return table
 
     @property
+    def has_poses(self) -> bool:
+        """Whether clips come with the pose of people; by default what the first one says."""
+        return self.load(0).pose is not None
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences below every table that is made from this data set."""
         return [] if self.groups_known else [GROUPS_UNKNOWN]

@@ -44,6 +44,11 @@ class Derived(Dataset):
         """Sentences below every table that is made from this data set."""
         return self.whole.warnings
 
+    @property
+    def has_poses(self) -> bool:
+        """Whether clips come with the pose of people."""
+        return self.whole.has_poses
+
     def read_table(self) -> pd.DataFrame:
         """Return the rows."""
         return self.whole.table

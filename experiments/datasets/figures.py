@@ -15,6 +15,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from ...features.clip import Clip
+from ...features.pose import Pose, together
 from .base import Dataset
 from .drawing.canvas import (
     Camera,
@@ -39,6 +40,7 @@ from .drawing.people import (
     make_path,
     make_subject,
     place_joints,
+    true_pose,
     with_toes,
 )
 from .options import check_integer, check_number
@@ -71,7 +73,8 @@ class Figures(Dataset):
     Articulated figures of fourteen joints in front of a cluttered background, seen by a slightly shaking
     camera. Walking, jogging and running overlap in speed and cadence. Subjects differ in build, clothes,
     tempo, amplitude and background; a subject's clips show each action under the same scenes, so that no
-    nuisance tells the label. Every clip is drawn when it is loaded, from the seed and its own name alone.
+    nuisance tells the label. Every clip is drawn when it is loaded, from the seed and its own name alone, and has the
+    exact pose of all people.
 
     Parameters
     ----------
@@ -173,7 +176,8 @@ class Figures(Dataset):
         canvases = film_wall(wall, camera, (self.height, self.width), scene.pan)
         for person in people:
             draw_polygons(canvases, _polygons(self, camera, *person), greys(person[0], _limbs(person[2])))
-        return Clip(_develop(self, canvases, scene, rng), self.fps)
+        pose = together([_pose(self, camera, *person) for person in people])
+        return Clip(_develop(self, canvases, scene, rng), self.fps, pose=pose)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of all that determines clip ``index``, without drawing it."""
@@ -275,6 +279,12 @@ def _points(figures: Figures, size: float, subject: Subject, scene: Scene, motio
     x = (centre[:, None] + facing[:, None] * body[..., 0]) * size
     y = GROUND * figures.height - body[..., 1] * size
     return np.stack([x, y], axis=-1)
+
+
+def _pose(figures: Figures, camera: Camera, subject: Subject, scene: Scene, motion: Motion) -> Pose:
+    size = figures.height * subject.stature * scene.scale
+    points = _points(figures, size, subject, scene, motion)
+    return true_pose(camera.see(points), motion.action in SIDEWAYS)
 
 
 def _camera(figures: Figures, scene: Scene, rng: Generator) -> Camera:

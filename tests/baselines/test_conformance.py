@@ -17,7 +17,7 @@ LIGHT = {
     name: {}
     for name in (
         "chance majority rules rules-fitted rules-hand rules-tree mhi-hu mhi-grid-svm lbp-top-svm hog-svm hof-svm "
-        "hog-hof-mbh-svm grids-svm"
+        "hog-hof-mbh-svm grids-svm pose-rules pose-svm"
     ).split()
 }
 LOCAL = {name: {"n_words": 8} for name in ("dense-trajectories", "hog3d-bow", "stip-bow")}
@@ -37,6 +37,7 @@ NETS = {
     "convnet-lstm": CONVOLUTIONAL | {"widths": [4, 8], "hidden": 8},
     "convnet-s3d": CONVOLUTIONAL | {"recipe": "thorough", "widths": [4, 4, 8]},
     "inception-small": {"epochs": 2, "frames": 8, "size": 24, "width": 4},
+    "pose-tcn": {"epochs": 2, "frames": 6, "width": 4},
     "two-stream": CONVOLUTIONAL | {"widths": [4, 4, 8]},
 }
 FUSED = {"late-fusion": {"members": "mhi-hu + majority"}, "ensemble": {"members": "hof-svm + majority"}}
@@ -44,7 +45,7 @@ OURS = LIGHT | LOCAL | NETS | FUSED | {name: {} for name in ("rules-file", "embe
 
 # Put to all checks: one attempt of each base class, and that which is made of others.
 WHOLE = set(
-    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion embedding".split()
+    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion embedding pose-rules".split()
 )
 # What attempts of one base class may still do each in its own way; the others are put to all else in the slow tests.
 OWN = set("declarations constructor parameters not_fitted probabilities saved counts".split())

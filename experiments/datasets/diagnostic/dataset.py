@@ -186,7 +186,8 @@ class Diagnostic(Dataset):
     def load(self, index: int) -> Clip:
         """Draw the clip of row ``index``."""
         row = self.rows[index]
-        return Clip(self.track.film(row, self.design).frames, self.track.rate(row))
+        film = self.track.film(row, self.design)
+        return Clip(film.frames, self.track.rate(row), pose=film.pose)
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of all that determines clip ``index``, without drawing it."""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ....features.pose import Pose
 from ..drawing.canvas import (
     BACKGROUND_DETAIL,
     MARGIN,
@@ -19,8 +20,9 @@ from ..drawing.canvas import (
     draw_polygons,
     outlines,
     shrink,
+    side_limbs,
 )
-from ..drawing.people import Floats
+from ..drawing.people import Floats, true_pose
 
 Bytes = NDArray[np.uint8]
 
@@ -45,6 +47,11 @@ class Film(ABC):
     frames: Bytes
     points: Floats
     plate: Bytes
+
+    @property
+    def pose(self) -> Pose | None:
+        """The exact pose, None where the points are no joints."""
+        return None
 
     @property
     @abstractmethod
@@ -74,6 +81,11 @@ class PersonFilm(Film):
     limbs: Sequence[Limb] = ()
     girth: float = 0.0
     cameras: Floats | None = None
+
+    @property
+    def pose(self) -> Pose:
+        """The exact pose of the person."""
+        return true_pose(self.points, list(self.limbs) == side_limbs())
 
     @property
     def still_points(self) -> Floats:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ....features.pose import SKELETONS, Pose
 from ..drawing.people import Floats, between
 from .film import Bytes, Film
 from .track import Design, Row, Track, make_stage, motion_rng, noise_rng
@@ -37,6 +38,11 @@ class LightsFilm(Film):
     """A film of lights in the dark, ``points`` those of the person, shape (T, 13, 2)."""
 
     lights: NDArray[np.float64]
+
+    @property
+    def pose(self) -> Pose:
+        """The exact pose of the person; scrambled joints have the names of their paths."""
+        return Pose.of_one(self.points, SKELETONS["lights-13"])
 
     @property
     def silhouettes(self) -> NDArray[np.bool_]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ....features.pose import SKELETONS, Pose
+
 Floats = NDArray[np.float64]
 
 # Cycles per second.
@@ -264,6 +266,28 @@ def with_toes(joints: Floats, sideways: bool) -> Floats:
     """Return joints with the tips of the feet, shape (T, 16, 2)."""
     tips = [[0.07, -0.012], [0.07, -0.012]] if sideways else [[0.02, -0.015], [-0.02, -0.015]]
     return np.concatenate([joints, joints[:, [LEG[0] + 2, LEG[1] + 2]] + np.array(tips)], axis=1)
+
+
+def true_pose(points: Floats, sideways: bool) -> Pose:
+    """Return the pose of a drawn person, whose left is where it would be of a real one.
+
+    Parameters
+    ----------
+    points : ndarray, shape (T, 16, 2)
+        Joints and tips of the feet in pixels.
+    sideways : bool
+        Whether the person is seen from the side: the first of two limbs is then the near one, else the left one of
+        somebody who faces right, or who is not mirrored.
+    """
+    first, second = (
+        [*range(ARM[side], ARM[side] + 3), *range(LEG[side], LEG[side] + 3), TOE[side]] for side in (0, 1)
+    )
+    mirrored = points[:, ARM[0], 0] < points[:, ARM[1], 0]
+    exchanged = np.flatnonzero(mirrored != sideways)
+    named = points.copy()
+    for one, other in ((first, second), (second, first)):
+        named[np.ix_(exchanged, one)] = points[np.ix_(exchanged, other)]
+    return Pose.of_one(named, SKELETONS["drawn-16"])
 
 
 def make_path(
