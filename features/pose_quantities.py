@@ -26,6 +26,9 @@ _ANGLES = {
 }
 _SIDES = ("left", "right")
 
+# Body heights; what varies less has no frequency.
+_LEAST_SWING = 0.01
+
 _STRAIGHT = {
     "elbow": "180 is a straight arm",
     "knee": "180 is a straight leg",
@@ -210,7 +213,8 @@ def _speed(ends: list[Series], place: dict[str, Series], fps: float) -> float:
 
 
 def _frequency(values: Series, fps: float) -> float:
-    return dominant(values, fps)[0]
+    """Return the frequency of a series in heights, 0 where it hardly varies."""
+    return dominant(values, fps)[0] if spread(values) > _LEAST_SWING else 0.0
 
 
 def _likeness(one: Series, other: Series) -> float:

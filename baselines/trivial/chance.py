@@ -31,7 +31,7 @@ class Chance(Attempt):
     >>> clips, labels, groups = examples()
     >>> attempt = Chance(random_state=0).fit(clips, labels, groups)
     >>> attempt.predict_proba(clips[:1]).round(2)
-    array([[0.33, 0.34, 0.33]])
+    array([[0.33, 0.33, 0.34]])
     >>> print(attempt.explain())
     guesses one of 3 classes
     """

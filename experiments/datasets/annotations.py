@@ -143,7 +143,7 @@ class AnnotatedVideos(VideoFiles):
         named += [self._classes] if self._classes else []
         paths = list(dict.fromkeys(self.rows["path"]))
         inside = [image for path in paths if path.is_dir() for image in image_files(path)]
-        return [self.annotations, *named, *paths, *inside]
+        return [self.annotations, *named, *paths, *inside, *self._pose_paths()]
 
     def path(self, index: int) -> Path:
         """Return the file or folder of row ``index``."""
@@ -164,18 +164,24 @@ class AnnotatedVideos(VideoFiles):
         """Decode the clip of row ``index``."""
         place = self._places[index]
         if place.box is None:
-            return self.middle(self._load(place, **self.decoding))
+            return super().load(index)
         size = self.decoding["width"], self.decoding["height"]
-        clip = self.middle(self._load(place, **{**self.decoding, "width": None, "height": None}))
+        whole = self.decoded(index, **{**self.decoding, "width": None, "height": None})
+        clip = self.middle(self.posed(index, whole))
         left, top, right, bottom = (max(round(side), 0) for side in place.box)
         frames = clip.frames[:, top:bottom, left:right]
         if 0 in frames.shape:
             raise DataError(
                 f"{place.name(self.root)}: its box is outside of the video of {clip.width} x {clip.height} pixels"
             )
-        return Clip(np.stack([resized(frame, *size) for frame in frames]), clip.fps, clip.warnings)
+        shown = np.stack([resized(frame, *size) for frame in frames])
+        scale = shown.shape[2] / frames.shape[2], shown.shape[1] / frames.shape[1]
+        pose = None if clip.pose is None else clip.pose.moved((left, top), scale)
+        return Clip(shown, clip.fps, clip.warnings, pose=pose)
 
-    def _load(self, place: _Place, **how: Any) -> Clip:
+    def decoded(self, index: int, **how: Any) -> Clip:
+        """Return the frames of row ``index``, not cropped."""
+        place = self._places[index]
         if place.path.is_dir() or place.path.suffix.lower() == ".npy":
             return self._load_frames(place, **how)
         if place.start is None and place.end is None:
@@ -199,7 +205,10 @@ class AnnotatedVideos(VideoFiles):
         path, *limits = self._places[index]
         files = image_files(path) if path.is_dir() else [path]
         how = self.unit, self.fps, self.frames, sorted(self.decoding.items())
-        return hashlib.sha256(repr((list(map(self._digest, files)), limits, how)).encode()).hexdigest()
+        parts = [list(map(self._digest, files)), limits, how]
+        if self.poses is not None:
+            parts.append(self.pose_digest(index))
+        return hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
 
     def _digest(self, path: Path) -> str:
         # Once for all pieces of a file.

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from ...errors import DataError
 from ...features.clip import Clip
 from ...features.video import Color, OnError, read_video
 from .base import Dataset, is_utf8
 from .digests import file_digest
+from .pose_files import ClipPose, match_poses, pose_paths, read_poses
 
 #: Endings taken for video files, in lower case.
 VIDEO_ENDINGS = frozenset(
@@ -44,6 +45,9 @@ class VideoFiles(Dataset):
         Frames per second of all files, before ``stride``; by default what each file says.
     frames : int, optional
         Keep this many frames in the middle of longer clips, after ``stride``; by default all.
+    poses : path, optional
+        A file or folder with the poses of people in all frames of each clip, before ``stride``, in pixels of the video,
+        see `pose_files`; relative to ``root``.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class VideoFiles(Dataset):
         on_error: str = "stop",
         fps: float | None = None,
         frames: int | None = None,
+        poses: str | Path | None = None,
     ) -> None:
         if not isinstance(root, str | Path):
             raise DataError(f"root: must be the folder that holds the clips, got {root!r}")
@@ -73,6 +78,11 @@ class VideoFiles(Dataset):
         self.fps, self.frames = check_rate("fps", fps), check_count("frames", frames, optional=True)
         if not os.path.isdir(self.root):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
+        if not isinstance(poses, str | Path | None):
+            raise DataError(f"poses: must be a file or folder with poses, got {poses!r}")
+        self.poses = None if poses is None else self.root / poses
+        if self.poses is not None and not self.poses.exists():
+            raise DataError(f"poses: there is no file or folder {self.poses}")
 
     @cached_property
     def _paths(self) -> list[Path]:
@@ -84,20 +94,70 @@ class VideoFiles(Dataset):
 
     def files(self) -> list[Path]:
         """Return all that lies below the folder, and the folder."""
-        return [self.root, *sorted(self.root.rglob("*"))]
+        return [self.root, *sorted(self.root.rglob("*")), *self._pose_paths()]
+
+    def _pose_paths(self) -> list[Path]:
+        return [] if self.poses is None else pose_paths(self.poses)
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether clips come with the pose of people."""
+        return self.poses is not None
+
+    @cached_property
+    def _clip_poses(self) -> list[ClipPose] | None:
+        """The pose of each clip, as the file has it."""
+        if self.poses is None:
+            return None
+        poses, clips = read_poses(self.poses), self.table["clip"].tolist()
+        return [poses[name] for name in match_poses(poses, clips, VIDEO_ENDINGS, self.poses)]
 
     def load(self, index: int) -> Clip:
         """Decode the file of row ``index``."""
-        return self.middle(read_video(self.path(index), fps=self.fps, **self.decoding))
+        return self.middle(self.posed(index, self.decoded(index, **self.decoding)))
+
+    def decoded(self, index: int, **how: Any) -> Clip:
+        """Return the frames of row ``index``."""
+        return read_video(self.path(index), fps=self.fps, **how)
+
+    def posed(self, index: int, clip: Clip) -> Clip:
+        """Return a decoded clip with its pose, in pixels of its frames."""
+        if self._clip_poses is None:
+            return clip
+        one, stride, clip_name = self._clip_poses[index], self.decoding["stride"], self.clip_name(index)
+        pose = one.pose[::stride]
+        if len(pose) > len(clip) and self.decoding["on_error"] == "truncate":
+            pose = pose[: len(clip)]
+        if len(pose) != len(clip):
+            raise DataError(
+                f"{self.poses}: the pose of {clip_name!r} has {len(one.pose)} frames, but its video "
+                f"{len(clip) if stride == 1 else f'{len(clip)} after a stride of {stride}'}; both must have as many"
+            )
+        size = one.size
+        if size is None:
+            whole = clip
+            if self.decoding["width"] or self.decoding["height"]:
+                whole = self.decoded(index, **{**self.decoding, "width": None, "height": None})
+            size = whole.width, whole.height
+        scale = clip.width / size[0], clip.height / size[1]
+        return replace(clip, pose=pose.moved(scale=scale))
 
     def middle(self, clip: Clip) -> Clip:
         """Return the frames of a decoded clip that are kept."""
         start = max(0, len(clip) - (self.frames or len(clip))) // 2
-        return replace(clip, frames=clip.frames[start : start + (self.frames or len(clip))])
+        return clip.take(slice(start, start + (self.frames or len(clip))))
 
     def fingerprint(self, index: int) -> str:
         """Return a hash of the file's content and of how it is decoded."""
-        return file_digest(self.path(index), repr((sorted(self.decoding.items()), self.fps, self.frames)))
+        how = repr((sorted(self.decoding.items()), self.fps, self.frames))
+        return file_digest(self.path(index), how + self.pose_digest(index))
+
+    def pose_digest(self, index: int) -> str:
+        """Return a hash of the pose of row ``index``; empty where clips have none."""
+        if self._clip_poses is None:
+            return ""
+        one = self._clip_poses[index]
+        return f"{one.pose.fingerprint()} {one.size}"
 
 
 def video_files(folder: Path) -> list[Path]:
