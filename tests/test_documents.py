@@ -123,6 +123,7 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
         "docs/ladder.md",
         "docs/nets.md",
         "docs/plugins.md",
+        "docs/pose.md",
         "docs/rules.md",
         "docs/size.md",
         "docs/statistics.md",

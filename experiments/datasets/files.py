@@ -47,7 +47,7 @@ class VideoFiles(Dataset):
         Keep this many frames in the middle of longer clips, after ``stride``; by default all.
     poses : path, optional
         A file or folder with the poses of people in all frames of each clip, before ``stride``, in pixels of the video,
-        see `pose_files`; relative to ``root``.
+        see `pose_files`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class VideoFiles(Dataset):
             raise DataError(f"root: {self.root} is not a folder; it must be the folder that holds the clips")
         if not isinstance(poses, str | Path | None):
             raise DataError(f"poses: must be a file or folder with poses, got {poses!r}")
-        self.poses = None if poses is None else self.root / poses
+        self.poses = None if poses is None else Path(poses)
         if self.poses is not None and not self.poses.exists():
             raise DataError(f"poses: there is no file or folder {self.poses}")
 

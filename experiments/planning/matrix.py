@@ -276,8 +276,8 @@ def read_matrix(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     ----------
     source : path, str or mapping
         A TOML file, the name of a built-in matrix, or the content as a dictionary. In data sets and attempts,
-        ``root``, ``path``, the lists of a split and whatever begins with ``./`` or ``../`` are relative to the
-        file, and ``${NAME}`` is replaced by an environment variable.
+        ``root``, ``path``, ``poses``, models of poses, the lists of a split and whatever begins with ``./`` or ``../``
+        are relative to the file, and ``${NAME}`` is replaced by an environment variable.
     changes : iterable of str
         ``KEY=VALUE`` as for ``--set``: a dotted key, where an entry of a list is named by its ``name`` or its
         number, and a TOML value (or a bare word).
@@ -336,7 +336,7 @@ def _expand(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for key in ("root", "path"):
+    for key in ("root", "path", "poses"):
         _make_absolute(entry, key, folder)
     if isinstance(split := entry.get("split"), dict) and split.get("name") != "column":
         for key in ("train", "test", "lists"):
@@ -345,9 +345,11 @@ def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _expand_attempt(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    if isinstance(entry.get("params"), dict):
+    if isinstance(params := entry.get("params"), dict):
         for key in _FILES:
-            _make_absolute(entry["params"], key, folder)
+            _make_absolute(params, key, folder)
+        if isinstance(pose := params.get("pose"), str) and pose.endswith((".onnx", ".tflite")):
+            _make_absolute(params, "pose", folder)
     return entry
 
 

@@ -331,7 +331,7 @@ def test_poses_are_found_by_the_names_of_clips(videos, name):
     exact = [joints(seed) for seed in range(4)]
     rows = [annotation(name(clip), pose) for clip, pose in zip(NAMES, exact, strict=True)]
     path = pyskl(videos.parent / "p.pkl", [*rows, annotation("another", joints())])
-    dataset = Folder(videos, groups=GROUPS, poses="../p.pkl")
+    dataset = Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl")
     assert dataset.has_poses
     assert path in [file.resolve() for file in dataset.files()]
     for clip, pose in zip(dataset.clips, exact, strict=True):
@@ -344,7 +344,7 @@ def test_poses_follow_stride_cut_and_size(videos):
     plain = [annotation(clip, exact) for clip in NAMES]
     for saved, factor in ((rows, 0.25), (plain, 0.5)):
         pyskl(videos.parent / "p.pkl", saved)
-        dataset = Folder(videos, groups=GROUPS, poses="../p.pkl", stride=2, frames=2, width=32)
+        dataset = Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl", stride=2, frames=2, width=32)
         clip = dataset.load(0)
         assert clip.frames.shape == (2, 24, 32)
         np.testing.assert_allclose(clip.pose.joints[:, 0], exact[0, [0, 2]] * factor, rtol=1e-5)
@@ -357,7 +357,7 @@ def test_boxes_cut_the_pose(videos):
     (videos / "list.csv").write_text("\n".join(rows))
     clips = Table(videos / "list.csv", groups="person").table["clip"]
     pyskl(videos / "p.pkl", [annotation(clip, exact, img_shape=(48, 64)) for clip in clips])
-    dataset = Table(videos / "list.csv", groups="person", poses="p.pkl", width=16)
+    dataset = Table(videos / "list.csv", groups="person", poses=videos / "p.pkl", width=16)
     assert dataset.load(3).frames.shape == (N_FRAMES, 16, 16)
     np.testing.assert_allclose(dataset.load(3).pose.joints[:, 0], (exact[0] - [8, 4]) / 2, rtol=1e-5)
     plain = Table(videos / "list.csv", groups="person", width=16)
@@ -367,11 +367,14 @@ def test_boxes_cut_the_pose(videos):
 def test_the_pose_is_part_of_the_fingerprint(videos):
     rows = [annotation(clip, joints(seed)) for seed, clip in enumerate(NAMES)]
     pyskl(videos.parent / "p.pkl", rows)
-    plain, before = Folder(videos, groups=GROUPS), Folder(videos, groups=GROUPS, poses="../p.pkl")
+    plain, before = (
+        Folder(videos, groups=GROUPS),
+        Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl"),
+    )
     rows[1] = annotation(NAMES[1], joints(9))
     prints = [before.fingerprint(index) for index in range(4)]
     pyskl(videos.parent / "p.pkl", rows)
-    after = Folder(videos, groups=GROUPS, poses="../p.pkl")
+    after = Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl")
     assert [after.fingerprint(index) == prints[index] for index in range(4)] == [True, False, True, True]
     assert plain.fingerprint(0) != prints[0]
     assert not plain.has_poses
@@ -380,18 +383,18 @@ def test_the_pose_is_part_of_the_fingerprint(videos):
 
 def test_missing_and_doubled_clips_and_wrong_lengths_are_refused(videos):
     path = pyskl(videos.parent / "p.pkl", [annotation(clip, joints()) for clip in NAMES[:2]])
-    dataset = Folder(videos, groups=GROUPS, poses="../p.pkl")
+    dataset = Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl")
     with pytest.raises(
         DataError, match="2 of 4 clips have no pose in it, the first is 'walk/ann_2.mp4'; it has 'run"
     ):
         dataset.fingerprint(0)
     pyskl(path, [annotation(clip, joints(n_frames=5)) for clip in NAMES])
     with pytest.raises(DataError, match=r"the pose of 'run/ann_1.mp4' has 5 frames, but its video 6"):
-        Folder(videos, groups=GROUPS, poses="../p.pkl").load(0)
+        Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl").load(0)
     (videos / "walk/ann_1.mp4").write_bytes((videos / "walk/ann_2.mp4").read_bytes())
     pyskl(path, [annotation(name, joints()) for name in ("ann_1", "bob_1", "ann_2", "bob_2")])
     with pytest.raises(DataError, match="'ann_1' fits both 'run/ann_1.mp4' and 'walk/ann_1.mp4'"):
-        Folder(videos, groups=GROUPS, poses="../p.pkl").fingerprint(0)
+        Folder(videos, groups=GROUPS, poses=videos.parent / "p.pkl").fingerprint(0)
     with pytest.raises(DataError, match="poses: there is no file or folder"):
         Folder(videos, groups=GROUPS, poses="gone.pkl")
     with pytest.raises(DataError, match="poses: must be a file or folder"):
@@ -409,7 +412,7 @@ def test_a_run_ends_before_it_begins(videos, monkeypatch):
                 "name": "folder",
                 "root": str(videos),
                 "groups": GROUPS,
-                "poses": str(videos.parent / "p.pkl"),
+                "poses": "p.pkl",
                 "split": "leave-one-group-out",
             }
         ],
