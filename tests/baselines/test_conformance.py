@@ -45,7 +45,8 @@ OURS = LIGHT | LOCAL | NETS | FUSED | {name: {} for name in ("rules-file", "embe
 
 # Put to all checks: one attempt of each base class, and that which is made of others.
 WHOLE = set(
-    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion embedding pose-rules".split()
+    "chance rules-tree rules-file mhi-hu hog-svm mlp-features mlp-flow mlp-sparse late-fusion "
+    "embedding pose-rules".split()
 )
 # What attempts of one base class may still do each in its own way; the others are put to all else in the slow tests.
 OWN = set("declarations constructor parameters not_fitted probabilities saved counts".split())
