@@ -196,7 +196,10 @@ class Attempt(ABC):
         return ""
 
     def warnings(self) -> dict[str, str]:
-        """Return sentences on the fitted attempt that every table must show, by their codes; none by default."""
+        """Return sentences on what it has computed since ``fit`` that every table must show, by their codes.
+
+        Codes are those by which a matrix silences warnings.
+        """
         return {}
 
     def skip(self, dataset: Any) -> str | None:

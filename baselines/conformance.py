@@ -344,7 +344,7 @@ def _largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
 
 @_check()
 def check_declarations(trial: Trial) -> None:
-    """Declare a string as ``family``; have ``uses()``, ``files()``, ``environment()`` of their types."""
+    """Declare a string as ``family``; have ``uses()``, ``files()``, ``environment()``, ``warnings()`` of their type."""
     cls = trial.cls
     _demand(isinstance(getattr(cls, "family", None), str), "the class must have a string as attribute family")
     attempt = trial.make()
@@ -359,6 +359,11 @@ def check_declarations(trial: Trial) -> None:
     _demand(
         isinstance(variables, list) and all(isinstance(name, str) for name in variables),
         f"environment() must return a list of names, got {variables!r}",
+    )
+    warnings = attempt.warnings()
+    _demand(
+        isinstance(warnings, dict) and all(isinstance(text, str) for text in (*warnings, *warnings.values())),
+        f"warnings() must return a dict of sentences by codes, got {warnings!r}",
     )
 
 

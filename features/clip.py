@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, overload
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .pose import Pose
+from .vectors import MotionVectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class Clip:
         depend on it.
     pose : Pose, optional
         Where the joints of people are in each frame, if that is known.
+    vectors : MotionVectors, optional
+        Motion vectors of the codec that it was decoded from; None for frames that are not those of a file.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Clip:
     warnings: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     pose: Pose | None = None
+    vectors: MotionVectors | None = None
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames)
@@ -72,6 +76,27 @@ class Clip:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def take(self, frames: slice | NDArray[np.intp]) -> Clip:
+        """Return some of the frames, with their pose; the frame rate is divided by the step of a slice.
+
+        Vectors are those of a slice in the order of time; there are none of frames in another order.
+
+        Examples
+        --------
+        >>> clip = Clip(np.zeros((50, 120, 160), np.uint8), fps=25.0).take(slice(10, None, 5))
+        >>> len(clip), clip.fps
+        (8, 5.0)
+        """
+        step = frames.step or 1 if isinstance(frames, slice) else 1
+        is_onward = isinstance(frames, slice) and step > 0
+        return replace(
+            self,
+            frames=self.frames[frames],
+            fps=self.fps / abs(step),
+            pose=None if self.pose is None else self.pose[frames],
+            vectors=self.vectors.take(frames) if self.vectors is not None and is_onward else None,
+        )
+
     @property
     def height(self) -> int:
         """Pixels from top to bottom."""
@@ -87,19 +112,6 @@ class Clip:
         """Duration in seconds."""
         return len(self) / self.fps
 
-    def take(self, frames: slice | NDArray[Any], step: int = 1) -> Clip:
-        """Return a clip of some frames, in the order in which they are named, with their pose.
-
-        Parameters
-        ----------
-        frames : slice or ndarray of int
-            Which frames.
-        step : int
-            By how much the frame rate is divided, where every so many frames are taken.
-        """
-        pose = None if self.pose is None else self.pose[frames]
-        return replace(self, frames=self.frames[frames], fps=self.fps / step, pose=pose)
-
     def grey(self) -> NDArray[np.uint8]:
         """Return the frames as luma (ITU-R BT.601), shape (T, H, W)."""
         if self.frames.ndim == 3:
@@ -109,11 +121,13 @@ class Clip:
         return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
 
     def fingerprint(self) -> str:
-        """Return a hash of the content: frames, shape and frame rate, and the pose where it is known."""
+        """Return a hash of the content: frames, shape and frame rate, pose and vectors where there are some."""
         digest = hashlib.sha256(repr((self.frames.shape, self.fps)).encode())
         digest.update(self.frames.tobytes())
         if self.pose is not None:
             digest.update(self.pose.fingerprint().encode())
+        if self.vectors is not None:
+            digest.update(self.vectors.digest())
         return digest.hexdigest()
 
 

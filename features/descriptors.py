@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..literals import Channel, Region
+from ..literals import Channel, Flow, Region
 from .clip import Clip
-from .flow import single_thread
-from .histograms import Grid, frame_grid, hof, hog, mbh, normalise, time_cells
+from .histograms import Grid, frame_grid, hmg, hof, hog, mbh, normalise, time_cells
 from .motion import Motion, observe
-from .regions import Track
+from .regions import Track, near
 
 __all__ = ["GridDescriptor"]
 
 
 # The parts of a channel, each normalised by itself: bins, and the direction that direction 0 has in the mirror image,
 # in eighths of a turn. Mirroring changes the sign of components to the right; that of the flow to the right twice.
-_PARTS: dict[Channel, list[tuple[int, int]]] = {"hog": [(8, 4)], "hof": [(9, 4)], "mbh": [(8, 0), (8, 4)]}
+_PARTS: dict[Channel, list[tuple[int, int]]] = {
+    "hog": [(8, 4)],
+    "hof": [(9, 4)],
+    "mbh": [(8, 0), (8, 4)],
+    "hmg": [(8, 4)],
+}
 
 # Flow is histogrammed in pixels per this many seconds, so that the zero bin does not depend on the frame rate.
 _FLOW_SECONDS = 1 / 25
+
+# Shorter side of the frames in pixels, in which the flow is measured.
+_SIDE = 120
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class GridDescriptor:
 
     Attributes
     ----------
-    channels : tuple of {"hog", "hof", "mbh"}
+    channels : tuple of {"hog", "hof", "mbh", "hmg"}
         What is histogrammed. Unless over the frame, gradients count only near moving pixels, so that the scene is left
         out.
     cells : int
@@ -48,6 +54,8 @@ class GridDescriptor:
         Finest scale of the flow, see `optical_flow`; coarse where only the motion of the camera is taken from it.
     region : {"person", "people", "frame"}
         What the grid covers: the person who moves most, everybody who moves, or the frame.
+    flow : {"dis", "farneback", "codec"}
+        What the motion is taken from, see `observe`.
 
     Examples
     --------
@@ -63,6 +71,7 @@ class GridDescriptor:
     margin: float = 0.05
     finest: int = 1
     region: Region = "person"
+    flow: Flow = "dis"
 
     def sizes(self) -> dict[str, int]:
         """Return the number of values of each channel, in order."""
@@ -70,8 +79,9 @@ class GridDescriptor:
         return {channel: per_bin * sum(bins for bins, _ in _PARTS[channel]) for channel in self.channels}
 
     def extract(self, clip: Clip) -> dict[str, NDArray[np.float64]]:
-        """Return the descriptor of a clip, under ``"descriptor"``."""
-        return {"descriptor": self.describe(observe(clip, finest=self.finest))}
+        """Return the descriptor of a clip, under ``"descriptor"``, and whether it lacks motion vectors."""
+        motion = observe(clip, side=self._side(), flow=self.flow, finest=self.finest)
+        return {"descriptor": self.describe(motion), "lacks_vectors": np.array(motion.lacks_vectors)}
 
     def describe(self, motion: Motion) -> NDArray[np.float64]:
         """Return the descriptor of an observed clip, shape (sum of `sizes`,)."""
@@ -81,11 +91,17 @@ class GridDescriptor:
     def _histograms(self, motion: Motion, channel: Channel) -> list[NDArray[np.float64]]:
         track, grid = self._track(motion), self._grid(motion)
         if channel == "hog":
-            return [hog(motion.frames, grid, weights=_near(track.mask) if track and track.found else None)]
+            return [hog(motion.frames, grid, weights=near(track.mask) if track and track.found else None)]
         # Flow i leads from frame i to frame i + 1.
         between: Grid = (grid[0][:-1], grid[1][:-1])
-        flow = motion.flow * np.float32(motion.fps * _FLOW_SECONDS)
+        if channel == "hmg":
+            return [hmg(motion.frames, between, shifts=motion.shifts)]
+        flow = motion.flow * np.float32(motion.fps * _FLOW_SECONDS * _SIDE / self._side())
         return [hof(flow, between)] if channel == "hof" else list(mbh(flow, between))
+
+    def _side(self) -> int:
+        """Return the shorter side of the frames: vectors of blocks need half of what gradients of brightness need."""
+        return _SIDE // 2 if self.flow == "codec" and not {"hog", "hmg"} & {*self.channels} else _SIDE
 
     def _track(self, motion: Motion) -> Track | None:
         return {"person": motion.track, "people": motion.people, "frame": None}[self.region]
@@ -117,10 +133,3 @@ class GridDescriptor:
             mirrored.append(part[:, :, ::-1][..., order].reshape(len(descriptors), -1))
             start = stop
         return np.concatenate(mirrored, axis=1)
-
-
-def _near(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return weights of 1 near moving pixels and 0 elsewhere."""
-    around = np.ones((5, 5), np.uint8)
-    with single_thread():
-        return np.stack([cv2.dilate(frame.astype(np.float32), around) for frame in mask])

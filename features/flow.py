@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..literals import Flow
 from .clip import Clip
+from .vectors import VectorFields
 
 __all__ = [
+    "check_flow",
+    "codec_fields",
     "frame_stride",
     "optical_flow",
     "working_frames",
@@ -80,7 +84,7 @@ def working_frames(
     ((25, 120, 160), 25.0)
     """
     stride = frame_stride(clip.fps, max_fps)
-    frames = Clip(clip.frames[::stride], clip.fps / stride).grey()
+    frames = clip.take(slice(None, None, stride)).grey()
     scale = min(enlarge, side / min(clip.height, clip.width))
     if round(clip.height * scale) == clip.height and round(clip.width * scale) == clip.width:
         return frames, clip.fps / stride
@@ -91,6 +95,28 @@ def working_frames(
         for source, target in zip(frames, resized, strict=True):
             target[...] = cv2.resize(source, (width, height), interpolation=interpolation)
     return resized, clip.fps / stride
+
+
+def check_flow(flow: Flow) -> None:
+    """Check where motion is to be taken from.
+
+    Raises
+    ------
+    ValueError
+        If it is no known word.
+    """
+    if flow not in get_args(Flow):
+        raise ValueError(f"flow must be one of {', '.join(get_args(Flow))}, got {flow!r}")
+
+
+def codec_fields(clip: Clip, flow: Flow, max_fps: float = 30.0) -> VectorFields | None:
+    """Return the motion between the `working_frames` of a clip by its codec; None if it is to be computed from them.
+
+    That is so where ``flow`` is not ``"codec"``, or the codec does not say.
+    """
+    if flow != "codec" or clip.vectors is None:
+        return None
+    return clip.vectors.take(slice(None, None, frame_stride(clip.fps, max_fps))).fields()
 
 
 def optical_flow(

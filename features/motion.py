@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..literals import Flow
 from .cache import compute_one
 from .camera import ground_flow, mean_shifts
 from .clip import Clip
-from .flow import Method, optical_flow, working_frames
+from .flow import check_flow, codec_fields, optical_flow, working_frames
 from .passing import person_track
-from .regions import Track, join_tracks, main_tracks
+from .regions import Track, join_tracks, main_tracks, near
+from .vectors import VectorFields
 
 __all__ = ["Motion", "MotionFeature", "Observation", "observe"]
 
@@ -40,6 +42,8 @@ class Motion:
         All main moving regions together.
     shifts : ndarray of float32, shape (T - 1, 2)
         Mean contribution of the camera to the flow, right and down, in pixels per frame.
+    lacks_vectors : bool
+        Whether flow of the codec was asked for, but had to be computed from the frames.
     """
 
     frames: NDArray[np.uint8]
@@ -48,6 +52,7 @@ class Motion:
     track: Track
     people: Track
     shifts: NDArray[np.float32]
+    lacks_vectors: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,23 @@ class Observation:
     """Parameters of `observe`, as a feature."""
 
     side: int = 120
-    method: Method = "dis"
+    flow: Flow = "dis"
     finest: int = 1
+
+    def __post_init__(self) -> None:
+        check_flow(self.flow)
 
     def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
         """Return the arrays of a `Motion`."""
         frames, fps = working_frames(clip, self.side)
-        flow = optical_flow(frames, self.method, finest=self.finest)
-        ground = ground_flow(frames, flow)
-        against, shifts = flow - ground, mean_shifts(ground)
+        against, ground, fields = self._flow(clip, frames)
+        shifts = mean_shifts(ground)
         tracks = main_tracks(frames, fps, ground)
         person = person_track(tracks[0], against, shifts, fps)
         people = join_tracks(tracks, round(_HOLD_SECONDS * fps))
+        if fields is not None:
+            # Blocks are larger than limbs, and those without texture have any vector.
+            against *= near(people.mask[:-1])[..., np.newaxis]
         return {
             "frames": frames,
             "fps": np.array(fps),
@@ -77,10 +87,34 @@ class Observation:
             "people_boxes": people.boxes,
             "found": np.array(people.found),
             "shifts": shifts,
+            "lacks_vectors": np.array(self.flow == "codec" and fields is None and len(frames) > 1),
         }
 
+    def _flow(
+        self, clip: Clip, frames: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], VectorFields | None]:
+        """Return the flow against the ground, that of the ground, and the vectors that it is taken from."""
+        fields = codec_fields(clip, self.flow)
+        if fields is None:
+            flow = optical_flow(frames, "dis" if self.flow == "codec" else self.flow, finest=self.finest)
+            ground = ground_flow(frames, flow)
+            return flow - ground, ground, None
+        flow = fields.flow(*frames.shape[1:])
+        ground = np.zeros_like(flow)
+        # To find how the camera moves takes longer than all the rest.
+        for begin, end in _runs(~fields.rests()):
+            ground[begin:end] = ground_flow(frames[begin : end + 1], flow[begin:end])
+        # A field that is another's says nothing of what the camera does at its own time.
+        return (flow - ground)[fields.source], ground, fields
 
-def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int = 1) -> Motion:
+
+def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the first element and that after the last of each run of marked ones."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def observe(clip: Clip, *, side: int = 120, flow: Flow = "dis", finest: int = 1) -> Motion:
     """Compute the flow of a clip and find who moves in it.
 
     Parameters
@@ -89,7 +123,10 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
         The clip.
     side : int
         Shorter side of the working size in pixels, see `working_frames`.
-    method, finest
+    flow : {"dis", "farneback", "codec"}
+        What computes the flow, see `optical_flow`, or the motion vectors of the video's codec. Where a clip has none
+        it is ``"dis"``.
+    finest : int
         See `optical_flow`.
 
     Returns
@@ -103,7 +140,7 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
     >>> motion.frames.shape, motion.flow.shape, motion.track.found
     ((18, 80, 112), (17, 80, 112, 2), True)
     """
-    arrays = compute_one(Observation(side, method, finest), clip)
+    arrays = compute_one(Observation(side, flow, finest), clip)
     frames = arrays["frames"]
     track, people = (
         Track(
@@ -114,7 +151,13 @@ def observe(clip: Clip, *, side: int = 120, method: Method = "dis", finest: int 
         for who in ("", "people_")
     )
     return Motion(
-        frames, float(arrays["fps"]), arrays["flow"].astype(np.float32), track, people, arrays["shifts"]
+        frames,
+        float(arrays["fps"]),
+        arrays["flow"].astype(np.float32),
+        track,
+        people,
+        arrays["shifts"],
+        bool(arrays["lacks_vectors"]),
     )
 
 

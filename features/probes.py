@@ -43,12 +43,12 @@ def mean_frame(clip: Clip) -> Clip:
     """Return the mean of all frames, repeated: no motion, but its traces."""
     mean = np.rint(clip.frames.mean(axis=0, dtype=np.float64)).astype(np.uint8)
     pose = None if clip.pose is None else _mean_pose(clip.pose)
-    return replace(clip, frames=np.repeat(mean[None], len(clip), axis=0), pose=pose)
+    return _with(clip, np.repeat(mean[None], len(clip), axis=0), pose)
 
 
 def shuffled(clip: Clip) -> Clip:
     """Return the frames in an order by chance, the same for each clip of this content: no order."""
-    seed = int(replace(clip, pose=None).fingerprint()[:16], 16)
+    seed = int(replace(clip, pose=None, vectors=None).fingerprint()[:16], 16)
     return _taken(clip, np.random.default_rng(seed).permutation(len(clip)))
 
 
@@ -69,7 +69,7 @@ def last_third(clip: Clip) -> Clip:
 
 def every_fourth(clip: Clip) -> Clip:
     """Return every fourth frame, at a fourth of the rate: the same seconds, less of their course."""
-    return clip.take(slice(None, None, _STEP), _STEP)
+    return clip.take(slice(None, None, _STEP))
 
 
 def person_blanked(clip: Clip) -> Clip:
@@ -84,7 +84,7 @@ def person_blanked(clip: Clip) -> Clip:
     bottom, right = boxes[:, 2:].max(axis=0)
     frames = clip.frames.copy()
     frames[:, top:bottom, left:right] = _colour(clip)
-    return replace(clip, frames=frames, pose=None if clip.pose is None else Pose.nobody(len(clip)))
+    return _with(clip, frames, None if clip.pose is None else Pose.nobody(len(clip)))
 
 
 def person_only(clip: Clip) -> Clip:
@@ -96,7 +96,7 @@ def person_only(clip: Clip) -> Clip:
     frames[:] = _colour(clip)
     for shown, frame, (top, left, bottom, right) in zip(frames, clip.frames, boxes, strict=True):
         shown[top:bottom, left:right] = frame[top:bottom, left:right]
-    return replace(clip, frames=frames)
+    return _with(clip, frames, clip.pose)
 
 
 def _third(clip: Clip) -> int:
@@ -106,6 +106,11 @@ def _third(clip: Clip) -> int:
 def _taken(clip: Clip, frames: slice | NDArray[np.intp]) -> Clip:
     taken = clip.take(frames)
     return replace(taken, frames=np.ascontiguousarray(taken.frames))
+
+
+def _with(clip: Clip, frames: NDArray[np.uint8], pose: Pose | None) -> Clip:
+    # What the codec knows of the frames does not hold for others.
+    return replace(clip, frames=frames, pose=pose, vectors=None)
 
 
 def _mean_pose(pose: Pose) -> Pose:

@@ -12,7 +12,16 @@ from scipy import ndimage
 from .camera import camera_path, mean_shifts, undo_ground_flow
 from .flow import single_thread
 
-__all__ = ["Track", "bounding_boxes", "box_span", "join_tracks", "main_tracks", "motion_mask", "moving"]
+__all__ = [
+    "Track",
+    "bounding_boxes",
+    "box_span",
+    "join_tracks",
+    "main_tracks",
+    "motion_mask",
+    "moving",
+    "near",
+]
 
 # Seconds over which a box covers what moves.
 _SPAN_SECONDS = 0.4
@@ -234,6 +243,21 @@ def moving(changes: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     mask[step:] = changes
     mask[:-step] |= changes
     return mask
+
+
+def near(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return weights of 1 within two pixels of moving ones and 0 elsewhere.
+
+    Examples
+    --------
+    >>> near(np.arange(7).reshape(1, 1, 7) == 0).ravel()
+    array([1., 1., 1., 0., 0., 0., 0.], dtype=float32)
+    """
+    around, weights = np.ones((5, 5), np.uint8), np.empty(mask.shape, np.float32)
+    with single_thread():
+        for frame, out in zip(mask, weights, strict=True):
+            out[...] = cv2.dilate(frame.astype(np.float32), around)
+    return weights
 
 
 def bounding_boxes(mask: NDArray[np.bool_], span: int, path: NDArray[np.float64]) -> NDArray[np.float64]:

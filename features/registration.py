@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["agrees", "median", "register"]
+__all__ = ["agrees", "median", "register", "shifted_back"]
 
 Plane = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -101,7 +101,7 @@ def _compared(first: Plane, second: Plane, shift: Vector) -> tuple[Plane, Plane,
     edge = int(np.ceil(np.abs(shift).max())) + 2
     if min(first.shape) <= 2 * edge + _PARTS:
         return None
-    moved = _shifted(second, shift) if shift.any() else second
+    moved = shifted_back(second, shift) if shift.any() else second
     middle: Plane = (first + moved) / np.float32(2)
     inner = slice(edge, -edge)
     before, after = slice(edge - 1, -edge - 1), slice(edge + 1, -edge + 1 or None)
@@ -113,7 +113,14 @@ def _compared(first: Plane, second: Plane, shift: Vector) -> tuple[Plane, Plane,
     return right, down, change
 
 
-def _shifted(frame: Plane, shift: Vector) -> Plane:
+def shifted_back(frame: Plane, shift: NDArray[np.floating]) -> Plane:
+    """Undo a shift of a frame right and down; beyond the border the last pixel goes on.
+
+    Examples
+    --------
+    >>> shifted_back(np.array([[0, 1, 2, 3]], np.float32), np.array([1.0, 0.0]))
+    array([[1., 2., 3., 3.]], dtype=float32)
+    """
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (frame.shape[1], frame.shape[0])

@@ -6,19 +6,20 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError
 from .clip import Clip
+from .vectors import References
 from .video import (
     Color,
     DamagedError,
     OnError,
+    Tape,
     converted,
     decoded,
     frame_rate,
@@ -82,22 +83,35 @@ def read_segment(
     def image(frame: VideoFrame) -> NDArray[np.uint8]:
         return converted(frame, reader.path, width, height, color)
 
-    def images(frames: Iterator[tuple[int, VideoFrame]]) -> dict[int, NDArray[np.uint8]]:
-        return {number: reader.scaled(frame, image) for number, frame in islice(frames, 0, None, stride)}
+    def images(frames: Iterator[Located]) -> tuple[dict[int, NDArray[np.uint8]], Tape | None]:
+        found, tape = {}, None
+        for index, (number, frame, blocks) in enumerate(frames):
+            tape = tape or Tape()
+            tape.add(frame, blocks, index % stride == 0)
+            if index % stride == 0:
+                found[number] = reader.scaled(frame, image)
+        return found, tape
 
-    found = None
+    found, tape = dict[int, NDArray[np.uint8]](), None
     if (wanted := reader.numbers(limits)) is not None:
-        found = images(reader.sought(wanted))
-        if list(found) != list(wanted[::stride]):
-            # The time stamps of the packets are not those of the frames.
-            found = None
-    if found is None:
-        found = images(reader.counted(limits, on_error))
-    if not found:
+        found, tape = images(reader.sought(wanted))
+    # The time stamps of the packets may not be those of the frames.
+    if wanted is None or list(found) != list(wanted[::stride]):
+        found, tape = images(reader.counted(limits, on_error))
+    if tape is None:
         raise DecodeError(
             f"{path}: there is no frame from {start:g} to {limits.end:g} {unit}; the video has {reader.length}"
         )
-    return Clip(np.stack(list(found.values())), (fps or reader.fps) / stride)
+    frames = np.stack(list(found.values()))
+    return Clip(frames, (fps or reader.fps) / stride, vectors=tape.vectors(0, len(frames)))
+
+
+class Located(NamedTuple):
+    """A frame, its number, and the blocks that it was predicted from, see `References.show`."""
+
+    number: int
+    frame: VideoFrame
+    blocks: NDArray[Any]
 
 
 class _Limits(NamedTuple):
@@ -126,7 +140,7 @@ class _Reader:
         self._stream = video_stream(self._container, path)
         self.fps = frame_rate(self._stream, path)
         self._stamps, self._keys = _time_stamps(path, self._stream.index)
-        self._frames: Iterator[VideoFrame] = iter(())
+        self._frames: Iterator[tuple[VideoFrame, NDArray[Any]]] = iter(())
         self._next = -1
 
     def close(self) -> None:
@@ -156,8 +170,8 @@ class _Reader:
             first = image(next(container.decode(video_stream(container, self.path))))
         return found if found.shape == first.shape else resized(found, first.shape[1], first.shape[0])
 
-    def sought(self, wanted: range) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield frames with their numbers; ends early where something is not as the time stamps say."""
+    def sought(self, wanted: range) -> Iterator[Located]:
+        """Yield frames with their numbers and blocks; ends early where something is not as the time stamps say."""
         import av
 
         if not wanted:
@@ -165,9 +179,10 @@ class _Reader:
         key = int(self._keys[np.searchsorted(self._keys, wanted[0], "right") - 1])
         if not key <= self._next <= wanted[0]:
             self._container.seek(int(self._stamps[key]), stream=self._stream)
-            self._frames, self._next = self._container.decode(self._stream), key
+            self._frames = References(self._stream).frames(self._container, self._stream)
+            self._next = key
         try:
-            for frame in self._frames:
+            for frame, blocks in self._frames:
                 number = int(np.searchsorted(self._stamps, frame.pts)) if frame.pts is not None else -1
                 # Frames before the key frame in order of presentation may need what was skipped.
                 if 0 <= number < self._next:
@@ -177,23 +192,23 @@ class _Reader:
                     return
                 self._next += 1
                 if number >= wanted[0]:
-                    yield number, frame
+                    yield Located(number, frame, blocks)
                 if number == wanted[-1]:
                     return
         except (av.error.FFmpegError, ValueError):
             self._next = -1
 
-    def counted(self, limits: _Limits, on_error: OnError) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield the frames of a piece with their numbers, having decoded all frames before it."""
+    def counted(self, limits: _Limits, on_error: OnError) -> Iterator[Located]:
+        """Yield the frames of a piece with their numbers and blocks, having decoded all frames before it."""
         first = 0.0
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
             try:
-                for number, frame in enumerate(decoded(container, stream, self.path)):
+                for number, (frame, blocks) in enumerate(decoded(container, stream, self.path)):
                     time = number / self.fps if frame.time is None else frame.time
                     first = time if number == 0 else first
                     if limits.hold(number, time - first):
-                        yield number, frame
+                        yield Located(number, frame, blocks)
                     elif limits.unit == "frames" and number >= limits.end:
                         return
             except DamagedError as damage:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from .._ext.histograms import add_blocks, integral_tiles
 from .._ext.tracks import track_points
+from ..literals import Flow
 from .camera import camera_motion, homography_flow, moves, rescaled
 from .clip import Clip
-from .flow import Method, optical_flow, single_thread, working_frames
+from .flow import check_flow, codec_fields, optical_flow, single_thread, working_frames
 from .histograms import check_field
 
 __all__ = ["DenseTrajectories"]
@@ -74,14 +75,15 @@ class DenseTrajectories:
         Most scales, each 1 / sqrt(2) of the one before.
     quality : float
         Smallest eigenvalue of the gradient's covariance at a point, as a share of the largest in the frame.
-    method : {"dis", "farneback"}
-        Of the flow, see `optical_flow`. The reference implementation uses Farneback's, which takes five times as long.
+    flow : {"dis", "farneback", "codec"}
+        What the flow is taken from, see `observe`. The reference implementation uses Farneback's, which takes five
+        times as long.
 
     Examples
     --------
     >>> from actionbench.features.examples import examples
     >>> found = DenseTrajectories(seconds=0.2, scales=1).extract(examples()[0][2])
-    >>> {name: array.shape[1] for name, array in found.items()}
+    >>> {name: array.shape[1] for name, array in found.items() if array.ndim}
     {'trajectory': 30, 'hog': 96, 'hof': 108, 'mbh': 192, 'place': 5}
     """
 
@@ -93,9 +95,10 @@ class DenseTrajectories:
     times: int = 3
     scales: int = 8
     quality: float = 1e-3
-    method: Method = "dis"
+    flow: Flow = "dis"
 
     def __post_init__(self) -> None:
+        check_flow(self.flow)
         if not self.seconds > 0:
             raise ValueError(f"seconds must be above 0, got {self.seconds}")
         for name, low in {
@@ -123,7 +126,8 @@ class DenseTrajectories:
             One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, each the root
             of histograms of sum 1 (RootSIFT: Arandjelovic and Zisserman, CVPR 2012) but for the first; and ``place``
             (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
-            against the ground in frame heights per second.
+            against the ground in frame heights per second. Beside them ``lacks_vectors``, whether flow of the codec was
+            asked for but had to be computed.
         """
         frames, fps = working_frames(clip, self.height, enlarge=_ENLARGE)
         n_fields, wanted = len(frames) - 1, self.seconds * fps
@@ -131,9 +135,14 @@ class DenseTrajectories:
         timing = _Timing(fps, n_fields, length, min(length / wanted, 1.0))
         levels = [_Level.at(scale, frames, timing) for scale in self._scales(min(frames.shape[1:]))]
         found = [[self._described(level, _Tracks.none(length))] for level in levels]
+        fields = codec_fields(clip, self.flow)
+        method = "dis" if self.flow == "codec" else self.flow
         for begin in range(0, n_fields, _CHUNK):
             piece = frames[begin : begin + _CHUNK + 1]
-            flow = optical_flow(piece, self.method, finest=0)
+            if fields is None:
+                flow = optical_flow(piece, method, finest=0)
+            else:
+                flow = fields.flow(*frames.shape[1:], slice(begin, begin + _CHUNK))
             cameras = camera_motion(piece, flow)
             flow = _smoothed(flow)
             for index, level in enumerate(levels):
@@ -142,7 +151,9 @@ class DenseTrajectories:
                 levels[index], done = self._tracked(level.joined(*source))
                 found[index].append(self._described(levels[index], done))
         parts = list(chain(*found))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        lacks_vectors = self.flow == "codec" and fields is None and n_fields > 0
+        return {**arrays, "lacks_vectors": np.array(lacks_vectors)}
 
     def _scales(self, side: int) -> list[float]:
         scales = (2 ** (-index / 2) for index in range(self.scales))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ActionbenchError, DecodeError
 from .clip import Clip
+from .vectors import MotionVectors, References
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,6 +30,8 @@ FALLBACK_FPS = 25.0
 
 # Flags of a stream (FFmpeg's AV_DISPOSITION_*).
 _DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
+# FFmpeg's AV_CODEC_FLAG2_EXPORT_MVS: decoders give the motion vectors of frames.
+_EXPORT_VECTORS = 1 << 28
 # Pixel formats whose first plane is 8-bit luma, and colour spaces of BT.601 (FFmpeg's AVCOL_SPC_*; 2 is unspecified).
 _PLANAR = frozenset("gray nv12 nv21".split()) | {
     f"yuv{j}{n}p" for j in ("", "j") for n in (411, 420, 422, 440, 444)
@@ -100,7 +103,8 @@ def read_video(
         path, width=width, height=height, stride=stride, color=color, on_error=on_error, fps=fps
     ) as video:
         frames = list(video)
-        return Clip(np.stack(frames), video.fps, video.warnings)
+        vectors = video.vectors(0, len(frames))
+        return Clip(np.stack(frames), video.fps, video.warnings, vectors=vectors)
 
 
 class Video:
@@ -122,6 +126,7 @@ class Video:
         self._rate = fps or frame_rate(self._stream, path)
         self._n_decoded, self._times = 0, list[float]()
         self._sizes: set[tuple[int, int]] = set()
+        self._tape = Tape()
 
     @property
     def fps(self) -> float:
@@ -150,6 +155,10 @@ class Video:
             )
         return found
 
+    def vectors(self, first: int, stop: int) -> MotionVectors | None:
+        """Return the motion vectors of some frames that were yielded, and forget those of frames before them."""
+        return self._tape.vectors(first, stop)
+
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         shape: tuple[int, ...] = ()
         for image in self._images():
@@ -160,7 +169,8 @@ class Video:
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         try:
-            for frame in decoded(self._container, self._stream, self._path):
+            for frame, blocks in decoded(self._container, self._stream, self._path):
+                self._tape.add(frame, blocks, self._n_decoded % self._stride == 0)
                 if self._n_decoded % self._stride == 0:
                     yield converted(frame, self._path, *self._size, self._color)
                 self._n_decoded += 1
@@ -257,6 +267,38 @@ def write_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: floa
         part.unlink(missing_ok=True)
 
 
+class Tape:
+    """Motion vectors of consecutive frames of a stream, of which some are the frames of a clip."""
+
+    def __init__(self) -> None:
+        self._blocks, self._places, self._n_forgotten = list[NDArray[Any]](), list[int](), 0
+        self._size, self._to_shares = (0, 0), np.empty((2, 3))
+        self._any = False
+
+    def add(self, frame: VideoFrame, blocks: NDArray[Any], is_kept: bool) -> None:
+        """Add the next frame with its blocks, see `References.show`."""
+        if not self._blocks:
+            self._size, self._to_shares = (frame.height, frame.width), _to_shares(frame)
+        if (frame.height, frame.width) != self._size:
+            blocks = blocks[:0]
+        self._any |= len(blocks) > 0
+        if is_kept:
+            self._places.append(len(self._blocks))
+        self._blocks.append(blocks)
+
+    def vectors(self, first: int, stop: int) -> MotionVectors | None:
+        """Return the vectors of frames of the clip, None where there are none; forget those of frames before them."""
+        first, stop = first - self._n_forgotten, stop - self._n_forgotten
+        self._n_forgotten += first
+        begin = self._places[first]
+        self._blocks = self._blocks[begin:]
+        self._places = [place - begin for place in self._places[first:]]
+        if not self._any:
+            return None
+        places = np.array(self._places[: stop - first], np.intp)
+        return MotionVectors(self._blocks[: places[-1] + 1], places, self._size, self._to_shares)
+
+
 class DamagedError(Exception):
     """A part of the stream is missing."""
 
@@ -289,6 +331,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise DecodeError(f"{path}: there is no decoder for the video stream in this file")
     stream = max(usable, key=lambda one: (one.disposition & _DEFAULT, one.width * one.height))
     stream.codec_context.thread_count = 1
+    stream.codec_context.flags2 |= _EXPORT_VECTORS
     return stream
 
 
@@ -309,13 +352,21 @@ def frame_rate(stream: VideoStream, path: Path) -> float:
     return float(mean or FALLBACK_FPS)
 
 
-def decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Yield the frames; raise DamagedError where the data do not reach the end of the stream."""
+def decoded(
+    container: InputContainer, stream: VideoStream, path: Path
+) -> Iterator[tuple[VideoFrame, NDArray[Any]]]:
+    """Yield the frames with their blocks, see `References.show`.
+
+    Raises
+    ------
+    DamagedError
+        Where the data do not reach the end of the stream.
+    """
     import av
 
     # Where transport streams are joined, a packet counts as corrupt though its frame is not.
     joins = container.format.name == "mpegts"
-    n_packets, end = 0, 0.0
+    references, n_packets, end = References(stream), 0, 0.0
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt and not joins:
@@ -323,10 +374,11 @@ def decoded(container: InputContainer, stream: VideoStream, path: Path) -> Itera
             n_packets += packet.size > 0
             if packet.pts is not None and packet.time_base is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            references.send(packet)
             for frame in packet.decode():
                 if frame.is_corrupt:
                     raise DamagedError("a frame is damaged")
-                yield frame
+                yield frame, references.show(frame)
     except (av.error.FFmpegError, ValueError) as error:
         raise DamagedError(_reason(error)) from error
     is_whole = _is_whole(path)
@@ -407,6 +459,24 @@ def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: C
     image = _luma(frame) if color == "grey" else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     image = _upright(image, theta, matrix)
     return resized(image, width, height)
+
+
+def _to_shares(frame: VideoFrame) -> NDArray[np.float64]:
+    """Return where points (x, y, 1) of a decoded frame are in the upright one, in shares of its width and height."""
+    matrix = _display_matrix(frame)
+    theta = _angle(matrix)
+    # Pixels 0 1 / 2 3 of a picture of that size, seen from its middle.
+    corners = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    seen = _upright(corners, theta, matrix)
+    steps = np.array([divmod(int(value), 2)[::-1] for value in (seen[0, 0], seen[0, 1], seen[1, 0])], float)
+    turn = np.array([steps[1] - steps[0], steps[2] - steps[0]])
+    if theta not in (0, 1, 90, 180, 270):
+        angle = math.radians(theta)
+        turn = turn @ [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    size = np.array([frame.width, frame.height])
+    upright = size[::-1] if theta in (90, 270) else size
+    linear = turn / upright[:, np.newaxis]
+    return np.column_stack([linear, 0.5 - linear @ (size / 2)])
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:

@@ -153,6 +153,7 @@ class EncodedSvm(VectorSvm):
     def _encoded(self, clips: Clips, change: Callable[[str, NDArray[Any]], NDArray[Any]]) -> Array:
         # If each part has length 1, so has the whole vector.
         scale = 1.0 if self.encoding == "words" else 1 / np.sqrt(len(self.encoders_) * self._n_parts())
+        lacking: list[bool] = []
         vectors = np.empty(
             (len(clips), sum(self._sizes().values())), np.float32 if self._is_linear() else np.float64
         )
@@ -165,6 +166,9 @@ class EncodedSvm(VectorSvm):
                 for part in parts
             ]
             vector[...] = scale * np.concatenate(encoded)
+            lacking.append(bool(found.get("lacks_vectors", False)))
+        if self.get_params().get("flow") == "codec":
+            self._note_vectors(clips, lacking)
         return vectors
 
     def _sizes(self) -> dict[str, int]:

@@ -96,6 +96,12 @@ class Fusion(Attempt):
             return np.asarray(np.tensordot(self.weights_, votes, axes=1))
         return pooled(votes, self.weights_)
 
+    def warnings(self) -> dict[str, str]:
+        """Return those of all members."""
+        return {
+            code: text for member in getattr(self, "members_", []) for code, text in member.warnings().items()
+        }
+
     def count(self) -> dict[str, int]:
         """Return the number of fitted values of all members, and of their weights."""
         check_is_fitted(self)
@@ -108,10 +114,6 @@ class Fusion(Attempt):
         """What the members were trained on."""
         members = getattr(self, "members_", None) or self._make_members()
         return "; ".join(dict.fromkeys(filter(None, (member.pretrained for member in members))))
-
-    def warnings(self) -> dict[str, str]:
-        """Return the warnings on the members."""
-        return {code: text for member in self.members_ for code, text in member.warnings().items()}
 
     def explain(self) -> Explanation:
         """Return the weights, and the explanations of all members."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
-from ...literals import Channel, Positive, PositiveInt, Region
+from ...literals import Channel, Flow, Positive, PositiveInt, Region
 from ..base import Clips, Explanation, check_is_fitted
 from ._svm import Mirror, VectorSvm, class_maps, weight_shares
 
@@ -37,6 +37,9 @@ class GridSvm(VectorSvm):
         Rows, and columns, of cells.
     times : int
         Cells of the time.
+    flow : {"dis", "farneback", "codec"}
+        What motion is taken from: dense inverse search, polynomial expansion, or the motion vectors of the video's
+        codec (H.264, MPEG-1, 2 and 4). Clips without such vectors have dense inverse search.
     mirror : {"auto", True, False}
         Whether mirror images are added to the training clips. ``"auto"`` adds them unless that lowers the accuracy on
         held-out groups, as where left and right distinguish actions.
@@ -53,6 +56,7 @@ class GridSvm(VectorSvm):
     grid: Region = "person"
     cells: PositiveInt = 4
     times: PositiveInt = 3
+    flow: Flow = "dis"
     mirror: Mirror = "auto"
     random_state: int = 0
 
@@ -62,17 +66,24 @@ class GridSvm(VectorSvm):
     def _descriptor(self) -> GridDescriptor:
         from ...features.descriptors import GridDescriptor
 
-        return GridDescriptor(self._channels(), self.cells, self.times, finest=self.finest, region=self.grid)
+        return GridDescriptor(
+            self._channels(), self.cells, self.times, finest=self.finest, region=self.grid, flow=self.flow
+        )
 
     def _prepare(self, clips: Clips) -> None:
         if self.grid not in get_args(Region):
             raise ValueError(f"grid must be one of {', '.join(get_args(Region))}, got {self.grid!r}")
+        if self.flow not in get_args(Flow):
+            raise ValueError(f"flow must be one of {', '.join(get_args(Flow))}, got {self.flow!r}")
 
     def _sizes(self) -> dict[str, int]:
         return self._descriptor().sizes()
 
     def _vectors(self, clips: Clips) -> Array:
-        return np.array([found["descriptor"] for found in compute(self._descriptor(), clips)])
+        found = list(compute(self._descriptor(), clips))
+        if self.flow == "codec":
+            self._note_vectors(clips, [bool(one["lacks_vectors"]) for one in found])
+        return np.array([one["descriptor"] for one in found])
 
     def _mirrored(self, vectors: Array, clips: Clips) -> Array:
         return self._descriptor().mirror(vectors)

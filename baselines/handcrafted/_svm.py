@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
@@ -50,6 +51,8 @@ class VectorSvm(Attempt):
     family = "features"
     #: Whether values are standardised; vectors whose length has a meaning are not.
     standardised: ClassVar[bool] = True
+    # Of each clip by its fingerprint, whether it lacks the motion vectors that were asked for.
+    _lacking: Mapping[str, bool] = MappingProxyType({})
     C: Positive
     mirror: Mirror
     random_state: int
@@ -76,6 +79,7 @@ class VectorSvm(Attempt):
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Compute the vectors, choose ``mirror`` and temperature on held-out groups, train on all clips."""
         self.classes_, codes = encode(clips, labels)
+        self._lacking = dict[str, bool]()
         self._prepare(clips)
         vectors = self._vectors(clips)
         if self._is_linear():
@@ -131,6 +135,20 @@ class VectorSvm(Attempt):
         if not len(clips):
             return np.empty((0, len(self.classes_)))
         return softmax(self.sharpness_ * _decide(self._vectors(clips), self.classifier_))
+
+    def _note_vectors(self, clips: Clips, lacking: list[bool]) -> None:
+        """Note which clips lack the motion vectors of a codec that were asked for."""
+        self._lacking = {**self._lacking, **dict(zip(clips.fingerprints, lacking, strict=True))}
+
+    def warnings(self) -> dict[str, str]:
+        """Return a warning where motion vectors of a codec were asked for that clips do not have."""
+        lacking = sum(self._lacking.values())
+        if not lacking:
+            return {}
+        return {
+            "no-vectors": f"{lacking} of {len(self._lacking)} clips have no motion vectors of a codec: their flow was "
+            "computed by dense inverse search."
+        }
 
     def count(self) -> dict[str, int]:
         """Return the number of fitted values."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ...literals import Positive, PositiveInt
+from ...literals import Flow, Positive, PositiveInt
 from ._encoded_svm import EncodedSvm, Encoding
 from ._svm import parse_channels
 
@@ -29,6 +29,8 @@ class DenseTrajectories(EncodedSvm):
         Shorter side of the frames, in pixels, to which smaller ones are enlarged and larger ones reduced.
     seconds : float
         Duration of a trajectory; shorter in clips that are hardly longer.
+    flow : {"dis", "farneback", "codec"}
+        What motion is taken from, see `GridSvm`.
     encoding : {"fisher", "words", "vlad"}
         How the descriptors of a clip become one vector, each channel by itself.
     n_words : int
@@ -64,6 +66,7 @@ class DenseTrajectories(EncodedSvm):
     channels: str = "trajectory+hog+hof+mbh"
     height: PositiveInt = 180
     seconds: Positive = 0.6
+    flow: Flow = "dis"
     encoding: Encoding = "fisher"
     n_words: PositiveInt = 128
     n_samples: PositiveInt = 60_000
@@ -74,7 +77,7 @@ class DenseTrajectories(EncodedSvm):
     def _feature(self) -> Feature:
         from ...features.trajectories import DenseTrajectories as Feature
 
-        return Feature(seconds=self.seconds, height=self.height)
+        return Feature(seconds=self.seconds, height=self.height, flow=self.flow)
 
     def _mirrored_rows(self, channel: str, rows: NDArray[Any]) -> NDArray[Any]:
         return self._feature().mirror(channel, rows)

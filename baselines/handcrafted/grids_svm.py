@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from ...literals import Positive, Region
+from ...literals import Flow, Positive, Region
 from ..base import Attempt
 from ._fusion import Fusion, Rule
 from ._svm import Mirror, parse_channels
@@ -30,6 +30,8 @@ class GridsSvm(Fusion):
         Scales of each grid, separated by ``+``: ``"4x3"`` has 4 x 4 cells and 3 intervals of time.
     channels : str
         Descriptors to use, separated by ``+``.
+    flow : {"dis", "farneback", "codec"}
+        What motion is taken from, see `GridSvm`.
     rule : {"mean", "product", "weighted"}
         How the probabilities are combined, see `LateFusion`.
     C : float
@@ -51,6 +53,7 @@ class GridsSvm(Fusion):
     grids: str = "person+people+frame"
     scales: str = "4x3+6x1"
     channels: str = "hog+hof+mbh"
+    flow: Flow = "dis"
     rule: Rule = "weighted"
     C: Positive = 1.0
     mirror: Mirror = "auto"
@@ -59,7 +62,13 @@ class GridsSvm(Fusion):
     def _make_members(self) -> list[Attempt]:
         return [
             HogHofMbhSvm(
-                grid=grid, cells=cells, times=times, channels=self.channels, C=self.C, mirror=self.mirror
+                grid=grid,
+                cells=cells,
+                times=times,
+                channels=self.channels,
+                flow=self.flow,
+                C=self.C,
+                mirror=self.mirror,
             )
             for grid in parse_channels(self.grids, get_args(Region), "grids")
             for cells, times in _parse_scales(self.scales)

@@ -15,13 +15,13 @@ __all__ = ["HogHofMbhSvm"]
 class HogHofMbhSvm(GridSvm):
     """A linear SVM on shape, motion and motion boundaries about the person.
 
-    The descriptors of the dense trajectories (Wang and Schmid, ICCV 2013) on a grid that follows the person. Other
-    parameters and attributes are those of `GridSvm`.
+    The descriptors of the dense trajectories (Wang and Schmid, ICCV 2013) on a grid that follows the person, and
+    histograms of motion gradients, HMG (Duta et al., MMM 2016). Other parameters and attributes are those of `GridSvm`.
 
     Parameters
     ----------
     channels : str
-        Descriptors to use, separated by ``+``.
+        Descriptors to use, of ``"hog"``, ``"hof"``, ``"mbh"`` and ``"hmg"``, separated by ``+``.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class HogHofMbhSvm(GridSvm):
     1.0
     """
 
-    known_channels = ("hog", "hof", "mbh")
+    known_channels = ("hog", "hof", "mbh", "hmg")
 
     channels: str = "hog+hof+mbh"
 

@@ -169,15 +169,19 @@ class AnnotatedVideos(VideoFiles):
         whole = self.decoded(index, **{**self.decoding, "width": None, "height": None})
         clip = self.middle(self.posed(index, whole))
         left, top, right, bottom = (max(round(side), 0) for side in place.box)
-        frames = clip.frames[:, top:bottom, left:right]
+        frames, ends = clip.frames[:, top:bottom, left:right], (clip.width, clip.height) * 2
         if 0 in frames.shape:
             raise DataError(
                 f"{place.name(self.root)}: its box is outside of the video of {clip.width} x {clip.height} pixels"
             )
+        vectors = clip.vectors
+        if vectors is not None:
+            sides = (min(side, end) / end for side, end in zip((left, top, right, bottom), ends, strict=True))
+            vectors = vectors.crop(*sides)
         shown = np.stack([resized(frame, *size) for frame in frames])
         scale = shown.shape[2] / frames.shape[2], shown.shape[1] / frames.shape[1]
         pose = None if clip.pose is None else clip.pose.moved((left, top), scale)
-        return Clip(shown, clip.fps, clip.warnings, pose=pose)
+        return Clip(shown, clip.fps, clip.warnings, pose=pose, vectors=vectors)
 
     def decoded(self, index: int, **how: Any) -> Clip:
         """Return the frames of row ``index``, not cropped."""

@@ -211,14 +211,16 @@ def _pieces(video: Video, model: Model, windows: Windows | None) -> Iterator[tup
         most = round(max(_LONG * median, longest) * video.fps)
         head += islice(images, max(most + 1 - len(head), 0))
         if len(head) <= most:
-            yield 0, Clip(np.stack(head), video.fps)
+            yield 0, Clip(np.stack(head), video.fps, vectors=video.vectors(0, len(head)))
             return
         windows = Windows.of(model)
-    yield from _sliding(chain(head, images), video.fps, windows)
+    yield from _sliding(chain(head, images), video, windows)
 
 
-def _sliding(images: Iterator[NDArray[np.uint8]], fps: float, windows: Windows) -> Iterator[tuple[int, Clip]]:
-    size, step = (max(1, round(seconds * fps)) for seconds in (windows.seconds, windows.step))
+def _sliding(
+    images: Iterator[NDArray[np.uint8]], video: Video, windows: Windows
+) -> Iterator[tuple[int, Clip]]:
+    size, step = (max(1, round(seconds * video.fps)) for seconds in (windows.seconds, windows.step))
     latest: deque[NDArray[np.uint8]] = deque(maxlen=size)
     n_seen = covered = 0
     for image in images:
@@ -226,6 +228,8 @@ def _sliding(images: Iterator[NDArray[np.uint8]], fps: float, windows: Windows) 
         n_seen += 1
         if n_seen >= size and (n_seen - size) % step == 0:
             covered = n_seen
-            yield n_seen - size, Clip(np.stack(latest), fps)
+            vectors = video.vectors(n_seen - size, n_seen)
+            yield n_seen - size, Clip(np.stack(latest), video.fps, vectors=vectors)
     if covered < n_seen:
-        yield n_seen - len(latest), Clip(np.stack(latest), fps)
+        vectors = video.vectors(n_seen - len(latest), n_seen)
+        yield n_seen - len(latest), Clip(np.stack(latest), video.fps, vectors=vectors)

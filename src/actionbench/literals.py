@@ -12,6 +12,7 @@ __all__ = [
     "CalibrationMethod",
     "Channel",
     "Criterion",
+    "Flow",
     "Input",
     "NonNegative",
     "NonNegativeInt",
@@ -27,7 +28,9 @@ __all__ = [
 #: How probabilities are calibrated.
 CalibrationMethod = Literal["temperature", "isotonic"]
 #: What is histogrammed.
-Channel = Literal["hog", "hof", "mbh"]
+Channel = Literal["hog", "hof", "mbh", "hmg"]
+#: Where motion is taken from.
+Flow = Literal["dis", "farneback", "codec"]
 #: What a grid of cells covers.
 Region = Literal["person", "people", "frame"]
 #: What a net sees of a video, and of which part of its frames.

@@ -175,6 +175,8 @@ def predict(
     windows = None if window is None and step is None else Windows.of(loaded, window, step)
     found = list(_predicted(loaded, clips, windows, explain, reject, on_error))
     predictions = [prediction for clip in found for prediction in clip]
+    for warning in loaded.attempt.warnings().values():
+        say(f"{model}: {warning}")
     if as_json:
         click.echo(json.dumps([_as_json(one) for one in predictions], indent=1, ensure_ascii=False))
     else:
