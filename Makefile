@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-data bench-kernels bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-data bench-kernels bench-motion bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -83,6 +83,10 @@ bench-data: $(VENV)/.test
 
 bench-costs: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/costs.py --json build/costs.json
+
+# Needs the clips of Weizmann in ACTIONBENCH_DATA.
+bench-motion: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/motion.py --json build/motion.json
 
 bench-kernels: $(VENV)/.test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
