@@ -134,7 +134,7 @@ def _reduced(found: NDArray[Any], graph: Graph, config: NetConfig) -> NDArray[np
     return np.ascontiguousarray(found.reshape(-1), np.float32)
 
 
-def sampled(sample: str, n_frames: int, fps: float) -> NDArray[np.float64]:
+def sampled(sample: str, n_frames: int, fps: float) -> NDArray[np.floating]:
     """Return moments in the order of time, in frames: those of frame 0 are from 0 to 1.
 
     Examples

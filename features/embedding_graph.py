@@ -236,14 +236,14 @@ def _fold(graph: onnx.GraphProto) -> None:
         try:
             if node.op_type == "ConstantOfShape" and math.prod(inputs[node.input[0]].tolist()) > _MAX_SHAPE:
                 raise ValueError("no shape is as large")
-            (found,) = ReferenceEvaluator(node).run(None, inputs)
+            found = np.asarray(ReferenceEvaluator(node).run(None, inputs)[0])
             if found.size > _MAX_SHAPE:
                 raise ValueError("no shape is as large")
         except Exception:  # whatever it is, the node is left as it is
             left.append(node)
             continue
         known[node.output[0]] = found
-        graph.initializer.append(numpy_helper.from_array(np.asarray(found), node.output[0]))
+        graph.initializer.append(numpy_helper.from_array(found, node.output[0]))
     copies = [type(node).FromString(node.SerializeToString()) for node in left]
     graph.ClearField("node")
     graph.node.extend(copies)
