@@ -33,6 +33,8 @@ _CELL = 8
 _MAX_BLOCK = 64
 # A frame is described by vectors if they cover this share of it.
 _MIN_KNOWN = 0.5
+# Of so many frames one at least must have vectors, or all count as having none.
+_FEWEST = 8
 # Frames that a frame may have been predicted from, by all codecs with vectors.
 _MAX_REFERENCES = 64
 # Frames whose cells are filled at once.
@@ -187,7 +189,7 @@ class MotionVectors:
         return digest.digest()
 
     def fields(self) -> VectorFields | None:
-        """Return the flow between the frames in coarse cells; None if less than a quarter of the fields is known."""
+        """Return the flow between the frames in coarse cells; None if less than an eighth of the fields is known."""
         first, last = (int(self.places[end]) for end in (0, -1))
         steps = [
             _cells(self.blocks[begin : min(begin + _CHUNK, last + 1)], self.size)
@@ -197,7 +199,7 @@ class MotionVectors:
             return None
         fields = _between(np.concatenate(steps), self.places - first)
         known = np.isfinite(fields).all(axis=(1, 2, 3))
-        if 4 * np.count_nonzero(known) < len(known):
+        if _FEWEST * np.count_nonzero(known) < len(known):
             return None
         last_known = len(known) - 1 - np.argmax(known[::-1])
         places = np.where(known, np.arange(len(known)), last_known)

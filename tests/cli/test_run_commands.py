@@ -166,3 +166,21 @@ def test_a_run_ends_with_the_ladder(folder, call):
             out.index(words) for words in (" rank ", "what the data offer", "what the attempt uses")
         )
         assert table < offer < use
+
+
+def test_clips_without_motion_vectors_are_named_below_the_table_and_by_predict(folder, call):
+    text = Path("m.toml").read_text()
+    Path("m.toml").write_text(
+        text.replace('"majority"', '"hof-svm"\nparams = { flow = "codec", mirror = false }')
+    )
+    sentence = "clips have no motion vectors of a codec: their flow was computed by dense inverse search."
+    code, out, _ = call("run", "m.toml", "--only", "attempt=hof-svm*,fold=0")
+    assert code == 0
+    assert f"12 of 12 {sentence} [no-vectors]" in " ".join(out.split())
+    options = ["--dataset", "folder", "--root", "my clips", "--set", "groups=(?P<group>[a-z]+)_"]
+    code, *_ = call("fit", "hof-svm", *options, "--set", "attempts.hof-svm.params.flow=codec", "-o", "model")
+    assert code == 0
+    clip = next(str(path) for path in sorted(Path("my clips").rglob("*.mkv")))
+    code, _, err = call("predict", "model", clip)
+    assert code == 0
+    assert f"1 of 1 {sentence}" in " ".join(err.split())

@@ -1,14 +1,18 @@
 """Motion vectors of codecs against textures whose motion is known."""
 
+import math
+import struct
 from dataclasses import replace
 
 import av
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from actionbench.features.clip import Clip
 from actionbench.features.descriptors import GridDescriptor
+from actionbench.features.flow import optical_flow
 from actionbench.features.motion import observe
 from actionbench.features.segments import read_segment
 from actionbench.features.trajectories import DenseTrajectories
@@ -18,7 +22,7 @@ from actionbench.features.video import open_video, read_video
 N_FRAMES, HEIGHT, WIDTH, SIDE = 26, 96, 160, 48
 # Pixels per frame, right and down; integers, as H.264 would take half pixels from a frame where they are whole ones.
 VELOCITY = (3, -1)
-PLAIN = {"bf": "0", "g": "12"}
+PLAIN = {"bf": "0", "g": "12", "refs": "1"}
 CODECS = {
     "plain.mp4": ("libx264", PLAIN),
     "b-frames.mp4": ("libx264", {"g": "24", "bf": "3", "b-adapt": "0", "x264-params": "b-pyramid=none"}),
@@ -104,9 +108,11 @@ def test_vectors_are_the_motion_of_the_scene(encoded, name):
         np.median(np.linalg.norm(on_square(flow, number) - VELOCITY, axis=1))
         for number in range(N_FRAMES - 1)
     ]
-    # Of H.264 some frames have been predicted from one that is further away than can be told.
+    # Of H.264 some frames have been predicted from one that is further away than can be told; bidirectional frames of
+    # MPEG-4 part 2 have the field of a later frame, where the square is elsewhere.
     assert np.median(errors) < 0.1
-    assert np.quantile(errors, 0.8) < 0.3
+    if name != "mpeg4-b.mp4":
+        assert np.quantile(errors, 0.8) < 0.3
     # Nothing moves below the square and to its right.
     assert np.median(np.abs(flow[:, 88:, :])) == 0
     assert np.mean(np.abs(flow[:, 88:, :]) > 0.5) < 0.05
@@ -162,36 +168,35 @@ def test_a_crop_cuts_the_vectors(plain):
     np.testing.assert_allclose(cut, flow_of(clip)[:, :48, 40:], atol=1e-3)
 
 
-@pytest.mark.parametrize("angle", [90, 180, 270])
-def test_turned_videos_have_turned_vectors(plain, tmp_path, angle):
-    import shutil
-    import subprocess
+TURNS = [
+    (0, 1, -1, 0),
+    (-1, 0, 0, -1),
+    (0, -1, 1, 0),
+    (-1, 0, 0, 1),
+    (1, 0, 0, -1),
+    (0, 1, 1, 0),
+    (0, -1, -1, 0),
+]
 
-    if not shutil.which("ffmpeg"):
-        pytest.skip("FFmpeg's program writes the display matrix")
+
+@pytest.mark.parametrize("parts", [*TURNS, (math.cos(0.5), math.sin(0.5), -math.sin(0.5), math.cos(0.5))])
+def test_vectors_of_turned_and_mirrored_videos_are_the_flow_of_their_frames(plain, tmp_path, parts):
+    content = bytearray(plain.read_bytes())
+    # The display matrix of the track (ISO/IEC 14496-12, 8.3.2).
+    header = content.find(b"tkhd") + 4
+    at = header + 4 + (32 if content[header] == 1 else 20) + 16
+    a, b, c, d = (round(part * 65536) for part in parts)
+    struct.pack_into(">9i", content, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path = tmp_path / "turned.mp4"
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-display_rotation",
-        str(angle),
-        "-i",
-        str(plain),
-        "-c",
-        "copy",
-        str(path),
-    ]
-    subprocess.run(command, check=True)
-    clip, flow = read_video(path, color="grey"), flow_of(read_video(plain, color="grey"))
-    turns = angle // 90
-    expected = np.rot90(flow, turns, axes=(1, 2))
-    for _ in range(turns):
-        # A quarter turn to the left: what went right goes up.
-        expected = np.stack([expected[..., 1], -expected[..., 0]], axis=-1)
-    frames = np.rot90(read_video(plain, color="grey").frames, turns, axes=(1, 2))
-    assert np.abs(clip.frames.astype(int) - frames).max() == 0
-    np.testing.assert_allclose(flow_of(clip), expected, atol=1e-3)
+    path.write_bytes(content)
+    clip = read_video(path, color="grey").take(slice(4, 8))
+    found, expected = flow_of(clip), optical_flow(clip.frames, finest=0)
+    moves = ndimage.binary_erosion(np.linalg.norm(expected, axis=-1) > 2, np.ones((1, 9, 9)))
+    assert moves.sum() > 500
+    assert np.median(np.linalg.norm((found - expected)[moves], axis=1)) < 0.5
+    rests = ndimage.binary_erosion(np.linalg.norm(expected, axis=-1) < 0.5, np.ones((1, 25, 25)))
+    assert rests.sum() > 500
+    assert np.mean(np.abs(found[rests]) < 0.5) > 0.95
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "ffv1"])
@@ -358,6 +363,9 @@ def test_intra_frames_take_the_next_field_and_the_last_one_that_before():
 def test_a_clip_with_hardly_any_vectors_has_none():
     few = blocks((0, 0, 16, 16, (1, 0)))
     assert fields_of(blocks(), few, few) is None
+    whole = blocks(*[(x, y, 16, 16, (1, 0)) for x in (0, 16) for y in (0, 16)])
+    assert fields_of(blocks(), whole, *[blocks()] * 7) is not None
+    assert fields_of(blocks(), whole, *[blocks()] * 8) is None
     assert fields_of(blocks()) is None
 
 
