@@ -83,7 +83,7 @@ class DenseTrajectories:
     --------
     >>> from actionbench.features.examples import examples
     >>> found = DenseTrajectories(seconds=0.2, scales=1).extract(examples()[0][2])
-    >>> {name: array.shape[1] for name, array in found.items() if array.ndim}
+    >>> {name: array.shape[1] for name, array in found.items()}
     {'trajectory': 30, 'hog': 96, 'hof': 108, 'mbh': 192, 'place': 5}
     """
 
@@ -126,8 +126,8 @@ class DenseTrajectories:
             One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, each the root
             of histograms of sum 1 (RootSIFT: Arandjelovic and Zisserman, CVPR 2012) but for the first; and ``place``
             (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
-            against the ground in frame heights per second. Beside them ``lacks_vectors``, whether flow of the codec was
-            asked for but had to be computed.
+            against the ground in frame heights per second. Where flow of the codec was asked for also ``lacks_vectors``,
+            whether it had to be computed.
         """
         frames, fps = working_frames(clip, self.height, enlarge=_ENLARGE)
         n_fields, wanted = len(frames) - 1, self.seconds * fps
@@ -152,8 +152,9 @@ class DenseTrajectories:
                 found[index].append(self._described(levels[index], done))
         parts = list(chain(*found))
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        lacks_vectors = self.flow == "codec" and fields is None and n_fields > 0
-        return {**arrays, "lacks_vectors": np.array(lacks_vectors)}
+        if self.flow == "codec":
+            arrays["lacks_vectors"] = np.array(fields is None and n_fields > 0)
+        return arrays
 
     def _scales(self, side: int) -> list[float]:
         scales = (2 ** (-index / 2) for index in range(self.scales))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import ActionbenchError, PluginError
 from ...features.clip import Clip, Clips
+from ...features.vectors import MotionVectors
 from ...features.video import OnError, Video, open_video
 from ..evaluation.cell import ContractError
 from ..planning.cells import ask
@@ -214,13 +215,16 @@ def _pieces(video: Video, model: Model, windows: Windows | None) -> Iterator[tup
             yield 0, Clip(np.stack(head), video.fps, vectors=video.vectors(0, len(head)))
             return
         windows = Windows.of(model)
-    yield from _sliding(chain(head, images), video, windows)
+    yield from _sliding(chain(head, images), video.fps, windows, video.vectors)
 
 
 def _sliding(
-    images: Iterator[NDArray[np.uint8]], video: Video, windows: Windows
+    images: Iterator[NDArray[np.uint8]],
+    fps: float,
+    windows: Windows,
+    vectors: Callable[[int, int], MotionVectors | None] = lambda first, stop: None,
 ) -> Iterator[tuple[int, Clip]]:
-    size, step = (max(1, round(seconds * video.fps)) for seconds in (windows.seconds, windows.step))
+    size, step = (max(1, round(seconds * fps)) for seconds in (windows.seconds, windows.step))
     latest: deque[NDArray[np.uint8]] = deque(maxlen=size)
     n_seen = covered = 0
     for image in images:
@@ -228,8 +232,8 @@ def _sliding(
         n_seen += 1
         if n_seen >= size and (n_seen - size) % step == 0:
             covered = n_seen
-            vectors = video.vectors(n_seen - size, n_seen)
-            yield n_seen - size, Clip(np.stack(latest), video.fps, vectors=vectors)
+            first = n_seen - size
+            yield first, Clip(np.stack(latest), fps, vectors=vectors(first, n_seen))
     if covered < n_seen:
-        vectors = video.vectors(n_seen - len(latest), n_seen)
-        yield n_seen - len(latest), Clip(np.stack(latest), video.fps, vectors=vectors)
+        first = n_seen - len(latest)
+        yield first, Clip(np.stack(latest), fps, vectors=vectors(first, n_seen))

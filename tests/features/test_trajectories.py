@@ -47,10 +47,10 @@ def extract(frames, fps=25.0, **options):
 
 
 @cache
-def of_right(method="dis", mirrored=False):
+def of_right(flow="dis", mirrored=False):
     """Return what is found of the square that goes right, or of its mirror image."""
     frames = frames_of(right)
-    return extract(frames[:, :, ::-1] if mirrored else frames, method=method)
+    return extract(frames[:, :, ::-1] if mirrored else frames, flow=flow)
 
 
 @pytest.fixture(params=["dis", "farneback"])
@@ -354,7 +354,7 @@ def test_the_number_on_kth_is_near_that_of_the_reference(monkeypatch, data_folde
             trajectories, "camera_motion", lambda frames, flow: np.tile(np.eye(3), (len(flow), 1, 1))
         )
     clip = read_video(data_folder / "codecs/kth/person01_boxing_d1_uncomp.avi")
-    n = len(DenseTrajectories(height=120, method="farneback").extract(clip)["place"])
+    n = len(DenseTrajectories(height=120, flow="farneback").extract(clip)["place"])
     assert abs(n - 2001) <= tolerance * 2001
 
 

@@ -55,7 +55,9 @@ def test_channels_are_chosen_by_name(figures):
 
 @pytest.mark.parametrize("channels", ["", "hog+flow", "hog,hof", ["hog", "hof"]])
 def test_channels_that_are_none(figures, channels):
-    with pytest.raises(ValueError, match=r"channels must be some of hog, hof, mbh with \+ between, got "):
+    with pytest.raises(
+        ValueError, match=r"channels must be some of hog, hof, mbh, hmg with \+ between, got "
+    ):
         HogHofMbhSvm(channels=channels).fit(*figures)
 
 
