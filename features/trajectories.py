@@ -126,8 +126,8 @@ class DenseTrajectories:
             One row per trajectory: ``trajectory``, ``hog``, ``hof`` and ``mbh``, as long as `sizes` says, each the root
             of histograms of sum 1 (RootSIFT: Arandjelovic and Zisserman, CVPR 2012) but for the first; and ``place``
             (n, 5): x, y and time of its middle as shares of width, height and duration, its scale, and its mean speed
-            against the ground in frame heights per second. Where flow of the codec was asked for also ``lacks_vectors``,
-            whether it had to be computed.
+            against the ground in frame heights per second. Where flow of the codec was asked for also
+            ``lacks_vectors``, whether it had to be computed.
         """
         frames, fps = working_frames(clip, self.height, enlarge=_ENLARGE)
         n_fields, wanted = len(frames) - 1, self.seconds * fps
