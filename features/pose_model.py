@@ -18,6 +18,7 @@ from ..errors import ActionbenchError
 from .clip import Clip
 from .flow import single_thread
 from .pose import Pose, skeleton_of
+from .video import resized
 
 __all__ = ["Description", "PoseModel", "load_model", "model_digest"]
 
@@ -246,9 +247,16 @@ class PoseModel:
         scale = min(self._size[1] / max(right - left, 1.0), self._size[0] / max(bottom - top, 1.0))
         # The middle of the box goes to that of the input, both counted from the corners of pixels.
         shift = np.array(self._size[::-1]) / 2 - scale * np.array([left + right, top + bottom]) / 2
-        matrix = np.column_stack([scale * np.eye(2), shift + (scale - 1) / 2])
         with single_thread():
-            picture = cv2.warpAffine(frame, matrix, self._size[::-1], flags=cv2.INTER_LINEAR)
+            # Shrinking averages areas, where the interpolation below would leave out pixels.
+            small = (
+                resized(frame, *(max(round(scale * side), 1) for side in (width, height)))
+                if scale < 1
+                else frame
+            )
+            rest = scale * np.array([width / small.shape[1], height / small.shape[0]])
+            matrix = np.column_stack([np.diag(rest), shift + (rest - 1) / 2])
+            picture = cv2.warpAffine(small, matrix, self._size[::-1], flags=cv2.INTER_LINEAR)
         joints, scores = self._read(picture.astype(np.float32) / 255)
         joints[:, :2] = (joints[:, :2] - shift) / scale
         return joints[:, :2].astype(np.float32), scores

@@ -205,6 +205,25 @@ def test_the_rules_page_knows_every_quantity_and_its_text_is_right():
     assert len(parse(blocks("docs/rules.md", "text")[0], "docs/rules.md")) == 3
 
 
+def test_the_page_on_poses_knows_every_quantity_skeleton_and_key():
+    from dataclasses import fields
+
+    from actionbench.features.pose import SKELETONS
+    from actionbench.features.pose_model import Description
+    from actionbench.features.pose_quantities import POSE_QUANTITIES
+
+    text = (ROOT / "docs/pose.md").read_text(encoding="utf-8")
+    for quantity in POSE_QUANTITIES:
+        assert f"| {quantity.name} | {quantity.unit or '–'} | {quantity.meaning} |" in text
+    for key in (one.name for one in fields(Description)):
+        assert f"`{key}`" in text
+    for name in ("coco-17", "openpose-18", "openpose-25", "mediapipe-33"):
+        assert f'"{name}"' in text
+        assert name in SKELETONS
+    assert f"{len(POSE_QUANTITIES)} named quantities" in text
+    assert tomllib.loads(blocks("docs/pose.md", "toml")[0])["datasets"][0]["poses"] == "poses.pkl"
+
+
 def kinds(cell):
     """Return the forms in which a cell shows what is neither printed nor an error."""
     return {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}

@@ -37,7 +37,12 @@ def drawn():
 
 
 @pytest.mark.parametrize(
-    ("cls", "least"), [(PoseRules, 0.6), (PoseSvm, 0.8), pytest.param(PoseTcn, 0.8, marks=pytest.mark.slow)]
+    ("cls", "least"),
+    [
+        (PoseSvm, 0.8),
+        pytest.param(PoseRules, 0.6, marks=pytest.mark.slow),
+        pytest.param(PoseTcn, 0.8, marks=pytest.mark.slow),
+    ],
 )
 def test_exact_joints_tell_six_actions(drawn, cls, least):
     *training, clips, labels = drawn
@@ -53,6 +58,7 @@ def test_noise_and_missing_joints_cost(drawn):
     assert exact.score(clips, labels) > worse.score(clips, labels) + 0.15
 
 
+@pytest.mark.slow
 def test_order_needs_parts_of_time():
     data = Diagnostic("order", levels=[8], train_subjects=10, test_subjects=10)
     plain = np.array([row.condition is None for row in data.rows])

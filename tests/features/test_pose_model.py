@@ -122,13 +122,36 @@ def test_coordinates_in_pixels_or_shares(tmp_path, unit, scale):
     np.testing.assert_allclose(pose.scores[1, 0], values[:2, 3], rtol=1e-6)
 
 
-def test_a_person_is_followed_and_lost(tmp_path):
-    names = '["nose", "left wrist", "right wrist"]'
-    model = channels(tmp_path, f'kind = "heatmaps"\njoints = {names}\nview = "person"\n')
-    # Three joints are too few to follow: the frame is seen, and what is found is the same.
-    clip = Clip(coloured([(3, 5), (20, 30), (11, 0)])[None], 25.0)
-    whole = channels(tmp_path, f'kind = "heatmaps"\njoints = {names}\nview = "frame"\n')
-    np.testing.assert_array_equal(model.estimate(clip).joints, whole.estimate(clip).joints)
+SIX = ["nose", "left wrist", "right wrist", "left ankle", "right ankle", "left knee"]
+
+
+def doubled(folder, view):
+    """A model whose maps are the channels of the picture, twice."""
+    node = onnx.helper.make_node("Concat", ["picture", "picture"], ["maps"], axis=1)
+    path = save(folder / f"{view}.onnx", [node], ["maps"])
+    return describe(path, f'kind = "heatmaps"\njoints = {SIX}\nview = "{view}"\n')
+
+
+def test_a_small_person_is_followed_and_seen_larger(tmp_path):
+    places, frames = np.array([(60, 60), (71, 66), (64, 75)]), np.zeros((5, 128, 160, 3), np.uint8)
+    for time, frame in enumerate(frames):
+        for channel, (x, y) in enumerate(places + np.array([4 * time, 0])):
+            frame[y - 2 : y + 3, x - 2 : x + 3, channel] = 255
+    exact = np.stack([np.tile(places + np.array([4 * time, 0]), (2, 1)) for time in range(5)]) + 0.5
+    errors = {
+        view: np.abs(doubled(tmp_path, view).estimate(Clip(frames, 25.0)).joints[:, 0] - exact).max()
+        for view in ("person", "frame")
+    }
+    assert errors["person"] < 2.5
+    assert errors["frame"] > errors["person"]
+
+
+def test_who_has_gone_is_looked_for_in_the_whole_frame(tmp_path):
+    here, there = coloured([(3, 5), (20, 30), (11, 0)]), coloured([(20, 3), (2, 9), (6, 25)])
+    clip = Clip(np.stack([here, np.zeros_like(here), there]), 25.0)
+    pose = doubled(tmp_path, "person").estimate(clip)
+    assert (pose.scores[1] == 0).all()
+    assert np.abs(pose.joints[2, 0, :3] - [(20, 3), (2, 9), (6, 25)]).max() < 2
 
 
 @pytest.mark.parametrize(
