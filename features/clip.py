@@ -87,14 +87,16 @@ class Clip:
         >>> len(clip), clip.fps
         (8, 5.0)
         """
-        step = frames.step or 1 if isinstance(frames, slice) else 1
-        is_onward = isinstance(frames, slice) and step > 0
+        step, vectors = 1, None
+        if isinstance(frames, slice):
+            step = frames.step or 1
+            vectors = self.vectors.take(frames) if self.vectors is not None and step > 0 else None
         return replace(
             self,
             frames=self.frames[frames],
             fps=self.fps / abs(step),
             pose=None if self.pose is None else self.pose[frames],
-            vectors=self.vectors.take(frames) if self.vectors is not None and is_onward else None,
+            vectors=vectors,
         )
 
     @property

@@ -236,7 +236,8 @@ def _fold(graph: onnx.GraphProto) -> None:
         try:
             if node.op_type == "ConstantOfShape" and math.prod(inputs[node.input[0]].tolist()) > _MAX_SHAPE:
                 raise ValueError("no shape is as large")
-            found = np.asarray(ReferenceEvaluator(node).run(None, inputs)[0])
+            outputs: Any = ReferenceEvaluator(node).run(None, inputs)
+            found = np.asarray(outputs[0])
             if found.size > _MAX_SHAPE:
                 raise ValueError("no shape is as large")
         except Exception:  # whatever it is, the node is left as it is

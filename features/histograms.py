@@ -253,8 +253,9 @@ def hmg(
     """
     values = np.asarray(frames, np.float32)
     changes = values[1:] - values[:-1]
-    for index in np.flatnonzero(np.any(shifts, axis=1)) if shifts is not None else ():
-        changes[index] = shifted_back(values[index + 1], shifts[index]) - values[index]
+    if shifts is not None:
+        for index in np.flatnonzero(np.any(shifts, axis=1)):
+            changes[index] = shifted_back(values[index + 1], shifts[index]) - values[index]
     return orientation_histograms(*_gradients(changes), grid)
 
 

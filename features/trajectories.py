@@ -142,7 +142,7 @@ class DenseTrajectories:
             if fields is None:
                 flow = optical_flow(piece, method, finest=0)
             else:
-                flow = fields.flow(*frames.shape[1:], slice(begin, begin + _CHUNK))
+                flow = fields.flow(frames.shape[1], frames.shape[2], slice(begin, begin + _CHUNK))
             cameras = camera_motion(piece, flow)
             flow = _smoothed(flow)
             for index, level in enumerate(levels):

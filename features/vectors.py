@@ -198,7 +198,7 @@ class MotionVectors:
         if not steps:
             return None
         fields = _between(np.concatenate(steps), self.places - first)
-        known = np.isfinite(fields).all(axis=(1, 2, 3))
+        known = np.asarray(np.isfinite(fields).all(axis=(1, 2, 3)))
         if _FEWEST * np.count_nonzero(known) < len(known):
             return None
         last_known = len(known) - 1 - np.argmax(known[::-1])
@@ -307,7 +307,7 @@ def _between(steps: Fields, places: NDArray[np.intp]) -> Fields:
     if len(steps) == len(places) - 1:
         return steps
     fields = np.full((len(places) - 1, *steps.shape[1:]), np.nan, np.float32)
-    known = np.isfinite(steps).all(axis=(1, 2, 3))
+    known = np.asarray(np.isfinite(steps).all(axis=(1, 2, 3)))
     for field, first, last in zip(fields, places[:-1], places[1:], strict=True):
         part = steps[first:last][known[first:last]]
         if len(part):
