@@ -24,7 +24,7 @@ __all__ = [
     "together",
 ]
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 #: The joints to which all skeletons are mapped.
 JOINTS = (
@@ -313,14 +313,14 @@ def follow_person(pose: Pose) -> tuple[Floats, NDArray[np.bool_]]:
         course = joints[:, 0]
     elif found.any():
         course = _choose([_tracked(joints, track) for track in _tracks(joints, found)])
-    seen = np.isfinite(course).all(axis=-1)
+    seen = np.asarray(np.isfinite(course).all(axis=-1))
     return _filled(course, seen), seen
 
 
 def _tracks(joints: Floats, found: NDArray[np.bool_]) -> list[_Track]:
     """Follow all people through the frames."""
     tracks: list[_Track] = []
-    for frame, (people, present) in enumerate(zip(joints, found.any(axis=2), strict=True)):
+    for frame, (people, present) in enumerate(zip(joints, np.asarray(found.any(axis=2)), strict=True)):
         waiting = np.flatnonzero(present).tolist()
         for track, person in _assigned(tracks, people, waiting):
             here = people[person]
@@ -400,7 +400,7 @@ def _filled(course: Floats, seen: NDArray[np.bool_]) -> Floats:
     """Return the joints without gaps."""
     times = np.arange(len(course))
     filled = course.astype(np.float64)
-    known = seen.any(axis=0)
+    known = np.asarray(seen.any(axis=0))
     for joint in np.flatnonzero(known):
         rows = seen[:, joint]
         for axis in range(course.shape[2]):
