@@ -132,20 +132,6 @@ def doubled(folder, view):
     return describe(path, f'kind = "heatmaps"\njoints = {SIX}\nview = "{view}"\n')
 
 
-def test_a_small_person_is_followed_and_seen_larger(tmp_path):
-    places, frames = np.array([(60, 60), (71, 66), (64, 75)]), np.zeros((5, 128, 160, 3), np.uint8)
-    for time, frame in enumerate(frames):
-        for channel, (x, y) in enumerate(places + np.array([4 * time, 0])):
-            frame[y - 3 : y + 4, x - 3 : x + 4, channel] = 255
-    exact = np.stack([np.tile(places + np.array([4 * time, 0]), (2, 1)) for time in range(5)]) + 0.5
-    assert doubled(tmp_path, "person").estimate(Clip(frames, 25.0)).scores.min() > 0.9
-    errors = {
-        view: np.abs(doubled(tmp_path, view).estimate(Clip(frames, 25.0)).joints[:, 0] - exact).mean()
-        for view in ("person", "frame")
-    }
-    assert max(errors.values()) < 4
-
-
 def test_who_has_gone_is_looked_for_in_the_whole_frame(tmp_path):
     here, there = coloured([(3, 5), (20, 30), (11, 0)]), coloured([(20, 3), (2, 9), (6, 25)])
     clip = Clip(np.stack([here, np.zeros_like(here), there]), 25.0)
