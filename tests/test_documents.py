@@ -387,6 +387,29 @@ def test_the_tables_of_convnets():
         assert points == "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * number for number in numbers))
 
 
+def test_the_table_of_embeddings():
+    """It is that of the result that lies beside the document, and the files beside the net are what they are for."""
+    from actionbench.features.embedding_config import NetConfig
+
+    rows = json.loads((ROOT / "docs/embeddings.json").read_text(encoding="utf-8"))
+    (shown,) = [table for table in tables("docs/embeddings.md") if table[0][1].startswith("accuracy")]
+    for (attempt, accuracy, f1, ms, weights, pretrained), row in zip(shown[2:], rows, strict=True):
+        numbers = [100 * row[name] for name in ("accuracy", "accuracy_low", "accuracy_high")]
+        assert (attempt, pretrained) == (row["attempt"], row["pretrained"])
+        assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
+        assert (f1, weights) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")
+        assert ms == f"{row['predict_ms_per_clip']:.0f}"
+    files = [tomllib.loads(block) for block in blocks("docs/embeddings.md", "toml")]
+    nets = [NetConfig.model_validate(content) for content in files if "resize" in content]
+    assert [net.pretrained_on for net in nets] == ["400 million pictures from the web", "ImageNet-1k"]
+    # The table of keys has all that there are.
+    keys = {name.strip("`") for row in tables("docs/embeddings.md")[0][2:] for name in row[0].split(", ")}
+    assert keys - {"time.sample", "time.pool", "probe.kind"} == set(NetConfig.model_fields) - {
+        "time",
+        "probe",
+    }
+
+
 def test_the_tables_of_structure():
     """They are those of the result that lies beside the document."""
     command = [
