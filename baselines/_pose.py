@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..features.pose_track import FROM_CLIP, NO_POSE, BodyTrack
+from ..literals import BelowOne, NonNegative
 from .base import Attempt
 
 __all__ = ["PoseInput", "body_track", "model_files", "no_pose"]
@@ -21,22 +22,22 @@ class PoseInput(Attempt):
     pose : str
         ``"clip"``: the pose of the clip, as its data set has it. Else the ONNX file of a model that finds it, with a
         TOML file of the same name beside it, see `features.pose_model`.
-    noise : float
+    joint_noise : float
         Standard deviation of normal noise on each coordinate, in body heights, in training and test: what a worse pose
         costs.
-    dropout : float
+    joint_dropout : float
         Share of the joints that are taken away, each by itself.
     random_state : int
         Seed of noise and dropout, and of what else is random.
     """
 
     pose: str = FROM_CLIP
-    noise: float = 0.0
-    dropout: float = 0.0
+    joint_noise: NonNegative = 0.0
+    joint_dropout: BelowOne = 0.0
     random_state: int = 0
 
     def _track(self) -> BodyTrack:
-        return body_track(self.pose, self.noise, self.dropout, self.random_state)
+        return body_track(self.pose, self.joint_noise, self.joint_dropout, self.random_state)
 
     def files(self) -> list[Path]:
         """Return the files of the model, where there is one."""
@@ -58,9 +59,9 @@ def body_track(pose: str, noise: float = 0.0, dropout: float = 0.0, seed: int = 
         If the model cannot be used.
     """
     if not (_is_number(noise) and noise >= 0):
-        raise ValueError(f"noise must be a number of body heights of at least 0, got {noise!r}")
+        raise ValueError(f"joint_noise must be a number of body heights of at least 0, got {noise!r}")
     if not (_is_number(dropout) and 0 <= dropout < 1):
-        raise ValueError(f"dropout must be a share of at least 0 and below 1, got {dropout!r}")
+        raise ValueError(f"joint_dropout must be a share of at least 0 and below 1, got {dropout!r}")
     seed = seed if noise or dropout else 0
     if pose == FROM_CLIP:
         return BodyTrack(FROM_CLIP, "", float(noise), float(dropout), seed)

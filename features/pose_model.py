@@ -24,7 +24,7 @@ __all__ = ["Description", "PoseModel", "load_model", "model_digest"]
 
 Kind = Literal["heatmaps", "simcc", "coordinates"]
 Layout = Literal["NCHW", "NHWC"]
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 _MAX_BYTES = 2 << 30
 
@@ -198,7 +198,7 @@ class PoseModel:
         inputs, name = self._net.inputs, self.how.input
         if name is None and len(inputs) == 1:
             name = next(iter(inputs))
-        if name not in inputs:
+        if name is None or name not in inputs:
             raise ActionbenchError(f"{self.path}: input must be one of {', '.join(inputs)}, got {name!r}")
         shape = inputs[name]
         places = (2, 3, 1) if self.how.layout == "NCHW" else (1, 2, 3)
@@ -265,12 +265,16 @@ class PoseModel:
         """Return joints in pixels of the input, and scores."""
         how = self.how
         picture = picture[..., ::-1] if how.channels == "bgr" else picture
-        picture = (picture - np.asarray(how.mean, np.float32)) / np.asarray(how.std, np.float32)
-        picture = (picture.transpose(2, 0, 1) if how.layout == "NCHW" else picture)[None]
+        scaled: Array = (picture - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+        picture = (scaled.transpose(2, 0, 1) if how.layout == "NCHW" else scaled)[None]
         found = self._net.run(self._input, self._outputs, picture.astype(self._net.dtype))
         outputs = [np.asarray(output, np.float32) for output in found]
         presence = float(outputs.pop().ravel()[0]) if how.presence else 1.0
-        decode = {"heatmaps": self._from_maps, "simcc": self._from_axes, "coordinates": self._from_values}
+        decode: dict[str, Callable[..., tuple[Array, Array]]] = {
+            "heatmaps": self._from_maps,
+            "simcc": self._from_axes,
+            "coordinates": self._from_values,
+        }
         joints, scores = decode[how.kind](*outputs)
         scores = 1 / (1 + np.exp(-scores)) if how.sigmoid else scores
         known = np.isfinite(joints).all(axis=1) & np.isfinite(scores) & (presence >= 0.5)
@@ -382,7 +386,11 @@ def _open_onnx(path: Path) -> _Net:
     except Exception as error:  # a parser of untrusted content may fail in any way
         raise ActionbenchError(f"{path}: not an ONNX model that can be used ({_reason(error)})") from error
     inputs = session.get_inputs()
-    kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+    kinds: dict[str, type] = {
+        "tensor(float)": np.float32,
+        "tensor(float16)": np.float16,
+        "tensor(double)": np.float64,
+    }
     kinds |= {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32}
 
     def run(name: str, outputs: Sequence[str], picture: NDArray[Any]) -> list[NDArray[Any]]:

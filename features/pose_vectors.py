@@ -74,7 +74,7 @@ class PoseVector:
         joints = smooth(joints.reshape(len(joints), -1).astype(np.float64), fps).reshape(joints.shape)
         distances, velocities = pair_distances(joints), _velocities(joints, fps)
         cells = [
-            _describe(distances[part], velocities[part])
+            _describe(np.asarray(distances[part], np.float64), velocities[part])
             for level in range(self.levels)
             for part in _parts(len(joints), 2**level)
         ]

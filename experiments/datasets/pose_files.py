@@ -401,7 +401,11 @@ _PLAIN = (
 ).split()
 
 
-class _Unpickler(pickle._Unpickler):
+# Type checkers know the reader in C alone.
+_PurePython: Any = pickle._Unpickler
+
+
+class _Unpickler(_PurePython):
     """Reads arrays, dicts, lists, tuples, strings, numbers and None; names nothing else, and calls nothing else.
 
     It is Python's own reader in Python, whose memory grows with what is read, where that in C reserves what a file
@@ -457,7 +461,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 _Unpickler.dispatch = {
-    getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in _PLAIN
+    getattr(pickle, name)[0]: _PurePython.dispatch[getattr(pickle, name)[0]] for name in _PLAIN
 }
 _Unpickler.dispatch |= {
     pickle.REDUCE[0]: _Unpickler._reduce,

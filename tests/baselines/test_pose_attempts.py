@@ -53,7 +53,8 @@ def test_exact_joints_tell_six_actions(drawn, cls, least):
 def test_noise_and_missing_joints_cost(drawn):
     *training, clips, labels = drawn
     exact, worse = (
-        PoseSvm(noise=noise, dropout=share).fit(*training) for noise, share in ((0, 0), (0.3, 0.8))
+        PoseSvm(joint_noise=noise, joint_dropout=share).fit(*training)
+        for noise, share in ((0, 0), (0.3, 0.8))
     )
     assert exact.score(clips, labels) > worse.score(clips, labels) + 0.15
 
@@ -87,10 +88,10 @@ def test_clips_without_pose_are_refused_before_work_begins(cls, figures):
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"noise": -1}, "noise must be a number of body heights"),
-        ({"noise": "much"}, "noise must be"),
-        ({"dropout": 1}, "dropout must be a share"),
-        ({"dropout": True}, "dropout must be"),
+        ({"joint_noise": -1}, "joint_noise must be a number of body heights"),
+        ({"joint_noise": "much"}, "joint_noise must be"),
+        ({"joint_dropout": 1}, "joint_dropout must be a share"),
+        ({"joint_dropout": True}, "joint_dropout must be"),
     ],
 )
 def test_wrong_parameters_are_refused(cls, params, says):
