@@ -265,7 +265,8 @@ class PoseModel:
         """Return joints in pixels of the input, and scores."""
         how = self.how
         picture = picture[..., ::-1] if how.channels == "bgr" else picture
-        scaled: Array = (picture - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+        mean, std = (np.array(numbers, dtype=np.float32) for numbers in (how.mean, how.std))
+        scaled: Array = (picture.astype(np.float32) - mean) / std
         picture = (scaled.transpose(2, 0, 1) if how.layout == "NCHW" else scaled)[None]
         found = self._net.run(self._input, self._outputs, picture.astype(self._net.dtype))
         outputs = [np.asarray(output, np.float32) for output in found]
