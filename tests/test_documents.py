@@ -432,7 +432,7 @@ def test_the_table_of_levels():
         ROOT / "docs/statistics.json",
     ]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert table.count("\n|") == 12 + 22 + 44
+    assert table.count("\n|") == 12 + 22 + 44 + 8
     assert (ROOT / "docs/statistics.md").read_text(encoding="utf-8").endswith(table)
 
 

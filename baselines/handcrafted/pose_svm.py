@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...features.cache import compute
-from ...features.pose_vectors import PoseVector
+from ...literals import Positive
 from .._pose import PoseInput
 from ..base import Clips
 from ._svm import Mirror, VectorSvm
+
+if TYPE_CHECKING:
+    from ...features.pose_vectors import PoseVector
 
 __all__ = ["PoseSvm"]
 
@@ -41,11 +45,13 @@ class PoseSvm(PoseInput, VectorSvm):
     1.0
     """
 
-    C: float = 1.0
+    C: Positive = 1.0
     mirror: Mirror = "auto"
-    levels: int = 3
+    levels: Literal[1, 2, 3, 4] = 3
 
     def _feature(self) -> PoseVector:
+        from ...features.pose_vectors import PoseVector
+
         if self.levels not in (1, 2, 3, 4):
             raise ValueError(f"levels must be 1, 2, 3 or 4, got {self.levels!r}")
         return PoseVector(self._track(), self.levels)
@@ -55,7 +61,7 @@ class PoseSvm(PoseInput, VectorSvm):
         return np.array([found["vector"] for found in compute(feature, clips)])
 
     def _mirrored(self, vectors: NDArray[np.float64], clips: Clips) -> NDArray[np.float64]:
-        return PoseVector(levels=self.levels).mirror(vectors)
+        return self._feature().mirror(vectors)
 
     def _sizes(self) -> dict[str, int]:
-        return PoseVector(levels=self.levels).sizes()
+        return self._feature().sizes()

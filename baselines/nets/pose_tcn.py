@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...features.pose_vectors import PoseReader
+from ...literals import Positive, PositiveInt
 from .._pose import PoseInput
 from ..base import Explanation
 from .net import NetAttempt
@@ -13,6 +13,7 @@ from .net import NetAttempt
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ...features.pose_vectors import PoseReader
     from ...models import nn
 
 __all__ = ["PoseTcn"]
@@ -46,18 +47,20 @@ class PoseTcn(PoseInput, NetAttempt):
 
     family = "convnet"
 
-    epochs: int = 80
-    frames: int = 32
-    rate: float = 25.0
-    width: int = 16
+    epochs: PositiveInt = 80
+    frames: PositiveInt = 32
+    rate: Positive = 25.0
+    width: PositiveInt = 16
 
     def _reader(self) -> PoseReader:
+        from ...features.pose_vectors import PoseReader
+
         return PoseReader(self._track(), self.frames, self.rate)
 
     def _untrained(self, n_classes: int) -> nn.Module:
         from ...models import zoo
 
-        channels, dropout = PoseReader().channels, self._settings().dropout
+        channels, dropout = self._reader().channels, self._settings().dropout
         return zoo.pose_tcn(n_classes, channels, self.width, dropout, rng=self.random_state)
 
     def _pictures(self, net: nn.Module) -> dict[str, Figure]:

@@ -122,7 +122,10 @@ class Embedding(VectorProbe):
 
     def warnings(self) -> dict[str, str]:
         """Return warnings where vectors are constant, or the net may have seen such clips."""
-        found, config = super().warnings(), self._config()
+        found = super().warnings()
+        if not hasattr(self, "classes_"):
+            return found
+        config = self._config()
         if config.pretrained_on and config.overlap == "possible":
             found["pretraining-overlap"] = (
                 f"{self._path().name} was trained on {config.pretrained_on}, which may hold classes or clips of this "

@@ -94,6 +94,8 @@ class FeaturesFile(VectorProbe):
 
     def warnings(self) -> dict[str, str]:
         """Return what no table can know of vectors from elsewhere."""
+        if not hasattr(self, "classes_"):
+            return {}
         return super().warnings() | {
             "vectors-from-elsewhere": f"The vectors of {self._path().name} were computed elsewhere: the times are "
             "those of the probe alone, and whether the net has seen test clips is not known."

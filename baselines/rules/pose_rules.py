@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...features.quantities import Quantity
 from .._pose import PoseInput
 from ..base import Clips
 from ._rule_attempt import measure_poses
 from .rules import Rules
+
+if TYPE_CHECKING:
+    from ...features.quantities import Quantity
 
 __all__ = ["PoseRules"]
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ActionbenchError, did_you_mean
-from ...features.quantities import Quantity
 from .._pose import body_track, model_files, no_pose
 from .._training import encode
 from ..base import Clips
 from ._rule_attempt import RuleAttempt, measure_poses
 from ._rule_list import Body, make_rules
 from ._rule_text import read
+
+if TYPE_CHECKING:
+    from ...features.quantities import Quantity
 
 __all__ = ["RulesFile"]
 

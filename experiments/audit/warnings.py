@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "size-changes": "the size of the frames changes within a clip",
     "batch-dependent": "what an attempt predicts for a clip depends on the clips that are predicted together with it",
     "pretraining-overlap": "a pretrained net may have seen clips or classes of the data set",
+    "no-vectors": "the codec of clips has no motion vectors, which an attempt asked for",
     "constant-embedding": "a pretrained net gives the same vector for all frames",
     "vectors-from-elsewhere": "vectors were computed elsewhere, with costs and data that are not known",
     "mixed-machines": "times come from machines, threads or libraries that differ",

@@ -59,8 +59,16 @@ class Recorder:
         self.asked = [*getattr(self, "asked", []), *frames(clips)]
         return np.full((len(clips), len(self.classes_)), 1 / len(self.classes_))
 
+    pretrained = ""
+
     def count(self):
         return {}
+
+    def warnings(self):
+        return {}
+
+    def needed_files(self):
+        return []
 
     def get_params(self, deep=False):
         return {}

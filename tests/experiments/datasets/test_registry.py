@@ -23,6 +23,7 @@ def test_option_names_follow_keyword_arguments_to_the_base():
         "on_error": False,
         "fps": False,
         "frames": False,
+        "poses": False,
     }
 
 

@@ -35,6 +35,7 @@ def result(attempt, truth, predicted, **facts):
         "seeds": seeds,
         "truth": np.asarray(truth)[order],
         "predicted": predicted[seeds, order],
+        "confidence": np.ones(len(order)),
         "groups": np.asarray(groups)[order],
         "clips": pd.DataFrame({"clip": names, "label": labels, "group": groups}),
         "base": attempt,

@@ -127,6 +127,7 @@ def result(name, right, groups):
         seeds=np.zeros(len(right), int),
         truth=np.ones(len(right), int),
         predicted=right.astype(int),
+        confidence=np.ones(len(right)),
         groups=np.asarray(groups),
         base=name,
         n_expected=len(right),
