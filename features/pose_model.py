@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -338,9 +339,14 @@ def _box_about(joints: Array, scores: Array) -> NDArray[np.float64] | None:
     return np.concatenate([low - margin, high + margin])
 
 
-@lru_cache(maxsize=2)
 def load_model(file: str, digest: str) -> PoseModel:
     """Return a model, loaded once for each content of its files."""
+    # A session does not survive a fork.
+    return _loaded(file, digest, os.getpid())
+
+
+@lru_cache(maxsize=2)
+def _loaded(file: str, digest: str, process: int) -> PoseModel:
     return PoseModel(Path(file))
 
 

@@ -364,6 +364,18 @@ def test_the_tables_of_features():
         assert accuracies == [f"{100 * float(row['accuracy']):.0f}" for row in rows]
 
 
+def test_the_table_of_calibration():
+    """It is that of the result that lies beside the document."""
+    (shown,) = (table for table in tables("docs/uncertainty.md") if "calibration error %" in table[0])
+    rows = json.loads((ROOT / "docs/calibration.json").read_text(encoding="utf-8"))
+    assert len(shown) == len(rows) + 2
+    for (attempt, accuracy, error, seconds), row in zip(shown[2:], rows, strict=True):
+        numbers = [100 * row[name] for name in ("accuracy", "accuracy_low", "accuracy_high")]
+        assert attempt == row["attempt"]
+        assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
+        assert (error, seconds) == (f"{100 * row['calibration_error']:.1f}", f"{row['fit_seconds']:.0f}")
+
+
 def test_the_tables_of_convnets():
     """They are those of the results that lie beside the document."""
     lines = (ROOT / "docs/convnets.md").read_text(encoding="utf-8").splitlines()

@@ -78,7 +78,7 @@ class Part:
             )
             for result in self.results[:_MAX_ATTEMPTS]
         ]
-        return pd.concat(found)
+        return pd.concat(found, ignore_index=True)
 
     @cached_property
     def hard_clips(self) -> pd.DataFrame:

@@ -259,6 +259,19 @@ def test_a_data_set_on_which_nothing_finished_stands_beside_the_others(bench, tm
     assert set(pd.read_csv(tmp_path / "groups.csv")["dataset"]) == {"fine"}
 
 
+def test_each_bin_of_reliability_is_a_row(bench, tmp_path):
+    made = bench().dataset(["a", "b"] * 6, list("uvwxyz") * 2)
+    made.attempt("one", [0, 1] * 6).attempt("two", [0, 0] * 6, family="rules")
+    write_report(made.end(), tmp_path)
+    rows = pd.read_csv(tmp_path / "reliability.csv")
+    # All predictions have a probability of 0.95.
+    assert rows[["attempt", "n_clips", "accuracy"]].to_numpy().tolist() == [
+        ["one", 12, 1.0],
+        ["two", 12, 0.5],
+    ]
+    np.testing.assert_allclose(rows["confidence"], 0.95)
+
+
 def test_learning_curves_are_drawn_and_crossings_listed(bench):
     made = bench().dataset(["a", "b"] * 24, np.repeat(list("abcdefgh"), 6))
     wrong = 1 - made.labels
