@@ -164,8 +164,8 @@ def test_table_ladder_and_exports_say_that_it_is_pretrained(net, tmp_path, call,
     monkeypatch.chdir(tmp_path)
     net.with_suffix(".toml").write_text(SMALL + 'pretrained_on = "cats"')
     (tmp_path / "m.toml").write_text(
-        'name = "m"\n[[datasets]]\nname = "figures"\nsubjects = 2\nclips_per_subject = 1\nprobes = ["frozen"]\n'
-        'probe_side = "both"\nsplit = "leave-one-group-out"\n'
+        'name = "m"\n[[datasets]]\nname = "figures"\nsubjects = 2\nclips_per_subject = 1\nframes = 8\n'
+        'probes = ["frozen"]\nprobe_side = "both"\nsplit = "leave-one-group-out"\n'
         '[[attempts]]\nname = "embedding"\ntitle = "net"\nparams = { file = "net.onnx", pool = "mean+delta" }\n'
         '[[attempts]]\nname = "majority"\n'
     )
