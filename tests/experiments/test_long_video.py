@@ -31,8 +31,19 @@ class Watched:
     def __exit__(self, *error):
         self._container.close()
 
-    def decode(self, stream):
-        for frame in self._container.decode(stream):
+    def demux(self, stream):
+        return map(WatchedPacket, self._container.demux(stream))
+
+
+class WatchedPacket:
+    def __init__(self, packet):
+        self._packet = packet
+
+    def __getattr__(self, name):
+        return getattr(self._packet, name)
+
+    def decode(self):
+        for frame in self._packet.decode():
             with open(os.environ["DECODED"], "a") as file:
                 file.write(f"{round(frame.time * 10)}\\n")
             yield frame
