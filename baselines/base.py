@@ -58,12 +58,15 @@ class Attempt(ABC):
     trusted_types : tuple of str
         Types of fitted attributes, as ``module.Name``, that `load` may create although neither skops nor this project
         trusts them; scikit-learn's own need not be listed.
+    copies : Path or None
+        The folder with the `needed_files` of a loaded attempt, None where those that its parameters name are used.
     classes_ : ndarray of str, shape (n_classes,)
         The labels seen in ``fit``, sorted.
     """
 
     family: ClassVar[str]
     trusted_types: ClassVar[tuple[str, ...]] = ()
+    copies: Path | None = None
     classes_: NDArray[np.str_]
 
     @abstractmethod
@@ -211,12 +214,11 @@ class Attempt(ABC):
         persistence.save(self, Path(folder))
 
     def needed_files(self) -> list[Path]:
-        """Return the files that the fitted attempt reads to predict, of distinct names; `save` copies them."""
-        return []
+        """Return the files that the fitted attempt reads to predict, of distinct names.
 
-    def find_files(self, folder: Path) -> None:
-        """Use the copies of the needed files in a folder from now on; called by `load` where there are any."""
-        raise NotImplementedError(f"{type(self).__name__}.find_files must use the copies of needed_files()")
+        `save` copies them, and `load` sets ``copies`` to the folder of the copies.
+        """
+        return []
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

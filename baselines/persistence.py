@@ -216,7 +216,7 @@ def load(cls: type[A], folder: Path) -> A:
         ) from error
     _read_state(attempt, folder)
     if (folder / _FILES).is_dir():
-        attempt.find_files(folder / _FILES)
+        attempt.copies = folder / _FILES
     return attempt
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Self, get_args
 
 import numpy as np
@@ -118,6 +119,10 @@ class VectorProbe(Attempt):
         self.is_constant_ = n_vectors > 1 and bool((most - least).max() <= _SAME * scale)
         self.probe_ = train_probe(self._kind(), normalised(np.stack(rows)), codes, len(self.classes_), groups)
         return self
+
+    def needed_files(self) -> list[Path]:
+        """Return the files that vectors of new clips come from."""
+        return self.files()
 
     def predict_proba(self, clips: Clips) -> np.ndarray:
         """Return class probabilities."""

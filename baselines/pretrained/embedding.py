@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +55,6 @@ class Embedding(VectorProbe):
     pool: str | None = None
     sample: str | None = None
 
-    # Where a loaded attempt finds its net.
-    _at: ClassVar[Path | None] = None
-
     @property
     def pretrained(self) -> str:
         """What the net was trained on, as its TOML file says; else ``"yes"``."""
@@ -66,7 +63,8 @@ class Embedding(VectorProbe):
     def _path(self) -> Path:
         if self.file is None:
             raise ActionbenchError("embedding needs the parameter 'file': a pretrained net as an ONNX file")
-        return self._at or Path(self.file)
+        path = Path(self.file)
+        return path if self.copies is None else self.copies / path.name
 
     def _config(self) -> NetConfig:
         from ...features.embedding_config import config_file, read_config
@@ -145,11 +143,3 @@ class Embedding(VectorProbe):
         self._feature()
         self._poolings()
         return None
-
-    def needed_files(self) -> list[Path]:
-        """Return the same: the net gives the vectors of new clips."""
-        return self.files()
-
-    def find_files(self, folder: Path) -> None:
-        """Use the net in a folder."""
-        self._at = folder / self._path().name  # type: ignore[misc]

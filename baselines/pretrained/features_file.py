@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +68,6 @@ class FeaturesFile(VectorProbe):
     pool: str = "mean"
     pretrained_on: str | None = None
 
-    # Where a loaded attempt finds its file.
-    _at: ClassVar[Path | None] = None
-
     @property
     def pretrained(self) -> str:
         """What the net was trained on, as far as it is said; else ``"yes"``."""
@@ -79,7 +76,8 @@ class FeaturesFile(VectorProbe):
     def _path(self) -> Path:
         if self.file is None:
             raise ActionbenchError("features-file needs the parameter 'file': vectors by the names of clips")
-        return self._at or Path(self.file)
+        path = Path(self.file)
+        return path if self.copies is None else self.copies / path.name
 
     def _poolings(self) -> tuple[Pooling, ...]:
         return parse_pooling(self.pool)
@@ -105,14 +103,6 @@ class FeaturesFile(VectorProbe):
         """Return the file, and that of the names."""
         path = self._path()
         return [path, _names_file(path)] if path.suffix == ".npy" else [path]
-
-    def needed_files(self) -> list[Path]:
-        """Return the same: there are vectors of the clips in them only."""
-        return self.files()
-
-    def find_files(self, folder: Path) -> None:
-        """Use the file in a folder."""
-        self._at = folder / self._path().name  # type: ignore[misc]
 
     def skip(self, dataset: Any) -> str | None:
         """Raise an error if a clip has no vector; clips that lack something are skipped, as theirs are not there."""

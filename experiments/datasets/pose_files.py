@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-import pickle
+import pickle  # its reader in Python, restricted below: PYSKL has no other format
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

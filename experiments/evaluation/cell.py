@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -74,16 +75,10 @@ def run_cell(
     """
     clips, test_clips = dataset.clips, dataset.test_clips
     train = clips[fold.train], dataset.labels[fold.train], dataset.groups[fold.train]
-    calibration = None
     with FullCost() as fit:
         attempt.fit(*train)
-        if calibrate is not None:
-            calibration = fit_calibration(calibrate, attempt, *train)
-
-    def predict_proba(some: Clips) -> NDArray[np.float64]:
-        predicted = check_probabilities(attempt, attempt.predict_proba(some), len(some))
-        return predicted if calibration is None else calibration(predicted)
-
+        calibration = None if calibrate is None else fit_calibration(calibrate, attempt, *train)
+    predict_proba = partial(_predict_proba, attempt, calibration)
     with FullCost() as warm_up:
         predict_proba(clips[fold.train[:1]])
     with FullCost() as predict:
@@ -113,6 +108,11 @@ def run_cell(
         pretrained=str(attempt.pretrained),
         artifacts=_artifacts(attempt, calibration) if explain else {},
     )
+
+
+def _predict_proba(attempt: Attempt, calibration: Calibration | None, clips: Clips) -> NDArray[np.float64]:
+    predicted = check_probabilities(attempt, attempt.predict_proba(clips), len(clips))
+    return predicted if calibration is None else calibration(predicted)
 
 
 def _counts(attempt: Attempt) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 import json
 import os
-import pickle
-import pickletools
+import pickle  # writes what PYSKL writes, and what an attacker might
+import pickletools  # names all instructions that a pickle may have
 
 import numpy as np
 import pytest
