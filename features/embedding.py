@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ActionbenchError
 from .clip import Clip
+from .onnx_files import run_session
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,7 +58,7 @@ class Embedding:
 
         from .embedding_config import NetConfig
 
-        # A session does not survive a fork.
+        # See `open_session`.
         session, graph = _session(self, cv2.getNumThreads(), os.getpid())
         config = NetConfig.model_validate_json(self.preparation)
         known: dict[tuple[int, ...], NDArray[np.float32]] = {}
@@ -74,13 +75,8 @@ class Embedding:
     ) -> NDArray[np.float32]:
         if graph.dtype == "uint8":
             array = np.clip(np.rint(array), 0, 255)
-        try:
-            (found,) = session.run([graph.output], {graph.input: array.astype(graph.dtype)})
-        except Exception as error:  # of whatever kind ONNX Runtime makes it
-            raise ActionbenchError(
-                f"{graph.path}: ONNX Runtime cannot run it ({_first_line(error)})"
-            ) from error
-        vector = _reduced(np.asarray(found), graph, config)
+        (found,) = run_session(graph.path, session, [graph.output], graph.input, array.astype(graph.dtype))
+        vector = _reduced(found, graph, config)
         if not np.isfinite(vector).all():
             raise ActionbenchError(
                 f"{graph.path}: its vector of the clip {clip.name!r} holds values that are not finite"
@@ -90,30 +86,15 @@ class Embedding:
 
 @lru_cache(maxsize=2)
 def _session(embedding: Embedding, threads: int, process: int) -> tuple[Any, Graph]:
-    import onnxruntime
-
     from .embedding_config import NetConfig
     from .embedding_graph import load_graph, read_graph
+    from .onnx_files import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.use_deterministic_compute = True
-    # Memory is what the net needs, not what an arena reserves; a fault is raised and need not be printed, too.
-    options.enable_cpu_mem_arena, options.log_severity_level = False, 4
     config = NetConfig.model_validate_json(embedding.preparation).model_copy(update={"large": True})
     graph = read_graph(embedding.path, config)
     if graph.digest != embedding.digest:
         raise ActionbenchError(f"{embedding.path}: the file changed while it was in use")
-    try:
-        return onnxruntime.InferenceSession(load_graph(graph), options, ["CPUExecutionProvider"]), graph
-    except ActionbenchError:
-        raise
-    except Exception as error:  # of whatever kind ONNX Runtime makes it
-        raise ActionbenchError(f"{graph.path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
+    return open_session(graph.path, load_graph(graph), threads), graph
 
 
 def _reduced(found: NDArray[Any], graph: Graph, config: NetConfig) -> NDArray[np.float32]:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
-from ..errors import ActionbenchError, did_you_mean
+from ..errors import ActionbenchError
 from ..literals import Pooling, ProbeKind
+from .net_description import Checked, NetDescription, Side, read_description
 
 __all__ = ["HUGGING_FACE", "NetConfig", "check_sample", "config_file", "read_config"]
 
@@ -32,9 +21,9 @@ Layout: TypeAlias = Literal["NCHW", "NHWC", "NCTHW", "NTCHW", "NTHWC"]
 #: Pillow's filters, by their names in lower case.
 Filter: TypeAlias = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
-_MAX_SIDE, _MAX_FRAMES, _MAX_RATE = 4096, 10_000, 1000
+_MEAN: list[Pooling] = ["mean"]
+_MAX_FRAMES, _MAX_RATE = 10_000, 1000
 
-Side = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
 Count = Annotated[int, Field(ge=1, le=_MAX_FRAMES)]
 
 
@@ -51,11 +40,7 @@ def check_sample(sample: str) -> str:
     raise ValueError(f'must be "uniform:8", "fps:2" or "all", with other numbers, got {sample!r}')
 
 
-class _Checked(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Resize(_Checked):
+class Resize(Checked):
     """The size to which a frame is scaled: of its shorter edge, or of both."""
 
     shortest_edge: Side | None = None
@@ -71,7 +56,7 @@ class Resize(_Checked):
         return self
 
 
-class Crop(_Checked):
+class Crop(Checked):
     """The size of the centre that is left of a frame."""
 
     height: Side
@@ -84,7 +69,7 @@ def _square(value: Any) -> Any:
     return {"height": value, "width": value} if is_number else value
 
 
-class Windows(_Checked):
+class Windows(Checked):
     """What a video net sees at once."""
 
     frames: Count
@@ -92,20 +77,20 @@ class Windows(_Checked):
     views: Count = 1
 
 
-class Time(_Checked):
+class Time(Checked):
     """Which frames are looked at, and what becomes of their vectors."""
 
     sample: Annotated[str, AfterValidator(check_sample)] | None = None
-    pool: Annotated[list[Pooling], Field(min_length=1)] = ["mean"]
+    pool: list[Pooling] = Field(default_factory=_MEAN.copy, min_length=1)
 
 
-class Probe(_Checked):
+class Probe(Checked):
     """The classifier on the vectors."""
 
     kind: ProbeKind = "linear"
 
 
-class NetConfig(_Checked):
+class NetConfig(NetDescription):
     """What is said of a net; see ``docs/embeddings.md`` for the meaning of each key."""
 
     input: str | None = None
@@ -118,9 +103,6 @@ class NetConfig(_Checked):
     mean: list[FiniteFloat] | None = None
     std: list[Annotated[FiniteFloat, Field(gt=0)]] | None = None
     reduce: Literal["mean", "first", "flatten"] | None = None
-    pretrained_on: str | None = None
-    overlap: Literal["possible", "none"] = "possible"
-    large: bool = False
     clip: Windows | None = None
     time: Time = Time()
     probe: Probe = Probe()
@@ -185,23 +167,7 @@ def read_config(path: Path) -> NetConfig:
     ActionbenchError
         If it cannot be read or is not valid: a sentence for each fault.
     """
-    is_json = path.suffix == ".json"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if is_json else tomllib.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("it must hold a table")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ActionbenchError(
-            f"{path}: not a {'JSON' if is_json else 'TOML'} file in UTF-8 ({error})"
-        ) from error
-    try:
-        return NetConfig.model_validate(_from_hugging_face(content) if is_json else content)
-    except ValidationError as error:
-        found = dict.fromkeys(_sentence(one) for one in error.errors(include_url=False))
-        raise ActionbenchError(*(f"{path}: {sentence}" for sentence in found)) from error
-    except ValueError as error:
-        raise ActionbenchError(f"{path}: {error}") from error
+    return read_description(path, NetConfig, _TABLES, _from_hugging_face)
 
 
 _TABLES: Mapping[str, type[BaseModel]] = {
@@ -211,21 +177,6 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "time": Time,
     "probe": Probe,
 }
-
-
-def _sentence(found: ErrorDetails) -> str:
-    *parents, key = map(str, found["loc"] or [""])
-    where = ".".join([*parents, key])
-    if found["type"] == "extra_forbidden":
-        known = _TABLES[parents[0]] if parents else NetConfig
-        return f"unknown key {where!r}; {did_you_mean(key, known.model_fields)}"
-    if found["type"] == "missing":
-        return f"the key {where!r} is missing"
-    message = found["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    shown = "" if found["type"] == "value_error" else f", got {found['input']!r}"
-    return f"{where}: {message}{shown}" if where else f"{message}{shown}"
-
 
 # Keys of Hugging Face's processors that change the picture in ways that only they know.
 _FOREIGN = ("crop_pct", "offset", "do_pad", "do_thumbnail", "do_align_long_axis", "do_split_image")

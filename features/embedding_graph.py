@@ -1,31 +1,25 @@
-"""What an ONNX file holds, refused where it cannot be an embedding of frames; an untrusted file is read, never run."""
+"""What an ONNX file computes from frames, refused where it cannot be an embedding; the file is read, never run."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ActionbenchError, did_you_mean
 from .embedding_config import NetConfig
+from .onnx_files import DOMAINS, all_nodes, file_hash, load_content, parse, read_onnx, subgraphs
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MAX_BYTES", "Graph", "GraphSize", "file_hash", "graph_size", "load_graph", "read_graph"]
+__all__ = ["Graph", "GraphSize", "graph_size", "load_graph", "read_graph"]
 
-#: Bytes of a net that are read without ``large = true``, and the most that one file of ONNX can hold.
-MAX_BYTES = 2**31
-
-# Operators that ONNX Runtime brings along; any other needs a library of machine code.
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
 # Operators that shapes are computed with.
 _SHAPING = frozenset(
@@ -75,29 +69,14 @@ class GraphSize:
     operations: int | None
 
 
-def file_hash(*paths: Path) -> str:
-    """Return a hash of the content of files."""
-    digests = []
-    for path in paths:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
 def read_graph(path: Path, config: NetConfig) -> Graph:
     """Read what a file of ONNX holds, and check that it can be run as a net on frames.
 
     Raises
     ------
     ActionbenchError
-        If a package is missing, or the file is none of ONNX, too large, has weights elsewhere, needs operators of its
-        own, or inputs or outputs that do not fit what is said of it.
+        If `read_onnx` refuses it, or inputs or outputs do not fit what is said of it.
     """
-    for package in ("onnx", "onnxruntime"):
-        if find_spec(package) is None:
-            raise ActionbenchError(
-                f'a pretrained net needs the package {package}: pip install "actionbench[onnx]"'
-            )
     if not path.is_file():
         raise ActionbenchError(f"{path}: there is no such file; it must be an ONNX model")
     stamps = path.stat()
@@ -107,11 +86,7 @@ def read_graph(path: Path, config: NetConfig) -> Graph:
 @lru_cache(maxsize=8)
 def _read_graph(path: Path, preparation: str, large: bool, *_: int) -> Graph:
     config = NetConfig.model_validate_json(preparation)
-    _check_bytes([path], large)
-    model = _parse(path)
-    files = (path, *_files_beside(path, model))
-    _check_bytes(files, large)
-    _check_domains(path, model)
+    model, files = read_onnx(path, large=large)
     output = _output(path, model.graph, config.output)
     n_nodes = len(model.graph.node)
     _prune(model.graph, output)
@@ -139,20 +114,16 @@ def load_graph(graph: Graph) -> bytes | str:
     """
     if file_hash(*graph.files) != graph.digest:
         raise ActionbenchError(f"{graph.path}: the file changed while it was in use")
-    if sum(path.stat().st_size for path in graph.files) >= MAX_BYTES:
-        if not graph.is_whole:
-            raise ActionbenchError(
-                f"{graph.path}: of 2 GiB or more, a net must be used whole, by its only output, not by {graph.output!r}"
-            )
-        return str(graph.path)
-    if graph.is_whole and len(graph.files) == 1:
-        return graph.path.read_bytes()
-    import onnx
-
-    model = _parse(graph.path)
+    if graph.is_whole:
+        return load_content(graph.files)
+    model = parse(graph.path)
     _prune(model.graph, graph.output)
-    onnx.external_data_helper.load_external_data_for_model(model, str(graph.path.parent))
-    return model.SerializeToString()
+    content = load_content(graph.files, model)
+    if isinstance(content, str):
+        raise ActionbenchError(
+            f"{graph.path}: of 2 GiB or more, a net must be used whole, by its only output, not by {graph.output!r}"
+        )
+    return content
 
 
 @lru_cache(maxsize=8)
@@ -167,7 +138,7 @@ def graph_size(graph: Graph) -> GraphSize:
 
 
 def _size(graph: Graph, *, folded: bool) -> GraphSize:
-    model = _parse(graph.path)
+    model = parse(graph.path)
     _prune(model.graph, graph.output)
     feed = next(one for one in model.graph.input if one.name == graph.input)
     for dim, length in zip(feed.type.tensor_type.shape.dim, graph.shape, strict=False):
@@ -180,7 +151,7 @@ def _size(graph: Graph, *, folded: bool) -> GraphSize:
     shapes = _shapes(model) | weights
     constant, used, costs = set(weights) | {""}, set[str](), list[int | None]()
     for node in model.graph.node:
-        has_graphs = any(_subgraphs(node))
+        has_graphs = any(subgraphs(node))
         if constant.issuperset(node.input) and not has_graphs:
             constant.update(node.output)
             continue
@@ -229,7 +200,7 @@ def _fold(graph: onnx.GraphProto) -> None:
         if (
             len(inputs) < len({*node.input} - {""})
             or node.op_type not in _SHAPING
-            or node.domain not in _DOMAINS[:2]
+            or node.domain not in DOMAINS[:2]
         ):
             left.append(node)
             continue
@@ -277,93 +248,6 @@ def _is_float(kind: int) -> bool:
     )
 
 
-def _parse(path: Path) -> onnx.ModelProto:
-    import onnx
-
-    try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as error:  # protobuf may fail in any way
-        raise ActionbenchError(
-            f"{path}: not an ONNX model ({type(error).__name__}); it must be an .onnx file"
-        ) from error
-    if not (model.ir_version and model.graph.node and model.graph.output):
-        raise ActionbenchError(f"{path}: not an ONNX model (it has no graph); it must be an .onnx file")
-    return model
-
-
-def _check_bytes(files: Iterable[Path], large: bool) -> None:
-    paths = list(files)
-    if not large and (size := sum(path.stat().st_size for path in paths)) > MAX_BYTES:
-        raise ActionbenchError(
-            f"{paths[0]}: has {size / 2**30:.1f} GiB, more than 2; its TOML file must say large = true"
-        )
-
-
-def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    import onnx
-
-    for one in node.attribute:
-        if one.type == onnx.AttributeProto.GRAPH:
-            yield one.g
-        yield from one.graphs
-
-
-def _nodes(graph: Any) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph or function, and of all graphs in it."""
-    for node in graph.node:
-        yield node
-        for inner in _subgraphs(node):
-            yield from _nodes(inner)
-
-
-def _tensors(graph: Any) -> Iterator[onnx.TensorProto]:
-    """Yield the arrays that a graph or function holds, and all graphs in it."""
-    yield from getattr(graph, "initializer", ())
-    for one in getattr(graph, "sparse_initializer", ()):
-        yield from (one.values, one.indices)
-    for node in graph.node:
-        for one in node.attribute:
-            yield from (one.t, *one.tensors, one.sparse_tensor.values, one.sparse_tensor.indices)
-        for inner in _subgraphs(node):
-            yield from _tensors(inner)
-
-
-def _files_beside(path: Path, model: onnx.ModelProto) -> list[Path]:
-    """Return the files that hold weights, which must lie in the folder of the net itself."""
-    import onnx
-
-    found = dict[str, Path]()
-    for tensor in (one for part in (model.graph, *model.functions) for one in _tensors(part)):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        beside = path.parent / location
-        plain = (
-            location not in ("", ".", "..")
-            and PurePosixPath(location).name == location
-            and "\\" not in location
-        )
-        if not plain or beside.is_symlink():
-            raise ActionbenchError(
-                f"{path}: its weights are in {location!r}; they must lie beside it, in its own folder"
-            )
-        if not beside.is_file():
-            raise ActionbenchError(
-                f"{path}: its weights are in {location}, which must lie beside it and does not"
-            )
-        found[location] = beside
-    return list(found.values())
-
-
-def _check_domains(path: Path, model: onnx.ModelProto) -> None:
-    own = {(function.domain, function.name) for function in model.functions}
-    for node in [*_nodes(model.graph), *(node for function in model.functions for node in _nodes(function))]:
-        if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:
-            raise ActionbenchError(
-                f"{path}: has the operator {node.op_type} of {node.domain!r}, a library of its own; all must be ONNX's"
-            )
-
-
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
@@ -392,7 +276,7 @@ def _prune(graph: onnx.GraphProto, output: str) -> None:
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
             wanted.update(
-                node.input, *(inner.input for graph_ in _subgraphs(node) for inner in _nodes(graph_))
+                node.input, *(inner.input for graph_ in subgraphs(node) for inner in all_nodes(graph_))
             )
             kept.append(node)
     declared = [one for one in (*graph.output, *graph.value_info) if one.name == output]

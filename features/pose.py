@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ActionbenchError
-
 __all__ = [
     "JOINTS",
     "SKELETONS",
@@ -233,26 +231,23 @@ def together(poses: Sequence[Pose]) -> Pose:
     return Pose(joints, scores, poses[0].names)
 
 
-def skeleton_of(joints: object, where: str) -> tuple[str, ...]:
+def skeleton_of(joints: object) -> tuple[str, ...]:
     """Return names of joints from the name of a skeleton, or from a list of names in which ``_`` stands for a blank.
 
     Raises
     ------
-    ActionbenchError
+    ValueError
         If there is no such skeleton, or none of the names is one of a joint that is used.
     """
     if isinstance(joints, str) and joints in SKELETONS:
         return SKELETONS[joints]
     if not isinstance(joints, list | tuple) or not all(isinstance(name, str) for name in joints):
-        raise ActionbenchError(
-            f"{where}: joints must be a list of names or one of {', '.join(SKELETONS)}, got {_short(joints)}"
-        )
+        raise ValueError(f"must be a list of names or one of {', '.join(SKELETONS)}, got {_short(joints)}")
     names = tuple(" ".join(name.lower().replace("_", " ").split()) for name in joints)
     known = {name for names in SKELETONS.values() for name in names}
     if len(set(names)) < len(names) or len(known & set(names)) < 2:
-        raise ActionbenchError(
-            f"{where}: the joints {_short(joints)} must have different names, two or more of them among "
-            f"{', '.join(JOINTS)}"
+        raise ValueError(
+            f"must have different names, two or more of them among {', '.join(JOINTS)}, got {_short(joints)}"
         )
     return names
 

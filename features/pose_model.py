@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
 from ..errors import ActionbenchError
 from .clip import Clip
 from .flow import single_thread
+from .net_description import NetDescription, Side, read_description
+from .onnx_files import file_hash, load_content, open_session, read_onnx, run_session
 from .pose import Pose, skeleton_of
 from .video import resized
 
-__all__ = ["Description", "PoseModel", "load_model", "model_digest"]
+__all__ = ["Description", "PoseModel", "load_model", "model_digest", "model_files"]
 
-Kind = Literal["heatmaps", "simcc", "coordinates"]
-Layout = Literal["NCHW", "NHWC"]
 Array = NDArray[np.floating[Any]]
-
-_MAX_BYTES = 2 << 30
 
 # A person is followed where so many joints have this score; the box about them is enlarged on each side by a share of
 # its larger side.
 _FOLLOWED, _SURE, _MARGIN = 4, 0.3, 0.25
 
-# What a joint has at the output, in any order; "-" is not used.
-_VALUES = ("x", "y", "z", "score", "-")
+
+def _of_a_joint(values: list[str]) -> list[str]:
+    counts = [values.count(word) for word in ("x", "y", "z", "score")]
+    if counts[:2] != [1, 1] or max(counts) > 1:
+        raise ValueError(f"must have one x and one y, and no other twice but '-', got {values}")
+    return values
 
 
-@dataclass(frozen=True)
-class Description:
+T = TypeVar("T")
+_Value: TypeAlias = Literal["x", "y", "z", "score", "-"]
+_VALUES: list[_Value] = ["x", "y", "score"]
+_Three = Annotated[list[T], Field(min_length=3, max_length=3)]
+
+
+class Description(NetDescription):
     """What the TOML file beside a model says.
 
     Attributes
@@ -56,15 +61,15 @@ class Description:
         The name of an output whose value is the probability that there is a person.
     layout : {"NCHW", "NHWC"}
         The axes of the input.
-    size : (int, int), optional
+    size : list of int, optional
         Height and width of the input; by default what the model says.
-    mean, std : sequence of float
+    mean, std : list of float
         Of each channel, for values from 0 to 1.
     channels : {"rgb", "bgr"}
         The order of the channels.
     values : list of str
-        Of ``coordinates``: what each joint has, of ``x``, ``y``, ``z``, ``score`` and ``-``; joints that the model has
-        beyond those of ``joints`` are left out.
+        Of ``coordinates``: what each joint has, of ``x``, ``y``, ``z``, ``score`` and ``-``, which is not used; joints
+        that the model has beyond those of ``joints`` are left out.
     unit : {"pixels", "shares"}
         Of ``coordinates``: pixels of the input, or shares of its width and height.
     sigmoid : bool
@@ -73,102 +78,36 @@ class Description:
         Whether the model sees the box about the joints of the frame before, or always the whole frame.
     """
 
-    kind: Kind
-    joints: Any
+    kind: Literal["heatmaps", "simcc", "coordinates"]
+    joints: Annotated[tuple[str, ...], BeforeValidator(skeleton_of)]
     input: str | None = None
     outputs: list[str] | None = None
     presence: str | None = None
-    layout: Layout = "NCHW"
-    size: Any = None
-    mean: Any = field(default=(0.0, 0.0, 0.0))
-    std: Any = field(default=(1.0, 1.0, 1.0))
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    mean: _Three[FiniteFloat] = Field(default_factory=lambda: [0.0, 0.0, 0.0])
+    std: _Three[Annotated[FiniteFloat, Field(gt=0)]] = Field(default_factory=lambda: [1.0, 1.0, 1.0])
     channels: Literal["rgb", "bgr"] = "rgb"
-    values: Any = ("x", "y", "score")
+    values: Annotated[list[_Value], AfterValidator(_of_a_joint)] = Field(default_factory=_VALUES.copy)
     unit: Literal["pixels", "shares"] = "pixels"
     sigmoid: bool = False
     view: Literal["person", "frame"] = "person"
 
     @classmethod
-    def read(cls, path: Path) -> Description:
-        """Read a file.
-
-        Raises
-        ------
-        ActionbenchError
-            If it is missing, no TOML, or has a key or value that is not known.
-        """
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ActionbenchError(
-                f"{path}: a model of poses needs this file beside it, which describes it ({error.strerror})"
-            ) from error
-        except ValueError as error:
-            raise ActionbenchError(f"{path}: not a TOML file ({error})") from error
-        known = [one.name for one in fields(cls)]
-        for key in content:
-            if key not in known:
-                raise ActionbenchError(f"{path}: unknown key {key!r}; known are: {', '.join(known)}")
-        for key in ("kind", "joints"):
-            if key not in content:
-                raise ActionbenchError(f"{path}: the key {key!r} is missing")
-        found = cls(**content)
-        found.check(path)
-        return found
-
-    def check(self, path: Path) -> None:
-        """Refuse values that cannot be used."""
-        for key, choices in (
-            ("kind", get_args(Kind)),
-            ("layout", get_args(Layout)),
-            ("channels", ("rgb", "bgr")),
-            ("unit", ("pixels", "shares")),
-            ("view", ("person", "frame")),
-            ("sigmoid", (True, False)),
-        ):
-            if getattr(self, key) not in choices:
-                _refuse(path, key, f"one of {', '.join(map(str, choices))}", getattr(self, key))
-        for key in ("mean", "std"):
-            if not _are(getattr(self, key), 3, float) or (key == "std" and min(getattr(self, key)) <= 0):
-                _refuse(path, key, f"three numbers{' above 0' if key == 'std' else ''}", getattr(self, key))
-        if self.size is not None and not (
-            _are(self.size, 2, int) and 1 <= min(self.size) <= max(self.size) <= 4096
-        ):
-            _refuse(path, "size", "height and width, from 1 to 4096 pixels", self.size)
-        for key in ("input", "presence"):
-            if not isinstance(getattr(self, key), str | None):
-                _refuse(path, key, "a name", getattr(self, key))
-        names = self.outputs
-        if names is not None and not (
-            isinstance(names, list) and all(isinstance(name, str) for name in names)
-        ):
-            _refuse(path, "outputs", "a list of names", names)
-        values = self.values if isinstance(self.values, list | tuple) else ()
-        counts = [values.count(word) for word in _VALUES[:4]]
-        if not set(values) <= set(_VALUES) or counts[:2] != [1, 1] or max(counts) > 1:
-            _refuse(path, "values", f"a list of {', '.join(_VALUES)} with one x and one y", self.values)
-        skeleton_of(self.joints, str(path))
-
-
-def _are(values: Any, length: int, kind: type) -> bool:
-    kinds = (int, float) if kind is float else (int,)
-    return (
-        isinstance(values, list | tuple)
-        and len(values) == length
-        and all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
-    )
-
-
-def _refuse(path: Path, key: str, wanted: str, got: object) -> None:
-    raise ActionbenchError(f"{path}: {key} must be {wanted}, got {got!r}")
+    def beside(cls, model: Path) -> Description:
+        """Read the file beside a model, or raise ActionbenchError if there is none that is valid."""
+        path = model.with_suffix(".toml")
+        if not path.is_file():
+            raise ActionbenchError(f"{path}: a model of poses needs this file beside it, which describes it")
+        return read_description(path, cls)
 
 
 class _Net(NamedTuple):
     """A model that is loaded."""
 
     inputs: Mapping[str, tuple[Any, ...]]
+    dtypes: Mapping[str, Any]
     outputs: Sequence[str]
-    dtype: Any
     run: Callable[[str, Sequence[str], NDArray[Any]], list[NDArray[Any]]]
 
 
@@ -187,9 +126,9 @@ class PoseModel:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.how = path, Description.read(path.with_suffix(".toml"))
-        self.names = skeleton_of(self.how.joints, str(path.with_suffix(".toml")))
-        self._net = _open_tflite(path) if path.suffix.lower() == ".tflite" else _open_onnx(path)
+        self.path, self.how = path, Description.beside(path)
+        self.names = self.how.joints
+        self._net = _open_tflite(path) if _is_tflite(path) else _open_onnx(path, large=self.how.large)
         self._input, self._size = self._check_input()
         self._outputs = self._check_outputs()
         # One run shows whether the outputs are what the description says.
@@ -215,7 +154,7 @@ class PoseModel:
             raise ActionbenchError(
                 f"{self.path}: the input is {shape}; size must give height and width that fit, got {self.how.size}"
             )
-        return name, cast(tuple[int, int], size)
+        return name, (int(size[0]), int(size[1]))
 
     def _check_outputs(self) -> list[str]:
         known, wanted = list(self._net.outputs), 2 if self.how.kind == "simcc" else 1
@@ -269,7 +208,9 @@ class PoseModel:
         mean, std = (np.array(numbers, dtype=np.float32) for numbers in (how.mean, how.std))
         scaled: Array = (picture.astype(np.float32) - mean) / std
         picture = (scaled.transpose(2, 0, 1) if how.layout == "NCHW" else scaled)[None]
-        found = self._net.run(self._input, self._outputs, picture.astype(self._net.dtype))
+        dtype = np.dtype(self._net.dtypes[self._input])
+        picture = np.rint(picture) if dtype.kind in "iu" else picture
+        found = self._net.run(self._input, self._outputs, picture.astype(dtype))
         outputs = [np.asarray(output, np.float32) for output in found]
         presence = float(outputs.pop().ravel()[0]) if how.presence else 1.0
         decode: dict[str, Callable[..., tuple[Array, Array]]] = {
@@ -339,90 +280,78 @@ def _box_about(joints: Array, scores: Array) -> NDArray[np.float64] | None:
     return np.concatenate([low - margin, high + margin])
 
 
-def load_model(file: str, digest: str) -> PoseModel:
-    """Return a model, loaded once for each content of its files."""
-    # A session does not survive a fork.
-    return _loaded(file, digest, os.getpid())
-
-
-@lru_cache(maxsize=2)
-def _loaded(file: str, digest: str, process: int) -> PoseModel:
-    return PoseModel(Path(file))
-
-
-def model_digest(file: str | Path) -> str:
-    """Return a hash of a model and of the description beside it.
+def load_model(path: Path, digest: str) -> PoseModel:
+    """Return a model, loaded once for each content of its files.
 
     Raises
     ------
     ActionbenchError
-        If a file is missing, or the model is larger than 2 GiB.
+        If it cannot be used, or has another `model_digest` by now.
     """
-    path = Path(file)
+    # See `open_session`.
+    return _loaded(path, digest, os.getpid())
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, digest: str, process: int) -> PoseModel:
+    if file_hash(*model_files(path)) != digest:
+        raise ActionbenchError(f"{path}: the file changed while it was in use")
+    return PoseModel(path)
+
+
+def model_files(path: Path) -> list[Path]:
+    """Return the files of a model: it, the description beside it, and those with its weights.
+
+    Raises
+    ------
+    ActionbenchError
+        If one is missing or cannot be used.
+    """
     if path.suffix.lower() not in (".onnx", ".tflite") or not path.is_file():
         raise ActionbenchError(
-            f'pose: must be "clip" or an .onnx or .tflite file that exists, got {str(file)!r}'
+            f'pose: must be "clip" or an .onnx or .tflite file that exists, got {str(path)!r}'
         )
-    if path.stat().st_size > _MAX_BYTES:
-        raise ActionbenchError(f"{path}: a model of poses must not be larger than 2 GiB")
-    Description.read(path.with_suffix(".toml"))
-    digest = hashlib.sha256(path.with_suffix(".toml").read_bytes())
-    with path.open("rb") as content:
-        digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
+    description = path.with_suffix(".toml")
+    stamps = (one.stat() for one in (path, description) if one.is_file())
+    return _model_files(path, *((one.st_mtime_ns, one.st_size) for one in stamps))
 
 
-def _open_onnx(path: Path) -> _Net:
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise ActionbenchError(
-            f'{path}: a model of poses needs ONNX Runtime: pip install "actionbench[onnx]"'
-        ) from error
-    onnxruntime.set_default_logger_severity(4)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(graph)):
-            raise ActionbenchError(f"{path}: weights must be in the file itself, some are in another one")
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except ActionbenchError:
-        raise
-    except Exception as error:  # a parser of untrusted content may fail in any way
-        raise ActionbenchError(f"{path}: not an ONNX model that can be used ({_reason(error)})") from error
+@lru_cache(maxsize=8)
+def _model_files(path: Path, *_: tuple[int, int]) -> list[Path]:
+    large = Description.beside(path).large
+    weights = [] if _is_tflite(path) else read_onnx(path, large=large)[1][1:]
+    return [path, path.with_suffix(".toml"), *weights]
+
+
+def model_digest(path: Path) -> str:
+    """Return a hash of the `model_files`."""
+    return file_hash(*model_files(path))
+
+
+def _is_tflite(path: Path) -> bool:
+    return path.suffix.lower() == ".tflite"
+
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+}
+
+
+def _open_onnx(path: Path, *, large: bool) -> _Net:
+    _, files = read_onnx(path, large=large)
+    # Of one thread, so that no sum depends on their number.
+    session = open_session(path, load_content(files), 1)
     inputs = session.get_inputs()
-    kinds: dict[str, type] = {
-        "tensor(float)": np.float32,
-        "tensor(float16)": np.float16,
-        "tensor(double)": np.float64,
-    }
-    kinds |= {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32}
-
-    def run(name: str, outputs: Sequence[str], picture: NDArray[Any]) -> list[NDArray[Any]]:
-        try:
-            return session.run(list(outputs), {name: picture})
-        except Exception as error:  # so may what it computes
-            raise ActionbenchError(f"{path}: the model cannot be run ({_reason(error)})") from error
-
     return _Net(
         {one.name: tuple(n if isinstance(n, int) else None for n in one.shape) for one in inputs},
+        {one.name: _DTYPES.get(one.type, np.float32) for one in inputs},
         [one.name for one in session.get_outputs()],
-        kinds.get(inputs[0].type, np.float32) if inputs else np.float32,
-        run,
+        lambda name, outputs, picture: run_session(path, session, outputs, name, picture),
     )
-
-
-def _tensors(graph: Any) -> Any:
-    """Yield the constants of a graph, and of those within."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from [attribute.t, *attribute.tensors]
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
 
 
 def _open_tflite(path: Path) -> _Net:
@@ -451,7 +380,7 @@ def _open_tflite(path: Path) -> _Net:
         return [interpreter.get_tensor(outputs[one]["index"]).copy() for one in wanted]
 
     shapes = {name: tuple(int(n) for n in one["shape"]) for name, one in inputs.items()}
-    return _Net(shapes, list(outputs), next(iter(inputs.values()))["dtype"], run)
+    return _Net(shapes, {name: one["dtype"] for name, one in inputs.items()}, list(outputs), run)
 
 
 def _reason(error: Exception) -> str:

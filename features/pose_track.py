@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,7 @@ from .cache import compute_one
 from .clip import Clip
 from .pose import JOINTS, Pose, body_height, follow_person
 
-__all__ = ["CLIP_TRACK", "FROM_CLIP", "NO_POSE", "BodyTrack", "EstimatedPose", "disturbed"]
-
-#: The source of poses that come with the clips.
-FROM_CLIP = "clip"
+__all__ = ["CLIP_TRACK", "NO_POSE", "BodyTrack", "EstimatedPose", "disturbed"]
 
 #: What is said where there is none.
 NO_POSE = (
@@ -31,20 +29,20 @@ class EstimatedPose:
 
     Parameters
     ----------
-    file : str
-        The model, see `features.pose_model.PoseModel`.
     digest : str
-        Hash of its content and of the description beside it.
+        Hash of a model, see `features.pose_model.model_digest`.
+    path : Path
+        Where it lies, which is no part of the key.
     """
 
-    file: str
     digest: str
+    path: Path = field(repr=False, compare=False)
 
     def extract(self, clip: Clip) -> dict[str, NDArray[Any]]:
         """Return ``"joints"`` and ``"scores"`` as a `Pose` has them, of the joints of `JOINTS`."""
         from .pose_model import load_model
 
-        pose = load_model(self.file, self.digest).estimate(clip).common()
+        pose = load_model(self.path, self.digest).estimate(clip).common()
         return {"joints": pose.joints, "scores": pose.scores}
 
 
@@ -54,10 +52,8 @@ class BodyTrack:
 
     Parameters
     ----------
-    source : str
-        ``"clip"``: the pose of the clip; else the file of a model.
-    digest : str
-        Of a model, see `EstimatedPose`.
+    model : EstimatedPose, optional
+        What finds the poses; by default they are those of the clips.
     noise : float
         Standard deviation of normal noise that is added to each coordinate, in body heights.
     dropout : float
@@ -73,8 +69,7 @@ class BodyTrack:
     ((18, 14, 2), True)
     """
 
-    source: str = FROM_CLIP
-    digest: str = ""
+    model: EstimatedPose | None = None
     noise: float = 0.0
     dropout: float = 0.0
     seed: int = 0
@@ -98,8 +93,8 @@ class BodyTrack:
         return {"joints": joints / np.float32(body_height(joints)), "seen": seen, "fps": np.array(clip.fps)}
 
     def _pose(self, clip: Clip) -> Pose:
-        if self.source != FROM_CLIP:
-            found = compute_one(EstimatedPose(self.source, self.digest), clip)
+        if self.model is not None:
+            found = compute_one(self.model, clip)
             return Pose(found["joints"], found["scores"], JOINTS)
         if clip.pose is None:
             raise ActionbenchError(f"{clip.name or 'a clip'}: {NO_POSE}")

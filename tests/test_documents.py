@@ -206,8 +206,6 @@ def test_the_rules_page_knows_every_quantity_and_its_text_is_right():
 
 
 def test_the_page_on_poses_knows_every_quantity_skeleton_and_key():
-    from dataclasses import fields
-
     from actionbench.features.pose import SKELETONS
     from actionbench.features.pose_model import Description
     from actionbench.features.pose_quantities import POSE_QUANTITIES
@@ -215,7 +213,7 @@ def test_the_page_on_poses_knows_every_quantity_skeleton_and_key():
     text = (ROOT / "docs/pose.md").read_text(encoding="utf-8")
     for quantity in POSE_QUANTITIES:
         assert f"| {quantity.name} | {quantity.unit or '–'} | {quantity.meaning} |" in text
-    for key in (one.name for one in fields(Description)):
+    for key in Description.model_fields:
         assert f"`{key}`" in text
     for name in ("coco-17", "openpose-18", "openpose-25", "mediapipe-33"):
         assert f'"{name}"' in text

@@ -15,6 +15,7 @@ from ...features import embedding as vectors
 from ...features.cache import compute
 from ...literals import Pooling, ProbeKind
 from ..base import Clips, Explanation, check_is_fitted
+from ._overlap import overlap_warning
 from ._vectors import VectorProbe, parse_pooling
 
 if TYPE_CHECKING:
@@ -123,13 +124,7 @@ class Embedding(VectorProbe):
         found = super().warnings()
         if not hasattr(self, "classes_"):
             return found
-        config = self._config()
-        if config.pretrained_on and config.overlap == "possible":
-            found["pretraining-overlap"] = (
-                f"{self._path().name} was trained on {config.pretrained_on}, which may hold classes or clips of this "
-                'data set; where it does not, its TOML file may say overlap = "none".'
-            )
-        return found
+        return found | overlap_warning(self._path(), self._config())
 
     def files(self) -> list[Path]:
         """Return the net, with the files of its weights, and what is said of it."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ActionbenchError, did_you_mean
-from .._pose import body_track, model_files, no_pose
+from .._pose import PoseSource
 from .._training import encode
 from ..base import Clips
 from ._rule_attempt import RuleAttempt, measure_poses
@@ -65,9 +65,14 @@ class RulesFile(RuleAttempt):
 
         return super().quantities if self.pose is None else POSE_QUANTITIES
 
+    @property
+    def _source(self) -> PoseSource | None:
+        return None if self.pose is None else PoseSource(self.pose, self.copies)
+
     def measure(self, clips: Clips) -> NDArray[np.float64]:
         """Measure each clip, shape (n_clips, n_quantities)."""
-        return super().measure(clips) if self.pose is None else measure_poses(clips, body_track(self.pose))
+        source = self._source
+        return super().measure(clips) if source is None else measure_poses(clips, source.track())
 
     def fit(self, clips: Clips, labels: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Read the list, and count for which training clips each rule fires.
@@ -100,9 +105,22 @@ class RulesFile(RuleAttempt):
 
     def files(self) -> list[Path]:
         """Return the file of the list, and those of a model of poses."""
-        return [self._file(), *(model_files(self.pose) if self.pose else [])]
+        return [self._file(), *self.needed_files()]
+
+    def needed_files(self) -> list[Path]:
+        """Return the files of a model of poses, as the list is learned."""
+        return self._source.files() if self._source else []
+
+    @property
+    def pretrained(self) -> str:
+        """What a model of poses was trained on."""
+        return self._source.pretrained if self._source else ""
+
+    def warnings(self) -> dict[str, str]:
+        """Return a warning where a model of poses may have been trained on such clips."""
+        return self._source.warnings() if self._source and hasattr(self, "classes_") else {}
 
     def skip(self, dataset: Any) -> str | None:
         """Raise an error if the list does not fit the data set, before anything runs."""
         self._read(dataset.classes)
-        return no_pose(self.pose, dataset) if self.pose else None
+        return self._source.skip(dataset) if self._source else None

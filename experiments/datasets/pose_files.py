@@ -166,7 +166,10 @@ def _coco_clips(content: Any, path: Path) -> dict[str, ClipPose]:
         images = dict.fromkeys(str(one["image_id"]) for one in content)
         content = {"images": [{"id": name, "file_name": name} for name in images], "annotations": content}
     named = [one["keypoints"] for one in content.get("categories", []) if "keypoints" in one]
-    names = skeleton_of(named[0] if named else "coco-17", str(path))
+    try:
+        names = skeleton_of(named[0] if named else "coco-17")
+    except ValueError as error:
+        raise DataError(f"{path}: the joints of its categories {error}") from error
     people: dict[Any, list[NDArray[np.float64]]] = {image["id"]: [] for image in content["images"]}
     if len(people) < len(content["images"]):
         raise DataError(f"{path}: an image is in it twice; each must have an id of its own")

@@ -30,7 +30,7 @@ def line(name: str, errors: list[np.ndarray], more: str = "") -> str:
 def estimated(model: Path, clips: Clips) -> list[Pose]:
     """Return what a model finds in each clip."""
     with features_in(cache_folder(), 2**34):
-        found = list(compute(EstimatedPose(str(model.absolute()), model_digest(model)), clips))
+        found = list(compute(EstimatedPose(model_digest(model), model.absolute()), clips))
     return [Pose(one["joints"], one["scores"], JOINTS) for one in found]
 
 

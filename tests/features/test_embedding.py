@@ -20,7 +20,8 @@ from actionbench.features.cache import FeatureCache, compute, use_cache
 from actionbench.features.clip import Clip, Clips
 from actionbench.features.embedding import Embedding, prepare, sampled, windows
 from actionbench.features.embedding_config import NetConfig, config_file, read_config
-from actionbench.features.embedding_graph import MAX_BYTES, graph_size, load_graph, read_graph
+from actionbench.features.embedding_graph import graph_size, load_graph, read_graph
+from actionbench.features.onnx_files import MAX_BYTES
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
@@ -583,7 +584,7 @@ def test_a_missing_package_is_named_with_the_command(tmp_path, monkeypatch, pack
     with pytest.raises(ActionbenchError) as caught:
         read_graph(path, read_config(path.with_suffix(".toml")))
     assert (
-        str(caught.value) == f'a pretrained net needs the package {package}: pip install "actionbench[onnx]"'
+        str(caught.value) == f'{path}: ONNX files need the package {package}: pip install "actionbench[onnx]"'
     )
 
 
