@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["BLOCK", "MotionVectors", "References", "VectorFields"]
+__all__ = ["BLOCK", "MotionVectors", "References", "VectorFields", "side_data"]
 
 Fields = NDArray[np.float32]
 
@@ -93,7 +93,7 @@ class References:
         elif self._is_mpeg4:
             # FFmpeg exports zeros for them.
             return _NO_BLOCKS
-        data: Any = frame.side_data.get("MOTION_VECTORS")
+        data = side_data(frame, "MOTION_VECTORS")
         if data is None or before is None or now <= before:
             return _NO_BLOCKS
         past, future = self._nearest(now, anchor)
@@ -107,6 +107,16 @@ class References:
         if self._is_h264 and earlier:
             return max((time for time, is_used in earlier if is_used and time < now), default=None), future
         return anchor, future
+
+
+def side_data(frame: VideoFrame, name: str) -> Any:
+    """Return what a frame comes with, None where there is none.
+
+    ``frame.side_data`` would hold the frame that holds it, so that frames are only freed when garbage is looked for.
+    """
+    from av.sidedata.sidedata import SideDataContainer
+
+    return SideDataContainer(frame).get(name)  # type: ignore[call-arg]
 
 
 def _is_reference(packet: Packet, prefix: int) -> bool:

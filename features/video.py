@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ActionbenchError, DecodeError
 from .clip import Clip
-from .vectors import MotionVectors, References
+from .vectors import MotionVectors, References, side_data
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -456,7 +456,7 @@ def _to_array(frame: VideoFrame, width: int | None, height: int | None, color: C
     theta = _angle(matrix)
     if theta not in (0, 1, 90, 180, 270):
         frame = _rotated(frame, theta)
-    image = _luma(frame) if color == "grey" else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    image = _luma(frame) if color == "grey" else _array(frame, "rgb24")
     image = _upright(image, theta, matrix)
     return resized(image, width, height)
 
@@ -480,7 +480,7 @@ def _to_shares(frame: VideoFrame) -> NDArray[np.float64]:
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...]:
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    data = side_data(frame, "DISPLAYMATRIX")
     return (1, 0, 0, 0, 1, 0, 0, 0, 1) if data is None else struct.unpack("=9i", bytes(data))
 
 
@@ -511,6 +511,7 @@ def _rotated(frame: VideoFrame, theta: int) -> VideoFrame:
     import av
 
     graph = av.filter.Graph()
+    graph.threads = 1
     time_base = frame.time_base or Fraction(1, 25)
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=time_base
@@ -530,13 +531,18 @@ def _luma(frame: VideoFrame) -> NDArray[np.uint8]:
     It is ``frame.to_ndarray(format="gray")``, which of BT.601 maps each value of the luma plane by itself.
     """
     if frame.format.name not in _PLANAR or frame.colorspace not in _BT601:
-        return np.asarray(frame.to_ndarray(format="gray"), np.uint8)
+        return _array(frame, "gray")
     import cv2
 
     plane: Any = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     table = _luma_table(frame.format.name, frame.color_range, frame.colorspace)
     return np.asarray(cv2.LUT(np.ascontiguousarray(rows), table), np.uint8)
+
+
+def _array(frame: VideoFrame, pixels: str) -> NDArray[np.uint8]:
+    # Threads would be started for each frame, which takes many times as long as what they do.
+    return np.asarray(frame.to_ndarray(format=pixels, threads=1), np.uint8)
 
 
 @cache
@@ -550,7 +556,7 @@ def _luma_table(pixels: str, color_range: int, colorspace: int) -> NDArray[np.ui
         values = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         values[:, :256] = 128 if number else np.arange(256)[: values.shape[1]]
     frame.color_range, frame.colorspace = color_range, colorspace
-    return np.array(frame.to_ndarray(format="gray")[0], np.uint8)
+    return _array(frame, "gray")[0].copy()
 
 
 def resized(image: NDArray[np.uint8], width: int | None, height: int | None) -> NDArray[np.uint8]:

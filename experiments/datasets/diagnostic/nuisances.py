@@ -337,5 +337,5 @@ def encode(frames: Bytes, crf: int, rate: float) -> Bytes:
         output.mux(stream.encode(None))
     buffer.seek(0)
     with av.open(buffer, "r") as source:
-        shown = [frame.to_ndarray(format="gray") for frame in source.decode(video=0)]
+        shown = [frame.to_ndarray(format="gray", threads=1) for frame in source.decode(video=0)]
     return np.stack(shown)
