@@ -179,7 +179,16 @@ _TABLES: Mapping[str, type[BaseModel]] = {
 }
 
 # Keys of Hugging Face's processors that change the picture in ways that only they know.
-_FOREIGN = ("crop_pct", "offset", "do_pad", "do_thumbnail", "do_align_long_axis", "do_split_image")
+_FOREIGN = (
+    "crop_pct",
+    "offset",
+    "rescale_offset",
+    "keep_aspect_ratio",
+    "do_pad",
+    "do_thumbnail",
+    "do_align_long_axis",
+    "do_split_image",
+)
 
 
 def _from_hugging_face(content: dict[str, Any]) -> dict[str, Any]:
@@ -187,6 +196,10 @@ def _from_hugging_face(content: dict[str, Any]) -> dict[str, Any]:
     for key in _FOREIGN:
         if content.get(key):
             raise ValueError(f"{key!r} is not supported; a TOML file beside the net must say what it means")
+    kind = content.get("image_processor_type") or content.get("feature_extractor_type") or ""
+    if str(kind).startswith("Levit"):
+        # It resizes to 8 / 7 of the size that it gives.
+        raise ValueError(f"{kind} is not supported; a TOML file beside the net must say what it means")
     found: dict[str, Any] = {"channels": "BGR" if content.get("do_flip_channel_order") else "RGB"}
     crops = bool(content.get("do_center_crop"))
     if content.get("do_resize", True) and "size" in content:
