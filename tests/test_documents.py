@@ -1,6 +1,7 @@
 """The examples of the documents, run as a reader would."""
 
 import csv
+import importlib
 import json
 import pkgutil
 import re
@@ -294,20 +295,19 @@ def test_python_of_the_pages_on_nets(tmp_path, document):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
 
 
+def printed(script, result):
+    """Return what a benchmark prints with ``--markdown`` for a result that lies beside the documents."""
+    content = json.loads((ROOT / f"docs/{result}.json").read_text(encoding="utf-8"))
+    return importlib.import_module(script).markdown(content)
+
+
 def test_the_tables_of_performance():
     """They are those of the result that lies beside the document."""
-    command = [
-        sys.executable,
-        ROOT / "tests/benchmarks/compare.py",
-        "--markdown",
-        ROOT / "docs/performance.json",
-    ]
-    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert tables.count("### ") == 6
+    found = printed("compare", "performance")
+    assert found.count("### ") == 6
     text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
-    assert text.endswith(tables)
-    command = [sys.executable, ROOT / "tests/benchmarks/stages.py", "--markdown", ROOT / "docs/features.json"]
-    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert text.endswith(found)
+    table = printed("stages", "features")
     assert table.count("\n|") > 15
     assert table in text
 
@@ -422,26 +422,14 @@ def test_the_table_of_embeddings():
 
 def test_the_tables_of_structure():
     """They are those of the result that lies beside the document."""
-    command = [
-        sys.executable,
-        ROOT / "tests/benchmarks/structure.py",
-        "--markdown",
-        ROOT / "docs/structure.json",
-    ]
-    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert tables.count("### ") == 4
-    assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(tables)
+    found = printed("structure", "structure")
+    assert found.count("### ") == 4
+    assert (ROOT / "docs/structure.md").read_text(encoding="utf-8").endswith(found)
 
 
 def test_the_table_of_levels():
     """It is that of the result that lies beside the document."""
-    command = [
-        sys.executable,
-        ROOT / "tests/benchmarks/levels.py",
-        "--markdown",
-        ROOT / "docs/statistics.json",
-    ]
-    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    table = printed("levels", "statistics")
     assert table.count("\n|") == 12 + 22 + 44 + 8
     assert (ROOT / "docs/statistics.md").read_text(encoding="utf-8").endswith(table)
 

@@ -153,8 +153,16 @@ def test_markup_of_others_is_shown_and_not_obeyed(page):
     assert page.evaluate("document.querySelectorAll('td b').length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "dark"),
+        *(
+            pytest.param(*look, marks=pytest.mark.slow)
+            for look in ((390, "light"), (1200, "light"), (1200, "dark"))
+        ),
+    ],
+)
 def test_axe_finds_no_fault(page, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})

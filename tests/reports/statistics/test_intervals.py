@@ -267,7 +267,7 @@ def test_many_single_clips_need_little_memory(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("n_groups", [9, 25])
+@pytest.mark.parametrize("n_groups", [9, pytest.param(25, marks=pytest.mark.slow)])
 def test_the_interval_covers(n_groups):
     """Groups of unequal size whose clips are alike: 95 % of intervals hold the true accuracy."""
     rng = np.random.default_rng(n_groups)
