@@ -40,8 +40,8 @@ T = TypeVar("T", bound=Hashable)
 _MAX_POINTS = 100_000
 _MAX_SHOWN = 200
 
-# Parameters of attempts that are always paths.
-_FILES = ("path", "file")
+# Parameters of attempts that are always paths, and the endings of a path where another may be a word.
+_FILES, _MODELS = ("path", "file"), (".onnx", ".tflite")
 
 # A thousand years, in seconds.
 _MAX_SECONDS = 1000 * 366 * 86400
@@ -346,11 +346,15 @@ def _expand_dataset(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _expand_attempt(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(params := entry.get("params"), dict):
-        for key in _FILES:
-            _make_absolute(params, key, folder)
-        if isinstance(pose := params.get("pose"), str) and pose.endswith((".onnx", ".tflite")):
-            _make_absolute(params, "pose", folder)
+        for key, value in params.items():
+            values = value if isinstance(value, list) else [value]
+            found = [_absolute(one, folder) if _is_file(key, one) else one for one in values]
+            params[key] = found if isinstance(value, list) else found[0]
     return entry
+
+
+def _is_file(key: str, value: Any) -> bool:
+    return isinstance(value, str) and (key in _FILES or (key == "pose" and value.endswith(_MODELS)))
 
 
 def _make_absolute(content: dict[str, Any], key: str, folder: Path) -> None:
@@ -573,6 +577,6 @@ def _known_keys(parts: list[int | str]) -> list[str]:
 
 def _plain(key: str, value: Any) -> str:
     # A file is known by its name wherever it lies.
-    if key in _FILES and isinstance(value, str):
+    if _is_file(key, value):
         return Path(value).name
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -265,6 +265,15 @@ def test_the_file_of_an_attempt_lies_beside_the_matrix(write, tmp_path, monkeypa
     assert matrix.attempts[1].params["size"] == "mine.txt"
 
 
+def test_models_of_poses_lie_beside_the_matrix_and_are_called_by_their_names(write, tmp_path):
+    params = 'params = { pose = ["mine.onnx", "/models/b.tflite", "clip"] }'
+    matrix = read_matrix(write(GOOD.replace("params = { C = [1.0, 10.0], size = [[8, 8]] }", params)))
+    entry = matrix.attempts[1]
+    assert entry.params["pose"] == [str(tmp_path / "mine.onnx"), "/models/b.tflite", "clip"]
+    named = [entry.label(point) for point in entry.points()]
+    assert named == [f"hog-svm (pose={name})" for name in ("mine.onnx", "b.tflite", "clip")]
+
+
 def test_what_begins_with_a_dot_is_relative_to_the_matrix(write, tmp_path, monkeypatch):
     monkeypatch.setenv("C", "../weights")
     text = GOOD.replace('"(?P<group>[a-z]+)$"', '"./people.csv"').replace(
