@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-features bench-harness bench-costs bench-data bench-kernels bench-motion bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-quick bench-features bench-harness bench-costs bench-data bench-kernels bench-motion bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -59,8 +59,13 @@ docs: $(VENV)/.test
 	$(BIN)/jupytext --quiet --to ../build/docs//ipynb docs/first_hour.py docs/second_hour.py docs/third_hour.py
 	$(BIN)/jupyter nbconvert --execute --to html build/docs/*.ipynb
 
-bench: $(VENV)/.test $(VENV)/.torch
+bench: $(VENV)/.test $(VENV)/.torch $(VENV)/.peers
 	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json
+
+# Ends with 1 where a ratio to a peer has fallen by more than 15 % since the committed run.
+bench-quick: $(VENV)/.test $(VENV)/.torch $(VENV)/.peers
+	$(BIN)/python tests/benchmarks/compare.py steps predictions threads --rounds 3 --no-compile \
+		--against docs/performance.json
 
 bench-features: $(VENV)/.test
 	$(BIN)/python tests/benchmarks/stages.py --json build/stages.json
@@ -136,6 +141,11 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.torch: $(VENV)/.pip
 	$(INSTALL) torch==2.13.0
+	touch $@
+
+# What predicts fastest without training; `make bench` says which of them is missing.
+$(VENV)/.peers: $(VENV)/.run
+	-$(INSTALL) onnxruntime openvino==2026.4.1
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

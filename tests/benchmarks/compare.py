@@ -1,9 +1,10 @@
-"""Nets and layers beside PyTorch's: ``make bench``.
+"""Nets and layers beside those of others: ``make bench``.
 
 Every figure is a median over calls that take turns in one process, with equal threads; a ratio above 1 means that ours
-is faster, or needs less memory. PyTorch's net runs in both of its layouts, and the faster one counts. Operations are
-those of the definition: two for each product of a forward, three times as many with the way back. A kernel that saves
-products can so pass the peak.
+is faster, or needs less memory. PyTorch's net runs in both of its layouts, and the faster one counts; small nets also
+compiled (``torch.compile``, ``max-autotune``, for predictions with frozen weights), and their predictions in OpenVINO
+and ONNX Runtime. Operations are those of the definition: two for each product of a forward, three times as many with
+the way back. A kernel that saves products can so pass the peak.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import geometric_mean, median, quantiles
 from typing import Any
@@ -22,7 +25,7 @@ from typing import Any
 import numpy as np
 import peers
 import results
-from peers import LAYERS, NETS, Action
+from peers import LAYERS, NETS, Action, Net
 
 from actionbench.models import kernels
 
@@ -37,21 +40,37 @@ SECTIONS = {
 }
 
 
+#: Peers by the packages that they need; how to install one is said where it is missing.
+EAGER, COMPILED, OPENVINO, ONNX_RUNTIME = "PyTorch", "torch.compile", "OpenVINO", "ONNX Runtime"
+PACKAGES = {OPENVINO: "openvino", ONNX_RUNTIME: "onnxruntime"}
+ONE_THREAD = "1 thread"
+# What is left of a ratio where `fallen` does not tell of it.
+_KEPT = 0.85
+
+# First quartile, median and third quartile.
+Spread = tuple[float, float, float]
+
+
 @dataclass
 class Row:
     """One comparison; times in ms, memory in MiB."""
 
     section: str
     name: str
-    ours: float
-    theirs: float
-    spread: tuple[float, float, float, float]
+    ours: Spread
+    peers: dict[str, Spread]
     gflops: float | None = None
     share_of_peak: float | None = None
-    ratio: float = field(init=False)
+    compile_seconds: float | None = None
 
-    def __post_init__(self) -> None:
-        self.ratio = self.theirs / self.ours
+    def ratios(self) -> dict[str, float]:
+        """Return by which factor each peer takes longer."""
+        return {name: spread[1] / self.ours[1] for name, spread in self.peers.items()}
+
+    @property
+    def ratio(self) -> float:
+        """That to the fastest peer."""
+        return min(self.ratios().values())
 
 
 def alternate(actions: list[Action], rounds: int, seconds: float = 0.15) -> list[list[float]]:
@@ -76,13 +95,9 @@ def alternate(actions: list[Action], rounds: int, seconds: float = 0.15) -> list
     return times
 
 
-def row(section: str, name: str, times: list[list[float]], operations: int = 0, peak: float = 0.0) -> Row:
-    """Compare the first action with the fastest of the others."""
-    best = min(times[1:], key=median)
-    quartiles = [q for kept in (times[0], best) for q in quantiles(kept * 2, n=4)[::2]]
-    gflops = operations / median(times[0]) / 1e6 if operations else None
-    share = gflops / peak if gflops and peak else None
-    return Row(section, name, median(times[0]), median(best), tuple(quartiles), gflops, share)
+def spread(times: list[float]) -> Spread:
+    low, _, high = quantiles(times * 2, n=4)
+    return low, median(times), high
 
 
 def measured_peak(threads: int) -> float:
@@ -95,39 +110,103 @@ def measured_peak(threads: int) -> float:
     return max(rates)
 
 
-def compare_nets(torch: Any, section: str, peak: float, rounds: int) -> Iterator[Row]:
-    kind = {"steps": "step", "predictions": "prediction", "big": "gradients"}[section]
-    for net in BIG if section == "big" else SMALL:
-        x = net.input(1 if section == "predictions" else None)
-        operations = (
-            net.ours().count_operations(net.input(1)) * len(x) * (1 if section == "predictions" else 3)
-        )
-        make_ours, make_theirs = getattr(peers, f"our_{kind}"), getattr(peers, f"their_{kind}")
-        actions = [make_ours(net.ours(), x)]
-        for layout in peers.their_layouts(torch, x.ndim - 2):
-            actions.append(make_theirs(torch, net.theirs(torch), x, layout))
-        times = alternate(actions, rounds)
-        yield row(section, net.name, times, operations, peak)
+@dataclass
+class Bench:
+    """What is measured, and how.
 
+    Attributes
+    ----------
+    torch : module
+        PyTorch.
+    peak : float
+        GFLOP/s of this machine.
+    rounds, threads : int
+        Turns of each side, and threads of each.
+    peers : list of str
+        Those beside PyTorch that are measured.
+    names : set of str, optional
+        The only nets that are measured.
+    """
 
-def compare_layers(torch: Any, peak: float, rounds: int) -> Iterator[Row]:
-    for layer in LAYERS:
-        for backward in (False, True):
-            layouts = peers.their_layouts(torch, len(layer.size))
-            theirs = [peers.their_layer(torch, layer, backward, layout) for layout in layouts]
-            times = alternate([peers.our_layer(layer, backward), *theirs], rounds)
-            name = f"{layer.name}, {'forward and backward' if backward else 'forward'}"
-            yield row("layers", name, times, layer.operations() * (3 if backward else 1), peak)
+    torch: Any
+    peak: float
+    rounds: int
+    threads: int
+    peers: list[str]
+    names: set[str] | None = None
 
+    def rows(self, section: str) -> Iterator[Row]:
+        """Measure a section."""
+        sections = {"layers": self._layers, "threads": self._threads, "memory": self._memory}
+        yield from sections[section]() if section in sections else self._nets(section)
 
-def compare_threads(rounds: int) -> Iterator[Row]:
-    """Compare two threads with one, here only."""
-    for net in SMALL:
-        for kind, make in (("step", peers.our_step), ("prediction", peers.our_prediction)):
-            if "3d" in net.name:
+    def _compare(self, actions: list[tuple[str, Action]]) -> tuple[Spread, dict[str, Spread]]:
+        """Time ours, which is the first, and those of peers, of which the fastest of a name counts."""
+        first, *others = alternate([action for _, action in actions], self.rounds)
+        found: dict[str, list[float]] = {}
+        for (name, _), times in zip(actions[1:], others, strict=True):
+            found[name] = min(found.get(name, times), times, key=median)
+        return spread(first), {name: spread(times) for name, times in found.items()}
+
+    def _rate(self, ours: Spread, operations: int) -> dict[str, float]:
+        gflops = operations / ours[1] / 1e6
+        return {"gflops": gflops, "share_of_peak": gflops / self.peak}
+
+    def _wanted(self, nets: list[Net]) -> list[Net]:
+        return [net for net in nets if self.names is None or net.name in self.names]
+
+    def _nets(self, section: str) -> Iterator[Row]:
+        kind = {"steps": "step", "predictions": "prediction", "big": "gradients"}[section]
+        for net in self._wanted(BIG if section == "big" else SMALL):
+            x = net.input(1 if section == "predictions" else None)
+            operations = net.ours().count_operations(net.input(1)) * len(x)
+            actions = [("ours", getattr(peers, f"our_{kind}")(net.ours(), x))]
+            seconds = None
+            for layout in peers.their_layouts(self.torch, x.ndim - 2):
+                how = self.torch, net.theirs(self.torch), x, layout
+                actions.append((EAGER, getattr(peers, f"their_{kind}")(*how)))
+                if section != "big" and COMPILED in self.peers:
+                    how = self.torch, net.theirs(self.torch), x, layout
+                    action, taken = getattr(peers, f"compiled_{kind}")(*how)
+                    actions.append((COMPILED, action))
+                    seconds = max(seconds or 0.0, taken)
+            if section == "predictions":
+                for name in set(self.peers) & set(PACKAGES):
+                    make = getattr(peers, f"{PACKAGES[name]}_prediction")
+                    actions.append((name, make(net.ours(), x, self.threads)))
+            ours, theirs = self._compare(actions)
+            rate = self._rate(ours, operations * (1 if section == "predictions" else 3))
+            yield Row(section, net.name, ours, theirs, **rate, compile_seconds=seconds)
+
+    def _layers(self) -> Iterator[Row]:
+        for layer in LAYERS:
+            for backward in (False, True):
+                layouts = peers.their_layouts(self.torch, len(layer.size))
+                theirs = [
+                    (EAGER, peers.their_layer(self.torch, layer, backward, layout)) for layout in layouts
+                ]
+                ours, others = self._compare([("ours", peers.our_layer(layer, backward)), *theirs])
+                name = f"{layer.name}, {'forward and backward' if backward else 'forward'}"
+                yield Row(
+                    "layers",
+                    name,
+                    ours,
+                    others,
+                    **self._rate(ours, layer.operations() * (3 if backward else 1)),
+                )
+
+    def _threads(self) -> Iterator[Row]:
+        """Compare two threads with one, here only."""
+        for net in self._wanted([net for net in SMALL if "3d" in net.name]):
+            for kind, make in (("step", peers.our_step), ("prediction", peers.our_prediction)):
                 action = make(net.ours(), net.input(1 if kind == "prediction" else None))
-                actions = [with_threads(n, action) for n in (2, 1)]
-                yield row("threads", f"{net.name}, {kind}, 2 threads : 1", alternate(actions, rounds))
+                actions = [("ours", with_threads(2, action)), (ONE_THREAD, with_threads(1, action))]
+                yield Row("threads", f"{net.name}, {kind}, 2 threads : 1", *self._compare(actions))
+
+    def _memory(self) -> Iterator[Row]:
+        for net in self._wanted(NETS):
+            ours, *theirs = (measure_memory(net.name, who, self.threads) for who in ("ours", "0", "1"))
+            yield Row("memory", net.name, (ours,) * 3, {EAGER: (min(theirs),) * 3})
 
 
 def with_threads(n: int, action: Action) -> Action:
@@ -136,13 +215,6 @@ def with_threads(n: int, action: Action) -> Action:
         action()
 
     return run
-
-
-def compare_memory(threads: int) -> Iterator[Row]:
-    for net in NETS:
-        ours, *theirs = (measure_memory(net.name, who, threads) for who in ("ours", "0", "1"))
-        best = min(theirs)
-        yield Row("memory", net.name, ours, best, (ours, ours, best, best))
 
 
 def measure_memory(name: str, who: str, threads: int) -> float:
@@ -194,49 +266,91 @@ def load_torch(threads: int) -> Any:
     return torch
 
 
+def fallen(rows: list[Row], before: list[Row]) -> dict[tuple[str, str], str]:
+    """Return a sentence for each row with a ratio that is more than 15 % below the one before."""
+    known = {(entry.section, entry.name): entry.ratios() for entry in before}
+    found = {}
+    for entry in rows:
+        then = known.get((entry.section, entry.name), {})
+        for name, ratio in entry.ratios().items():
+            if ratio < _KEPT * then.get(name, 0):
+                found[entry.section, entry.name] = (
+                    f"{entry.section}, {entry.name}: {ratio:.2f} times as fast as {name}, it was {then[name]:.2f}"
+                )
+    return found
+
+
+def missing_peers() -> dict[str, str]:
+    """Return how to install the peers that are missing."""
+    return {
+        name: f"pip install {package}" for name, package in PACKAGES.items() if find_spec(package) is None
+    }
+
+
 def show(entry: Row) -> None:
-    low, high, their_low, their_high = entry.spread
     unit = "MiB" if entry.section == "memory" else "ms"
-    own = f"{entry.ours:9.3f} [{low:.3f}, {high:.3f}]"
-    theirs = f"{entry.theirs:9.3f} [{their_low:.3f}, {their_high:.3f}]"
-    rate = f"{entry.gflops:5.0f} GFLOP/s {entry.share_of_peak:4.0%}" if entry.gflops else ""
-    print(f"{entry.name:45s} {entry.ratio:6.2f}   {own:32s} {theirs:32s} {unit}  {rate}", flush=True)
+    sides = {"ours": entry.ours, **entry.peers}
+    figures = ", ".join(f"{name} {s[1]:.3f} [{s[0]:.3f}, {s[2]:.3f}]" for name, s in sides.items())
+    peak = f", {entry.gflops:.0f} GFLOP/s ({entry.share_of_peak:.0%})" if entry.gflops else ""
+    seconds = f", compiled in {entry.compile_seconds:.0f} s" if entry.compile_seconds else ""
+    print(f"{entry.name:45s} {entry.ratio:6.2f}   {figures} {unit}{peak}{seconds}", flush=True)
 
 
-def summary(rows: list[Row]) -> dict[str, dict[str, float]]:
-    """Return geometric mean and smallest of the ratios of each section."""
-    result = {}
+def summary(rows: list[Row]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return geometric mean and smallest of the ratios of each section, by peer and to the fastest."""
+    result: dict[str, dict[str, dict[str, float]]] = {}
     for section in SECTIONS:
-        ratios = [entry.ratio for entry in rows if entry.section == section]
-        if ratios:
-            result[section] = {"geometric mean": geometric_mean(ratios), "smallest": min(ratios)}
+        by_peer: dict[str, list[float]] = {}
+        for entry in rows:
+            if entry.section == section:
+                ratios = entry.ratios()
+                for name, ratio in (
+                    ratios | ({"the fastest": entry.ratio} if len(ratios) > 1 else {})
+                ).items():
+                    by_peer.setdefault(name, []).append(ratio)
+        if by_peer:
+            result[section] = {
+                name: {"geometric mean": geometric_mean(ratios), "smallest": min(ratios)}
+                for name, ratios in by_peer.items()
+            }
     return result
+
+
+def in_words(means: dict[str, dict[str, float]]) -> str:
+    return "; ".join(
+        f"{name} {', '.join(f'{key} {value:.2f}' for key, value in values.items())}"
+        for name, values in means.items()
+    )
 
 
 def markdown(content: dict[str, Any]) -> str:
     """Return the tables of a result, as `main` writes it, for a document."""
     lines = [f"{results.in_words(content['machine'])}."]
+    everything = [Row(**entry) for entry in content["rows"]]
     for section, title in SECTIONS.items():
-        rows = [Row(**{key: entry[key] for key in entry if key != "ratio"}) for entry in content["rows"]]
-        rows = [entry for entry in rows if entry.section == section]
+        rows = [entry for entry in everything if entry.section == section]
         if not rows:
             continue
-        unit, other = (
-            ("MiB" if section == "memory" else "ms"),
-            ("1 thread" if section == "threads" else "PyTorch"),
-        )
-        means = ", ".join(f"{key} {value:.2f}" for key, value in content["summary"][section].items())
-        lines += ["", f"### {title}", "", f"Ratio: {means}.", ""]
-        lines += [
-            f"| | ratio | ours, {unit} | {other}, {unit} | GFLOP/s | of the peak |",
-            "|---|---|---|---|---|---|",
+        unit = "MiB" if section == "memory" else "ms"
+        names = list(rows[0].peers)
+        several = ["the fastest"] if len(names) > 1 else []
+        lines += ["", f"### {title}", "", f"Ratios: {in_words(content['summary'][section])}.", ""]
+        heads = [
+            f"ours, {unit}",
+            *(f"{name}, {unit}" for name in names),
+            *(f"{name} : ours" for name in names),
         ]
+        heads += [*(f"{name} : ours" for name in several), "GFLOP/s", "of the peak"]
+        compiles = any(entry.compile_seconds for entry in rows)
+        heads += ["compiled in"] * compiles
+        lines += [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for entry in rows:
-            spread = [f"{value:.3g}" for value in entry.spread]
-            rate = f"{entry.gflops:.0f} | {entry.share_of_peak:.0%}" if entry.gflops else " | "
-            own = f"{entry.ours:.3g} [{spread[0]}, {spread[1]}]"
-            theirs = f"{entry.theirs:.3g} [{spread[2]}, {spread[3]}]"
-            lines.append(f"| {entry.name} | {entry.ratio:.2f} | {own} | {theirs} | {rate} |")
+            cells = [f"{s[1]:.3g} [{s[0]:.3g}, {s[2]:.3g}]" for s in (entry.ours, *entry.peers.values())]
+            cells += [f"{ratio:.2f}" for ratio in entry.ratios().values()]
+            cells += [f"{entry.ratio:.2f}"] * len(several)
+            cells += [f"{entry.gflops:.0f}", f"{entry.share_of_peak:.0%}"] if entry.gflops else ["", ""]
+            cells += [f"{entry.compile_seconds:.0f} s" if entry.compile_seconds else ""] * compiles
+            lines.append(f"| {entry.name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -245,6 +359,12 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", help=f"which of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--threads", type=int, default=kernels.default_threads())
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes"
+    )
+    parser.add_argument(
+        "--against", type=Path, help="file of --json; end with 1 where a ratio is 15 %% below it"
+    )
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = results.parse(parser, markdown)
     if unknown := set(options.sections) - set(SECTIONS):
@@ -255,33 +375,47 @@ def main() -> None:
         return
     torch, sections = load_torch(options.threads), options.sections or list(SECTIONS)
     peak = measured_peak(options.threads)
+    missing = missing_peers()
+    present = [name for name in (COMPILED, *PACKAGES) if name not in missing]
+    if options.no_compile:
+        present.remove(COMPILED)
+    for name, command in missing.items():
+        print(f"{name} is missing: {command}")
     machine = results.machine(
         cores=os.cpu_count(),
         threads=options.threads,
         torch=torch.__version__,
+        **{package: "missing" if name in missing else version(package) for name, package in PACKAGES.items()},
         **{"instruction set": kernels.INSTRUCTION_SET, "peak GFLOP/s": round(peak, 1)},
     )
     print(results.in_words(machine))
+    bench = Bench(torch, peak, options.rounds, options.threads, present)
     rows: list[Row] = []
     for section in sections:
-        print(f"\n{SECTIONS[section]}: ratio, ours and PyTorch's median [quartiles]", flush=True)
-        for entry in {
-            "layers": lambda: compare_layers(torch, peak, options.rounds),
-            "threads": lambda: compare_threads(options.rounds),
-            "memory": lambda: compare_memory(options.threads),
-        }.get(
-            section,
-            lambda section=section: compare_nets(torch, section, peak, options.rounds),
-        )():
+        print(f"\n{SECTIONS[section]}: ratio to the fastest, medians [quartiles]", flush=True)
+        for entry in bench.rows(section):
             rows.append(entry)
             show(entry)
     means = summary(rows)
     print()
     for section, values in means.items():
-        print(section, ", ".join(f"{key} {value:.2f}" for key, value in values.items()))
+        print(f"{section}: {in_words(values)}")
     results.write(
         options.json, {"machine": machine, "summary": means, "rows": [asdict(entry) for entry in rows]}
     )
+    if options.against and (worse := still_fallen(bench, rows, results.read(options.against))):
+        sys.exit("\n".join(worse))
+
+
+def still_fallen(bench: Bench, rows: list[Row], content: dict[str, Any]) -> list[str]:
+    """Return what has fallen below a result, also when it is measured once more, as machines are noisy."""
+    before = [Row(**entry) for entry in content["rows"]]
+    again: list[Row] = []
+    bench.rounds *= 2
+    for section, name in fallen(rows, before):
+        bench.names = {name.split(",")[0]}
+        again += [entry for entry in bench.rows(section) if entry.name == name]
+    return list(fallen(again, before).values())
 
 
 if __name__ == "__main__":

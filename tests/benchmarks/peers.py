@@ -1,10 +1,12 @@
-"""The nets and layers that are timed, here and in PyTorch, with the same shapes.
+"""The nets and layers that are timed, here and by others, with the same shapes.
 
-PyTorch's are made in both of its layouts, of which the faster counts.
+PyTorch's are made in both of its layouts, of which the faster counts. OpenVINO and ONNX Runtime run what `to_onnx`
+writes.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from actionbench.models import nn, zoo
+from actionbench.models import nn, to_onnx, zoo
 
 Action = Callable[[], Any]
 
 N_CLASSES = 6
 RATE = 0.01
+# Of a net like S3D with two million parameters.
+S3D_WIDTHS = (56, 112, 224, 448)
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,25 @@ def _their_c3d(torch: Any) -> Any:
     return kind.Sequential(*layers, kind.Flatten(), *head)
 
 
+def _their_s3d(torch: Any) -> Any:
+    kind, channels, layers = torch.nn, 2, []
+    for place, width in enumerate(S3D_WIDTHS):
+        taps, stride = (3, 1) if place else (5, 2)
+        space, time_ = (1, taps, taps), (3, 1, 1)
+        half = taps // 2
+        layers += [
+            kind.Conv3d(channels, width, space, (1, stride, stride), (0, half, half), bias=False),
+            *(kind.BatchNorm3d(width), kind.ReLU()),
+            kind.Conv3d(width, width, time_, (stride, 1, 1), (1, 0, 0), bias=False),
+            *(kind.BatchNorm3d(width), kind.ReLU()),
+        ]
+        if place < len(S3D_WIDTHS) - 1:
+            layers.append(kind.MaxPool3d(2 if place else (1, 2, 2)))
+        channels = width
+    head = [kind.AdaptiveAvgPool3d(1), kind.Flatten(), kind.Linear(channels, N_CLASSES)]
+    return kind.Sequential(*layers, *head)
+
+
 def _staged(name: str, batch: tuple[int, ...], widths: Sequence[int]) -> Net:
     how = (len(batch) - 2, batch[-1], widths)
     return Net(name, batch, lambda: _stages(*how), lambda torch: _their_stages(torch, *how))
@@ -169,6 +192,13 @@ NETS = [
     Net("AlexNet", (8, 224, 224, 3), lambda: zoo.alexnet(dropout=0.0, rng=0), _their_alexnet, big=True),
     Net("OverFeat", (8, 231, 231, 3), lambda: zoo.overfeat(rng=0), _their_overfeat, big=True),
     Net("Inception", (8, 224, 224, 3), lambda: zoo.inception(rng=0), _their_inception, big=True),
+    Net(
+        "S3D",
+        (4, 32, 112, 112, 2),
+        lambda: zoo.s3d_small(N_CLASSES, 2, S3D_WIDTHS, dropout=0.0, rng=0),
+        _their_s3d,
+        big=True,
+    ),
     Net("C3D", (1, 16, 112, 112, 3), lambda: zoo.c3d_full(dropout=0.0, rng=0), _their_c3d, big=True),
 ]
 
@@ -300,6 +330,85 @@ def their_prediction(torch: Any, net: Any, x: np.ndarray, layout: Any) -> Action
             return net(tensor)
 
     return predict
+
+
+def compiled_step(torch: Any, net: Any, x: np.ndarray, layout: Any) -> tuple[Action, float]:
+    """Return a training step whose forward and backward are compiled, and the seconds that this takes."""
+    net, tensor = net.to(memory_format=layout).train(), _their_input(torch, x, layout)
+    targets, criterion = torch.arange(len(x)) % N_CLASSES, torch.nn.CrossEntropyLoss()
+    optimiser = torch.optim.SGD(net.parameters(), RATE)
+    loss = _compiled(torch, lambda tensor: criterion(net(tensor), targets))
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss(tensor).backward()
+        optimiser.step()
+
+    return step, _first(step)
+
+
+def compiled_prediction(torch: Any, net: Any, x: np.ndarray, layout: Any) -> tuple[Action, float]:
+    """Return a compiled prediction with frozen weights, and the seconds that this takes."""
+    import torch._inductor.config as settings
+
+    net, tensor = net.to(memory_format=layout), _their_input(torch, x, layout)
+    predict_ = _compiled(torch, net.train(False))
+
+    def predict() -> Any:
+        with torch.no_grad():
+            return predict_(tensor)
+
+    with settings.patch(freezing=True):
+        return predict, _first(predict)
+
+
+def _compiled(torch: Any, function: Any) -> Any:
+    import torch._inductor.config as settings
+
+    # What it tells of each kernel that it tries is not for the table.
+    settings.max_autotune_report_choices_stats, settings.autotune_num_choices_displayed = False, 0
+    torch._dynamo.reset()
+    return torch.compile(function, mode="max-autotune", dynamic=False)
+
+
+def _first(action: Action) -> float:
+    """Return the seconds of the first two calls; the second compiles what has turned out to vary."""
+    start = time.perf_counter()
+    action()
+    action()
+    return time.perf_counter() - start
+
+
+def _exported(net: nn.Module, x: np.ndarray) -> bytes:
+    """Return a net as ONNX, for inputs of this size only."""
+    model = to_onnx(net.evaluate(), x)
+    for dim, length in zip(model.graph.input[0].type.tensor_type.shape.dim, x.shape, strict=True):
+        dim.dim_value = length
+    return model.SerializeToString()
+
+
+def openvino_prediction(net: nn.Module, x: np.ndarray, threads: int) -> Action:
+    import openvino
+
+    # Of AMX or bf16 units others here make no use.
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    model = openvino.Core().read_model(_exported(net, x))
+    request = openvino.compile_model(model, "CPU", options).create_infer_request()
+    return lambda: request.infer([x], share_inputs=True, share_outputs=True)
+
+
+def onnxruntime_prediction(net: nn.Module, x: np.ndarray, threads: int) -> Action:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    session = onnxruntime.InferenceSession(_exported(net, x), options, ["CPUExecutionProvider"])
+    feed = {session.get_inputs()[0].name: x}
+    return lambda: session.run(None, feed)
 
 
 def our_layer(layer: Layer, backward: bool) -> Action:

@@ -1,0 +1,61 @@
+"""What `make bench-quick` says of ratios that have fallen, and the tables of a run."""
+
+import pytest
+from compare import EAGER, ONNX_RUNTIME, OPENVINO, Bench, Row, fallen, markdown, still_fallen, summary
+
+
+def row(ours, name="tiny3d", section="predictions", **peers):
+    named = {"eager": EAGER, "openvino": OPENVINO, "onnx": ONNX_RUNTIME}
+    return Row(
+        section,
+        name,
+        (0.9 * ours, ours, 1.2 * ours),
+        {named[peer]: (0.9 * ms, ms, 1.2 * ms) for peer, ms in peers.items()},
+    )
+
+
+def test_the_ratio_is_that_to_the_fastest():
+    assert row(2.0, eager=8.0, openvino=3.0).ratio == 1.5
+    means = summary([row(2.0, eager=8.0, openvino=3.0), row(1.0, eager=1.0, openvino=1.5)])["predictions"]
+    assert means[EAGER] == {"geometric mean": pytest.approx(2.0), "smallest": 1.0}
+    assert means["the fastest"] == {"geometric mean": pytest.approx(1.5**0.5), "smallest": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("ours", "names"),
+    [(1.0, []), (1.17, []), (1.19, [EAGER]), (0.5, [])],
+)
+def test_a_ratio_that_has_fallen_by_more_than_15_percent_is_told(ours, names):
+    before = [row(1.0, eager=3.0)]
+    found = fallen([row(ours, eager=3.0), row(9.0, name="new", eager=1.0)], before)
+    assert [EAGER in sentence for sentence in found.values()] == [True] * len(names)
+    assert list(found) == [("predictions", "tiny3d")] * len(names)
+
+
+def test_peers_that_were_not_there_before_are_no_fault():
+    assert fallen([row(1.0, eager=3.0, onnx=0.1)], [row(1.0, eager=3.0)]) == {}
+
+
+@pytest.mark.parametrize(("again", "n_worse"), [(3.0, 0), (1.0, 1)])
+def test_what_has_fallen_is_measured_once_more(monkeypatch, again, n_worse):
+    measured = []
+
+    def rows(bench, section):
+        measured.append((section, bench.names, bench.rounds))
+        return [row(1.0, eager=again)]
+
+    monkeypatch.setattr(Bench, "rows", rows)
+    bench = Bench(None, 1.0, rounds=3, threads=1, peers=[])
+    before = {"rows": [vars(row(1.0, eager=3.0))]}
+    assert len(still_fallen(bench, [row(1.0, eager=1.0)], before)) == n_worse
+    assert measured == [("predictions", {"tiny3d"}, 6)]
+
+
+def test_a_table_has_a_column_for_each_peer():
+    rows = [vars(row(2.0, eager=8.0, openvino=3.0))]
+    table = markdown({"machine": {"threads": 1}, "summary": summary([Row(**rows[0])]), "rows": rows})
+    assert (
+        "| | ours, ms | PyTorch, ms | OpenVINO, ms | PyTorch : ours | OpenVINO : ours | the fastest : ours |"
+        in table
+    )
+    assert "| tiny3d | 2 [1.8, 2.4] | 8 [7.2, 9.6] | 3 [2.7, 3.6] | 4.00 | 1.50 | 1.50 |" in table
