@@ -24,8 +24,11 @@ _LAG, _KEPT = 2, 64
 _SHIFT, _OVERLAP = 10, 0.6
 # Grey levels (root mean square) below which a clip does not move, and a still frame shows nothing.
 _STILL, _FLAT = 0.3, 1.0
-# Correlations from which on two clips may be near-duplicates, and are: of their maps, changes, still frames.
-_MAPS_SIMILAR, _CHANGES_SIMILAR, _STILLS_SIMILAR = 0.85, 0.82, 0.995
+# Correlations from which on two clips may be near-duplicates, and are: of their maps, and of still frames.
+_MAPS_SIMILAR, _STILLS_SIMILAR = 0.85, 0.995
+# Of changes, by their size in grey levels: noise of an encoder hides small ones, and where whole bodies move, those of
+# different people who move in step may be alike.
+_SIZES, _CHANGES_SIMILAR = (5.0, 8.0), (0.82, 0.93)
 # Candidates for each clip, rows of a block of pairs, and principal components of the projection.
 _CANDIDATES, _BLOCK, _COMPONENTS = 10, 2048, 24
 
@@ -42,6 +45,8 @@ class Fingerprint:
         The median of small frames, without mean and of unit length; 0 where it shows nothing.
     changes : ndarray of int8, shape (n, 576)
         Differences between small frames that are two apart, scaled; n is 0 where nothing moves.
+    change : float
+        Root mean square of these differences, in grey levels.
     n_frames, height, width, n_bytes, fps, warnings
         Of the clip; ``n_bytes`` of its frames in memory.
     """
@@ -49,6 +54,7 @@ class Fingerprint:
     frames: str
     look: Floats
     changes: NDArray[np.int8]
+    change: float
     n_frames: int
     height: int
     width: int
@@ -64,8 +70,8 @@ class Fingerprint:
         small = _shrunk(clip.grey())
         lag = min(_LAG, len(small) - 1)
         changes = small[lag:] - small[: len(small) - lag]
-        moves = np.sqrt(np.mean(changes**2)) >= _STILL
-        kept = changes[: _KEPT if moves else 0]
+        change = float(np.sqrt(np.mean(changes**2)))
+        kept = changes[: _KEPT if change >= _STILL else 0]
         scale = 127 / max(float(np.abs(kept).max(initial=0)), 1e-6)
         look = np.median(small, axis=0)
         look -= look.mean()
@@ -74,6 +80,7 @@ class Fingerprint:
             digest.hexdigest(),
             look / size if size >= _FLAT * _SIDE else np.zeros_like(look),
             np.rint(kept * scale).astype(np.int8),
+            change,
             len(clip),
             clip.height,
             clip.width,
@@ -221,7 +228,8 @@ def _pooled(values: Floats) -> Floats:
 
 def _near_duplicates(one: Fingerprint, other: Fingerprint) -> bool:
     if len(one.changes) and len(other.changes):
-        return _correlation(one.changes, other.changes) >= _CHANGES_SIMILAR
+        least = float(np.interp(min(one.change, other.change), _SIZES, _CHANGES_SIMILAR))
+        return _correlation(one.changes, other.changes) >= least
     return not (len(one.changes) or len(other.changes)) and float(one.look @ other.look) >= _STILLS_SIMILAR
 
 

@@ -116,7 +116,9 @@ def test_a_shape_is_part_of_what_is_identical():
 def test_weizmann_has_no_copies_and_its_copies_are_found(data_folder, write_video):
     clips = [read_video(path, color="grey").frames for path in _files(data_folder)]
     assert len(clips) == 90
-    assert pairs(*clips) == []
+    # At a lower rate the steps of several people fall together.
+    for stride in (1, 2, 3, 4):
+        assert pairs(*(frames[::stride] for frames in clips)) == []
     copies = [scaled(frames, 120, 96)[3:] for frames in clips]
     assert pairs(*clips, *copies) == [(place, place + 90) for place in range(90)]
 
