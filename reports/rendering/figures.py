@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Costs of an attempt: column of the comparison table and label of the axis.
 COSTS = {
     "latency": ("latency_p50_ms", "median time for one clip, ms"),
+    "energy": ("predict_joules_per_clip", "energy of the processor for one clip, J"),
+    "CPU time": ("predict_cpu_ms_per_clip", "CPU time for one clip, ms"),
     "fit time": ("fit_seconds", "time to fit, s"),
     "memory": ("peak_memory_mib", "peak memory, MiB"),
     "parameters": ("n_parameters", "parameters"),
@@ -77,6 +79,13 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
 
 # Largest number of bars.
 _MAX_BARS = 12
+
+
+def costs_to_draw(rows: pd.DataFrame) -> list[str]:
+    """Return keys of `COSTS`: CPU time stands for energy where no counter of it can be read."""
+    energy, _ = COSTS["energy"]
+    is_read = energy in rows and rows[energy].notna().any()
+    return [cost for cost in COSTS if cost != ("CPU time" if is_read else "energy")]
 
 
 def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:

@@ -21,7 +21,14 @@ from ..statistics.rank_intervals import cliques, rank_table, square
 from ..statistics.ranks import comparison_matrix, critical_difference, nemenyi
 from .across_datasets import common_scores
 from .canvas import Svg
-from .figures import COSTS, accuracy_figure, learning_figure, pareto_figure, rank_figure, reliability_figure
+from .figures import (
+    accuracy_figure,
+    costs_to_draw,
+    learning_figure,
+    pareto_figure,
+    rank_figure,
+    reliability_figure,
+)
 
 # Largest number of attempts for which pairs have intervals, each of which takes a millisecond.
 _MAX_ATTEMPTS = 40
@@ -177,7 +184,7 @@ def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
         order = [result.attempt for result in part.results if result.attempt in p_values]
         ties = cliques(p_values.loc[order, order], LEVEL)
     yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), ties)
-    for cost in COSTS:
+    for cost in costs_to_draw(part.rows):
         drawing = pareto_figure(part.rows, cost)
         if drawing is not None:
             yield f"pareto-{cost}", drawing

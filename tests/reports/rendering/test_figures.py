@@ -14,6 +14,7 @@ from actionbench.reports.rendering.canvas import FAMILIES, Svg, canvas, report_s
 from actionbench.reports.rendering.figures import (
     COSTS,
     accuracy_figure,
+    costs_to_draw,
     learning_figure,
     pareto_figure,
     pareto_front,
@@ -218,7 +219,15 @@ def test_what_costs_nothing_stands_left_of_all():
 
 
 def test_a_cost_that_fewer_than_two_have_is_not_drawn():
-    assert [pareto_figure(PRICED, cost) is None for cost in COSTS] == [True, False, False, False, True]
+    drawn = [cost for cost in COSTS if pareto_figure(PRICED, cost) is not None]
+    assert drawn == ["fit time", "memory", "parameters"]
+
+
+@pytest.mark.parametrize(("joules", "first"), [(np.nan, "CPU time"), (0.5, "energy")])
+def test_cpu_time_stands_for_energy_where_that_cannot_be_read(joules, first):
+    rows = PRICED.assign(predict_joules_per_clip=joules, predict_cpu_ms_per_clip=[3.0, 1.0, 2.0])
+    assert costs_to_draw(rows) == ["latency", first, "fit time", "memory", "parameters", "operations"]
+    assert pareto_figure(rows, first) is not None
 
 
 def test_curves_are_named_with_the_best_in_the_end_first():
