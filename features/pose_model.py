@@ -311,9 +311,8 @@ def model_files(path: Path) -> list[Path]:
         raise ActionbenchError(
             f'pose: must be "clip" or an .onnx or .tflite file that exists, got {str(path)!r}'
         )
-    description = path.with_suffix(".toml")
-    stamps = (one.stat() for one in (path, description) if one.is_file())
-    return _model_files(path, *((one.st_mtime_ns, one.st_size) for one in stamps))
+    described = (path, path.with_suffix(".toml"))
+    return _model_files(path, *(_stamps(one) for one in described if one.is_file()))
 
 
 @lru_cache(maxsize=8)
@@ -325,7 +324,17 @@ def _model_files(path: Path, *_: tuple[int, int]) -> list[Path]:
 
 def model_digest(path: Path) -> str:
     """Return a hash of the `model_files`."""
-    return file_hash(*model_files(path))
+    return _digest(*((one, *_stamps(one)) for one in model_files(path)))
+
+
+@lru_cache(maxsize=8)
+def _digest(*files: tuple[Path, int, int]) -> str:
+    return file_hash(*(path for path, *_ in files))
+
+
+def _stamps(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _is_tflite(path: Path) -> bool:
