@@ -117,7 +117,7 @@ def test_a_scheduler_that_is_there_is_used(tmp_path, plugin, matrix):
             process.kill()
             process.wait()
         scheduler.stderr.close()
-    assert len(predictions) == 8
+    assert len(predictions) == 16
     assert set(cells["n_starts"]) == {1}
 
 
