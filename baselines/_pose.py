@@ -143,7 +143,7 @@ class PoseInput(Attempt):
         return self._source.files()
 
     def needed_files(self) -> list[Path]:
-        """Return the same."""
+        """Return the files of the model, which finds the poses of new clips."""
         return self.files()
 
     def skip(self, dataset: Any) -> str | None:

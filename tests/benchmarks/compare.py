@@ -171,9 +171,10 @@ class Bench:
                     actions.append((COMPILED, action))
                     seconds = max(seconds or 0.0, taken)
             if section == "predictions":
-                for name in set(self.peers) & set(PACKAGES):
-                    make = getattr(peers, f"{PACKAGES[name]}_prediction")
-                    actions.append((name, make(net.ours(), x, self.threads)))
+                for name, package in PACKAGES.items():
+                    if name in self.peers:
+                        make = getattr(peers, f"{package}_prediction")
+                        actions.append((name, make(net.ours(), x, self.threads)))
             ours, theirs = self._compare(actions)
             rate = self._rate(ours, operations * (1 if section == "predictions" else 3))
             yield Row(section, net.name, ours, theirs, **rate, compile_seconds=seconds)
@@ -345,8 +346,9 @@ def markdown(content: dict[str, Any]) -> str:
         heads += ["compiled in"] * compiles
         lines += [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for entry in rows:
-            cells = [f"{s[1]:.3g} [{s[0]:.3g}, {s[2]:.3g}]" for s in (entry.ours, *entry.peers.values())]
-            cells += [f"{ratio:.2f}" for ratio in entry.ratios().values()]
+            sides = [entry.ours, *(entry.peers[name] for name in names)]
+            cells = [f"{s[1]:.3g} [{s[0]:.3g}, {s[2]:.3g}]" for s in sides]
+            cells += [f"{entry.ratios()[name]:.2f}" for name in names]
             cells += [f"{entry.ratio:.2f}"] * len(several)
             cells += [f"{entry.gflops:.0f}", f"{entry.share_of_peak:.0%}"] if entry.gflops else ["", ""]
             cells += [f"{entry.compile_seconds:.0f} s" if entry.compile_seconds else ""] * compiles

@@ -52,10 +52,12 @@ def test_what_has_fallen_is_measured_once_more(monkeypatch, again, n_worse):
 
 
 def test_a_table_has_a_column_for_each_peer():
-    rows = [vars(row(2.0, eager=8.0, openvino=3.0))]
-    table = markdown({"machine": {"threads": 1}, "summary": summary([Row(**rows[0])]), "rows": rows})
+    rows = [vars(row(2.0, eager=8.0, openvino=3.0)), vars(row(2.0, "mid3d", openvino=5.0, eager=4.0))]
+    means = summary([Row(**entry) for entry in rows])
+    table = markdown({"machine": {"threads": 1}, "summary": means, "rows": rows})
     assert (
         "| | ours, ms | PyTorch, ms | OpenVINO, ms | PyTorch : ours | OpenVINO : ours | the fastest : ours |"
         in table
     )
     assert "| tiny3d | 2 [1.8, 2.4] | 8 [7.2, 9.6] | 3 [2.7, 3.6] | 4.00 | 1.50 | 1.50 |" in table
+    assert "| mid3d | 2 [1.8, 2.4] | 4 [3.6, 4.8] | 5 [4.5, 6] | 2.00 | 2.50 | 2.00 |" in table

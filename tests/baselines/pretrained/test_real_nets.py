@@ -97,7 +97,7 @@ def test_a_net_that_pytorch_has_exported(fetched, tmp_path, monkeypatch):
     net = EfficientNet.from_name("efficientnet-lite0")
     (path,) = Path(weights).glob("*.pth")
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    net.eval()
+    net.train(False)
     file = tmp_path / "lite0.onnx"
     torch.onnx.export(
         net,
