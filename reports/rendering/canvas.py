@@ -90,6 +90,10 @@ class Svg(str):
     def _repr_svg_(self) -> str:
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The figure stays in the process that has drawn it.
+        return {"label": self.label, "titles": self.titles}
+
     def png(self) -> bytes:
         """Return the picture as a PNG file on white, with 150 dots per inch, or fewer if it would be too large."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg

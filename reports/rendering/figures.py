@@ -37,6 +37,9 @@ COSTS = {
     "operations": ("operations", "operations of the net for one clip, features not counted"),
 }
 
+# A point by itself is no comparison.
+_MIN_PRICED = 2
+
 
 def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]] | None = None) -> Svg:
     """Draw the accuracy of attempts on one data set with their intervals.
@@ -82,13 +85,23 @@ _MAX_BARS = 12
 
 
 def costs_to_draw(rows: pd.DataFrame) -> list[str]:
-    """Return keys of `COSTS`: CPU time stands for energy where no counter of it can be read."""
-    energy, _ = COSTS["energy"]
-    is_read = energy in rows and rows[energy].notna().any()
-    return [cost for cost in COSTS if cost != ("CPU time" if is_read else "energy")]
+    """Return the keys of `COSTS` that at least two attempts have with their accuracy.
+
+    CPU time stands for energy where no counter of it can be read.
+    """
+    priced = [cost for cost in COSTS if len(_priced_rows(rows, cost)) >= _MIN_PRICED]
+    return [cost for cost in priced if cost != "CPU time" or "energy" not in priced]
 
 
-def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
+def _priced_rows(rows: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """Return the rows that have both accuracy and a cost."""
+    column, _ = COSTS[cost]
+    if column not in rows:
+        return rows[:0]
+    return rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
+
+
+def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg:
     """Draw accuracy against a cost, with the Pareto front.
 
     Parameters
@@ -96,20 +109,16 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg | None:
     rows : DataFrame
         Rows of `tables.comparison_table` on one data set.
     cost : str
-        A key of `COSTS`.
+        One of `costs_to_draw`.
 
     Returns
     -------
-    Svg or None
+    Svg
         Costs are on a logarithmic axis, with zero costs at the left edge. Attempts on the front are named, and below
-        the axis those of unknown cost. None where fewer than two attempts have both values.
+        the axis those of unknown cost.
     """
     column, title = COSTS[cost]
-    if column not in rows:
-        return None
-    known = rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
-    if len(known) < 2:
-        return None
+    known = _priced_rows(rows, cost)
     prices = known[column].astype(float).to_numpy()
     positive = prices[prices > 0]
     free = positive.min() / 10 if len(positive) else 1.0
@@ -259,24 +268,22 @@ _MAX_PANELS = 12
 _ACROSS, _SIDE, _LEFT, _AROUND = 4, 1.4, 0.48, 0.82
 
 
-def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg | None:
+def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg:
     """Draw reliability diagrams: accuracy by the probability of the predicted class, a panel for each attempt.
 
     Parameters
     ----------
     points : DataFrame
-        Rows of `calibration.reliability` with the ``attempt``.
+        Rows of `calibration.reliability` with the ``attempt``, at least one.
     rows : DataFrame
         Rows of `tables.comparison_table` on the same data set, in the order of the panels; the first twelve are drawn.
 
     Returns
     -------
-    Svg or None
-        None where there are no predictions. The area of a point is that of its share of the clips.
+    Svg
+        The area of a point is that of its share of the clips.
     """
     drawn = rows[rows["attempt"].isin(points["attempt"])].head(_MAX_PANELS)
-    if drawn.empty:
-        return None
     across, down = min(_ACROSS, len(drawn)), -(-len(drawn) // _ACROSS)
     with report_style():
         figure, axes = canvas(across * (_SIDE + _LEFT) + 0.25, down * (_SIDE + _AROUND))

@@ -19,7 +19,6 @@ from .ladders import ladders
 from .parts import Comparison
 from .profiles import Profile, profiles
 from .sections import PictureBudget, conditions, markup, section
-from .verdict import verdict
 
 METHOD = (
     "Accuracy is the share of clips that are classified correctly, in folds whose people or source videos are not in "
@@ -69,7 +68,7 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: P
     budget = PictureBudget(_MAX_PICTURE_BYTES)
     return environment.get_template("index.html.j2").render(
         title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
-        verdicts=[verdict(part.results, part.pairs) for part in parts],
+        verdicts=[part.verdict for part in parts],
         warnings=unfinished(store),
         ladders=ladders(found),
         profile=profiles(measured),
@@ -93,7 +92,7 @@ def _ranks(comparison: Comparison) -> dict[str, Any] | None:
     known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
         "text": verdict_across_datasets(comparison.scores, comparison.left),
-        "figure": markup(comparison.ranks.inline("Mean ranks over all data sets")),
+        "figure": markup(comparison.ranks.svg.inline("Mean ranks over all data sets")),
         "matrix": {
             "caption": "Each attempt (row) compared with each other (column): mean difference in points; data sets "
             "won, tied and lost; unadjusted p of Wilcoxon's test",

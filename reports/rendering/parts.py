@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from ..statistics.rank_intervals import cliques, rank_table, square
 from ..statistics.ranks import comparison_matrix, critical_difference, nemenyi
 from .across_datasets import common_scores
 from .canvas import Svg
+from .drawings import Drawing, in_parallel
 from .figures import (
     accuracy_figure,
     costs_to_draw,
@@ -29,6 +30,7 @@ from .figures import (
     rank_figure,
     reliability_figure,
 )
+from .verdict import required_studies, verdict
 
 # Largest number of attempts for which pairs have intervals, each of which takes a millisecond.
 _MAX_ATTEMPTS = 40
@@ -43,15 +45,17 @@ class Part:
     results : list of Result
         Of all attempts.
     rows : DataFrame
-        Their rows of `tables.comparison_table`.
+        From `tables.score`.
     nuisances : DataFrame
-        Their rows of `conditions.clip_conditions`.
+        From `conditions.clip_conditions`.
     curves : DataFrame
-        Their rows of `learning.learning_curves`.
+        From `learning.learning_curves`.
     pairs : DataFrame
-        From `pairs.pairs` of them.
-    pictures : dict of str to Svg
-        Figures by name.
+        From `pairs.pairs`.
+    verdict : str
+        From `verdict.verdict`.
+    required_studies : list of str
+        From `verdict.required_studies`.
     """
 
     results: list[Result]
@@ -59,12 +63,49 @@ class Part:
     nuisances: pd.DataFrame
     curves: pd.DataFrame
     pairs: pd.DataFrame
-    pictures: dict[str, Svg]
+    verdict: str
+    required_studies: list[str]
+
+    @classmethod
+    def of(cls, results: list[Result]) -> Self:
+        """Compute what a report says of results on one data set under one split."""
+        found = pairs(results, intervals=len(results) <= _MAX_ATTEMPTS)
+        rows = tables.score(results, {results[0].name[:2]: found})
+        by_name = {result.attempt: result for result in results}
+        ordered = [by_name[attempt] for attempt in rows["attempt"]]
+        return cls(
+            ordered,
+            rows,
+            clip_conditions(results),
+            learning_curves(results),
+            found,
+            verdict(ordered, found),
+            required_studies(ordered, found),
+        )
 
     @property
     def name(self) -> str:
         """Data set and split."""
         return f"{self.results[0].dataset}, {self.results[0].split}"
+
+    @cached_property
+    def pictures(self) -> dict[str, Drawing]:
+        """Figures of the page by name."""
+        found = {"accuracy": _accuracy(self)}
+        found |= {
+            f"pareto-{cost}": self.drawing(pareto_figure, self.rows, cost)
+            for cost in costs_to_draw(self.rows)
+        }
+        if len(self.curves):
+            found["learning"] = self.drawing(learning_figure, self.curves)
+        if len(self.reliability):
+            found["reliability"] = self.drawing(reliability_figure, self.reliability, self.rows)
+        return found
+
+    def drawing(self, draw: Callable[..., Svg], *arguments: Any) -> Drawing:
+        """Return a drawing that says of a leaky split that it leaks."""
+        leaks = [text for text in self.results[0].dataset_warnings if text.endswith("[leaky-split]")]
+        return Drawing(draw, arguments, " ".join(leaks))
 
     @cached_property
     def by_class(self) -> pd.DataFrame:
@@ -111,7 +152,7 @@ class Comparison:
         From `across_datasets.common_scores`.
     matrix : DataFrame
         From `ranks.comparison_matrix` of the scores.
-    ranks : Svg or None
+    ranks : Drawing or None
         Ranks across all data sets, if there are enough.
     costs : bool
         Whether measurements that depend on the machine are shown.
@@ -125,12 +166,12 @@ class Comparison:
     scores: pd.DataFrame
     left: list[str]
     matrix: pd.DataFrame
-    ranks: Svg | None
+    ranks: Drawing | None
     costs: bool = True
 
     @classmethod
-    def of(cls, results: list[Result], *, costs: bool = True) -> Self:
-        """Compute the tables and draw the figures.
+    def of(cls, results: list[Result], *, costs: bool = True, n_jobs: int = 1) -> Self:
+        """Compute the tables.
 
         Parameters
         ----------
@@ -138,61 +179,38 @@ class Comparison:
             From `results.gather`.
         costs : bool
             Whether to show them.
+        n_jobs : int
+            Number of processes, -1 for one per processor.
         """
         if not costs:
             results = [result.without_warning(MIXED_MACHINES) for result in results]
-        families = {
-            name: pairs(own, intervals=len(own) <= _MAX_ATTEMPTS) for name, own in by_data(results).items()
-        }
-        table = tables.score(results, families)
+        of_data = [own for _, own in sorted(by_data(results).items())]
+        parts = in_parallel(Part.of, of_data, n_jobs)
         if not costs:
-            table = tables.without_costs(table)
-        nuisances, curves = clip_conditions(results), learning_curves(results)
-        by_name = {result.name: result for result in results}
-        parts = []
-        for dataset, split, rows in tables.sections(table):
-            names = rows[["dataset", "split", "attempt"]].itertuples(index=False, name=None)
-            ordered = [by_name[name] for name in names]
-            nuisance, curve = (
-                known[(known["dataset"] == dataset) & (known["split"] == split)]
-                for known in (nuisances, curves)
-            )
-            part = Part(ordered, rows, nuisance, curve, families[dataset, split], {})
-            part.pictures.update(captioned(part, _drawings(part)))
-            parts.append(part)
+            parts = [replace(part, rows=tables.without_costs(part.rows)) for part in parts]
+        table = _joined([part.rows for part in parts], tables.score([]))
+        curves = _joined([part.curves for part in parts], learning_curves([]))
         scores, left = common_scores(results)
         crossed = crossings(results) if len(curves) else pd.DataFrame()
-        matrix, ranks = (
-            (pd.DataFrame(), None) if scores.empty else (comparison_matrix(scores), _ranks(scores))
-        )
+        matrix = pd.DataFrame() if scores.empty else comparison_matrix(scores)
+        ranks = None if scores.empty else Drawing(_ranks, (scores,))
         return cls(
             table, parts, option_conditions(results), curves, crossed, scores, left, matrix, ranks, costs
         )
 
 
-def captioned(part: Part, drawings: Iterable[tuple[str, Svg]]) -> Iterator[tuple[str, Svg]]:
-    """Add warnings about leaky splits as captions to figures."""
-    leaks = [text for text in part.results[0].dataset_warnings if text.endswith("[leaky-split]")]
-    for name, drawing in drawings:
-        yield name, drawing.captioned(" ".join(leaks)) if leaks else drawing
+def _joined(tables_of_parts: list[pd.DataFrame], none: pd.DataFrame) -> pd.DataFrame:
+    filled = [table for table in tables_of_parts if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else none
 
 
-def _drawings(part: Part) -> Iterator[tuple[str, Svg]]:
+def _accuracy(part: Part) -> Drawing:
     ties = []
     if len(part.pairs):
         p_values = square(part.pairs, "p_adjusted")
         order = [result.attempt for result in part.results if result.attempt in p_values]
         ties = cliques(p_values.loc[order, order], LEVEL)
-    yield "accuracy", accuracy_figure(part.rows, len(part.results[0].classes), ties)
-    for cost in costs_to_draw(part.rows):
-        drawing = pareto_figure(part.rows, cost)
-        if drawing is not None:
-            yield f"pareto-{cost}", drawing
-    if len(part.curves):
-        yield "learning", learning_figure(part.curves)
-    drawing = reliability_figure(part.reliability, part.rows)
-    if drawing is not None:
-        yield "reliability", drawing
+    return part.drawing(accuracy_figure, part.rows, len(part.results[0].classes), ties)
 
 
 def _ranks(scores: pd.DataFrame) -> Svg:

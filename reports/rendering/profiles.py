@@ -21,6 +21,7 @@ from ..analysis.profile import (
 )
 from ..analysis.results import Result, diagnostics
 from .canvas import FAMILIES, INK, OTHER_FAMILY, Svg, canvas, report_style, set_position, short_name
+from .drawings import Drawing
 from .figures import DASHES
 from .sections import markup, shade
 
@@ -54,21 +55,20 @@ class Profile:
         On its tracks.
     table, points : DataFrame
         From `profile.profile` and `profile.curves`.
-    pictures : dict of str to Svg
+    pictures : dict of str to Drawing
         Small multiples by name.
     """
 
     results: list[Result]
     table: pd.DataFrame
     points: pd.DataFrame
-    pictures: dict[str, Svg]
+    pictures: dict[str, Drawing]
 
     @classmethod
     def of(cls, results: list[Result]) -> Self:
         """Measure and draw what gathered results have of it, nothing where that is none."""
         points = curves(results)
-        pictures = {name: drawn for name, drawn in _pictures(points).items() if drawn is not None}
-        return cls(diagnostics(results), profile(results), points, pictures)
+        return cls(diagnostics(results), profile(results), points, small_multiples(points))
 
 
 def profiles(found: Profile) -> dict[str, Any] | None:
@@ -81,7 +81,7 @@ def profiles(found: Profile) -> dict[str, Any] | None:
         "tables": [
             _heat_map(title, measures, known, attempts) for title, measures, known in tables_of(found.table)
         ],
-        "figures": [markup(drawn.inline(drawn.label)) for drawn in found.pictures.values()],
+        "figures": [markup(drawn.svg.inline(drawn.svg.label)) for drawn in found.pictures.values()],
     }
 
 
@@ -124,8 +124,9 @@ def _control(row: Any) -> tuple[str, str, str]:
 Panel = tuple[str, pd.DataFrame, float | None, str]
 
 
-def _pictures(points: pd.DataFrame) -> dict[str, Svg | None]:
-    panels = []
+def small_multiples(points: pd.DataFrame) -> dict[str, Drawing]:
+    """Return pictures of rows of `profile.curves` by name, without those of which no panel has several levels."""
+    panels: list[Panel] = []
     for track, (title, condition, control, unit) in _PANELS.items():
         own = points[(points["track"] == track) & (points["condition"] != "control")]
         panels.append(
@@ -133,19 +134,24 @@ def _pictures(points: pd.DataFrame) -> dict[str, Svg | None]:
         )
     nuisances = points[points["track"] == "nuisance"]
     whole = nuisances[nuisances["condition"] == "none"]
-    lived = []
+    lived: list[Panel] = []
     for nuisance, (unit, clean) in NUISANCES.items():
         own = nuisances[nuisances["condition"] == nuisance]
         # Whole clips come first, where no level is theirs.
         first = whole.assign(level=clean) if len(own) and not (own["level"] == clean).any() else own[:0]
         lived.append((nuisance, pd.concat([first, own]), None, unit))
+    found: dict[str, tuple[list[Panel], str]] = {
+        "uses": (panels, "Accuracy of each attempt by level, on tracks of one cue each."),
+        "withstands": (lived, "Accuracy of each attempt by level of each nuisance."),
+    }
     return {
-        "uses": multiples(panels, "Accuracy of each attempt by level, on tracks of one cue each."),
-        "withstands": multiples(lived, "Accuracy of each attempt by level of each nuisance."),
+        name: Drawing(multiples, (several, label))
+        for name, (all_panels, label) in found.items()
+        if (several := [panel for panel in all_panels if panel[1]["level"].nunique() > 1])
     }
 
 
-def multiples(panels: Sequence[Panel], label: str) -> Svg | None:
+def multiples(panels: Sequence[Panel], label: str) -> Svg:
     """Draw small multiples: accuracy by level, a panel for each track and a line for each attempt.
 
     Parameters
@@ -158,26 +164,23 @@ def multiples(panels: Sequence[Panel], label: str) -> Svg | None:
 
     Returns
     -------
-    Svg or None
-        None where no panel is left. All have one vertical axis, with a line at chance; levels are equally spaced, those
+    Svg
+        All have one vertical axis, with a line at chance; levels are equally spaced, those
         of dark and frame rate from the largest.
     """
-    drawn = [panel for panel in panels if panel[1]["level"].nunique() > 1]
-    if not drawn:
-        return None
-    attempts = pd.concat([rows for _, rows, _, _ in drawn]).drop_duplicates("attempt").head(_MAX_LINES)
+    attempts = pd.concat([rows for _, rows, _, _ in panels]).drop_duplicates("attempt").head(_MAX_LINES)
     styles = {
         row.attempt: (FAMILIES.get(row.family, OTHER_FAMILY), DASHES[number % len(DASHES)])
         for number, row in enumerate(_rows(attempts))
     }
-    across, down = min(_ACROSS, len(drawn)), -(-len(drawn) // _ACROSS)
+    across, down = min(_ACROSS, len(panels)), -(-len(panels) // _ACROSS)
     legend = 0.19 * -(-len(styles) // across) + 0.1
     pitch = _WIDE + 0.2, _TALL + _BELOW + _ABOVE
     with report_style():
         height = down * pitch[1] + legend
         figure, axes = canvas(_LEFT + across * pitch[0], height)
         figure.delaxes(axes)
-        for number, panel in enumerate(drawn):
+        for number, panel in enumerate(panels):
             row, column = divmod(number, across)
             own = figure.add_subplot()
             own.patch.set_visible(False)

@@ -16,17 +16,19 @@ from ..analysis.breakdown import confusions, long_form
 from ..analysis.ladder import ladder
 from ..analysis.results import Reader, compared, gather
 from ..statistics.intervals import confusion_matrix
-from .canvas import Svg
+from .drawings import Drawing, draw_all
 from .exports import parquet
 from .heatmaps import confusion_figures, heat_figure
 from .pages import page
-from .parts import Comparison, Part, captioned
+from .parts import Comparison, Part
 from .profiles import Profile
 
 # Largest numbers of confusion matrices and of their classes, with the square of which the time grows.
 _MAX_CONFUSIONS, _MAX_CLASSES = 6, 120
 # Largest numbers of rows and columns of a readable heat map.
 _MAX_ROWS, _MAX_COLUMNS = 40, 60
+# Number of results from which on it is worth starting processes, which takes about a second.
+_MANY = 30
 
 
 def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> list[Path]:
@@ -62,7 +64,10 @@ def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> li
     folder = Path(folder)
     with _writing(folder):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-    comparison = Comparison.of(results, costs=costs)
+    n_jobs = -1 if len(found) >= _MANY else 1
+    comparison = Comparison.of(results, costs=costs, n_jobs=n_jobs)
+    drawings = dict(_drawings(measured, comparison))
+    draw_all(drawings.values(), n_jobs)
     rungs = ladder(found)
     files: dict[str, str | bytes] = {"index.html": page(store, comparison, rungs, measured)}
     files |= {f"table.{format}": tables.render(comparison.table, format) for format in tables.FORMATS}
@@ -75,9 +80,8 @@ def write_report(store: Reader, folder: str | Path, *, costs: bool = True) -> li
         ("profile-curves", measured.points),
     ]
     files |= {f"{name}.csv": _csv(rows) for name, rows in tables_found if len(rows)}
-    drawings = {f"profile-{name}": drawing for name, drawing in measured.pictures.items()}
-    for name, drawing in (*drawings.items(), *_pictures(comparison)):
-        files |= {f"figures/{name}.svg": drawing, f"figures/{name}.png": drawing.png()}
+    for name, drawing in drawings.items():
+        files |= {f"figures/{name}.svg": drawing.svg, f"figures/{name}.png": drawing.png}
     with _writing(folder):
         for name, content in files.items():
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -118,22 +122,24 @@ def _of(part: Part, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"dataset": first.dataset, "split": first.split}, index=rows.index).join(rows)
 
 
-def _pictures(comparison: Comparison) -> Iterator[tuple[str, Svg]]:
+def _drawings(measured: Profile, comparison: Comparison) -> Iterator[tuple[str, Drawing]]:
     """Yield every figure by its file name, which is safe for any name of a data set."""
+    for name, drawing in measured.pictures.items():
+        yield f"profile-{name}", drawing
     if comparison.ranks is not None:
         yield "ranks", comparison.ranks
     for number, part in enumerate(comparison.parts, 1):
         plain = re.sub(r"[^a-z0-9]+", "-", part.name.lower()).strip("-")[:40].rstrip("-")
-        for what, drawing in (*part.pictures.items(), *captioned(part, _files_only(part))):
+        for what, drawing in (*part.pictures.items(), *_files_only(part)):
             yield f"{number}-{plain}-{what.replace(' ', '-')}", drawing
 
 
-def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
+def _files_only(part: Part) -> Iterator[tuple[str, Drawing]]:
     """Yield figures of contents that the page has as tables."""
     first = part.results[0]
     for name, table in (("classes", part.by_class), ("groups", part.by_group)):
         if 0 < table.shape[1] <= _MAX_COLUMNS:
-            yield name, heat_figure(table.head(_MAX_ROWS))
+            yield name, part.drawing(heat_figure, table.head(_MAX_ROWS))
     conditions = pd.MultiIndex.from_frame(part.nuisances[["condition", "value"]]).unique()
     if 0 < len(conditions) <= _MAX_COLUMNS:
         yield "conditions", _conditions(part, conditions)
@@ -143,10 +149,10 @@ def _files_only(part: Part) -> Iterator[tuple[str, Svg]]:
             result.attempt: confusion_matrix(result.truth, result.predicted, len(first.classes))
             for result in drawn
         }
-        yield "confusions", confusion_figures(counts, first.classes)
+        yield "confusions", part.drawing(confusion_figures, counts, first.classes)
 
 
-def _conditions(part: Part, conditions: pd.Index) -> Svg:
+def _conditions(part: Part, conditions: pd.Index) -> Drawing:
     rows = part.nuisances
     attempts = [result.attempt for result in part.results if result.attempt in set(rows["attempt"])]
     shares, low, high = (
@@ -155,4 +161,4 @@ def _conditions(part: Part, conditions: pd.Index) -> Svg:
         .set_axis([f"{condition}: {value}" for condition, value in conditions], axis="columns")
         for column in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    return heat_figure(shares, low, high)
+    return part.drawing(heat_figure, shares, low, high)

@@ -19,7 +19,6 @@ from .figures import COSTS
 from .heatmaps import row_shares
 from .parts import Part
 from .prose import join_names
-from .verdict import required_studies
 
 # With more classes, the most frequent confusions are listed instead of a matrix.
 _MAX_CLASSES = 20
@@ -89,7 +88,7 @@ def markup(text: str) -> Any:
 
 def _inline(part: Part, picture: str) -> Any:
     what = picture.replace("pareto-", "accuracy against ")
-    return markup(part.pictures[picture].inline(f"{what.capitalize()} on {part.name}"))
+    return markup(part.pictures[picture].svg.inline(f"{what.capitalize()} on {part.name}"))
 
 
 def _columns(rows: pd.DataFrame) -> list[Column]:
@@ -129,7 +128,7 @@ def _compared_with_best(part: Part) -> dict[str, Any] | None:
         "caption": f"Differences to {best}, in points{known}; pairs.csv has all pairs",
         "heads": heads,
         "rows": rows,
-        "required_studies": required_studies(part.results, pairs),
+        "required_studies": part.required_studies,
     }
 
 

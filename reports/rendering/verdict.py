@@ -9,7 +9,14 @@ import pandas as pd
 from ..analysis import tables
 from ..analysis.columns import percent
 from ..analysis.pairs import LEVEL, pairs, ranked
-from ..analysis.power import change_spread, group_table, lead_of_pair, required_study
+from ..analysis.power import (
+    change_spread,
+    group_changes,
+    group_table,
+    lead_of_pair,
+    power,
+    required_groups,
+)
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy, bootstrap_interval
 from ..statistics.paired import min_p_value
@@ -104,15 +111,14 @@ def required_studies(results: list[Result], found: pd.DataFrame) -> list[str]:
 
 
 def _required_study(rival: Result, best: Result) -> str:
-    study = required_study(rival, best, max_groups=_MAX_GROUPS, n_simulations=_N_STUDIES)
-    n_groups = study["required_groups"]
-    groups = f"about {n_groups:.0f} groups" if math.isfinite(n_groups) else f"more than {_MAX_GROUPS} groups"
+    changes, clips = group_changes(rival, best)
+    n_groups, n_seeds = changes.shape
+    required = required_groups(changes, clips, max_groups=_MAX_GROUPS, n_simulations=_N_STUDIES)
+    groups = f"about {required:.0f} groups" if math.isfinite(required) else f"more than {_MAX_GROUPS} groups"
     seeds = ""
-    if study["n_seeds"] > 1:
-        seeds = (
-            f"; the present {study['n_groups']:.0f} groups with three times as many seeds have a power of "
-            f"{100 * study['power_with_more_seeds']:.0f} %"
-        )
+    if n_seeds > 1:
+        more = power(changes, clips, n_seeds=3 * n_seeds, n_simulations=_N_STUDIES)
+        seeds = f"; the present {n_groups} groups with three times as many seeds have a power of {100 * more:.0f} %"
     return (
         f"{best.attempt} and {rival.attempt}: if the true difference equals the observed one, {groups} are required "
         f"for a power of 80 % in a comparison of these two alone{seeds}."

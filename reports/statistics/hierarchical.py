@@ -49,17 +49,17 @@ def beta_binomial_interval(
     >>> round(low, 2), round(high, 2)
     (0.63, 0.97)
     """
-    kinds, counts = np.unique(np.stack([hits, clips], axis=1), axis=0, return_counts=True)
+    rights, wrongs, sizes = (_counted(values) for values in (hits, clips - hits, clips))
 
     def log_likelihood(angle: Floats, share: Floats) -> Floats:
         # On this scale Jeffreys' prior is flat.
         mean, correlation = np.sin(angle) ** 2, special.betaincinv(*prior, share)
         size = (1 - correlation) / correlation
-        right, wrong = mean * size, (1 - mean) * size
-        total = -counts.sum() * special.betaln(right, wrong)
-        for (own, n), count in zip(kinds, counts, strict=True):
-            total = total + count * special.betaln(own + right, n - own + wrong)
-        return np.asarray(total)
+        return np.asarray(
+            _log_rising(mean * size, rights)
+            + _log_rising((1 - mean) * size, wrongs)
+            - _log_rising(size, sizes)
+        )
 
     tail = (1 - level) / 2
     low, high = _quantiles(log_likelihood, (0.0, np.pi / 2), (0.0, 1.0), (tail, 1 - tail))
@@ -67,6 +67,21 @@ def beta_binomial_interval(
         0.0 if hits.sum() <= 1e-9 else float(np.sin(low) ** 2),
         1.0 if hits.sum() >= clips.sum() - 1e-9 else float(np.sin(high) ** 2),
     )
+
+
+def _counted(values: Floats) -> list[tuple[float, int]]:
+    """Return the distinct values but 0, with how often each is there."""
+    distinct, counts = np.unique(values, return_counts=True)
+    return [(value, count) for value, count in zip(distinct, counts, strict=True) if value]
+
+
+def _log_rising(start: Floats, steps: list[tuple[float, int]]) -> Floats:
+    """Return the sum of the logarithms of rising factorials, Γ(start + n) / Γ(start) for each number n of steps."""
+    n_factors = sum(count for _, count in steps)
+    total: Floats = -n_factors * special.gammaln(start)
+    for n, count in steps:
+        total = total + count * special.gammaln(start + n)
+    return total
 
 
 def random_effects_interval(
@@ -99,13 +114,17 @@ def random_effects_interval(
     """
     means = changes / clips
     within = (float(np.sum(squares - changes * means)) + 2.0) / (float(clips.sum()) + 2.0)
+    # Of groups with as many clips only the number, the mean and the sum of squares about it count.
+    sizes, member, counts = np.unique(clips, return_inverse=True, return_counts=True)
+    centres = np.bincount(member, means) / counts
+    spreads = np.bincount(member, (means - centres[member]) ** 2)
 
     def log_likelihood(mean: Floats, share: Floats) -> Floats:
         scatter = scale * special.ndtri((1 + share) / 2)
         total = np.zeros(np.broadcast_shapes(mean.shape, scatter.shape))
-        for own, n in zip(means, clips, strict=True):
+        for n, count, centre, spread in zip(sizes, counts, centres, spreads, strict=True):
             variance = scatter**2 + within / n
-            total -= 0.5 * ((own - mean) ** 2 / variance + np.log(variance))
+            total -= 0.5 * ((spread + count * (centre - mean) ** 2) / variance + count * np.log(variance))
         return total
 
     tail = (1 - level) / 2

@@ -219,15 +219,14 @@ def test_what_costs_nothing_stands_left_of_all():
 
 
 def test_a_cost_that_fewer_than_two_have_is_not_drawn():
-    drawn = [cost for cost in COSTS if pareto_figure(PRICED, cost) is not None]
-    assert drawn == ["fit time", "memory", "parameters"]
+    assert costs_to_draw(PRICED) == ["fit time", "memory", "parameters"]
 
 
 @pytest.mark.parametrize(("joules", "first"), [(np.nan, "CPU time"), (0.5, "energy")])
 def test_cpu_time_stands_for_energy_where_that_cannot_be_read(joules, first):
     rows = PRICED.assign(predict_joules_per_clip=joules, predict_cpu_ms_per_clip=[3.0, 1.0, 2.0])
-    assert costs_to_draw(rows) == ["latency", first, "fit time", "memory", "parameters", "operations"]
-    assert pareto_figure(rows, first) is not None
+    assert costs_to_draw(rows) == [first, "fit time", "memory", "parameters"]
+    assert COSTS[first][1] in words(pareto_figure(rows, first))
 
 
 def test_curves_are_named_with_the_best_in_the_end_first():
@@ -292,4 +291,3 @@ def test_reliability_has_a_panel_for_each_attempt_with_predictions():
     many = pd.concat([SURE.iloc[:1].assign(attempt=f"a{number}") for number in range(15)])
     points = pd.concat([POINTS.iloc[:2].assign(attempt=f"a{number}") for number in range(15)])
     assert sum(word.startswith("error") for word in words(reliability_figure(points, many))) == 12
-    assert reliability_figure(POINTS.iloc[:0], SURE) is None

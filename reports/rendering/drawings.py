@@ -1,0 +1,72 @@
+"""Pictures of a report that are drawn when they are wanted: one by one, or all together on several processors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from .canvas import Svg
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+
+
+@dataclass
+class Drawing:
+    """A picture and what it is made of.
+
+    Parameters
+    ----------
+    draw : callable
+        Returns the picture; a function of a module, so that other processes find it.
+    arguments : tuple
+        What it is called with.
+    caption : str
+        What is written below, if anything.
+    """
+
+    draw: Callable[..., Svg]
+    arguments: tuple[Any, ...]
+    caption: str = ""
+
+    @cached_property
+    def svg(self) -> Svg:
+        """The picture."""
+        picture = self.draw(*self.arguments)
+        return picture.captioned(self.caption) if self.caption else picture
+
+    @cached_property
+    def png(self) -> bytes:
+        """The same as pixels, see `Svg.png`."""
+        return self.svg.png()
+
+
+def draw_all(drawings: Iterable[Drawing], n_jobs: int) -> None:
+    """Draw pictures, each as SVG and PNG from one figure.
+
+    Parameters
+    ----------
+    drawings : iterable of Drawing
+        They have their pictures afterwards.
+    n_jobs : int
+        Number of processes, -1 for one per processor.
+    """
+    wanted = list(drawings)
+    for drawing, (svg, png) in zip(wanted, in_parallel(_drawn, wanted, n_jobs), strict=True):
+        drawing.svg, drawing.png = svg, png
+
+
+def _drawn(drawing: Drawing) -> tuple[Svg, bytes]:
+    return drawing.svg, drawing.png
+
+
+def in_parallel(function: Callable[[_Item], _Outcome], items: Sequence[_Item], n_jobs: int) -> list[_Outcome]:
+    """Return what a function of a module makes of each item, in their order."""
+    if n_jobs == 1 or len(items) < 2:
+        return [function(item) for item in items]
+    from joblib import Parallel, delayed
+
+    outcomes: list[_Outcome] = Parallel(n_jobs)(delayed(function)(item) for item in items)
+    return outcomes
