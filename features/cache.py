@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -252,12 +252,22 @@ def temporary_cache() -> Iterator[None]:
     if _CACHE.get() is not None:
         yield
         return
-    # A temporary cache needs neither a hash of the code nor a limit.
-    with (
-        TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder,
-        use_cache(FeatureCache(Path(folder), sys.maxsize, lambda _: "")),
-    ):
+    with ExitStack() as stack, use_cache(_TemporaryCache(stack)):
         yield
+
+
+class _TemporaryCache(FeatureCache):
+    """A cache in a folder that is made when the first feature is wanted, and removed as a stack closes."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        # It needs neither a hash of the code nor a limit.
+        self.limit, self._code, self._written = sys.maxsize, lambda _: "", 0.0
+        self._stack = stack
+
+    def _path(self, feature: Feature, fingerprint: str) -> Path:
+        if not hasattr(self, "folder"):
+            self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix=TEMPORARY_PREFIX)))
+        return super()._path(feature, fingerprint)
 
 
 @contextmanager

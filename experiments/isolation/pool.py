@@ -23,7 +23,7 @@ from typing import Any
 from ...errors import ActionbenchError
 from ...features.cache import TEMPORARY_PREFIX
 from .fork_server import EXIT_NO_CHILDREN, ForkServer, ForkServerDied
-from .worker import HEAD, MARK, STARTED, TRACE, framed
+from .worker import HEAD, MARK, STARTED, framed
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
 # what it prints is kept, and read at once, in bytes.
@@ -159,7 +159,7 @@ class _Runner:
         stopping: Callable[[], bool],
     ) -> None:
         self._tasks, self._workers, self._resource_limits = tasks, workers, resource_limits
-        self._preload, self._folder, self._stopping = preload, folder, stopping
+        self._preload, self._workspaces, self._stopping = preload, _Workspaces(folder), stopping
         self._fork_server = fork_server
         self._fork_server.preload(preload)
         self._running: dict[int, _Process] = {}
@@ -193,7 +193,7 @@ class _Runner:
             if task is None:
                 return
             try:
-                process = _Process(self._fork_server, task, self._resource_limits, self._folder)
+                process = _Process(self._fork_server, task, self._resource_limits, self._workspaces)
             except ForkServerDied:
                 self._suspects.append(task)
                 raise
@@ -249,6 +249,51 @@ class _Runner:
             self._fork_server.revive()
 
 
+class _Workspaces:
+    """Workspaces of tasks; one that a task has left as it was is used again.
+
+    To make and remove a folder takes some file systems as long as a short task.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._free = folder, list[_Workspace]()
+
+    def acquire(self) -> _Workspace:
+        """Return one that is as new."""
+        if self._free:
+            return self._free.pop()
+        # Made here, where a full disk is no failure of the task.
+        return _Workspace(Path(tempfile.mkdtemp(dir=self._folder)))
+
+    def release(self, workspace: _Workspace, *, reuse: bool) -> None:
+        """Take one back; only that of a task of which no process is left may be used again."""
+        if reuse and workspace.is_as_new():
+            self._free.append(workspace)
+        else:
+            shutil.rmtree(workspace.path, ignore_errors=True)
+
+
+class _Workspace:
+    """A folder for temporary files of a task, and a file for its traces."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.temporary, self.trace = path, path / "tmp", path / "trace"
+        self.temporary.mkdir(mode=0o700)
+        self.trace.touch()
+        self._new = self._look()
+
+    def is_as_new(self) -> bool:
+        """Return whether nothing was left there, and nothing changed."""
+        with suppress(OSError):
+            return self._look() == self._new
+        return False
+
+    def _look(self) -> list[Any]:
+        kinds = [path.lstat() for path in (self.path, self.temporary, self.trace)]
+        within = [sorted(os.listdir(path)) for path in (self.path, self.temporary)]
+        return [*((kind.st_ino, kind.st_mode, kind.st_uid) for kind in kinds), within, kinds[-1].st_size]
+
+
 _OWN = threading.local()
 
 
@@ -264,12 +309,10 @@ class _Process:
     """A running task, seen from outside."""
 
     def __init__(
-        self, fork_server: ForkServer, task: Task, resource_limits: ResourceLimits, folder: Path
+        self, fork_server: ForkServer, task: Task, resource_limits: ResourceLimits, workspaces: _Workspaces
     ) -> None:
         self.task, self._fork_server, self._resource_limits = task, fork_server, resource_limits
-        self._folder = Path(tempfile.mkdtemp(dir=folder))
-        # Made here, where a full disk is no failure of the task.
-        (self._folder / TRACE).touch()
+        self._workspaces, self._workspace = workspaces, workspaces.acquire()
         self._talk, theirs = socket.socketpair()
         self._output: int | None
         self._output, output = os.pipe()
@@ -284,7 +327,8 @@ class _Process:
         self._talk.setblocking(False)
         os.set_blocking(self._output, False)
         # The fork server may have been started elsewhere and before. The path comes first: the call is found on it.
-        place = (sys.path, os.getcwd(), dict(os.environ), resource_limits, str(self._folder))
+        folder, trace = str(self._workspace.temporary), str(self._workspace.trace)
+        place = (sys.path, os.getcwd(), dict(os.environ), resource_limits, folder, trace)
         call = bytes(ForkingPickler.dumps((task.call, task.arguments)))
         self._unsent = memoryview(framed(bytes(ForkingPickler.dumps(place))) + framed(call))
         self._heard, self._listening = bytearray(), True
@@ -373,7 +417,7 @@ class _Process:
         if now - self._looked >= _TICK:
             self._looked = now
             self._compare_memory(tree_bytes(self.pid))
-            self._compare_output(_size(self._folder), "keeps temporary files of")
+            self._compare_output(_size(self._workspace.temporary), "keeps temporary files of")
 
     def _compare_memory(self, now: int) -> None:
         self._peak = max(self._peak, now)
@@ -409,7 +453,7 @@ class _Process:
         try:
             return self._result(code, by_kernel, why)
         finally:
-            self.abandon()
+            self.abandon(reuse=code == EXIT_NO_CHILDREN)
 
     def _wait_for(self, stream: Any) -> bool:
         with selectors.DefaultSelector() as selector:
@@ -437,7 +481,7 @@ class _Process:
         return self._failure("crash", why)
 
     def _failure(self, kind: str, message: str, **more: Any) -> TaskResult:
-        known: dict[str, Any] = {"traceback": _read(self._folder / TRACE), **more}
+        known: dict[str, Any] = {"traceback": _read(self._workspace.trace), **more}
         known = {name: text and _writable(text) for name, text in known.items()}
         return TaskResult(
             kind=kind,
@@ -447,13 +491,13 @@ class _Process:
             **known,
         )
 
-    def abandon(self) -> None:
-        """Forget the process."""
+    def abandon(self, *, reuse: bool = False) -> None:
+        """Forget the process; its workspace may be used again if none is left of it."""
         self._talk.close()
         if self._output is not None:
             os.close(self._output)
             self._output = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._workspaces.release(self._workspace, reuse=reuse)
 
 
 def check_message(message: Any) -> Any:

@@ -25,15 +25,12 @@ MARK = b"\xffactionbench"
 LENGTH = 8
 HEAD = len(MARK) + LENGTH
 
-#: Where a process that is ended from outside writes where it was.
-TRACE = ".trace"
-
 
 def run_task(talk: socket.socket) -> None:
     """Receive a task, do it and send what comes of it; runs in the process of the task."""
     with talk.makefile("rb") as file:
-        sys.path[:], working_directory, environment, resource_limits, folder = ForkingPickler.loads(
-            unframed(file)
+        sys.path[:], working_directory, environment, resource_limits, folder, trace_file = (
+            ForkingPickler.loads(unframed(file))
         )
         os.chdir(working_directory)
         os.environ.clear()
@@ -43,7 +40,8 @@ def run_task(talk: socket.socket) -> None:
     # What was printed before a crash is the last that is known.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with open(os.path.join(folder, TRACE), "w") as trace:
+    # A process that is ended from outside writes there where it was.
+    with open(trace_file, "w") as trace:
         faulthandler.enable(trace)
         faulthandler.register(signal.SIGTERM, trace, chain=True)
         talk.sendall(framed(STARTED))

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,15 @@ def test_inside_of_one_piece_of_work_nothing_is_computed_twice(tmp_path, calls):
         list(compute(Mean(), some))
     assert means(Mean(), some, cache_at(tmp_path)) == [1, 2]
     assert len(calls) == 4
+
+
+def test_a_folder_is_made_only_for_a_feature(tmp_path, monkeypatch, calls):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_cache():
+        assert list(tmp_path.iterdir()) == []
+        list(compute(Mean(), clips(1, 2)))
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_feature_is_computed_once_for_each_clip(tmp_path, calls):

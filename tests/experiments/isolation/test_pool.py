@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -91,6 +92,30 @@ def stop_others(which, times):
         time.sleep(0.01)
     return outcome()
 
+def look(then):
+    folder = os.environ["TMPDIR"]
+    found = {"folder": folder, "files": os.listdir(folder), "mode": os.stat(folder).st_mode & 0o777}
+    if then == "write":
+        open(os.path.join(folder, "x"), "w").close()
+    elif then == "child":
+        if os.fork() == 0:
+            time.sleep(0.3)
+            open(os.path.join(folder, "x"), "w").close()
+            os._exit(0)
+    elif then == "chmod":
+        os.chmod(folder, 0o500)
+    elif then == "remove":
+        os.rmdir(folder)
+    elif then == "link":
+        os.rmdir(folder)
+        os.symlink("/", folder)
+    elif then == "beside":
+        open(os.path.join(folder, "..", "x"), "w").close()
+    elif then == "trace":
+        import faulthandler
+        faulthandler.dump_traceback(open(os.path.join(folder, "..", "trace"), "w"))
+    return found
+
 def threads(api):
     import sklearn.cluster  # brings OpenMP
     from threadpoolctl import threadpool_info
@@ -122,6 +147,20 @@ def test_outcomes_come_back_from_other_processes(calls):
         str(n): n for n in range(5)
     }
     assert all(isinstance(result.outcome, CellResult) for result in results.values())
+
+
+@pytest.mark.parametrize("then", ["write", "child", "chmod", "remove", "link", "beside", "trace"])
+def test_nobody_finds_what_a_task_before_has_left(calls, then):
+    found = run(*(Task(str(n), calls.look, (then,)) for n in range(3)))
+    looks = [result.outcome for result in found.values()]
+    assert [(look["files"], look["mode"]) for look in looks] == [([], 0o700)] * 3
+    assert len({look["folder"] for look in looks}) == 3
+    assert not any(Path(look["folder"]).parent.exists() for look in looks)
+
+
+def test_a_folder_that_was_left_empty_is_used_again(calls):
+    found = run(*(Task(str(n), calls.look, ("nothing",)) for n in range(6)), workers=2)
+    assert len({result.outcome["folder"] for result in found.values()}) <= 2
 
 
 def test_each_failure_is_known_by_its_kind_and_the_others_go_on(calls):
