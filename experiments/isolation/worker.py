@@ -71,7 +71,7 @@ def _message_of(error: BaseException) -> str:
 
 @cache
 def thread_pools() -> Any:
-    """Return the libraries whose threads are limited, found once; one that is loaded later reads the environment."""
+    """Return the libraries whose threads are limited, found once."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -82,12 +82,13 @@ def _threads(number: int) -> Iterator[None]:
     import cv2
 
     cv2.setNumThreads(number)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))
+    # A BLAS may split its sums by the number of threads; a limit must not change a result. One that is loaded later
+    # reads the environment.
+    os.environ.update({**dict.fromkeys(THREAD_VARIABLES, "1"), "OMP_NUM_THREADS": str(number)})
     if number == 1:
         # So it was in the process that this one was forked from.
         yield
         return
-    # A BLAS may split its sums by the number of threads; a limit must not change a result.
     with thread_pools().limit(limits={"openmp": number, "blas": 1}):
         yield
 

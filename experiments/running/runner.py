@@ -36,6 +36,10 @@ from .feature_cache import features_in, usable_cache
 # What may be asked to run again: every failure, kinds of it, and what was skipped.
 _RETRIED = ("failed", "error", "crash", "timeout", "memory", "output", "cancelled", "skipped")
 
+# What all need that learn, and the family that does not.
+_LEARNING = f"{__package__}.warm_learning"
+_TRIVIAL = "trivial"
+
 
 @dataclass(frozen=True)
 class CellProgress:
@@ -145,7 +149,9 @@ def run_cells(
     stored = store.status_of()
     waiting = _not_stored(plan.cells, stored, retried | {"cancelled"}, fresh)
     dataset_ids = add_datasets(store, plan, looks)
-    run_id = _begin(plan, store, workers, about)
+    options = {"resource_limits": resource_limits_of(limits), "preload": _modules(waiting.values())}
+    pools = {} if on else {"thread_pools": _thread_pools(fork_server, options) if waiting else []}
+    run_id = _begin(plan, store, workers, {**pools, **about})
     for code, dependencies in plan.dependencies.items():
         store.add_code(code, provenance.code_parts(*dependencies))
     writer = _Writer(
@@ -165,12 +171,8 @@ def run_cells(
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
     to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
     tasks = writer.begun(waiting, _tasks(plan, to_run, cache))
-    options = {
-        "workers": workers,
-        "resource_limits": resource_limits_of(limits),
-        "preload": _modules(waiting.values()),
-    }
-    stopped = _write_each(waiting, writer, partial(_results, on, tasks, fork_server, **options))
+    start = partial(_results, on, tasks, fork_server, workers=workers, **options)
+    stopped = _write_each(waiting, writer, start)
     if not stopped:
         store.end_run(run_id)
     after = store.status_of() if waiting else stored
@@ -184,6 +186,16 @@ def _checked(retry: Iterable[str]) -> set[str]:
             f"retry: there is no kind {unknown[0]!r}; {did_you_mean(unknown[0], _RETRIED)}"
         )
     return kinds
+
+
+def _thread_pools(fork_server: ForkServer | None, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the processes of cells have loaded of libraries with threads of their own."""
+    task = Task("", provenance.thread_pools, ())
+    return [
+        pool
+        for _, result in run_isolated([task], fork_server=fork_server, **options)
+        for pool in result.outcome or []
+    ]
 
 
 def _begin(plan: Plan, store: Store, workers: int, about: Mapping[str, Any]) -> int:
@@ -274,9 +286,12 @@ def _not_stored(
 
 
 def _modules(cells: Iterable[PlannedCell]) -> list[str]:
-    """Return the modules of the package that cells will import, at the latest when they call what needs them."""
-    dependencies = {cell.code: cell.dependencies for cell in cells}.values()
-    return sorted({name for classes in dependencies for name in provenance.modules_read(*classes)})
+    """Return the modules that cells will import, at the latest when they call what needs them."""
+    waiting = list(cells)
+    dependencies = {cell.code: cell.dependencies for cell in waiting}.values()
+    own = {name for classes in dependencies for name in provenance.modules_read(*classes)}
+    learning = {_LEARNING} if any(cell.cls.family != _TRIVIAL for cell in waiting) else set()
+    return sorted(own | learning)
 
 
 def _summary(

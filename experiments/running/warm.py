@@ -7,12 +7,6 @@ import numpy as np
 import pandas as pd
 import psutil  # noqa: F401
 
-# What attempts import when they need it.
-import sklearn.metrics.pairwise
-import sklearn.model_selection
-import sklearn.svm
-import sklearn.tree  # noqa: F401
-
 from ...baselines.registry import attempt_registry
 from ...baselines.trivial.majority import Majority
 from ...features.clip import Clip

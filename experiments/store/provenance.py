@@ -314,15 +314,18 @@ def collect(**more: Any) -> dict[str, Any]:
     Parameters
     ----------
     **more
-        Put in as they are, such as the number of workers.
+        Put in as they are, such as the number of workers, or the `thread_pools` of the processes of cells.
     """
-    # A library with threads of its own is seen only where it is loaded, as it will be in the cells.
-    import cv2  # noqa: F401
     import psutil
-    import sklearn.base  # noqa: F401
-    from threadpoolctl import threadpool_info
 
     from ...models.kernels import INSTRUCTION_SET
+
+    if "thread_pools" not in more:
+        # A library with threads of its own is seen only where it is loaded.
+        import cv2  # noqa: F401
+        import sklearn.base  # noqa: F401
+
+        more["thread_pools"] = thread_pools()
 
     return {
         "actionbench": version("actionbench"),
@@ -335,13 +338,17 @@ def collect(**more: Any) -> dict[str, Any]:
         "instruction_set": INSTRUCTION_SET,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        # In the order in which they happen to lie in memory they would differ from run to run.
-        "thread_pools": sorted(
-            ({key: value for key, value in pool.items() if key != "filepath"} for pool in threadpool_info()),
-            key=json.dumps,
-        ),
         **more,
     }
+
+
+def thread_pools() -> list[dict[str, Any]]:
+    """Return what is known of the libraries with threads of their own that this process has loaded."""
+    from threadpoolctl import threadpool_info
+
+    known = ({key: value for key, value in pool.items() if key != "filepath"} for pool in threadpool_info())
+    # In the order in which they happen to lie in memory they would differ from run to run.
+    return sorted(known, key=json.dumps)
 
 
 def _packages() -> dict[str, str]:

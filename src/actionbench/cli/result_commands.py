@@ -107,13 +107,15 @@ def _show_cached(path: str) -> bool:
 def _show(path: str, form: str, output: str | None, predictions: bool) -> None:
     from ..experiments.sharing.reading import open_results
     from ..reports.analysis import ladder, profile, tables
-    from ..reports.analysis.results import gather, unfinished
+    from ..reports.analysis.results import compared, gather, unfinished
     from ..reports.rendering import exports
 
     with open_results(path) as opened:
-        table = exports.predictions(opened) if predictions else tables.comparison_table(opened)
-        found = gather(opened) if form == "terminal" else []
-        last = [*ladder.layout(ladder.ladder(found)), *profile.layout(profile.profile(found))]
+        found = [] if predictions else gather(opened)
+        table = exports.predictions(opened) if predictions else tables.score(compared(found))
+        last = []
+        if form == "terminal":
+            last = [*ladder.layout(ladder.ladder(found)), *profile.layout(profile.profile(found))]
         sentences = unfinished(opened)
     if form == "terminal":
         print_layout([*tables.layout(table), *last])

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import actionbench
 from actionbench.errors import ActionbenchError, DataError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LEAKY_RANDOM
+from actionbench.experiments.isolation.fork_server import ForkServer
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.auditing import AuditProgress, add_dataset, left_out_of
@@ -161,6 +163,32 @@ def test_a_fusion_finds_the_attempts_of_plugins(path, plugin, matrix):
     )
     assert (summary.n_run, summary.n_failed) == (4, 0)
     assert set(cells["status"]) == {"done"}
+
+
+LOOKS = """
+
+
+class Looks(Nearest):
+    family = "{family}"
+
+    def count(self):
+        import sys
+
+        return {{"imported": int("sklearn.svm" in sys.modules)}}
+"""
+
+
+@pytest.mark.parametrize(("family", "imported"), [("trivial", 0), ("features", 1)])
+def test_only_what_learns_has_scikit_learn_imported_for_it(path, plugin, matrix, family, imported):
+    plugin.write_text(plugin.read_text() + LOOKS.format(family=family))
+    with contextlib.closing(ForkServer()) as fork_server:
+        _, cells = run(matrix({"name": "looks"}), path, plugin, fork_server=fork_server)
+    assert [counts["imported"] for counts in cells["counts"]] == [imported] * 4
+    with Store.open(path) as store:
+        pools = store.runs()["provenance"].iloc[0]["thread_pools"]
+    # Those of the processes of cells.
+    assert any(pool["user_api"] == "blas" for pool in pools)
+    assert any(pool["user_api"] == "openmp" for pool in pools) == bool(imported)
 
 
 def test_an_environment_variable_that_an_attempt_declares_counts(plugin, tmp_path, monkeypatch):
