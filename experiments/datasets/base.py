@@ -117,11 +117,13 @@ class Dataset(ABC):
         if table.empty:
             raise DataError(f"data set {name}: there is not one clip in it")
         for column in ("clip", "label", "group"):
-            words = [str(word) for word in table[column].to_list()]
+            given = table[column].to_list()
+            words = [str(word) for word in given]
             for word in words:
                 if not is_utf8(word):
                     raise DataError(f"data set {name}: the {column} {word!r} is not UTF-8; rename it")
-            table[column] = words
+            if words != given or table[column].dtype != "str":
+                table[column] = words
         names = table["clip"].to_list()
         if len(set(names)) < len(names):
             twice = table["clip"][table["clip"].duplicated()].iloc[0]

@@ -357,7 +357,7 @@ def data_fingerprint(dataset: Dataset) -> str:
 
 def table_fingerprint(dataset: Dataset) -> str:
     """Return a hash of names, labels and groups."""
-    rows = dataset.table[["clip", "label", "group"]].to_numpy().tolist()
+    rows = list(zip(*(dataset.table[column].to_list() for column in ("clip", "label", "group")), strict=True))
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
     python tests/benchmarks/harness.py --benchopt build/benchopt/bin/benchopt [--json FILE]
 
 Both run 10 data sets x 10 attempts x 3 folds of trivial work, two at a time where that is faster for them; every cell
-of ours runs in a process of its own. Times are of whole commands; cold ones are taken once, the others are medians.
+of ours runs in a process of its own. Times are of whole commands, medians of three rounds in which the two take turns.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 
 import results
+
+_N_ROUNDS = 3
 
 PLUGIN = '''
 import numpy as np
@@ -123,7 +125,7 @@ def seconds(*command: str | Path, cwd: Path, **environment: str) -> float:
     return taken
 
 
-def median(*command: str | Path, cwd: Path, times: int = 5, **environment: str) -> float:
+def median(*command: str | Path, cwd: Path, times: int = 3, **environment: str) -> float:
     """Return the median wall time of a command."""
     return statistics.median(seconds(*command, cwd=cwd, **environment) for _ in range(times))
 
@@ -162,9 +164,9 @@ def theirs(folder: Path, program: Path) -> dict[str, float]:
         (folder / f"solvers/trivial{number}.py").write_text(SOLVER.format(number=number))
     run = [program, "run", ".", "-r", "3", "--no-plot", "--output", "results"]
     found = {"cold": seconds(*run, cwd=folder)}
-    found["warm"] = median(*run, cwd=folder, times=3)
+    found["warm"] = median(*run, cwd=folder)
     (newest,) = sorted((folder / "outputs").glob("*.parquet"))[-1:]
-    found["show"] = median(program, "plot", ".", "-f", newest, "--no-display", cwd=folder, times=3)
+    found["show"] = median(program, "plot", ".", "-f", newest, "--no-display", cwd=folder)
     found["help"] = median(program, "--help", cwd=folder)
     return found
 
@@ -192,8 +194,8 @@ def large(folder: Path) -> dict[str, float]:
     environment = {"ACTIONBENCH_CACHE": "none"}
     found = {"table": seconds(program, "show", "s.sqlite", cwd=folder)}
     found["resume"] = seconds(*run, cwd=folder, **environment)
-    found["resume again"] = median(*run, cwd=folder, times=3, **environment)
-    found["table again"] = median(program, "show", "s.sqlite", cwd=folder, times=3)
+    found["resume again"] = median(*run, cwd=folder, **environment)
+    found["table again"] = median(program, "show", "s.sqlite", cwd=folder)
     return found
 
 
@@ -235,8 +237,12 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="actionbench-harness-"))
     try:
         found = {"machine": results.machine(cores=os.cpu_count())}
-        found["actionbench"] = ours(place / "ours")
-        found["benchopt"] = theirs(place / "theirs", options.benchopt.absolute())
+        rounds = [
+            (ours(place / f"ours{number}"), theirs(place / f"theirs{number}", options.benchopt.absolute()))
+            for number in range(_N_ROUNDS)
+        ]
+        for name, runs in zip(("actionbench", "benchopt"), zip(*rounds, strict=True), strict=True):
+            found[name] = {what: statistics.median(run[what] for run in runs) for what in runs[0]}
         found["100,000 cells"] = large(place / "large")
     finally:
         shutil.rmtree(place)

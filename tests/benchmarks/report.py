@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,16 +29,6 @@ from actionbench.experiments.store import Store
 from actionbench.experiments.store.provenance import collect
 from actionbench.experiments.store.schema import CellRecord
 
-PAGE = """
-import sys
-from actionbench.experiments.store import Store
-from actionbench.reports.rendering.pages import page
-from actionbench.reports.rendering.parts import Comparison
-from actionbench.reports.analysis.results import gather
-
-with Store.open(sys.argv[1]) as store:
-    page(store, Comparison.of(gather(store)))
-"""
 FAMILIES = ("rules", "features", "dense", "convnet")
 N_ATTEMPTS, N_DATASETS, N_GROUPS, N_CLASSES = 30, 5, 25, 10
 
@@ -134,14 +126,13 @@ def _cell(
 
 
 def measured(store: Path) -> dict[str, float]:
-    """Return the seconds of the page and of ``actionbench report``, and the megabytes of the page."""
-    program, folder = Path(sys.executable).with_name("actionbench"), store.with_name("report")
-    begun = perf_counter()
-    subprocess.run([sys.executable, "-c", PAGE, store], check=True)
-    alone = perf_counter() - begun
-    begun = perf_counter()
-    subprocess.run([program, "report", store, "-o", folder], check=True, stdout=subprocess.DEVNULL)
-    found = {"page alone, s": alone, "all files, s": perf_counter() - begun}
+    """Return the seconds of ``actionbench report``, on all processors and on one, and the megabytes of the page."""
+    program, folder, found = Path(sys.executable).with_name("actionbench"), store.with_name("report"), {}
+    for name, limit in (("all processors, s", {}), ("one processor, s", {"LOKY_MAX_CPU_COUNT": "1"})):
+        begun = perf_counter()
+        command = [program, "report", store, "-o", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **limit})
+        found[name] = perf_counter() - begun
     found["page, MB"] = (folder / "index.html").stat().st_size / 1e6
     found["files"] = float(sum(path.is_file() for path in folder.rglob("*")))
     shutil.rmtree(folder)
@@ -154,11 +145,12 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="actionbench-report-"))
     try:
         usual_store(place / "usual.sqlite")
-        found = {"usual matrix": measured(place / "usual.sqlite")}
+        found: dict[str, Any] = {"machine": results.machine(cores=os.cpu_count())}
+        found["usual matrix"] = measured(place / "usual.sqlite")
         found["100,000 cells"] = measured(large_store(place / "large"))
     finally:
         shutil.rmtree(place)
-    for name, own in found.items():
+    for name, own in list(found.items())[1:]:
         print(name, *(f"{what} {value:.2f}" for what, value in own.items()), sep="\n  ")
     results.write(options.json, found)
 
