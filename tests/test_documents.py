@@ -340,7 +340,7 @@ def tables(document):
 
 def test_the_tables_of_features():
     """They are those of the results that lie beside the document."""
-    choices, robust, nuisances, descriptors = tables("docs/features.md")
+    choices, pieces, robust, nuisances, descriptors = tables("docs/features.md")
     for name, shown in (("choices", choices), ("descriptors", descriptors)):
         rows = json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8"))
         assert len(shown) == len(rows) + 2 > 15
@@ -350,6 +350,16 @@ def test_the_tables_of_features():
             assert accuracy == "{:.1f} [{:.1f}, {:.1f}]".format(*numbers)
             assert (f1, n_numbers) == (f"{100 * row['macro_f1']:.1f}", f"{row['n_parameters']:,}")
             assert seconds in ([], [f"{row['fit_seconds']:.0f}"])
+    with (ROOT / "docs/choices-pairs.csv").open(encoding="utf-8", newline="") as file:
+        pairs = {(row["second"], row["first"]): row for row in csv.DictReader(file)}
+    for attempt, other, gain, p_value in pieces[2:]:
+        row = pairs.get((attempt, other)) or pairs[other, attempt]
+        sign = 1 if row["second"] == attempt else -1
+        low, high = sorted(sign * 100 * float(row[name]) for name in ("difference_low", "difference_high"))
+        assert gain == f"{sign * 100 * float(row['difference']):+.1f} [{low:+.1f}, {high:+.1f}]".replace(
+            "-0.0 [", "+0.0 ["
+        )
+        assert p_value == f"{float(row['p_value']):.2g}"
     rows = json.loads((ROOT / "docs/weizmann-robust.json").read_text(encoding="utf-8"))
     found = {(row["attempt"], row["dataset"]): f"{100 * row['accuracy']:.1f}" for row in rows}
     for attempt, *accuracies in robust[2:]:
