@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..errors import ActionbenchError, did_you_mean
+from ..errors import ActionbenchError, describe_fault
 
 __all__ = ["Checked", "NetDescription", "Side", "read_description"]
 
@@ -90,14 +90,6 @@ def read_description(
         raise ActionbenchError(f"{path}: {error}") from error
 
 
-def _sentence(found: ErrorDetails, known: Mapping[str, type[BaseModel]]) -> str:
-    *parents, key = map(str, found["loc"] or [""])
-    where = ".".join([*parents, key])
-    if found["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; {did_you_mean(key, known['.'.join(parents)].model_fields)}"
-    if found["type"] == "missing":
-        return f"the key {where!r} is missing"
-    message = found["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    shown = "" if found["type"] == "value_error" else f", got {found['input']!r}"
-    return f"{where}: {message}{shown}" if where else f"{message}{shown}"
+def _sentence(fault: ErrorDetails, known: Mapping[str, type[BaseModel]]) -> str:
+    table = ".".join(map(str, fault["loc"][:-1]))
+    return describe_fault(fault, fault["loc"], lambda: known[table].model_fields)

@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -25,9 +26,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from ...errors import Faults, MatrixError, did_you_mean
+from ...errors import Faults, MatrixError, describe_fault, did_you_mean
 from ...features.probes import PROBES
 from ...literals import CalibrationMethod
 from ..audit.warnings import CODES
@@ -531,7 +531,8 @@ def _sentences(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
             continue
         # Each member of a union complains of the same value.
         keys = loc if one["type"] == "missing" else _keys(content, loc)
-        sentences.setdefault(keys, _sentence(one))
+        parts = [part for part in loc if part not in SPLITS]
+        sentences.setdefault(keys, describe_fault(one, parts, partial(_known_keys, parts), _shown))
     return list(sentences.values())
 
 
@@ -545,22 +546,6 @@ def _keys(content: Any, loc: Iterable[int | str]) -> tuple[int | str, ...]:
             continue
         keys.append(part)
     return tuple(keys)
-
-
-def _sentence(found: ErrorDetails) -> str:
-    parts = [part for part in found["loc"] if part not in SPLITS]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
-    if found["type"] == "extra_forbidden":
-        parent, _, key = where.rpartition(".")
-        return (
-            f"unknown key {key!r}{f' in {parent}' if parent else ''}; {did_you_mean(key, _known_keys(parts))}"
-        )
-    if found["type"] == "missing":
-        return f"the key {where!r} is missing"
-    message = found["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    shown = "" if found["type"] == "value_error" else f", got {_shown(found['input'])}"
-    return f"{where}: {message}{shown}"
 
 
 def _known_keys(parts: list[int | str]) -> list[str]:

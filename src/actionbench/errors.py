@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from types import TracebackType
+from typing import Any
 
 
 class ActionbenchError(Exception):
@@ -107,3 +108,39 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = get_close_matches(word, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known are: {', '.join(known)}"
+
+
+def describe_fault(
+    fault: Mapping[str, Any],
+    keys: Iterable[int | str],
+    known: Callable[[], Iterable[str]],
+    shown: Callable[[Any], str] = repr,
+) -> str:
+    """Describe what pydantic found wrong with a value in a file.
+
+    Parameters
+    ----------
+    fault : mapping
+        One of ``ValidationError.errors()``.
+    keys : iterable of int or str
+        Where in the file it is.
+    known : callable
+        Returns the keys that there may be, for one that there is not.
+    shown : callable
+        Returns a value as text.
+
+    Examples
+    --------
+    >>> describe_fault({"type": "extra_forbidden"}, ["limits", "thread"], lambda: ["threads"])
+    "unknown key 'thread' in limits; did you mean 'threads'? known are: threads"
+    """
+    where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+    if fault["type"] == "extra_forbidden":
+        parent, _, key = where.rpartition(".")
+        return f"unknown key {key!r}{f' in {parent}' if parent else ''}; {did_you_mean(key, known())}"
+    if fault["type"] == "missing":
+        return f"the key {where!r} is missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    value = "" if fault["type"] == "value_error" else f", got {shown(fault['input'])}"
+    return f"{where}: {message}{value}" if where else f"{message}{value}"

@@ -364,11 +364,11 @@ def test_hugging_face_s_file_says_the_same(tmp_path, changes, expected):
     ("toml", "sentence"),
     [
         ("crops = 3", "unknown key 'crops'; did you mean 'crop'? known are: channels, "),
-        ("resize = { shortest = 3 }", "unknown key 'resize.shortest'; did you mean 'shortest_edge'?"),
+        ("resize = { shortest = 3 }", "unknown key 'shortest' in resize; did you mean 'shortest_edge'?"),
         ("crop = '224'", "crop: "),
         ("mean = 'high'", "mean: input should be a valid list, got 'high'"),
         ("mean = [1.0, 2.0]", "mean must have 3 numbers, one for each channel, or one"),
-        ("std = [0.0]", "std.0: input should be greater than 0, got 0.0"),
+        ("std = [0.0]", "std[0]: input should be greater than 0, got 0.0"),
         ("large = 1", "large: input should be a valid boolean, got 1"),
         (
             "crop = { height = 5000, width = 3 }",
@@ -387,7 +387,7 @@ def test_hugging_face_s_file_says_the_same(tmp_path, changes, expected):
         ),
         (
             "time = { pool = ['max'] }",
-            "time.pool.0: input should be 'mean', 'std', 'delta' or 'thirds', got 'max'",
+            "time.pool[0]: input should be 'mean', 'std', 'delta' or 'thirds', got 'max'",
         ),
         (
             "time = { pool = [] }",

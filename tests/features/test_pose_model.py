@@ -157,11 +157,11 @@ def test_who_has_gone_is_looked_for_in_the_whole_frame(tmp_path):
         ('kind = "heatmaps"\njoints = "coco-17"\nmean = [1, 2]', "mean: list should have at least 3 items"),
         (
             'kind = "heatmaps"\njoints = "coco-17"\nstd = [1, 1, 0]',
-            r"std.2: input should be greater than 0, got 0",
+            r"std\[2\]: input should be greater than 0, got 0",
         ),
         (
             'kind = "heatmaps"\njoints = "coco-17"\nsize = [0, 5]',
-            r"size.0: input should be greater than or equal to 1",
+            r"size\[0\]: input should be greater than or equal to 1",
         ),
         ('kind = "heatmaps"\njoints = "coco-17"\nvalues = ["x"]', "values: must have one x and one y"),
         (
