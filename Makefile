@@ -62,10 +62,10 @@ docs: $(VENV)/.test
 bench: $(VENV)/.test $(VENV)/.torch $(VENV)/.peers
 	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json
 
-# Ends with 1 where a ratio to a peer has fallen by more than 15 % since the committed run.
+# Ends with 1 where a ratio to a peer has fallen by more than 15 % since the committed run with the same instruction set.
 bench-quick: $(VENV)/.test $(VENV)/.torch $(VENV)/.peers
 	$(BIN)/python tests/benchmarks/compare.py steps predictions threads --rounds 3 --no-compile \
-		--against docs/performance.json
+		--against docs/performance.json docs/performance-avx512.json
 
 bench-features: $(VENV)/.test
 	$(BIN)/python tests/benchmarks/stages.py --json build/stages.json

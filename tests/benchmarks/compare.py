@@ -365,7 +365,11 @@ def main() -> None:
         "--no-compile", action="store_true", help="leave torch.compile out, which takes minutes"
     )
     parser.add_argument(
-        "--against", type=Path, help="file of --json; end with 1 where a ratio is 15 %% below it"
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="files of --json; end with 1 where a ratio is 15 %% below that of the same instruction set",
     )
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = results.parse(parser, markdown)
@@ -375,6 +379,7 @@ def main() -> None:
     if options.memory_of:
         print(memory_of(*options.memory_of, options.threads))
         return
+    before = same_set([results.read(path) for path in options.against])
     torch, sections = load_torch(options.threads), options.sections or list(SECTIONS)
     peak = measured_peak(options.threads)
     missing = missing_peers()
@@ -405,8 +410,21 @@ def main() -> None:
     results.write(
         options.json, {"machine": machine, "summary": means, "rows": [asdict(entry) for entry in rows]}
     )
-    if options.against and (worse := still_fallen(bench, rows, results.read(options.against))):
+    if before and (worse := still_fallen(bench, rows, before)):
         sys.exit("\n".join(worse))
+
+
+def same_set(known: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the result that was measured with the instruction set of this process; end where there is none."""
+    if not known:
+        return None
+    sets = {content["machine"]["instruction set"]: content for content in known}
+    if kernels.INSTRUCTION_SET not in sets:
+        sys.exit(
+            f"--against: there is no result for {kernels.INSTRUCTION_SET}, only for {', '.join(sorted(sets))}; "
+            "`make bench` makes one"
+        )
+    return sets[kernels.INSTRUCTION_SET]
 
 
 def still_fallen(bench: Bench, rows: list[Row], content: dict[str, Any]) -> list[str]:

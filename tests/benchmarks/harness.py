@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import results
 
@@ -229,14 +230,28 @@ def fill(folder: Path) -> None:
         store.end_run(run)
 
 
+def markdown(content: dict[str, Any]) -> str:
+    """Return the tables of a result."""
+    lines = [f"{results.in_words(content['machine'])}.", "", "| 300 cells | actionbench | benchopt | ratio |"]
+    lines += ["|---|--:|--:|--:|"]
+    for name, own in content["actionbench"].items():
+        other = content["benchopt"][name]
+        lines.append(f"| {name} | {own:.2f} s | {other:.2f} s | {own / other:.2f} |")
+    lines += ["", "| 100,000 cells | |", "|---|--:|"]
+    lines += [f"| {name} | {seconds:.2f} s |" for name, seconds in content["100,000 cells"].items()]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--benchopt", type=Path, required=True)
-    options = results.parse(parser)
+    parser.add_argument("--benchopt", type=Path)
+    options = results.parse(parser, markdown)
+    if options.benchopt is None:
+        parser.error("--benchopt is needed to measure")
     place = Path(tempfile.mkdtemp(prefix="actionbench-harness-"))
     try:
-        found = {"machine": results.machine(cores=os.cpu_count())}
+        found: dict[str, Any] = {"machine": results.machine(cores=os.cpu_count())}
         rounds = [
             (ours(place / f"ours{number}"), theirs(place / f"theirs{number}", options.benchopt.absolute()))
             for number in range(_N_ROUNDS)
@@ -246,13 +261,7 @@ def main() -> None:
         found["100,000 cells"] = large(place / "large")
     finally:
         shutil.rmtree(place)
-    print(f"{'300 cells':<12}{'actionbench':>14}{'benchopt':>12}{'ratio':>8}")
-    for name, own in found["actionbench"].items():
-        other = found["benchopt"][name]
-        print(f"{name:<12}{own:>12.2f} s{other:>10.2f} s{own / other:>8.3f}")
-    print("\n100,000 cells")
-    for name, own in found["100,000 cells"].items():
-        print(f"{name:<12}{own:>12.2f} s")
+    print(markdown(found), end="")
     results.write(options.json, found)
 
 

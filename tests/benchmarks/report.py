@@ -139,19 +139,30 @@ def measured(store: Path) -> dict[str, float]:
     return found
 
 
+def markdown(content: dict[str, Any]) -> str:
+    """Return the table of a result."""
+    stores = [name for name in content if name != "machine"]
+    lines = [f"{results.in_words(content['machine'])}.", "", f"| | {' | '.join(stores)} |"]
+    lines += [f"|---|{'--:|' * len(stores)}"]
+    for what in content[stores[0]]:
+        values = (content[store][what] for store in stores)
+        lines.append(f"| {what} | {' | '.join(f'{value:.3g}' for value in values)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Measure and print."""
-    options = results.parse(argparse.ArgumentParser(description=__doc__))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options = results.parse(parser, markdown)
     place = Path(tempfile.mkdtemp(prefix="actionbench-report-"))
     try:
-        usual_store(place / "usual.sqlite")
         found: dict[str, Any] = {"machine": results.machine(cores=os.cpu_count())}
+        usual_store(place / "usual.sqlite")
         found["usual matrix"] = measured(place / "usual.sqlite")
         found["100,000 cells"] = measured(large_store(place / "large"))
     finally:
         shutil.rmtree(place)
-    for name, own in list(found.items())[1:]:
-        print(name, *(f"{what} {value:.2f}" for what, value in own.items()), sep="\n  ")
+    print(markdown(found), end="")
     results.write(options.json, found)
 
 

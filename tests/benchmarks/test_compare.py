@@ -1,7 +1,20 @@
 """What `make bench-quick` says of ratios that have fallen, and the tables of a run."""
 
 import pytest
-from compare import EAGER, ONNX_RUNTIME, OPENVINO, Bench, Row, fallen, markdown, still_fallen, summary
+from compare import (
+    EAGER,
+    ONNX_RUNTIME,
+    OPENVINO,
+    Bench,
+    Row,
+    fallen,
+    markdown,
+    same_set,
+    still_fallen,
+    summary,
+)
+
+from actionbench.models.kernels import INSTRUCTION_SET
 
 
 def row(ours, name="tiny3d", section="predictions", **peers):
@@ -61,3 +74,11 @@ def test_a_table_has_a_column_for_each_peer():
     )
     assert "| tiny3d | 2 [1.8, 2.4] | 8 [7.2, 9.6] | 3 [2.7, 3.6] | 4.00 | 1.50 | 1.50 |" in table
     assert "| mid3d | 2 [1.8, 2.4] | 4 [3.6, 4.8] | 5 [4.5, 6] | 2.00 | 2.50 | 2.00 |" in table
+
+
+def test_a_run_is_compared_with_that_of_its_instruction_set():
+    own, other = ({"machine": {"instruction set": name}} for name in (INSTRUCTION_SET, "another"))
+    assert same_set([]) is None
+    assert same_set([other, own]) is own
+    with pytest.raises(SystemExit, match="only for another"):
+        same_set([other])
