@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -64,9 +66,13 @@ def _drawn(drawing: Drawing) -> tuple[Svg, bytes]:
 
 def in_parallel(function: Callable[[_Item], _Outcome], items: Sequence[_Item], n_jobs: int) -> list[_Outcome]:
     """Return what a function of a module makes of each item, in their order."""
-    if n_jobs == 1 or len(items) < 2:
-        return [function(item) for item in items]
-    from joblib import Parallel, delayed
+    if n_jobs != 1 and len(items) > 1:
+        from joblib import Parallel, delayed
 
-    outcomes: list[_Outcome] = Parallel(n_jobs)(delayed(function)(item) for item in items)
-    return outcomes
+        # By default large arrays would be read-only files in the other process.
+        parallel = Parallel(n_jobs, max_nbytes=None)
+        # Where memory is short the other processes are killed.
+        with suppress(BrokenProcessPool):
+            outcomes: list[_Outcome] = parallel(delayed(function)(item) for item in items)
+            return outcomes
+    return [function(item) for item in items]

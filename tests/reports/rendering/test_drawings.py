@@ -1,6 +1,8 @@
 """Pictures drawn on several processors are those drawn one by one."""
 
+import os
 import pickle
+import signal
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,16 @@ def test_what_fails_in_another_process_fails_here():
     assert in_parallel(len, ["a", "bc", ""], 2) == [1, 2, 0]
     with pytest.raises(TypeError, match="int"):
         in_parallel(len, [1, 2], 2)
+
+
+def test_what_kills_other_processes_is_done_here():
+    def die_elsewhere(here):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "here"
+
+    assert in_parallel(die_elsewhere, [os.getpid()] * 2, 2) == ["here"] * 2
+    assert in_parallel(len, ["a", "bc"], 2) == [1, 2]
 
 
 @pytest.fixture(scope="module")
