@@ -93,7 +93,7 @@ def test_inside_of_one_piece_of_work_nothing_is_computed_twice(tmp_path, calls):
 
 def test_a_folder_is_made_only_for_a_feature(tmp_path, monkeypatch, calls):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with temporary_cache():
+    with use_cache(None), temporary_cache():
         assert list(tmp_path.iterdir()) == []
         list(compute(Mean(), clips(1, 2)))
         assert len(list(tmp_path.iterdir())) == 1
