@@ -417,7 +417,7 @@ class _Process:
         if now - self._looked >= _TICK:
             self._looked = now
             self._compare_memory(tree_bytes(self.pid))
-            self._compare_output(_size(self._workspace.temporary), "keeps temporary files of")
+            self._compare_output(_size(self._workspace.path), "keeps temporary files of")
 
     def _compare_memory(self, now: int) -> None:
         self._peak = max(self._peak, now)

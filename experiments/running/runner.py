@@ -191,11 +191,8 @@ def _checked(retry: Iterable[str]) -> set[str]:
 def _thread_pools(fork_server: ForkServer | None, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what the processes of cells have loaded of libraries with threads of their own."""
     task = Task("", provenance.thread_pools, ())
-    return [
-        pool
-        for _, result in run_isolated([task], fork_server=fork_server, **options)
-        for pool in result.outcome or []
-    ]
+    ((_, result),) = run_isolated([task], fork_server=fork_server, **options)
+    return result.outcome or []
 
 
 def _begin(plan: Plan, store: Store, workers: int, about: Mapping[str, Any]) -> int:
