@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from .clip import Clip, Clips
+from .clip import Clip, Clips, LazyClip
 from .cost import Cost, current_costs, track_costs
 
 __all__ = [
@@ -281,7 +281,9 @@ def use_cache(cache: FeatureCache | None) -> Iterator[None]:
 
 
 def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
-    """Yield a feature of each clip, in order; a clip whose feature is cached is not decoded.
+    """Yield a feature of each clip, in order.
+
+    A clip is not decoded where its feature is cached, or only needs another feature that is.
 
     Examples
     --------
@@ -295,7 +297,20 @@ def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
     if cache is None:
         yield from (feature.extract(clip) for clip in clips)
         return
-    yield from cache.get_each(feature, clips.fingerprints, clips.__getitem__)
+    fingerprints = clips.fingerprints
+    yield from cache.get_each(
+        feature,
+        fingerprints,
+        lambda index: LazyClip(fingerprints[index], partial(_decode, clips, index, fingerprints[index])),
+    )
+
+
+def _decode(clips: Clips, index: int, fingerprint: str) -> Clip:
+    """Return a clip; the time counts once for all features that it is decoded for."""
+    tracked = current_costs()
+    assert tracked is not None
+    with tracked.reading() as costs, tracked.measuring(costs, f"decoding {fingerprint}"):
+        return clips[index]
 
 
 def compute_one(feature: Feature, clip: Clip) -> Arrays:

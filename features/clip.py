@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Protocol, overload
 
 import numpy as np
@@ -131,6 +132,47 @@ class Clip:
         if self.vectors is not None:
             digest.update(self.vectors.digest())
         return digest.hexdigest()
+
+
+class LazyClip(Clip):
+    """A clip that is decoded once anything but its fingerprint is wanted.
+
+    Parameters
+    ----------
+    fingerprint : str
+        What its source says that it is, see `ClipSource.fingerprint`.
+    load : callable
+        Returns it, decoded.
+
+    Examples
+    --------
+    >>> clip = LazyClip("one", lambda: Clip(np.zeros((50, 120, 160), np.uint8), fps=25.0))
+    >>> clip.fingerprint(), len(clip)
+    ('one', 50)
+    """
+
+    def __init__(self, fingerprint: str, load: Callable[[], Clip]) -> None:
+        vars(self).update(_fingerprint=fingerprint, _load=load)
+
+    def fingerprint(self) -> str:
+        """Return what its source says that it is."""
+        return str(vars(self)["_fingerprint"])
+
+    @cached_property
+    def _clip(self) -> Clip:
+        clip: Clip = vars(self)["_load"]()
+        return clip
+
+    # `dataclasses.replace` makes another clip, which has frames.
+    __class__ = property(lambda _: Clip)
+
+
+def _of_clip(name: str) -> property:
+    return property(lambda lazy: getattr(lazy._clip, name))
+
+
+for _field in fields(Clip):
+    setattr(LazyClip, _field.name, _of_clip(_field.name))
 
 
 class ClipSource(Protocol):

@@ -4,7 +4,7 @@ import signal
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -142,30 +142,6 @@ def test_parameters_clips_and_code_have_entries_of_their_own(tmp_path, calls):
     assert len(calls) == 5
 
 
-def test_a_kept_feature_needs_no_decoding(tmp_path):
-    class Source:
-        def __init__(self):
-            self.loads = 0
-
-        def __len__(self):
-            return 1
-
-        def load(self, index):
-            self.loads += 1
-            return clips(7)[0]
-
-        def clip_name(self, index):
-            return "7"
-
-        def fingerprint(self, index):
-            return "seven"
-
-    source = Source()
-    for _ in range(3):
-        assert means(Mean(), Clips(source), cache_at(tmp_path)) == [7]
-    assert source.loads == 1
-
-
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that goes on only while somebody sleeps."""
@@ -173,6 +149,73 @@ def clock(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
     return now
+
+
+class Source:
+    """One clip, which takes a second to decode."""
+
+    def __init__(self):
+        self.loads = 0
+
+    def __len__(self):
+        return 1
+
+    def load(self, index):
+        self.loads += 1
+        time.sleep(1)
+        return clips(7)[0]
+
+    def clip_name(self, index):
+        return "7"
+
+    def fingerprint(self, index):
+        return "seven"
+
+
+def test_a_kept_feature_needs_no_decoding(tmp_path, clock):
+    source = Source()
+    for _ in range(3):
+        assert means(Mean(), Clips(source), cache_at(tmp_path)) == [7]
+    assert source.loads == 1
+
+
+@dataclass(frozen=True)
+class OfMean:
+    """Needs another feature alone."""
+
+    def extract(self, clip):
+        return {"mean": compute_one(Mean(), clip)["mean"]}
+
+
+@dataclass(frozen=True)
+class OfBoth:
+    """Needs another feature, and frames."""
+
+    def extract(self, clip):
+        return {"mean": compute_one(Mean(), clip)["mean"] + clip.frames.mean() + len(replace(clip, fps=50.0))}
+
+
+@pytest.mark.parametrize(
+    ("features", "loads", "calls_of_mean"),
+    [
+        ([Mean(), OfMean()], 1, 1),
+        ([OfMean(), Mean()], 1, 1),
+        ([OfMean(), OfBoth()], 2, 1),
+        ([OfBoth(), OfMean(), Mean()], 1, 1),
+        ([OfBoth()], 1, 1),
+    ],
+)
+def test_features_of_features_need_no_decoding_and_are_charged_one(
+    tmp_path, clock, calls, features, loads, calls_of_mean
+):
+    source, expected = Source(), {Mean(): 7, OfMean(): 7, OfBoth(): 17}
+    for number in range(2):
+        with use_cache(cache_at(tmp_path)), track_costs() as costs:
+            begun = clock[0]
+            for feature in features:
+                assert means(feature, Clips(source), cache_at(tmp_path)) == [expected[feature]]
+            assert clock[0] - begun + costs.correction[0] == pytest.approx(1), number
+    assert (source.loads, len(calls)) == (loads, calls_of_mean)
 
 
 def charged(clock, folder, *features):

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from actionbench import Clip, Clips
+from actionbench.features.clip import LazyClip
 
 
 def grey(value: int, n_frames: int = 3) -> Clip:
@@ -86,6 +88,21 @@ def test_clips_are_decoded_only_when_asked_for():
     assert (len(clips), clips.fingerprint, source.loaded) == (6, clips.fingerprint, [])
     assert clips[-1].frames.max() == 7
     assert source.loaded == [7]
+
+
+def test_a_lazy_clip_is_the_clip_once_it_is_used():
+    plain = Clip(np.arange(240, dtype=np.uint8).reshape(3, 8, 10), 25.0, {"a": "b"}, "name")
+    loads = []
+    lazy = LazyClip("fingerprint", lambda: loads.append(1) or plain)
+    assert (lazy.fingerprint(), loads) == ("fingerprint", [])
+    assert isinstance(lazy, Clip)
+    for name in ("frames", "fps", "warnings", "name", "pose", "vectors", "height", "seconds"):
+        assert getattr(lazy, name) is getattr(plain, name) or getattr(lazy, name) == getattr(plain, name)
+    assert replace(lazy, fps=5.0).fingerprint() == replace(plain, fps=5.0).fingerprint()
+    part = slice(None, None, 2)
+    assert lazy.take(part).fingerprint() == plain.take(part).fingerprint()
+    np.testing.assert_array_equal(lazy.grey(), plain.frames)
+    assert len(loads) == 1
 
 
 def test_a_clip_knows_its_name_which_is_no_content():
