@@ -2,8 +2,8 @@ from numpy import float32, float64, intc, intp
 from numpy.typing import NDArray
 
 def cell_histograms(
-    dx: NDArray[float32],
-    dy: NDArray[float32],
+    values: NDArray[float32],
+    part: int,
     weights: NDArray[float32],
     rows: NDArray[intc],
     columns: NDArray[intc],
@@ -15,8 +15,10 @@ def cell_histograms(
 
     Parameters
     ----------
-    dx, dy : ndarray of float32, shape (T, H, W)
-        The field, right and down.
+    values : ndarray of float32, shape (T, H, W, C)
+        The field, right and down, with C = 2; or values whose gradient is the field.
+    part : int
+        -1 for the field, or which of the C values is differentiated: central differences, 0 across the border.
     weights : ndarray of float32, shape (T, H, W) or empty
         Weight of each pixel; all 1 where empty.
     rows : ndarray of intc, shape (T, R + 1)

@@ -47,54 +47,6 @@ cdef inline void add_vector(float magnitude, float position, float weight, float
     histogram[first + 1 if first + 1 < bins else 0] += share
 
 
-cdef void add_run(const float* dx, const float* dy, const float* weights, int n, float threshold, int bins,
-                  bint zero_bin, double* histogram) noexcept nogil:
-    cdef float magnitude[RUN]
-    cdef float position[RUN]
-    cdef int k
-    measure(dx, dy, n, bins, magnitude, position)
-    for k in range(n):
-        add_vector(magnitude[k], position[k], weights[k], threshold, bins, zero_bin, histogram)
-
-
-cdef void add_cell(const float[:, :, ::1] dx, const float[:, :, ::1] dy, const float[:, :, ::1] weights,
-                   int frame, int top, int bottom, int left, int right, float threshold, int bins, bint zero_bin,
-                   double* histogram) noexcept nogil:
-    cdef float ones[RUN]
-    cdef bint weighted = weights.shape[0] > 0
-    cdef int row, column, k
-    for k in range(RUN):
-        ones[k] = 1
-    for row in range(top, bottom):
-        column = left
-        while column < right:
-            add_run(&dx[frame, row, column], &dy[frame, row, column],
-                    &weights[frame, row, column] if weighted else ones,
-                    min(<int>RUN, right - column), threshold, bins, zero_bin, histogram)
-            column += RUN
-
-
-def cell_histograms(const float[:, :, ::1] dx, const float[:, :, ::1] dy, const float[:, :, ::1] weights,
-                    const int[:, ::1] rows, const int[:, ::1] columns, float threshold, bint zero_bin,
-                    double[:, :, :, ::1] out):
-    cdef int frame, row, column
-    cdef int bins = <int>out.shape[3] - zero_bin
-    with nogil:
-        for frame in range(<int>out.shape[0]):
-            for row in range(<int>out.shape[1]):
-                for column in range(<int>out.shape[2]):
-                    add_cell(dx, dy, weights, frame, rows[frame, row], rows[frame, row + 1],
-                             columns[frame, column], columns[frame, column + 1], threshold, bins, zero_bin,
-                             &out[frame, row, column, 0])
-
-
-cdef enum:
-    # Channels of `integral_tiles`: gradients of the image, the flow, gradients of its component right, and down.
-    CHANNELS = 4
-    DIRECTIONS = 8
-    VALUES = 33  # directions of all channels, and the zero bin of the flow
-
-
 cdef inline void differences(const float* row, const float* above, const float* below, Py_ssize_t step, Py_ssize_t first, int n,
                              Py_ssize_t width, float* dx, float* dy) noexcept nogil:
     """Write central differences of some pixels of a row, 0 across the border; ``step`` values lie between neighbours."""
@@ -104,6 +56,62 @@ cdef inline void differences(const float* row, const float* above, const float* 
         at = (first + k) * step
         dx[k] = row[at + step] - row[at - step] if 0 < first + k < width - 1 else 0
         dy[k] = below[at] - above[at]
+
+
+cdef inline void run_of_field(const float* row, const float* above, const float* below, Py_ssize_t step, Py_ssize_t first,
+                              int n, Py_ssize_t width, int part, float* dx, float* dy) noexcept nogil:
+    """Write some vectors of a row: two values that lie side by side, or the central differences of one of ``step``."""
+    cdef int k
+    if part < 0:
+        for k in range(n):
+            dx[k], dy[k] = row[2 * (first + k)], row[2 * (first + k) + 1]
+    else:
+        differences(row + part, above + part, below + part, step, first, n, width, dx, dy)
+
+
+cdef void add_cell(const float[:, :, :, ::1] values, int part, const float[:, :, ::1] weights, int frame, int top, int bottom,
+                   int left, int right, float threshold, int bins, bint zero_bin, double* histogram) noexcept nogil:
+    cdef float[RUN] dx
+    cdef float[RUN] dy
+    cdef float[RUN] magnitude
+    cdef float[RUN] position
+    cdef Py_ssize_t height = values.shape[1], width = values.shape[2], step = values.shape[3]
+    cdef bint weighted = weights.shape[0] > 0
+    cdef int column, n, k
+    cdef Py_ssize_t row, above, below
+    for row in range(top, bottom):
+        above, below = (row - 1, row + 1) if 0 < row < height - 1 else (row, row)
+        column = left
+        while column < right:
+            n = min(<int>RUN, right - column)
+            run_of_field(&values[frame, row, 0, 0], &values[frame, above, 0, 0], &values[frame, below, 0, 0], step,
+                         column, n, width, part, dx, dy)
+            measure(dx, dy, n, bins, magnitude, position)
+            for k in range(n):
+                add_vector(magnitude[k], position[k], weights[frame, row, column + k] if weighted else 1, threshold, bins,
+                           zero_bin, histogram)
+            column += RUN
+
+
+def cell_histograms(const float[:, :, :, ::1] values, int part, const float[:, :, ::1] weights,
+                    const int[:, ::1] rows, const int[:, ::1] columns, float threshold, bint zero_bin,
+                    double[:, :, :, ::1] out):
+    cdef int frame, row, column
+    cdef int bins = <int>out.shape[3] - zero_bin
+    with nogil:
+        for frame in range(<int>out.shape[0]):
+            for row in range(<int>out.shape[1]):
+                for column in range(<int>out.shape[2]):
+                    add_cell(values, part, weights, frame, rows[frame, row], rows[frame, row + 1],
+                             columns[frame, column], columns[frame, column + 1], threshold, bins, zero_bin,
+                             &out[frame, row, column, 0])
+
+
+cdef enum:
+    # Channels of `integral_tiles`: gradients of the image, the flow, gradients of its component right, and down.
+    CHANNELS = 4
+    DIRECTIONS = 8
+    VALUES = 33  # directions of all channels, and the zero bin of the flow
 
 
 def integral_tiles(const float[:, ::1] image, const float[:, :, ::1] flow, float threshold, Py_ssize_t tile, double[:, :, ::1] out):

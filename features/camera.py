@@ -81,10 +81,11 @@ def camera_motion(frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Matri
         for index, matrix in enumerate(rescaled(matrices, stretch)):
             first, second = halves[index : index + 2]
             left = _differences(first, _undone(second, matrix) if moves(matrix) else second)
-            found = _homography(frames[index], flow[index]) if np.median(left) >= _MIN_ERROR else None
+            error = np.median(left)
+            found = _homography(frames[index], flow[index]) if error >= _MIN_ERROR else None
             if found is not None:
                 half = rescaled(found, stretch)
-                undone, limit = _undone(second, half), _HOMOGRAPHY_LEAVES * np.median(left)
+                undone, limit = _undone(second, half), _HOMOGRAPHY_LEAVES * error
                 after = _differences(first, undone)
                 better = np.mean(after <= left) >= 0.5 and np.median(after) < limit
                 if better and _explains(first, second, undone, half):

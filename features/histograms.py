@@ -24,6 +24,10 @@ __all__ = [
 #: Row edges (T, R + 1) and column edges (T, C + 1) of the cells in each frame, in pixels.
 Grid = tuple[NDArray[np.intc], NDArray[np.intc]]
 
+# What `cell_histograms` takes for a field of its own instead of a gradient.
+_FIELD = -1
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def frame_grid(boxes: NDArray[np.floating], shape: tuple[int, int], cells: tuple[int, int]) -> Grid:
     """Divide a box of each frame into cells.
@@ -105,43 +109,64 @@ def orientation_histograms(
     >>> orientation_histograms(right, none, grid)
     array([[[[16.,  0.,  0.,  0.,  0.,  0.,  0.,  0.]]]])
     """
-    dx, dy = (np.require(vectors, np.float32, ["C", "A"]) for vectors in (dx, dy))
-    weights = np.empty((0, *dx.shape[1:])) if weights is None else weights
+    dx, dy = np.asarray(dx), np.asarray(dy)
+    if dx.ndim != 3 or dx.shape != dy.shape:
+        raise ValueError(f"a field needs two arrays (T, H, W) of one shape, got {dx.shape} and {dy.shape}")
+    field = np.stack([dx, dy], axis=-1)
+    return _histograms(
+        field, _FIELD, grid, bins=bins, threshold=threshold, zero_bin=zero_bin, weights=weights
+    )
+
+
+def _histograms(
+    values: NDArray[np.floating] | NDArray[np.uint8],
+    part: int,
+    grid: Grid,
+    *,
+    bins: int = 8,
+    threshold: float = 0.0,
+    zero_bin: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """Histogram a field (T, H, W, 2), or the gradient of one part of values (T, H, W, C)."""
+    field = np.require(values, np.float32, ["C", "A"])
+    weights = np.empty((0, *field.shape[1:3])) if weights is None else weights
     weights = np.require(weights, np.float32, ["C", "A"])
-    _check(dx, dy, grid, weights, bins)
+    _check(field, grid, weights, bins)
     rows, columns = (np.require(edges, np.intc, ["C", "A"]) for edges in grid)
-    out = np.zeros((len(dx), rows.shape[1] - 1, columns.shape[1] - 1, bins + zero_bin))
-    cell_histograms(dx, dy, weights, rows, columns, threshold, zero_bin, out)
+    out = np.zeros((len(field), rows.shape[1] - 1, columns.shape[1] - 1, bins + zero_bin))
+    cell_histograms(field, part, weights, rows, columns, threshold, zero_bin, out)
     return out
 
 
-def check_field(*parts: NDArray) -> None:
-    """Check that vectors are finite.
+def check_field(*parts: NDArray[np.float32]) -> None:
+    """Check that vectors are finite, and the differences between them.
 
     Raises
     ------
     ValueError
-        If a component is infinite or NaN.
+        If a component, or the difference of two, is infinite or NaN.
 
     Examples
     --------
     >>> check_field(np.zeros((2, 3)), np.ones((2, 3)))
     """
-    if not all(np.isfinite(part).all() for part in parts):
+    ranges = [float(part.max(initial=0)) - float(part.min(initial=0)) for part in parts]
+    # Not a number compares as false.
+    if not all(length <= _LARGEST for length in ranges):
         raise ValueError("the vectors of a field must be finite, got infinity or NaN")
 
 
-def _check(dx: NDArray, dy: NDArray, grid: Grid, weights: NDArray, bins: int) -> None:
-    if dx.ndim != 3 or dx.shape != dy.shape:
-        raise ValueError(f"a field needs two arrays (T, H, W) of one shape, got {dx.shape} and {dy.shape}")
-    if weights.shape[1:] != dx.shape[1:] or len(weights) not in (0, len(dx)):
-        raise ValueError(f"the weights must have the shape {dx.shape} of the field, got {weights.shape}")
-    check_field(dx, dy)
+def _check(values: NDArray[np.float32], grid: Grid, weights: NDArray, bins: int) -> None:
+    shape = values.shape[:3]
+    if weights.shape[1:] != shape[1:] or len(weights) not in (0, len(values)):
+        raise ValueError(f"the weights must have the shape {shape} of the field, got {weights.shape}")
+    check_field(values)
     if bins < 1:
         raise ValueError(f"a histogram needs at least 1 bin, got {bins}")
-    for edges, length in zip(grid, dx.shape[1:], strict=True):
-        if edges.ndim != 2 or len(edges) != len(dx) or edges.shape[1] < 2:
-            raise ValueError(f"the grid must have edges for {len(dx)} frames, got {edges.shape}")
+    for edges, length in zip(grid, shape[1:], strict=True):
+        if edges.ndim != 2 or len(edges) != len(values) or edges.shape[1] < 2:
+            raise ValueError(f"the grid must have edges for {len(values)} frames, got {edges.shape}")
         if edges.size and (edges.min() < 0 or edges.max() > length or (np.diff(edges) < 0).any()):
             raise ValueError("the edges of the cells must ascend within the frame")
 
@@ -170,8 +195,7 @@ def hog(
     >>> hog(frames, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1)))[0, 0, 0]
     array([960.,   0.,   0.,   0.,   0.,   0.,   0.,   0.])
     """
-    dx, dy = _gradients(np.asarray(frames, np.float32))
-    return orientation_histograms(dx, dy, grid, weights=weights)
+    return _histograms(np.asarray(frames)[..., np.newaxis], 0, grid, weights=weights)
 
 
 def hof(flow: NDArray[np.float32], grid: Grid, *, threshold: float = 0.4) -> NDArray[np.float64]:
@@ -197,7 +221,7 @@ def hof(flow: NDArray[np.float32], grid: Grid, *, threshold: float = 0.4) -> NDA
     >>> hof(flow, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1)))[0, 0, 0]
     array([ 0.,  0., 64.,  0.,  0.,  0.,  0.,  0.,  0.])
     """
-    return orientation_histograms(flow[..., 0], flow[..., 1], grid, threshold=threshold, zero_bin=True)
+    return _histograms(flow, _FIELD, grid, threshold=threshold, zero_bin=True)
 
 
 def mbh(flow: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
@@ -221,7 +245,7 @@ def mbh(flow: NDArray[np.float32], grid: Grid) -> NDArray[np.float64]:
     >>> mbh(flow, frame_grid(np.array([[0, 0, 8, 8]]), (8, 8), (1, 1))).any()
     np.False_
     """
-    return np.stack([orientation_histograms(*_gradients(flow[..., part]), grid) for part in (0, 1)])
+    return np.stack([_histograms(flow, part, grid) for part in (0, 1)])
 
 
 def hmg(
@@ -256,15 +280,7 @@ def hmg(
     if shifts is not None:
         for index in np.flatnonzero(np.any(shifts, axis=1)):
             changes[index] = shifted_back(values[index + 1], shifts[index]) - values[index]
-    return orientation_histograms(*_gradients(changes), grid)
-
-
-def _gradients(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Central differences; zero across the border."""
-    dx, dy = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
-    np.subtract(image[:, :, 2:], image[:, :, :-2], out=dx[:, :, 1:-1])
-    np.subtract(image[:, 2:], image[:, :-2], out=dy[:, 1:-1])
-    return dx, dy
+    return _histograms(changes[..., np.newaxis], 0, grid)
 
 
 def normalise(histograms: NDArray[np.float64], floor: float = 0.05) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ class Observation:
         if fields is None:
             flow = optical_flow(frames, "dis" if self.flow == "codec" else self.flow, finest=self.finest)
             ground = ground_flow(frames, flow)
-            return flow - ground, ground, None
+            return np.subtract(flow, ground, out=flow), ground, None
         flow = fields.flow(*frames.shape[1:])
         ground = np.zeros_like(flow)
         # To find how the camera moves takes longer than all the rest.

@@ -100,23 +100,29 @@ def motion_mask(
     if len(frames) <= interval:
         return np.zeros((0, *frames.shape[1:]), bool)
     differences = np.empty((len(frames) - interval, *frames.shape[1:]), np.float32)
+    is_moved = [] if ground is None else [bool(field.any()) for field in ground]
     with single_thread():
         smooth = [cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32) for frame in frames]
-        for index in range(len(differences)):
+        for index, difference in enumerate(differences):
             later = smooth[index + interval]
-            differences[index] = later - smooth[index]
-            if ground is not None and (moved := ground[index : index + interval].sum(axis=0)).any():
-                differences[index] = undo_ground_flow(later, moved) - smooth[index]
-                differences[index, _near_border(moved)] = 0
+            np.subtract(later, smooth[index], out=difference)
+            if ground is not None and any(is_moved[index : index + interval]):
+                moved = ground[index : index + interval].sum(axis=0)
+                if moved.any():
+                    np.subtract(undo_ground_flow(later, moved), smooth[index], out=difference)
+                    difference[_near_border(moved)] = 0
     sample = differences[:, 1::3, 1::3] if min(frames.shape[1:]) >= 30 else differences
     # The lighting of the whole scene may change.
     differences -= np.median(sample, axis=(1, 2), keepdims=True)
-    noise = 1.4826 * float(np.median(np.abs(sample)))
-    mask = np.abs(differences) > max(deviations * noise, min_threshold)
+    np.abs(differences, out=differences)
+    noise = 1.4826 * float(np.median(sample))
+    mask = differences > max(deviations * noise, min_threshold)
     # A camera that shakes by less than flow can measure leaves thin lines along edges.
+    kernel = np.ones((3, 3), np.uint8)
     with single_thread():
-        opened = [cv2.morphologyEx(m.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) for m in mask]
-    return np.stack(opened).astype(bool)
+        for one in mask.view(np.uint8):
+            one[...] = cv2.morphologyEx(one, cv2.MORPH_OPEN, kernel)
+    return mask
 
 
 def _near_border(ground: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -338,6 +344,8 @@ def _regions(mask: NDArray[np.bool_], fps: float, min_share: float) -> list[NDAr
 def _count(mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
     """Count the moving pixels in each square cell."""
     bottom, right = -mask.shape[1] % side, -mask.shape[2] % side
-    padded = np.pad(mask, ((0, 0), (0, bottom), (0, right)))
-    shape = (len(mask), padded.shape[1] // side, side, padded.shape[2] // side, side)
-    return padded.reshape(shape).sum(axis=(2, 4))
+    padded = np.pad(mask.view(np.uint8), ((0, 0), (0, bottom), (0, right)))
+    height, width = padded.shape[1:]
+    # Rows of narrow numbers are added several at once.
+    rows = padded.reshape(len(mask), height // side, side, width).sum(axis=2, dtype=np.uint16)
+    return rows.reshape(len(mask), height // side, width // side, side).sum(axis=3, dtype=np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +46,15 @@ def register(first: Plane, second: Plane, guess: NDArray[np.floating]) -> Vector
     array([-3.,  0.])
     """
     best, least = np.zeros(2), np.inf
-    starts = [np.zeros(2), np.asarray(guess, np.float64)]
-    for start in starts if np.abs(guess).max() > 0.5 else starts[:1]:
-        shift = _descend(first, second, start)
-        if shift is None or not _explains(first, second, shift):
-            continue
-        left = _noise(_compared(first, second, shift)[2])  # type: ignore[index]
-        if left < least:
+    still = _compared(first, second, best)
+    if still is None:
+        return best
+    starts: dict[tuple[float, float], _Compared | None] = {(0.0, 0.0): still}
+    if np.abs(guess).max() > 0.5:
+        starts[float(guess[0]), float(guess[1])] = _compared(first, second, guess)
+    for start, found in starts.items():
+        shift, undone = _descend(first, second, np.array(start), found)
+        if undone is not None and _explains(still, undone, shift) and (left := _noise(undone.change)) < least:
             best, least = shift, left
     return best
 
@@ -76,11 +80,16 @@ def _middle(sample: Plane) -> np.float32:
     return np.partition(values, len(values) // 2)[len(values) // 2]
 
 
-def _descend(first: Plane, second: Plane, shift: Vector) -> Vector | None:
-    """Find the shift that makes two frames most similar, by Gauss-Newton from a first guess."""
+def _descend(
+    first: Plane, second: Plane, shift: Vector, found: _Compared | None
+) -> tuple[Vector, _Compared | None]:
+    """Find the shift that makes two frames most similar, by Gauss-Newton; return it and how they compare then.
+
+    ``found`` is how they compare at the first guess.
+    """
     for _ in range(_STEPS):
-        if (found := _compared(first, second, shift)) is None:
-            return None
+        if found is None:
+            break
         right, down, change = found
         # What moves otherwise counts little (Geman and McClure).
         scale = 2 * (_noise(change) + 0.3)
@@ -91,13 +100,22 @@ def _descend(first: Plane, second: Plane, shift: Vector) -> Vector | None:
         matrix += (1e-3 * np.trace(matrix) + 1e-6) * np.eye(2)
         step = np.linalg.solve(matrix, -(weighted @ change.ravel()))
         shift = shift + step
+        found = _compared(first, second, shift)
         if np.abs(step).max() < _LAST:
             break
-    return shift
+    return shift, found
 
 
-def _compared(first: Plane, second: Plane, shift: Vector) -> tuple[Plane, Plane, Plane] | None:
-    """Return slopes to the right and down and the change left by a shift; None where no view is shared."""
+class _Compared(NamedTuple):
+    """Slopes to the right and down of two frames, and the change that a shift leaves between them."""
+
+    right: Plane
+    down: Plane
+    change: Plane
+
+
+def _compared(first: Plane, second: Plane, shift: NDArray[np.floating]) -> _Compared | None:
+    """Compare two frames after a shift is undone; None where no view is shared."""
     edge = int(np.ceil(np.abs(shift).max())) + 2
     if min(first.shape) <= 2 * edge + _PARTS:
         return None
@@ -110,7 +128,7 @@ def _compared(first: Plane, second: Plane, shift: Vector) -> tuple[Plane, Plane,
     change -= median(change)
     right: Plane = (middle[inner, after] - middle[inner, before]) / np.float32(2)
     down: Plane = (middle[after, inner] - middle[before, inner]) / np.float32(2)
-    return right, down, change
+    return _Compared(right, down, change)
 
 
 def shifted_back(frame: Plane, shift: NDArray[np.floating]) -> Plane:
@@ -129,17 +147,14 @@ def shifted_back(frame: Plane, shift: NDArray[np.floating]) -> Plane:
     )
 
 
-def _explains(first: Plane, second: Plane, shift: Vector) -> bool:
-    still, undone = (_compared(first, second, at) for at in (np.zeros(2), shift))
-    if still is None or undone is None:
-        return False
-    change, is_small = undone[2], bool(np.abs(shift).max() <= 1)
+def _explains(still: _Compared, undone: _Compared, shift: Vector) -> bool:
+    change, is_small = undone.change, bool(np.abs(shift).max() <= 1)
     right, down, _ = still if is_small else undone
-    edge = (len(still[2]) - len(change)) // 2
+    edge = (len(still.change) - len(change)) // 2
     rows, columns = (slice(edge, edge + length) for length in change.shape)
     expected: Plane = right * np.float32(shift[0]) + down * np.float32(shift[1])
     expected = expected[rows, columns] if is_small else expected
-    return agrees(still[2][rows, columns], change, expected, is_small=is_small)
+    return agrees(still.change[rows, columns], change, expected, is_small=is_small)
 
 
 def agrees(still: Plane, change: Plane, expected: Plane, *, is_small: bool) -> bool:

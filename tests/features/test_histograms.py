@@ -57,6 +57,25 @@ def test_kernel_agrees_with_the_reference(seed, shape, cells, bins, zero_bin, we
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@given(seed=st.integers(0, 2**32 - 1), shape=st.tuples(st.integers(1, 9), st.integers(1, 130)))
+def test_gradients_are_central_differences_and_none_across_the_border(seed, shape):
+    rng = np.random.default_rng(seed)
+    flow = rng.normal(size=(2, *shape, 2)).astype(np.float32)
+    frames = rng.integers(0, 256, (2, *shape), dtype=np.uint8)
+    weights = rng.random((2, *shape)).astype(np.float32)
+    corners = np.sort(rng.uniform(-3, max(shape) + 3, (2, 2, 2)), axis=1)
+    grid = frame_grid(corners.reshape(2, 4), shape, (2, 3))
+
+    def expected(values, weights=None):
+        values, gradients = values.astype(np.float32), np.zeros((2, *values.shape), np.float32)
+        gradients[0][:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
+        gradients[1][:, 1:-1] = values[:, 2:] - values[:, :-2]
+        return orientation_histograms(*gradients, grid, weights=weights)
+
+    np.testing.assert_array_equal(hog(frames, grid, weights=weights), expected(frames, weights))
+    np.testing.assert_array_equal(mbh(flow, grid), [expected(flow[..., part]) for part in (0, 1)])
+
+
 @pytest.mark.parametrize("bin_", range(8))
 def test_each_direction_has_its_bin(bin_):
     angle = 2 * np.pi * bin_ / 8
@@ -135,3 +154,11 @@ def test_wrong_use_is_refused(changes, message):
     good["grid"] = frame_grid([[0, 0, 4, 4]], (4, 4), (1, 1))
     with pytest.raises(ValueError, match=message):
         orientation_histograms(**{**good, **changes})
+
+
+@pytest.mark.parametrize("values", [(3e38, -3e38), (np.nan, 0), (0, np.inf)])
+def test_gradients_that_are_not_finite_are_refused(values):
+    flow = np.zeros((1, 4, 4, 2), np.float32)
+    flow[0, 1, :2, 0] = values
+    with pytest.raises(ValueError, match="must be finite"):
+        mbh(flow, frame_grid([[0, 0, 4, 4]], (4, 4), (1, 1)))
