@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -50,6 +51,7 @@ from actionbench.features.similarity import repetition
 from actionbench.features.texture import LbpTop
 from actionbench.features.trajectories import DenseTrajectories
 from actionbench.features.video import read_video
+from actionbench.features.video import write_video as save_video
 
 Action = Callable[[], Any]
 
@@ -102,6 +104,26 @@ def decoding(rounds: int) -> Iterator[Stage]:
             ours, theirs = partial(read_video, path, color="grey"), partial(decode_plainly, path)
             times = alternate([ours, theirs], rounds)
             yield Stage(f"decoding {codec}", *(1000 * 50 / median(kept) for kept in times), "PyAV, converted")
+
+
+def pipeline(rounds: int) -> Iterator[Stage]:
+    """Time the way from a file to the vector of ``hog-hof-mbh-svm``, in one process and in two at a time."""
+    clip = Figures(height=144, width=180, frames=60).load(0)
+    repeats = 5
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("fork").Pool(2) as pool:
+        path = Path(folder, "clip.mp4")
+        save_video(path, np.repeat(clip.grey()[..., np.newaxis], 3, axis=3), clip.fps)
+        describe = partial(_describe, path, repeats)
+        times = alternate([partial(pool.map, describe, range(count)) for count in (2, 1)], rounds)
+    two, one = (
+        1000 * count * repeats * len(clip) / median(kept) for count, kept in zip((2, 1), times, strict=True)
+    )
+    yield Stage("file of 180 x 144 to HOG, HOF, MBH, two at once", two, one, "one process")
+
+
+def _describe(path: Path, repeats: int, _: int) -> None:
+    for _ in range(repeats):
+        GridDescriptor(("hog", "hof", "mbh")).extract(read_video(path, color="grey"))
 
 
 #: Name, ours, frames, the name of the peer and the peer.
@@ -177,6 +199,7 @@ def stages(rounds: int) -> Iterator[Stage]:
         times = alternate([ours, *([theirs] if theirs else [])], rounds)
         mine, *others = [1000 * n / median(kept) for kept in times]
         yield Stage(name, mine, others[0] if others else None, peer, memory[name])
+    yield from pipeline(rounds)
     for stage in trajectories(rounds):
         yield replace(stage, memory=memory.get(stage.name))
 
