@@ -27,6 +27,8 @@ COLUMNS = [
     "predict_ratio",
     "verdict",
     "reason",
+    "failed_old",
+    "failed_new",
     "times",
 ]
 
@@ -103,13 +105,15 @@ def compare(old_store: Reader, new_store: Reader, margin: float = 0.0) -> pd.Dat
         One row for each data set, split and attempt of either store: ``accuracy_old``, ``accuracy_new``,
         ``difference`` with its 95 % interval ``difference_low`` to ``difference_high``, ``p_value``, ``n_clips``,
         ``n_groups``, ``fit_ratio`` and ``predict_ratio`` (median time of a cell, new over old; NaN where times cannot
-        be compared), ``verdict`` (``worse``, ``better``, ``no evidence`` or ``not comparable``), ``reason``, a
-        sentence or empty, and ``times``, a sentence on why times cannot be compared, or empty.
+        be compared), ``verdict`` (``worse``, ``better``, ``identical``, ``no evidence`` or ``not comparable``),
+        ``reason``, a sentence or empty, ``failed_old`` and ``failed_new``, what failed in either store, or empty, and
+        ``times``, a sentence on why times cannot be compared, or empty.
 
     Notes
     -----
-    The interval is a paired bootstrap over groups, never narrower than Newcombe's for as many independent clips;
-    if all predictions are the same, it is 0. The test is a sign-flip test over groups at 5 %. See
+    Results are identical if each clip has the same predictions, each in the same share of the seeds; the interval is
+    then NaN, as none is needed. Otherwise it is a paired bootstrap over groups, never narrower than Newcombe's for as
+    many independent clips. The test is a sign-flip test over groups at 5 %. See
     `intervals.bootstrap_interval`, `intervals.paired_interval` and `intervals.sign_flip_test`. The tests are not
     adjusted for their number: of twenty unchanged attempts, one is expected to be called better or worse.
     """
@@ -124,7 +128,7 @@ def _judge(
     row: dict[str, object] = dict(
         zip(COLUMNS, [*name, *[float("nan")] * 6, 0, 0, *[float("nan")] * 2], strict=False)
     )
-    row["times"] = ""
+    row |= {"failed_old": _failures(old), "failed_new": _failures(new), "times": ""}
     if old is None or new is None:
         return row | {
             "verdict": "not comparable",
@@ -134,9 +138,9 @@ def _judge(
     if obstacle:
         return row | {"verdict": "not comparable", "reason": obstacle}
     found = paired_difference(old, new, margin)
-    if _same_predictions(old, new):
-        # Without any change the interval is 0, however few the clips.
-        found = replace(found, low=0.0, high=0.0)
+    is_same = _same_predictions(old, new)
+    if is_same:
+        found = replace(found, low=float("nan"), high=float("nan"))
     return row | {
         "accuracy_old": found.accuracy_old,
         "accuracy_new": found.accuracy_new,
@@ -146,17 +150,32 @@ def _judge(
         "p_value": found.p_value,
         "n_clips": found.n_clips,
         "n_groups": found.n_groups,
-        "verdict": _verdict(found, margin),
+        "verdict": "identical" if is_same else _verdict(found, margin),
         "reason": _reason(found),
         **_times(old, new),
     }
 
 
 def _same_predictions(old: Result, new: Result) -> bool:
-    """Return whether each clip has the same predictions under the same seeds."""
-    rows = (np.stack([result.predicted, result.seeds, result.positions]) for result in (old, new))
-    first, second = (own[:, np.lexsort(own)] for own in rows)
-    return np.array_equal(first, second)
+    """Return whether each clip has the same predictions, each in the same share of the seeds."""
+    n_classes = len(old.classes)
+    first, second = (
+        np.bincount(
+            result.positions * n_classes + result.predicted, result.weights, len(old.clips) * n_classes
+        )
+        for result in (old, new)
+    )
+    return np.allclose(first, second)
+
+
+def _failures(result: Result | None) -> str:
+    """Return how many cells failed and why the first did, an empty string if none did."""
+    if result is None or not result.count("failed"):
+        return ""
+    failed = result.failed
+    told = (failed["error"].fillna(failed["kind"]).iloc[0], failed["message"].iloc[0])
+    why = ": ".join(text for text in told if isinstance(text, str) and text)
+    return f"{len(failed)} of {result.n_cells} cells failed: {why}"
 
 
 def _times(old: Result, new: Result) -> dict[str, object]:

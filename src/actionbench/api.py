@@ -300,9 +300,9 @@ def compare(old: str | Path, new: str | Path, *, margin: float = 0.0) -> pd.Data
     Examples
     --------
     >>> compare("tiny.sqlite", "tiny.sqlite")[["attempt", "difference", "verdict"]]
-        attempt  difference      verdict
-    0    chance         0.0  no evidence
-    1  majority         0.0  no evidence
+        attempt  difference    verdict
+    0    chance         0.0  identical
+    1  majority         0.0  identical
     """
     from .experiments.sharing.reading import open_results
     from .reports.analysis.comparison import compare as compare_stores

@@ -197,7 +197,8 @@ def _compared(row: dict[Any, Any]) -> tuple[str, ...]:
         100 * row[column]
         for column in ("accuracy_old", "accuracy_new", "difference", "difference_low", "difference_high")
     )
-    difference = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*change)
+    is_same = row["verdict"] == "identical"
+    difference = "0" if is_same else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*change)
     return (
         *names,
         f"{old:.1f}",

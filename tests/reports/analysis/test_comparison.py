@@ -62,16 +62,47 @@ def test_all_in_one_group_is_no_evidence(pair):
     assert "Too few groups" in row["reason"]
 
 
-def test_the_same_predictions_are_no_evidence(pair):
+def test_the_same_predictions_are_identical_without_an_interval(pair):
+    both = ["difference_low", "difference_high"]
     found, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(3)}]))
-    assert (found, row["difference"], row["p_value"], row["reason"]) == ("no evidence", 0, 1, "")
-    assert (row["difference_low"], row["difference_high"]) == (0, 0)
+    assert (found, row["difference"], row["p_value"], row["reason"]) == ("identical", 0, 1, "")
+    assert np.isnan([row[limit] for limit in both]).all()
     # As often right is not the same.
-    _, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(4)}]))
-    assert row["difference"] == 0
+    found, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(4)}]))
+    assert (found, row["difference"]) == ("no evidence", 0)
     assert row["difference_low"] < -0.02 < 0.02 < row["difference_high"]
-    _, row = verdict(pair([{"predicted": wrong(3)}], [{"predicted": wrong(3), "seed": 1}]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ([(0, ())], [(1, ())], True),
+        ([(0, (3,)), (1, (4,))], [(0, (4,)), (1, (3,))], True),
+        ([(0, (3,))], [(0, (3,)), (1, (3,))], True),
+        ([(0, (3,))], [(0, (3,)), (1, ())], False),
+    ],
+)
+def test_predictions_are_the_same_in_the_same_share_of_the_seeds(pair, old, new, same):
+    stores = ([{"predicted": wrong(*places), "seed": seed} for seed, places in side] for side in (old, new))
+    assert (verdict(pair(*stores))[0] == "identical") == same
+
+
+def test_wrong_in_another_way_is_not_identical(bench):
+    stores = [bench().dataset(["a", "b", "c"] * 4, list("sstt") * 3) for _ in range(2)]
+    for made, guess in zip(stores, (1, 2), strict=True):
+        made.attempt("one", (made.labels + guess) % 3)
+    found, row = verdict(compare(*(made.store for made in stores)))
+    assert (found, row["difference"]) == ("no evidence", 0)
     assert row["difference_low"] < 0 < row["difference_high"]
+
+
+def test_what_failed_on_either_side_is_told(pair):
+    failing = {"predicted": TRUTH, "fail": [1, 2]}
+    _, row = verdict(pair([failing | {"message": "gone"}], [failing]))
+    assert row["failed_old"] == "2 of 8 cells failed: ValueError: gone"
+    assert row["failed_new"] == "2 of 8 cells failed: ValueError: no luck"
+    _, row = verdict(pair([{"predicted": TRUTH}], [failing | {"status": "skipped"}]))
+    assert (row["failed_old"], row["failed_new"]) == ("", "")
 
 
 def test_the_margin_forgives_small_losses(pair):
@@ -159,7 +190,7 @@ def test_times_are_compared_on_one_machine_only(bench):
     (row,) = compare(*machines(bench, here, here | {"threads": 2, "numpy": "2.1"})).to_dict("records")
     assert np.isnan(row["fit_ratio"])
     assert row["times"] == "Times are not compared: the set-ups differ in numpy 2.0, 2.1; threads 1, 2."
-    assert row["verdict"] == "no evidence"
+    assert row["verdict"] == "identical"
 
 
 def test_a_table_that_mixes_machines_says_so(bench):
