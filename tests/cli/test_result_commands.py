@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import actionbench
 from actionbench.cli import watching
 from actionbench.experiments.store import Store
+from actionbench.reports.analysis import comparison
 
 MATRIX = {
     "name": "mine",
@@ -155,3 +157,32 @@ def test_compare_a_store_with_itself(folder, call):
     assert ("identical" in text, "[" in text) == (True, False)
     call("run", "m.toml", "--store", "other.sqlite", "--set", "datasets.folder.title=else")
     assert call("compare", "actionbench.sqlite", "other.sqlite")[0] == 3
+
+
+def test_a_comparison_for_other_systems(here, call):
+    code, out, err = call("compare", "s.sqlite", "b.zip", "--format", "github")
+    assert (code, err) == (0, "")
+    assert "**Identical**: of 2 results, 2 are identical." in out.splitlines()
+    code, out, _ = call("compare", "s.sqlite", "b.zip", "--format", "junit")
+    assert code == 0
+    assert [case.get("name") for case in ElementTree.fromstring(out).iter("testcase")] == [
+        "chance",
+        "majority",
+    ]
+    as_json = call("compare", "s.sqlite", "b.zip", "--json")
+    assert as_json == call("compare", "s.sqlite", "b.zip", "--format", "json")
+    assert json.loads(as_json[1])[0]["verdict"] == "identical"
+    code, _, err = call("compare", "s.sqlite", "b.zip", "--json", "--format", "junit")
+    assert (code, err) == (2, "actionbench: --json contradicts --format junit; give one of them\n")
+
+
+@pytest.mark.parametrize("form", ["terminal", "json", "github", "junit"])
+@pytest.mark.parametrize(
+    ("verdicts", "code"), [(["better", "worse"], 1), (["better"], 0), (["not comparable"], 3)]
+)
+def test_exit_codes_of_a_comparison_are_those_of_any_format(call, monkeypatch, form, verdicts, code):
+    numbers = dict.fromkeys(comparison.COLUMNS, 0.0)
+    texts = dict.fromkeys(["dataset", "split", "attempt", "reason", "failed_old", "failed_new", "times"], "")
+    rows = [numbers | texts | {"verdict": verdict} for verdict in verdicts]
+    monkeypatch.setattr(actionbench.api, "compare", lambda *stores, margin: pd.DataFrame(rows))
+    assert call("compare", "old", "new", "--format", form)[0] == code

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ActionbenchError
-from .options import json_option, results_option
+from .options import json_option, refuse_both, results_option
 from .terminal import EXIT_INTERRUPTED, print_layout, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
@@ -169,23 +169,38 @@ def report(store: str, output: str, without_costs: bool) -> None:
 @click.option(
     "--margin", type=click.FloatRange(0, 1), default=0.0, help="A loss of accuracy that does not matter."
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("terminal", "json", "github", "junit")),
+    help="By default terminal; github is a comment in Markdown, junit XML of test cases.",
+)
 @json_option
-def compare(old: str, new: str, margin: float, as_json: bool) -> int:
+def compare(old: str, new: str, margin: float, form: str | None, as_json: bool) -> int:
     """Compare two stores or bundles attempt by attempt.
 
     Exit code 0: nothing is worse; 1: something is; 3: nothing could be compared.
     """
     from .. import api
 
+    refuse_both({"--json": as_json, f"--format {form}": form not in (None, "json")})
     table = api.compare(old, new, margin=margin)
-    if as_json:
-        click.echo(table.to_json(orient="records", indent=1))
-    else:
-        header = ["data set", "split", "attempt", "old %", "new %", "difference", "p", "verdict", "reason"]
-        print_rows(header, [_compared(row) for row in table.to_dict("records")])
+    _print_comparison(table, "json" if as_json else form or "terminal")
     if (table["verdict"] == "worse").any():
         return 1
     return 3 if (table["verdict"] == "not comparable").all() else 0
+
+
+def _print_comparison(table: pd.DataFrame, form: str) -> None:
+    if form == "terminal":
+        header = ["data set", "split", "attempt", "old %", "new %", "difference", "p", "verdict", "reason"]
+        print_rows(header, [_compared(row) for row in table.to_dict("records")])
+    elif form == "json":
+        click.echo(table.to_json(orient="records", indent=1))
+    else:
+        from ..reports.rendering import integration
+
+        click.echo((integration.github if form == "github" else integration.junit)(table), nl=False)
 
 
 def _compared(row: dict[Any, Any]) -> tuple[str, ...]:
