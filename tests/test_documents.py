@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import os
 import pkgutil
 import re
 import shlex
@@ -13,11 +14,13 @@ import tomllib
 from importlib import import_module
 from itertools import groupby, pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jupytext
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 from actionbench import plan
@@ -114,11 +117,147 @@ def test_the_matrix_of_the_guide(tmp_path, monkeypatch):
     assert read_matrix(tmp_path / "m.toml").attempts[0].points() == [{"C": 0.1}, {"C": 1.0}]
 
 
+def test_the_matrix_of_continuous_integration(tmp_path):
+    from actionbench.experiments.planning.matrix import read_matrix
+
+    (tmp_path / "m.toml").write_text(blocks("docs/ci.md", "toml")[0])
+    assert read_matrix(tmp_path / "m.toml").attempts[0].name == "my-attempt"
+
+
+PLUG_IN = """
+import numpy as np
+from actionbench import Attempt
+
+
+class MyAttempt(Attempt):
+    family = "rules"
+
+    def fit(self, clips, labels, groups=None):
+        self.classes_ = np.unique(labels)
+        self.level_ = np.mean([clip.frames.mean() for clip in clips])
+        return self
+
+    def predict_proba(self, clips):
+        light = np.array([clip.frames.mean() > self.level_ for clip in clips])
+        return np.where(np.stack([~light, light], axis=1), 0.9, 0.1)
+"""
+#: A command of GitHub's, which keeps comments as files, and knows how it is called.
+GH = """#!/bin/sh
+set -eu
+case "$1 $2" in
+"pr comment") cp "$7" "$COMMENTS/1.md" ;;
+"api --paginate") [ ! -e "$COMMENTS/1.md" ] || echo 1 ;;
+"api --silent") body=${7#body=@}; cp "$body" "$COMMENTS/${5##*/}.md"; echo edited >> "$COMMENTS/log" ;;
+*) exit 1 ;;
+esac
+"""
+ON_GITHUB = {
+    "${{ github.token }}": "secret",
+    "${{ github.event.pull_request.number }}": "7",
+}
+
+
+@pytest.fixture
+def runner(tmp_path, write_video, monkeypatch):
+    """A repository with a plug-in, and programs that do nothing outside of it."""
+    programs, folder = tmp_path / "programs", tmp_path / "repository"
+    for name, text in (("pip", "#!/bin/sh\n"), ("gh", GH)):
+        path = programs / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    (tmp_path / "comments").mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+    rng = np.random.default_rng(0)
+    for person in "abcdef":
+        for label, level in (("dark", 40), ("light", 200)):
+            frames = rng.integers(level - 20, level + 20, (4, 12, 16), dtype=np.uint8)
+            write_video(f"clips/{label}/{person}_1.mkv", frames, folder=folder)
+    matrix = (
+        'name = "compare"\nattempts = [{ name = "my-attempt" }, { name = "majority" }]\n[[datasets]]\n'
+        'name = "folder"\nroot = "clips"\ngroups = "(?P<group>[a-z])_"\nsplit = "leave-one-group-out"\n'
+    )
+    (folder / "compare.toml").write_text(matrix)
+    (folder / "my_attempt.py").write_text(PLUG_IN)
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "Base")
+    return folder
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.org"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True)
+
+
+def checked_out(folder, plug_in):
+    """Check out the merge of a change, as GitHub does for a pull request."""
+    git(folder, "checkout", "--quiet", "-B", "change", "main")
+    (folder / "my_attempt.py").write_text(plug_in)
+    git(folder, "commit", "--quiet", "--allow-empty", "-a", "-m", "Change")
+    git(folder, "checkout", "--quiet", "--detach", "main")
+    git(folder, "merge", "--quiet", "--no-ff", "-m", "Merge", "change")
+
+
+def run_workflow(folder, workflow):
+    """Run the steps of a workflow as GitHub does; return the exit codes of those that ran."""
+    outside = folder.parent
+    facts = {"GITHUB_REPOSITORY": "me/mine", "COMMENTS": str(outside / "comments")}
+    facts |= {name: str(outside / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    codes = {}
+    for step in workflow["jobs"]["compare"]["steps"]:
+        if "run" in step and ("!cancelled()" in step.get("if", "") or not any(codes.values())):
+            own = {name: ON_GITHUB[value] for name, value in step.get("env", {}).items()}
+            environment = {**os.environ, **facts, **workflow["env"], **own}
+            codes[step["name"]] = subprocess.run(
+                ["bash", "-e", "-c", step["run"]], cwd=folder, env=environment
+            ).returncode
+    return codes
+
+
+@pytest.mark.slow
+def test_the_workflow_comments_on_a_change(runner):
+    workflow = yaml.safe_load(blocks("docs/ci.md", "yaml")[0])
+    summary, comments = runner.parent / "GITHUB_STEP_SUMMARY", runner.parent / "comments"
+    checked_out(runner, PLUG_IN.replace("~light, light", "light, ~light"))
+    codes = run_workflow(runner, workflow)
+    assert {name for name, code in codes.items() if code} == {"Compare"}
+    said = (comments / "1.md").read_text()
+    assert "**Worse**: of 2 results, 1 is worse and 1 is identical." in said
+    assert summary.read_text() == said
+    # The next push mends it: the one comment is edited.
+    git(runner, "worktree", "remove", "--force", "base")
+    checked_out(runner, PLUG_IN)
+    (runner / "head.sqlite").unlink()
+    assert not any(run_workflow(runner, workflow).values())
+    assert "**Identical**: of 2 results, 2 are identical." in (comments / "1.md").read_text()
+    assert (comments / "log").read_text() == "edited\n"
+
+
+@pytest.mark.slow
+def test_the_job_of_gitlab_reports_what_failed(runner, monkeypatch):
+    job = yaml.safe_load(blocks("docs/ci.md", "yaml")[1])["compare"]
+    checked_out(runner, PLUG_IN.replace("return np", "raise ValueError('no luck')\n        return np"))
+    git(runner, "remote", "add", "origin", str(runner))
+    base = subprocess.check_output(["git", "rev-parse", "main"], cwd=runner, text=True).strip()
+    monkeypatch.setenv("CI_MERGE_REQUEST_DIFF_BASE_SHA", base)
+    done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", "\n".join(job["script"])], cwd=runner)
+    assert done.returncode == 1
+    cases = ElementTree.parse(runner / job["artifacts"]["reports"]["junit"]).iter("testcase")
+    found = {case.get("name"): case[0] for case in cases}
+    assert found["majority"].tag == "system-out"
+    assert (found["my-attempt"].tag, found["my-attempt"].get("message")) == (
+        "error",
+        "6 of 6 cells failed: ValueError: no luck",
+    )
+
+
 @pytest.mark.parametrize(
     "document",
     [
         "README.md",
         "CONTRIBUTING.md",
+        "docs/ci.md",
         "docs/embeddings.md",
         "docs/guide.md",
         "docs/ladder.md",
