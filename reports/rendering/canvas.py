@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
+    from matplotlib.transforms import Transform
+    from numpy.typing import ArrayLike
 
 INK = "#1b1f24"
 #: Colours of the families, safe for colour-blind readers and visible on light and dark backgrounds.
@@ -29,6 +30,8 @@ OTHER_FAMILY = "#b8860b"
 _MAX_PIXELS = 65_000
 # Identifier of the text written by `Svg.captioned`.
 _CAPTION = "caption"
+# Size of its letters in points, and height of its lines in inches.
+_CAPTION_SIZE, _CAPTION_LINE = 7, 0.13
 #: Identifier of the marks to which `Svg.titles` belong.
 POINTS = "points"
 _STYLE: Any = {
@@ -81,10 +84,11 @@ class Svg(str):
         """Return the same picture with a caption below as part of it."""
         with report_style():
             width, height = self.figure.get_size_inches()
-            above = sum(len(own.get_text().splitlines()) for own in _captions(self.figure))
             lines = textwrap.wrap(text, max(30, int(width / 0.065)))
-            down = -0.01 - above * 0.13 / height
-            self.figure.text(0.01, down, "\n".join(lines), fontsize=7, color=INK, va="top", gid=_CAPTION)
+            down = -0.01 - len(_caption_lines(self.figure)) * _CAPTION_LINE / height
+            self.figure.text(
+                0.01, down, "\n".join(lines), fontsize=_CAPTION_SIZE, color=INK, va="top", gid=_CAPTION
+            )
             return Svg.of(self.figure, self.label, self.titles)
 
     def _repr_svg_(self) -> str:
@@ -144,12 +148,23 @@ class Svg(str):
 
 
 def _extent(figure: Figure) -> dict[str, Any]:
-    """Return options of `savefig` that include a caption below the figure."""
-    return {"bbox_inches": "tight", "pad_inches": 0.03} if _captions(figure) else {}
+    """Return options of `savefig` that include a caption below the figure, the same for all formats."""
+    from matplotlib.transforms import Bbox
+
+    from .lettering import word_width
+
+    lines = _caption_lines(figure)
+    if not lines:
+        return {}
+    width, height = figure.get_size_inches()
+    right = 0.01 * width + max(word_width(line, _CAPTION_SIZE) for line in lines) / 72
+    down = 0.01 * height + len(lines) * _CAPTION_LINE
+    return {"bbox_inches": Bbox([[0, -down], [max(width, right), height]]).padded(0.03)}
 
 
-def _captions(figure: Figure) -> list[Text]:
-    return [text for text in figure.texts if text.get_gid() == _CAPTION]
+def _caption_lines(figure: Figure) -> list[str]:
+    captions = [text.get_text() for text in figure.texts if text.get_gid() == _CAPTION]
+    return [line for caption in captions for line in caption.splitlines()]
 
 
 def short_name(name: str, longest: int = 32) -> str:
@@ -190,3 +205,27 @@ def minimal_frame(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def name_rows(axes: Axes, names: list[str], size: float = 9) -> None:
+    """Write names left of axes at the heights 0, 1, 2, ... instead of ticks."""
+    axes.set_yticks([])
+    places = [(0, place) for place in range(len(names))]
+    write(axes, names, places, axes.get_yaxis_transform(), (-3, 0), size=size, align="right")
+
+
+def write(
+    axes: Axes,
+    words: Sequence[str],
+    places: ArrayLike,
+    transform: Transform | None = None,
+    shift: tuple[float, float] = (0, 0),
+    **style: Any,
+) -> None:
+    """Write many words at once, see `lettering.Words`; a transform other than that of data, and a shift in points."""
+    from matplotlib.transforms import offset_copy
+
+    from .lettering import Words
+
+    shifted = offset_copy(transform or axes.transData, axes.get_figure(root=True), *shift, units="points")
+    axes.add_artist(Words(words, places, shifted, colour=INK, **style))

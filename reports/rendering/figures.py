@@ -16,6 +16,7 @@ from .canvas import (
     Svg,
     canvas,
     minimal_frame,
+    name_rows,
     name_width,
     report_style,
     set_position,
@@ -70,7 +71,7 @@ def accuracy_figure(rows: pd.DataFrame, n_classes: int, cliques: list[list[str]]
         order = list(rows["attempt"])
         for number, clique in enumerate(bars):
             _bar(axes, 1.03 + 0.035 * number, [order.index(name) for name in clique])
-        axes.set_yticks(range(len(rows)), names)
+        name_rows(axes, names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 100)
         joined = "; bars: no significant difference" if bars else ""
@@ -379,7 +380,7 @@ def rank_figure(table: pd.DataFrame, cliques: list[list[str]], critical_differen
         axes.text(1, -1.0, f"critical difference {critical_difference:.3g}", fontsize=7, va="bottom")
         for number, clique in enumerate(cliques):
             _bar(axes, 1.03 + 0.05 * number, [list(table.index).index(name) for name in clique])
-        axes.set_yticks(range(len(table)), names)
+        name_rows(axes, names)
         axes.set_ylim(len(table) - 0.4, -0.6)
         axes.set_xlim(1, len(table))
         axes.set_xlabel("mean rank, 1 is best; bars: no significant difference", fontsize=8)

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .canvas import INK, Svg, canvas, name_width, report_style, set_position, short_name
+from .canvas import (
+    Svg,
+    canvas,
+    name_rows,
+    name_width,
+    report_style,
+    set_position,
+    short_name,
+    write,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,16 +82,22 @@ def _confusions(axes: Axes, counts: NDArray[Any], names: list[str], size: float)
     number = len(names)
     shares = row_shares(counts)
     axes.imshow(_tint(shares), interpolation="none", extent=(-0.5, number - 0.5, number - 0.5, -0.5))
-    axes.set_xticks(range(number), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(number), names, fontsize=size)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, pad=3)
-    axes.spines[:].set_linewidth(0.5)
+    _name_cells(axes, names, names, size, size)
     axes.set_xlabel("predicted, %", fontsize=8)
     if number <= MAX_ANNOTATED:
-        for (row, column), share in np.ndenumerate(shares):
-            if share >= 0.005:
-                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8)
+        rows, columns = np.nonzero(shares >= 0.005)
+        numbers = [f"{100 * share:.0f}" for share in shares[rows, columns]]
+        write(axes, numbers, np.column_stack([columns, rows]), size=8)
+
+
+def _name_cells(axes: Axes, rows: list[str], columns: list[str], row_size: float, column_size: float) -> None:
+    """Write names left of the rows and above the columns of cells."""
+    axes.spines[:].set_linewidth(0.5)
+    axes.set_xticks([])
+    name_rows(axes, rows, row_size)
+    places = [(place, 1) for place in range(len(columns))]
+    across = axes.get_xaxis_transform()
+    write(axes, columns, places, across, (0, 3), size=column_size, align="left", upright=True)
 
 
 def row_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -126,15 +141,14 @@ def heat_figure(
         image[..., 3] = np.rint(_MAX_OPACITY * np.nan_to_num(values))
         extent = (-0.5, len(heads) - 0.5, len(names) - 0.5, -0.5)
         axes.imshow(image, interpolation="none", extent=extent, aspect="auto")
-        axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(names)), names)
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0, pad=3)
-        axes.spines[:].set_linewidth(0.5)
-        for (row, column), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                text = f"{100 * value:.0f}"
-                if ends:
-                    text += f"\n{100 * ends[0][row, column]:.0f}–{100 * ends[1][row, column]:.0f}"
-                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
+        _name_cells(axes, names, heads, 9, 8)
+        rows, columns = np.nonzero(~np.isnan(values))
+        numbers = [f"{100 * value:.0f}" for value in values[rows, columns]]
+        if ends:
+            lows, highs = (100 * end[rows, columns] for end in ends)
+            numbers = [
+                f"{number}\n{start:.0f}–{stop:.0f}"
+                for number, start, stop in zip(numbers, lows, highs, strict=True)
+            ]
+        write(axes, numbers, np.column_stack([columns, rows]), size=7)
         return Svg.of(figure, "Accuracy in percent of each attempt, by column.")
