@@ -113,6 +113,8 @@ class Svg(str):
                 dpi=dots,
                 facecolor="white",
                 metadata={"Software": None},
+                # Twice as fast as the default, for files that are a sixth larger.
+                pil_kwargs={"compress_level": 3},
                 **_extent(self.figure),
             )
         self.figure.patch.set_visible(False)

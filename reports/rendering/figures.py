@@ -313,7 +313,7 @@ def _reliability(axes: Axes, row: Any, points: pd.DataFrame) -> None:
     axes.plot(x, y, color=colour, linewidth=1)
     axes.scatter(x, y, 4 + 60 * points["n_clips"] / points["n_clips"].sum(), colour, zorder=3, clip_on=False)
     axes.set_title(
-        f"{short_name(row.attempt, 26)}\nerror {percent(row.calibration_error)}", fontsize=7, pad=3
+        f"{short_name(row.attempt, 26)}\nerror {percent(row.calibration_error)}", fontsize=7, pad=3, y=1
     )
     axes.set_xlabel("probability", fontsize=7, labelpad=1)
     axes.set_xlim(-2, 102)

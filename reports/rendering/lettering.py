@@ -73,6 +73,7 @@ class Words(Artist):
         super().__init__()
         self._words, self._places = words, np.reshape(np.asarray(places, float), (-1, 2))
         self._size, self._colour, self._align, self._upright = size, colour, align, upright
+        self._font, self._anchor = FontProperties(size=size), Text(ha=align, rotation_mode="anchor")
         self.set_transform(transform)
         self.set_in_layout(False)
 
@@ -102,11 +103,11 @@ class Words(Artist):
     def _write(self, renderer: Any, pen: Any, word: str, x: float, y: float) -> None:
         before = renderer.points_to_pixels(_BEFORE[self._align] * word_width(word, self._size))
         # An SVG file has the place itself, so that another font is as well aligned.
-        anchor = Text(x, y, ha=self._align, rotation_mode="anchor")
+        self._anchor.set_position((x, y))
         x, y = (x, y - before) if self._upright else (x - before, y)
         _, whole = renderer.get_canvas_width_height()
         angle = 90 if self._upright else 0
-        renderer.draw_text(pen, x, whole - y, word, FontProperties(size=self._size), angle, mtext=anchor)
+        renderer.draw_text(pen, x, whole - y, word, self._font, angle, mtext=self._anchor)
 
 
 @lru_cache(4096)

@@ -220,7 +220,7 @@ def _panel(axes: Axes, panel: Panel, styles: Any, *, named: bool) -> None:
             low, share, high = (100 * own[name].to_numpy(float) for name in ("low", "accuracy", "high"))
             axes.fill_between(own["place"], low, high, color=colour, alpha=0.12, linewidth=0)
             axes.plot(own["place"], share, color=colour, linestyle=dashes, linewidth=1.4)
-    axes.set_title(title, fontsize=8, pad=3)
+    axes.set_title(title, fontsize=8, pad=3, y=1)
     axes.set_xlabel(unit, fontsize=7, labelpad=1)
     axes.set_xticks(range(len(levels)), [f"{level:g}".removeprefix("0") or "0" for level in levels])
     axes.set_yticks([0, 50, 100], ["0", "50", "100 %"] if named else [""] * 3)
