@@ -192,8 +192,11 @@ def _best_of_each(
 
 def _within_reach(maps: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Yield pairs, the first before the second, whose distance in the projection allows that they are similar."""
-    centred = (maps - maps.mean(axis=0)).astype(np.float64)
-    places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_COMPONENTS:]).astype(np.float32)
+    places = maps - maps.mean(axis=0)
+    # Of few clips the components take longer than all distances.
+    if len(maps) > maps.shape[1]:
+        centred = places.astype(np.float64)
+        places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_COMPONENTS:]).astype(np.float32)
     squares = np.einsum("ij,ij->i", places, places)[:, None]
     ones = np.ones_like(squares)
     # The product of a row of one and a row of the other is minus the square of a distance.

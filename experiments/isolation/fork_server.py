@@ -40,6 +40,9 @@ EXIT_NO_CHILDREN = 86
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
+# Opened once: each process would otherwise make its classes anew.
+_LIBC = ctypes.CDLL(None)
+
 _SERVE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; "
     "serve(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
@@ -394,4 +397,4 @@ def _descendants(pid: int) -> list[int]:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        _LIBC.prctl(option, value, 0, 0, 0)

@@ -415,7 +415,9 @@ class CellCall:
         cls = attempts.get(self.attempt)
 
         def make(found: Mapping[str, Any]) -> Attempt:
-            return make_attempt(cls, self.attempt, {**self.params, **found}, self.seed)
+            # The plan has looked at the parameters of the matrix.
+            params = {**self.params, **found}
+            return make_attempt(cls, self.attempt, params, self.seed, checked=self.params)
 
         with use_attempts(attempts), features_in(self.cache, self.cache_bytes):
             tuning = None if self.budget is None else self._tune(make, dataset, self.budget)

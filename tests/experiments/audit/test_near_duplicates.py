@@ -144,13 +144,15 @@ def plainly_most_similar(looks, motions, groups):
     seed=st.integers(0, 10**6),
     n_clips=st.integers(1, 90),
     n_scenes=st.integers(1, 8),
+    # Principal components are taken of more clips than there are values.
+    n_values=st.sampled_from([16, 64]),
     block=st.integers(1, 100),
 )
-def test_the_most_similar_are_those_of_a_comparison_of_all(seed, n_clips, n_scenes, block):
+def test_the_most_similar_are_those_of_a_comparison_of_all(seed, n_clips, n_scenes, n_values, block):
     rng = np.random.default_rng(seed)
 
     def maps():
-        scenes = rng.normal(size=(n_scenes, 64)) * rng.choice([0, 1], (n_scenes, 1), p=[0.1, 0.9])
+        scenes = rng.normal(size=(n_scenes, n_values)) * rng.choice([0, 1], (n_scenes, 1), p=[0.1, 0.9])
         found = scenes[rng.integers(0, n_scenes, n_clips)]
         found = found + 0.4 * rng.normal(size=found.shape) * (np.abs(found).sum(axis=1, keepdims=True) > 0)
         size = np.linalg.norm(found, axis=1, keepdims=True)
