@@ -90,12 +90,12 @@ class PlannedDataset:
     #: What may change it, None where that is not known.
     files: list[Path] | None
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The name in tables."""
         return self.entry.label
 
-    @property
+    @cached_property
     def split(self) -> str:
         """The name of the split in tables."""
         return self.entry.split.label()
@@ -365,14 +365,14 @@ def table_fingerprint(dataset: Dataset) -> str:
 
 
 class _Shared(NamedTuple):
-    """What is the same for all cells of an attempt on a data set: titles, and parts of the key as JSON."""
+    """What is the same for all cells of an attempt on a data set: titles, and parts of the key as `_text`."""
 
     #: By the number of training groups.
     titles: dict[int | str, str]
-    row: list[str]
-    code: list[str]
-    params: list[str]
-    rest: list[str]
+    row: str
+    code: str
+    params: str
+    rest: str
 
 
 def _work(
@@ -399,10 +399,10 @@ def _shared(data: PlannedDataset, matrix: Matrix, work: Work) -> _Shared:
     return _Shared(
         titles={n: entry.label(work.params, None if n == "all" else n) for n in matrix.train_groups},
         # The same work for another row of the table is another cell: a store keeps each once.
-        row=_texts(data.title, data.split, entry.label(work.params)),
-        code=_texts(work.cls.__qualname__, work.code, data.fingerprint),
-        params=_texts(_by_name(work.params, work.files)),
-        rest=_texts(
+        row=_text(data.title, data.split, entry.label(work.params)),
+        code=_text(work.cls.__qualname__, work.code, data.fingerprint),
+        params=_text(_by_name(work.params, work.files)),
+        rest=_text(
             *_file_fingerprints(work.files, entry.name),
             *([entry.tune.model_dump()] if entry.tune else []),
             *([entry.calibrate] if entry.calibrate else []),
@@ -425,15 +425,13 @@ def _cells_of(
     ):
         train_groups = None if n_groups == "all" else n_groups
         fold = whole if train_groups is None else _with_fewer_groups(data, whole, train_groups, seed)
-        groups_text, fold_text, seed_text = map(_texts, (train_groups, fold.fingerprint(), seed))
+        groups_text, fold_text, seed_text = map(_text, (train_groups, fold.fingerprint(), seed))
         first = turn % len(points)
         for work, parts in points[first:] + points[:first]:
-            texts = (
-                *parts.row, *groups_text, *parts.code, *fold_text, *parts.params, *seed_text, *parts.rest
-            )  # fmt: skip
+            texts = parts.row, groups_text, parts.code, fold_text, parts.params, seed_text, parts.rest
             yield PlannedCell(
                 **vars(work),
-                key=hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:32],
+                key=hashlib.sha256(f"[{', '.join(filter(None, texts))}]".encode()).hexdigest()[:32],
                 title=parts.titles[n_groups],
                 data=data,
                 seed=seed,
@@ -452,9 +450,9 @@ def _by_name(point: Mapping[str, Any], files: Iterable[Path]) -> list[tuple[str,
     ]
 
 
-def _texts(*parts: Any) -> list[str]:
-    """Return parts of a key in JSON, each once for all cells that share it."""
-    return [json.dumps(part, default=str) for part in parts]
+def _text(*parts: Any) -> str:
+    """Return parts of a key in JSON, once for all cells that share them."""
+    return ", ".join(json.dumps(part, default=str) for part in parts)
 
 
 def _with_fewer_groups(data: PlannedDataset, fold: Fold, n_groups: int, seed: int) -> Fold:
