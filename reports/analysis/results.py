@@ -344,7 +344,7 @@ def _result(
         confidence=confidence,
         groups=groups[positions],
         base=str(columns["base"][0]),
-        n_train_groups=float(pd.Series(columns["n_train_groups"]).max()),
+        n_train_groups=float(np.fmax.reduce(columns["n_train_groups"])),
         machines=tuple(
             machines[int(number)] for number in np.unique(used[~np.isnan(used)]) if int(number) in machines
         ),

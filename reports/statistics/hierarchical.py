@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,24 @@ def beta_binomial_interval(
     >>> round(low, 2), round(high, 2)
     (0.63, 0.97)
     """
-    rights, wrongs, sizes = (_counted(values) for values in (hits, clips - hits, clips))
+    counted = (_counted(values) for values in (hits, clips - hits, clips))
+    low, high = _beta_binomial_angles(*counted, level, prior)
+    return (
+        0.0 if hits.sum() <= 1e-9 else float(np.sin(low) ** 2),
+        1.0 if hits.sum() >= clips.sum() - 1e-9 else float(np.sin(high) ** 2),
+    )
+
+
+#: The distinct values of an array but 0, with how often each is there.
+_Counted = tuple[tuple[float, int], ...]
+
+
+# Many attempts are right as often as others.
+@lru_cache(maxsize=1024)
+def _beta_binomial_angles(
+    rights: _Counted, wrongs: _Counted, sizes: _Counted, level: float, prior: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the interval of the mean as angles, whose squared sines are accuracies."""
 
     def log_likelihood(angle: Floats, share: Floats) -> Floats:
         # On this scale Jeffreys' prior is flat.
@@ -62,20 +80,15 @@ def beta_binomial_interval(
         )
 
     tail = (1 - level) / 2
-    low, high = _quantiles(log_likelihood, (0.0, np.pi / 2), (0.0, 1.0), (tail, 1 - tail))
-    return (
-        0.0 if hits.sum() <= 1e-9 else float(np.sin(low) ** 2),
-        1.0 if hits.sum() >= clips.sum() - 1e-9 else float(np.sin(high) ** 2),
-    )
+    return _quantiles(log_likelihood, (0.0, np.pi / 2), (0.0, 1.0), (tail, 1 - tail))
 
 
-def _counted(values: Floats) -> list[tuple[float, int]]:
-    """Return the distinct values but 0, with how often each is there."""
+def _counted(values: Floats) -> _Counted:
     distinct, counts = np.unique(values, return_counts=True)
-    return [(value, count) for value, count in zip(distinct, counts, strict=True) if value]
+    return tuple(pair for pair in zip(distinct.tolist(), counts.tolist(), strict=True) if pair[0])
 
 
-def _log_rising(start: Floats, steps: list[tuple[float, int]]) -> Floats:
+def _log_rising(start: Floats, steps: _Counted) -> Floats:
     """Return the sum of the logarithms of rising factorials, Γ(start + n) / Γ(start) for each number n of steps."""
     n_factors = sum(count for _, count in steps)
     total: Floats = -n_factors * special.gammaln(start)

@@ -125,8 +125,9 @@ def macro_f1(
         return np.asarray(counts.reshape(-1, n_classes), np.float64)
 
     hits, total = count(truth, clips * (truth == predicted)), count(truth) + count(predicted)
-    scores = [np.mean(2 * own[among > 0] / among[among > 0]) for own, among in zip(hits, total, strict=True)]
-    return float(np.mean(scores))
+    occurs = total > 0
+    scores = np.divide(2 * hits, total, out=np.zeros_like(total), where=occurs)
+    return float(np.mean(scores.sum(axis=1) / occurs.sum(axis=1)))
 
 
 def wilson_interval(hits: float, total: float, level: float = 0.95) -> tuple[float, float]:
