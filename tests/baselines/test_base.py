@@ -83,6 +83,16 @@ def test_declared_kinds_of_parameters_are_demanded_of_a_matrix():
         make_attempt(Sized, "sized", {"size": "large"}, seed=0)
 
 
+def test_a_parameter_that_was_checked_is_not_looked_at_again():
+    class Typed(Sized):
+        def __init__(self, *, depth: int = 1):
+            self.depth = depth
+
+    with pytest.raises(MatrixError, match=r"attempt 'typed': params.depth: "):
+        make_attempt(Typed, "typed", {"depth": "deep"}, seed=0)
+    assert make_attempt(Typed, "typed", {"depth": "deep"}, seed=0, checked=["depth"]).depth == "deep"
+
+
 def test_scikit_learn_takes_it_for_a_classifier():
     assert is_classifier(Sized())
     assert get_tags(Sized()) == get_tags(Theirs())
