@@ -54,6 +54,44 @@ def short_number(value: float) -> str:
     raise AssertionError
 
 
+#: Units by what they measure, the smallest first, in that of `with_unit`'s argument.
+_SCALES = {
+    "s": {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    "ms": {"µs": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3},
+    "MiB": {"KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10},
+    "J": {"mJ": 1e-3, "J": 1.0, "kJ": 1e3},
+}
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Format a number with two or three digits and the unit in which it is easily read.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    unit : {"s", "ms", "MiB", "J", ""}
+        Its unit; without one it is formatted by `short_number`.
+
+    Examples
+    --------
+    >>> with_unit(0.012, "s"), with_unit(1830, "ms"), with_unit(90, "s"), with_unit(7777, ""), with_unit(3072, "MiB")
+    ('12 ms', '1.8 s', '1.5 min', '7.8k', '3 GiB')
+    """
+    if not unit or not math.isfinite(value) or not value:
+        return short_number(value)
+    scales = list(_SCALES[unit].items())
+    # What is rounded up to a thousand belongs to the next unit.
+    name, size = max(
+        (scale for scale in scales if abs(value) >= 0.9995 * scale[1]), key=_size, default=scales[0]
+    )
+    return f"{short_number(value / size)} {name}"
+
+
+def _size(scale: tuple[str, float]) -> float:
+    return scale[1]
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of the comparison table.
@@ -74,6 +112,8 @@ class Column:
         Whether it is first sorted in descending order.
     is_number : bool
         Whether it is aligned right, and sorted by value.
+    unit : str
+        Unit of its values, see `with_unit`.
     write : callable, optional
         Returns the displayed text of a row; by default two or three digits of the value.
     """
@@ -85,11 +125,12 @@ class Column:
     is_median: bool = False
     more_is_better: bool = False
     is_number: bool = True
+    unit: str = ""
     write: Callable[[Any], str] | None = None
 
     def text(self, row: Any) -> str:
         """Return the displayed text of a row of the table."""
-        return self.write(row) if self.write else short_number(float(getattr(row, self.name)))
+        return self.write(row) if self.write else with_unit(float(getattr(row, self.name)), self.unit)
 
 
 def _failed(row: Any) -> str:
@@ -111,31 +152,31 @@ COLUMNS = (
     Column("n_folds", "folds", True, more_is_better=True, write=lambda row: str(row.n_folds)),
     Column("n_cells"),
     Column("n_failed", "failed", True, write=_failed),
-    Column("fit_seconds", "fit s", True, is_measured=True),
-    Column("predict_ms_per_clip", "ms/clip", True, is_measured=True),
-    Column("peak_memory_mib", "MiB", True, is_measured=True),
+    Column("fit_seconds", "fit", True, is_measured=True, unit="s"),
+    Column("predict_ms_per_clip", "per clip", True, is_measured=True, unit="ms"),
+    Column("peak_memory_mib", "memory", True, is_measured=True, unit="MiB"),
     Column("n_parameters", "params", True, is_median=True),
     Column("n_skipped"),
     Column("calibration_error", "calibration error", write=lambda row: percent(row.calibration_error)),
     Column("operations", "net operations", is_median=True),
-    Column("fit_seconds_with_cache", "fit s, features cached", is_measured=True),
-    Column("predict_ms_per_clip_with_cache", "ms/clip, features cached", is_measured=True),
+    Column("fit_seconds_with_cache", "fit, features cached", is_measured=True, unit="s"),
+    Column("predict_ms_per_clip_with_cache", "per clip, features cached", is_measured=True, unit="ms"),
     Column("n_rules", "rules", is_median=True),
     Column("n_conditions", "conditions", is_median=True),
     Column("n_quantities", "quantities", is_median=True),
     Column("n_epochs", "epochs", is_median=True),
-    Column("fit_cpu_seconds", "fit CPU s", is_measured=True),
-    Column("predict_cpu_ms_per_clip", "CPU ms/clip", is_measured=True),
-    Column("warm_up_seconds", "warm-up s", is_measured=True),
-    Column("latency_p50_ms", "p50 ms", is_measured=True),
-    Column("latency_p95_ms", "p95 ms", is_measured=True),
-    Column("latency_p99_ms", "p99 ms", is_measured=True),
+    Column("fit_cpu_seconds", "fit, CPU", is_measured=True, unit="s"),
+    Column("predict_cpu_ms_per_clip", "per clip, CPU", is_measured=True, unit="ms"),
+    Column("warm_up_seconds", "warm-up", is_measured=True, unit="s"),
+    Column("latency_p50_ms", "p50", is_measured=True, unit="ms"),
+    Column("latency_p95_ms", "p95", is_measured=True, unit="ms"),
+    Column("latency_p99_ms", "p99", is_measured=True, unit="ms"),
     Column("clips_per_second", "clips/s", is_measured=True, more_is_better=True),
-    Column("size_mib", "model MiB"),
-    Column("fit_joules", "fit J", is_measured=True),
-    Column("predict_joules_per_clip", "J/clip", is_measured=True),
+    Column("size_mib", "model size", unit="MiB"),
+    Column("fit_joules", "fit, energy", is_measured=True, unit="J"),
+    Column("predict_joules_per_clip", "per clip, energy", is_measured=True, unit="J"),
     Column("n_trials", "trials"),
-    Column("tune_seconds", "tuning s", is_measured=True),
+    Column("tune_seconds", "tuning", is_measured=True, unit="s"),
     Column("rank_low", "rank", True, write=rank_text),
     Column("rank_high"),
     Column("tied"),

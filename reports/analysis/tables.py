@@ -272,10 +272,18 @@ def _with_integers(table: pd.DataFrame) -> pd.DataFrame:
 def shown_columns(table: pd.DataFrame) -> list[Column]:
     """Return the displayed columns that a table has; `without_costs` removes some.
 
-    Whether attempts are pretrained is displayed where one of them is.
+    Left out are numbers of clips, groups and folds that are the same in all rows, which `extent` says, failures if
+    there are none, and pretraining if no attempt is pretrained.
     """
-    empty = {"pretrained"} if table.get("pretrained", pd.Series()).eq("").all() else set()
-    return [column for column in SHOWN if column.name in table and column.name not in empty]
+    return [column for column in SHOWN if column.name in table and not _says_nothing(table[column.name])]
+
+
+def _says_nothing(values: pd.Series) -> bool:
+    if values.name == "pretrained":
+        return bool(values.eq("").all())
+    if values.name == "n_failed":
+        return bool(values.eq(0).all())
+    return values.name in ("n_clips", "n_groups", "n_folds") and values.nunique() <= 1
 
 
 def without_costs(table: pd.DataFrame) -> pd.DataFrame:
@@ -344,7 +352,8 @@ def _md(table: pd.DataFrame) -> str:
         lines += [[_md_text(cell) for cell in cells] for cells in _cells(rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         below = "".join(f"\n- {_md_text(note)}" for note in sizes(rows) + notes(rows))
-        parts.append(f"### {_md_text(dataset)}, {_md_text(split)}\n\n{body}\n{below and below + chr(10)}")
+        head = f"### {_md_text(dataset)}, {_md_text(split)}\n\n{extent(rows)}.\n\n"
+        parts.append(f"{head}{body}\n{below and below + chr(10)}")
     return "\n".join(parts)
 
 
@@ -383,7 +392,7 @@ def _tex(table: pd.DataFrame) -> str:
         below = "".join("\n\n\\footnotesize " + _tex_text(note) for note in sizes(rows) + notes(rows))
         parts.append(
             "\\begin{table}\n\\centering\n"
-            f"\\caption{{{_tex_text(dataset)}, {_tex_text(split)}}}\n"
+            f"\\caption{{{_tex_text(dataset)}, {_tex_text(split)}: {extent(rows)}}}\n"
             f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n{body}\n\\bottomrule\n"
             f"\\end{{tabular}}{below}\n\\end{{table}}\n"
         )

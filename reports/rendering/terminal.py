@@ -15,11 +15,11 @@ _GAP = "  "
 class Tables:
     """The result of `tables.layout`, for ``rich.console.Console.print``.
 
-    All columns fit into 100 characters; on a narrower terminal the least important ones are left out.
+    On a terminal that is too narrow for all columns the least important ones are left out.
     """
 
     # Columns in the order in which they are left out.
-    EXPENDABLE = ("family", "MiB", "params", "F1", "fit s", "ms/clip", "failed")
+    EXPENDABLE = ("family", "memory", "params", "F1", "fit", "per clip", "failed")
 
     def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
         self.parts = parts
@@ -42,11 +42,8 @@ class Tables:
 
         heads, rows = part["heads"], part["rows"]
         widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-        # The line above the table states these for all rows.
-        hidden = {"clips", "groups", "folds"}
-        if "failed" in heads and all(row[heads.index("failed")] == "0" for row in rows):
-            hidden.add("failed")
-        shown = [column for column, head in enumerate(heads) if head not in hidden]
+        # The line above the table states these of the most complete row.
+        shown = [column for column, head in enumerate(heads) if head not in ("clips", "groups", "folds")]
         for head in self.EXPENDABLE:
             if _width(widths, shown) <= options.max_width:
                 break

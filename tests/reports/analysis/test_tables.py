@@ -209,7 +209,7 @@ def test_an_infinite_cost_is_said_where_it_can_be(bench, tmp_path):
     rows = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
     assert [row["fit_seconds"] for row in rows] == [3.5, None, None]
     assert "| endless | 1–3 | features | 50.0 [" in (tmp_path / "table.md").read_text()
-    assert "| inf | inf | 103 |" in (tmp_path / "table.md").read_text()
+    assert "| inf | inf | 103 MiB |" in (tmp_path / "table.md").read_text()
     # Only one has a price that can be drawn.
     assert not list(tmp_path.glob("figures/*fit-time*"))
     assert list(tmp_path.glob("figures/*memory*"))
@@ -218,9 +218,22 @@ def test_an_infinite_cost_is_said_where_it_can_be(bench, tmp_path):
 def test_markdown_is_one_table_a_data_set_in_percent(toy):
     lines = render(comparison_table(toy.attempt("one", [0, 1, 0, 1, 0, 0]).store), "md").splitlines()
     assert lines[0] == "### toy, leave-one-group-out"
-    assert lines[2].startswith("| attempt | rank | family | accuracy [95 %] |")
-    assert "| one | – | features | 83.3 [" in lines[4]
-    assert len({line.count("|") for line in lines[2:5]}) == 1
+    assert lines[2] == "6 clips, 2 groups, 2 folds."
+    assert lines[4].startswith("| attempt | rank | family | accuracy [95 %] |")
+    assert "| one | – | features | 83.3 [" in lines[6]
+    assert len({line.count("|") for line in lines[4:7]}) == 1
+
+
+@pytest.mark.parametrize("write", [lambda t: render(t, "md"), lambda t: render(t, "tex")])
+def test_what_is_the_same_in_all_rows_stands_above_them_once(toy, write):
+    toy.attempt("one", [0] * 6).attempt("other", [1] * 6)
+    text = write(comparison_table(toy.store))
+    assert "6 clips, 2 groups, 2 folds" in text
+    assert not {"clips", "groups", "folds", "failed"} & set(re.findall(r"[a-z]+(?= [|&])", text))
+    text = write(comparison_table(toy.attempt("late", [0] * 6, fail=(0,)).store))
+    # One fold of two, and one of two cells.
+    assert {"clips", "groups", "folds", "failed"} <= set(re.findall(r"[a-z]+(?= [|&])", text))
+    assert "1/2" in text
 
 
 @pytest.mark.parametrize(
@@ -245,8 +258,8 @@ def test_latex_has_booktabs_and_escapes_all_that_is_special(toy):
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert rule in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    # No attempt is pretrained, and no column says so.
-    assert body.count(" & ") == len(columns.SHOWN) - 2
+    # Five columns would say the same in all rows.
+    assert body.count(" & ") == len(columns.SHOWN) - 1 - 5
 
 
 def test_the_terminal_holds_it_in_100_columns(usual):
@@ -254,7 +267,7 @@ def test_the_terminal_holds_it_in_100_columns(usual):
     assert max(map(len, text.splitlines())) <= 100
     assert "leave-one-group-out: 72 clips, 6 groups, 6 folds" in text
     heads = text.splitlines()[1].split()
-    assert {"rank", "family", "F1", "fit", "ms/clip", "MiB", "params"} < set(heads)
+    assert {"rank", "family", "F1", "fit", "per", "clip", "memory", "params"} < set(heads)
     assert "failed" not in heads  # as none did
     row = comparison_table(usual.store).iloc[0]
     assert f"{100 * row.accuracy:.1f} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]" in text
@@ -401,6 +414,31 @@ def test_markup_in_a_name_is_only_text(toy):
 )
 def test_short_numbers(value, text):
     assert columns.short_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "s", "0"),
+        (2.6e-6, "ms", "0.0026 µs"),
+        (0.0026, "ms", "2.6 µs"),
+        (999.4, "ms", "999 ms"),
+        (999.6, "ms", "1 s"),
+        (1830, "ms", "1.8 s"),
+        (59.9, "s", "60 s"),
+        (125, "s", "2.1 min"),
+        (9000, "s", "2.5 h"),
+        (217.4, "MiB", "217 MiB"),
+        (1536, "MiB", "1.5 GiB"),
+        (0.25, "MiB", "256 KiB"),
+        (0.03, "J", "30 mJ"),
+        (4200, "J", "4.2 kJ"),
+        (float("inf"), "s", "inf"),
+        (float("nan"), "MiB", "–"),
+    ],
+)
+def test_units_scale(value, unit, text):
+    assert columns.with_unit(value, unit) == text
 
 
 def test_an_unknown_format_is_named(toy):
