@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..analysis.columns import percent, short_number
+from ..analysis.columns import percent, with_unit
 from .canvas import (
     FAMILIES,
     INK,
@@ -22,22 +23,39 @@ from .canvas import (
     set_position,
     short_name,
 )
+from .labels import Box, lead, place_labels
 from .prose import join_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Costs of an attempt: column of the comparison table and label of the axis.
+
+class Price(NamedTuple):
+    """A cost of an attempt: column of the comparison table, label of the axis, and unit of `with_unit`."""
+
+    column: str
+    label: str
+    unit: str = ""
+
+
+#: Costs of an attempt.
 COSTS = {
-    "latency": ("latency_p50_ms", "median time for one clip, ms"),
-    "energy": ("predict_joules_per_clip", "energy of the processor for one clip, J"),
-    "CPU time": ("predict_cpu_ms_per_clip", "CPU time for one clip, ms"),
-    "fit time": ("fit_seconds", "time to fit, s"),
-    "memory": ("peak_memory_mib", "peak memory, MiB"),
-    "parameters": ("n_parameters", "parameters"),
-    "operations": ("operations", "operations of the net for one clip, features not counted"),
+    "latency": Price("latency_p50_ms", "median time for one clip", "ms"),
+    "energy": Price("predict_joules_per_clip", "energy of the processor for one clip", "J"),
+    "CPU time": Price("predict_cpu_ms_per_clip", "CPU time for one clip", "ms"),
+    "fit time": Price("fit_seconds", "time to fit", "s"),
+    "memory": Price("peak_memory_mib", "peak memory", "MiB"),
+    "parameters": Price("n_parameters", "parameters"),
+    "operations": Price("operations", "operations of the net for one clip, features not counted"),
 }
 
+#: Identifier of the names of points.
+NAME = "name"
+# Size of the axes of accuracy against a cost in inches, of the names in it in points, and the distance from a point
+# from which on a line leads to its name.
+_WIDTH, _HEIGHT, _NAME_SIZE, _NEAR = 4.75, 3.05, 7.5, 0.14
+# Labelled parts of a decade, by the ratio of the ends of the axis.
+_PARTS = {12: (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), 50: (1.0, 2.0, 5.0), 1000: (1.0, 3.0)}
 # A point by itself is no comparison.
 _MIN_PRICED = 2
 
@@ -96,7 +114,7 @@ def costs_to_draw(rows: pd.DataFrame) -> list[str]:
 
 def _priced_rows(rows: pd.DataFrame, cost: str) -> pd.DataFrame:
     """Return the rows that have both accuracy and a cost."""
-    column, _ = COSTS[cost]
+    column = COSTS[cost].column
     if column not in rows:
         return rows[:0]
     return rows[rows["accuracy"].notna() & np.isfinite(rows[column].astype(float))].reset_index(drop=True)
@@ -115,45 +133,71 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg:
     Returns
     -------
     Svg
-        Costs are on a logarithmic axis, with zero costs at the left edge. Attempts on the front are named, and below
-        the axis those of unknown cost.
+        Costs are on a logarithmic axis, with zero costs at the left edge. The axes hold all attempts but the trivial
+        ones, which are arrows where they are beyond. Those on the front, and the first of the rows, are named; arrows,
+        attempts of unknown cost and those without room for a name are listed below.
     """
-    column, title = COSTS[cost]
+    price = COSTS[cost]
     known = _priced_rows(rows, cost)
-    prices = known[column].astype(float).to_numpy()
+    prices = known[price.column].astype(float).to_numpy()
+    scores = 100 * known["accuracy"].to_numpy(float)
+    low, high = (100 * known[end].to_numpy(float) for end in ("accuracy_low", "accuracy_high"))
     positive = prices[prices > 0]
     free = positive.min() / 10 if len(positive) else 1.0
     spots = np.where(prices > 0, prices, free)
-    best = pareto_front(prices, known["accuracy"].to_numpy())
+    kept = (known["family"] != "trivial").to_numpy()
+    kept = kept if kept.any() else ~kept
+    left, right = spots[kept].min() / 1.6, spots[kept].max() * 1.6
+    floor = max(0.0, 10 * np.floor((low[kept].min() - 1) / 10))
+    inside = (spots >= left) & (spots <= right) & (scores >= floor)
+    spots, heights = spots.clip(left, right), scores.clip(floor)
+    front = pareto_front(prices, scores)
+    filled = np.isin(np.arange(len(known)), front)
+    colours = np.array([FAMILIES.get(family, OTHER_FAMILY) for family in known["family"]])
     with report_style():
         figure, axes = canvas(6.6, 3.7)
-        set_position(axes, 0.55, 0.5, 4.75, 3.05)
-        axes.set_ylim(0, 106)
-        _by_logarithm(axes, spots.min() / 1.6, spots.max() * 1.6)
+        set_position(axes, 0.55, 0.5, _WIDTH, _HEIGHT)
+        axes.set_ylim(floor, 100 + 0.06 * (100 - floor))
+        _by_logarithm(axes, left, right, price.unit)
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.step(spots[best], 100 * known["accuracy"].to_numpy()[best], where="post", color=INK, linewidth=1)
-        colours = [FAMILIES.get(family, OTHER_FAMILY) for family in known["family"]]
-        low, high = (100 * known[end].to_numpy(float) for end in ("accuracy_low", "accuracy_high"))
-        axes.vlines(spots, low, high, colours, linewidth=3, alpha=0.3)
-        front = set(best.tolist())
-        faces = [colour if number in front else "none" for number, colour in enumerate(colours)]
-        axes.scatter(spots, 100 * known["accuracy"], 36, faces, edgecolors=colours, zorder=3, gid=POINTS)
-        _name(axes, spots[best], known.iloc[best])
+        axes.step(spots[front], heights[front], where="post", color=INK, linewidth=1)
+        axes.vlines(
+            spots[inside], low[inside].clip(floor), high[inside], colours[inside], linewidth=3, alpha=0.3
+        )
+        faces = np.where(filled, colours, "none")
+        axes.scatter(
+            spots[inside],
+            heights[inside],
+            36,
+            faces[inside],
+            edgecolors=colours[inside],
+            zorder=3,
+            gid=POINTS,
+        )
+        for number in np.flatnonzero(~inside):
+            beyond = "v" if scores[number] < floor else "<" if prices[number] < left else ">"
+            axes.plot(spots[number], heights[number], beyond, color=colours[number], clip_on=False, zorder=3)
+        # The most accurate is named first, where there is most room.
+        named = [0, *[number for number in front[::-1].tolist() if number]]
+        bars = list(zip(spots[inside], low[inside].clip(floor), high[inside], strict=True))
+        unnamed = _name(axes, [n for n in named if inside[n]], spots, heights, known["attempt"], bars, front)
         _families(axes, known)
-        if (prices == 0).any():
+        if (prices[inside] == 0).any():
             axes.axvspan(axes.get_xlim()[0], 2.5 * free, color=INK, alpha=0.06, linewidth=0)
-            axes.text(free, 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
-        axes.set_xlabel(title, fontsize=8)
+            axes.text(free, floor + 1, "none", ha="center", va="bottom", fontsize=7, style="italic")
+        axes.set_xlabel(price.label, fontsize=8)
         axes.set_ylabel("accuracy in percent", fontsize=8)
-        titles = [
-            _priced(row, price, title) for row, price in zip(known.itertuples(), prices.tolist(), strict=True)
-        ]
-        drawn = Svg.of(figure, f"Accuracy against {title}.", titles)
-    unknown = rows.loc[rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"]), "attempt"]
-    if unknown.empty:
-        return drawn
-    return drawn.captioned(f"Unknown for {join_names([short_name(name) for name in unknown])}.")
+        titles = [_priced(row, price) for row in known[inside].itertuples()]
+        drawn = Svg.of(figure, f"Accuracy against {price.label}.", titles)
+    unknown = rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"])
+    lists = {
+        "Arrows, beyond the axes: ": [_beyond(row, price) for row in known[~inside].itertuples()],
+        "On the front, too: ": [short_name(name) for name in unnamed],
+        "Unknown for ": [short_name(name) for name in rows.loc[unknown, "attempt"]],
+    }
+    caption = " ".join(f"{head}{join_names(items)}." for head, items in lists.items() if items)
+    return drawn.captioned(caption) if caption else drawn
 
 
 def pareto_front(costs: Any, scores: Any) -> np.ndarray:
@@ -181,44 +225,85 @@ def pareto_front(costs: Any, scores: Any) -> np.ndarray:
     return front[np.lexsort([scores[front], costs[front]])]
 
 
-def _priced(row: Any, price: float, title: str) -> str:
+def _priced(row: Any, price: Price) -> str:
     low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
-    return f"{row.attempt}: {100 * row.accuracy:.1f} % [{low:.1f}, {high:.1f}], {title} {price:.4g}"
+    value = with_unit(float(getattr(row, price.column)), price.unit)
+    return f"{row.attempt}: {100 * row.accuracy:.1f} % [{low:.1f}, {high:.1f}], {price.label} {value}"
 
 
-def _by_logarithm(axes: Axes, low: float, high: float) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def _beyond(row: Any, price: Price) -> str:
+    value = with_unit(float(getattr(row, price.column)), price.unit)
+    return f"{short_name(row.attempt)} ({100 * row.accuracy:.1f} %, {value})"
+
+
+def _by_logarithm(axes: Axes, low: float, high: float, unit: str) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    parts = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=9))
+    # Three or more values that are easily read, whatever the range.
+    if high / low < 5:
+        axes.xaxis.set_major_locator(FixedLocator(MaxNLocator(5).tick_values(low, high)))
+    else:
+        parts = next((found for limit, found in _PARTS.items() if high / low < limit), (1.0,))
+        axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=9))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: with_unit(value, unit)))
 
 
-def _name(axes: Axes, spots: np.ndarray, rows: pd.DataFrame) -> None:
-    """Write names above their points, where they do not overlap."""
-    low, high = np.log(axes.get_xlim())
-    taken: list[tuple[float, float, float]] = []
-    for spot, attempt, height in zip(spots, rows["attempt"], 100 * rows["accuracy"], strict=True):
-        name = short_name(attempt)
-        where, width = (np.log(spot) - low) / (high - low), 0.016 * len(name)
-        left = where if where + width <= 1 else where - width
-        if any(
-            abs(height - other) < 4.5 and left < end and start < left + width for start, end, other in taken
-        ):
+def _name(
+    axes: Axes,
+    named: list[int],
+    spots: np.ndarray,
+    heights: np.ndarray,
+    names: pd.Series,
+    bars: list[tuple[float, float, float]],
+    front: np.ndarray,
+) -> list[str]:
+    """Write names beside their points; return those for which there is no room."""
+    from .lettering import word_width
+
+    (left, right), (bottom, top) = np.log(axes.get_xlim()), axes.get_ylim()
+
+    def inches(spot: float, height: float) -> tuple[float, float]:
+        return _WIDTH * (np.log(spot) - left) / (right - left), _HEIGHT * (height - bottom) / (top - bottom)
+
+    places = [inches(*pair) for pair in zip(spots, heights, strict=True)]
+    lines = [Box(*inches(spot, low), *inches(spot, high)).around(0.02) for spot, low, high in bars]
+    for one, other in pairwise(front.tolist()):
+        (x, y), (end, level) = places[one], places[other]
+        lines += [Box(x, y, end, y).around(0.01), Box(end, min(y, level), end, max(y, level)).around(0.01)]
+    words = [short_name(name) for name in names]
+    sizes = [(word_width(words[number], _NAME_SIZE) / 72 + 0.03, 1.2 * _NAME_SIZE / 72) for number in named]
+    others = [place for number, place in enumerate(places) if number not in named]
+    found = place_labels(
+        [places[number] for number in named], sizes, Box(0, 0, _WIDTH, _HEIGHT), others, lines
+    )
+    for number, box in zip(named, found, strict=True):
+        if box is None:
             continue
-        taken.append((left, left + width, height))
-        to_right = left == where
-        axes.annotate(
-            name,
-            (spot, height),
-            (3 if to_right else -3, 4),
-            textcoords="offset points",
-            ha="left" if to_right else "right",
-            fontsize=7.5,
+        middle, level = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+        way = np.array([places[number], lead(places[number], box)])
+        if np.hypot(*(way[1] - way[0])) > _NEAR:
+            axes.plot(
+                way[:, 0] / _WIDTH,
+                way[:, 1] / _HEIGHT,
+                color=INK,
+                linewidth=0.5,
+                alpha=0.7,
+                transform=axes.transAxes,
+            )
+        axes.text(
+            middle / _WIDTH,
+            level / _HEIGHT,
+            words[number],
+            fontsize=_NAME_SIZE,
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+            gid=NAME,
         )
+    return [names[number] for number, box in zip(named, found, strict=True) if box is None]
 
 
 def _families(axes: Axes, rows: pd.DataFrame) -> None:

@@ -204,10 +204,43 @@ def test_only_the_front_is_named_and_every_point_can_be_asked():
     assert "mlp" not in words(svg)
     titles = re.findall("<title>([^<]+)</title>", svg.inline("x"))
     assert titles[1:] == [
-        "hog-svm: 90.0 % [80.0, 95.0], peak memory, MiB 300",
-        "mlp: 50.0 % [40.0, 55.0], peak memory, MiB 400",
-        "rules: 70.0 % [60.0, 75.0], peak memory, MiB 200",
+        "hog-svm: 90.0 % [80.0, 95.0], peak memory 300 MiB",
+        "mlp: 50.0 % [40.0, 55.0], peak memory 400 MiB",
+        "rules: 70.0 % [60.0, 75.0], peak memory 200 MiB",
     ]
+
+
+def test_trivial_attempts_do_not_stretch_the_axes():
+    trivial = PRICED.iloc[-1:].assign(
+        attempt="chance",
+        family="trivial",
+        accuracy=0.1,
+        accuracy_low=0.05,
+        accuracy_high=0.2,
+        peak_memory_mib=1.0,
+    )
+    rows = pd.concat([PRICED, trivial], ignore_index=True)
+    found = words(pareto_figure(rows, "memory"))
+    assert "Arrows, beyond the axes: chance (10.0 %, 1 MiB)." in " ".join(found)
+    assert {"100", "40"} <= set(found)
+    assert not {"0", "10", "20"} & set(found)
+    # Where there are no others, the axes are theirs.
+    alone = words(pareto_figure(pd.concat([trivial, trivial.assign(attempt="majority")]), "memory"))
+    assert "Arrows" not in " ".join(alone)
+
+
+def test_the_first_of_equals_is_named_though_others_are_cheaper():
+    rows = PRICED.assign(accuracy=[0.9, 0.9, 0.7])
+    assert {"hog-svm", "rules"} <= set(words(pareto_figure(rows, "memory")))
+
+
+@pytest.mark.parametrize("high", [300.0, 500.0, 2000.0, 30_000.0, 1e8])
+def test_a_logarithmic_axis_has_ticks_that_can_be_read(high):
+    rows = PRICED.assign(n_parameters=[200.0, high, 210.0])
+    marks = [word for word in words(pareto_figure(rows, "parameters")) if re.fullmatch(r"[\d.]+[kM]?", word)]
+    # Those of accuracy are up to 100.
+    costs = [word for word in marks if word[-1] in "kM" or float(word) > 100]
+    assert len(costs) >= 3
 
 
 def test_what_costs_nothing_stands_left_of_all():
@@ -226,7 +259,7 @@ def test_a_cost_that_fewer_than_two_have_is_not_drawn():
 def test_cpu_time_stands_for_energy_where_that_cannot_be_read(joules, first):
     rows = PRICED.assign(predict_joules_per_clip=joules, predict_cpu_ms_per_clip=[3.0, 1.0, 2.0])
     assert costs_to_draw(rows) == [first, "fit time", "memory", "parameters"]
-    assert COSTS[first][1] in words(pareto_figure(rows, first))
+    assert COSTS[first].label in words(pareto_figure(rows, first))
 
 
 def test_curves_are_named_with_the_best_in_the_end_first():
