@@ -1,91 +1,132 @@
-"""Long short-term memory: each thread takes its samples through all steps, so that none waits for another."""
+"""Long short-term memory: threads share the samples, or the units where samples are few."""
 
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
+from team cimport meet, team_size
 from vector cimport (FEW, LANES, free_block, hyperbolic_tangent, load, load_part, load_some, logistic, new_block, part, part_of,
-                     real, store_some, vec, zeros)
+                     real, store_some, turn, vec, zeros)
+
+cdef enum:
+    SHARE = 1 << 15  # products in a step for which waiting for others pays
 
 
 cdef struct Sizes:
     Py_ssize_t steps
     Py_ssize_t samples
     Py_ssize_t hidden
+    Py_ssize_t blocks
 
 
 cdef void pack(const real* weight, Py_ssize_t hidden, Py_ssize_t block, real* packed) noexcept nogil:
     """Write what leads to the four gates of LANES units, a row for each unit of the state."""
     cdef Py_ssize_t gate, unit, k, units = min(hidden - block * LANES, LANES)
+    cdef const real* rows
     if units < LANES:
         memset(packed, 0, hidden * 4 * LANES * sizeof(real))
     for gate in range(4):
-        for k in range(hidden):
-            for unit in range(units):
-                packed[(k * 4 + gate) * LANES + unit] = weight[(gate * hidden + block * LANES + unit) * hidden + k]
+        rows = weight + (gate * hidden + block * LANES) * hidden
+        if units == LANES:
+            turn(rows, hidden, hidden, packed + gate * LANES, 4 * LANES)
+        else:
+            for k in range(hidden):
+                for unit in range(units):
+                    packed[(k * 4 + gate) * LANES + unit] = rows[unit * hidden + k]
 
 
 cdef inline void step_tile(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved,
-                           real* states, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last, Py_ssize_t unit,
-                           int n_rows) noexcept nogil:
-    """Take one step with ``n_rows`` samples from ``first`` on, if there are so many before ``last``, and LANES units."""
-    cdef vec sums[4 * FEW]
-    cdef vec factors[4]
+                           real* states, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last, Py_ssize_t block, int n_rows,
+                           int n_blocks) noexcept nogil:
+    """Take one step with ``n_rows`` samples from ``first`` on, if there are so many before ``last``, and blocks of units."""
+    cdef vec sums[4 * FEW * 2]
+    cdef vec factors[8]
     cdef const real* before[FEW]
-    cdef int r, i, n = <int> min(s.hidden - unit, LANES)
-    cdef Py_ssize_t k, at, steps = s.hidden if t else 0
-    cdef vec cell, place, bend
+    cdef int r, i
+    cdef Py_ssize_t k, at, unit = block * LANES, size = s.hidden * 4 * LANES, steps = s.hidden if t else 0
+    packed += block * size
     for r in range(n_rows):
         at = t * s.samples + min(first + r, last - 1)
         before[r] = states + (at - s.samples) * s.hidden
-    for i in range(4 * n_rows):
-        at = t * s.samples + min(first + i // 4, last - 1)
-        sums[i] = load_some(gates + (at * 4 + i % 4) * s.hidden + unit, n)
+    for i in range(4 * n_blocks * n_rows):
+        at = t * s.samples + min(first + i // (4 * n_blocks), last - 1)
+        sums[i] = load_some(gates + (at * 4 + i % 4) * s.hidden + unit + i // 4 % n_blocks * LANES,
+                            <int> min(s.hidden - unit - i // 4 % n_blocks * LANES, LANES))
     for k in range(steps):
-        for i in range(4):
-            factors[i] = load(packed + (k * 4 + i) * LANES)
-        for i in range(4 * n_rows):
-            sums[i] = sums[i] + before[i // 4][k] * factors[i % 4]
-    for r in range(n_rows):
-        if first + r < last:
-            at = (t * s.samples + first + r) * s.hidden + unit
-            cell = load_some(cells + at - s.samples * s.hidden, n) if t else zeros()
-            place = sums[4 * r]
-            bend = sums[4 * r + 1]
-            if peephole != NULL:
-                place = place + load_some(peephole + unit, n) * cell
-                bend = bend + load_some(peephole + s.hidden + unit, n) * cell
-            place = logistic(place)
-            bend = logistic(bend)
-            sums[4 * r + 2] = hyperbolic_tangent(sums[4 * r + 2])
-            cell = place * sums[4 * r + 2] + bend * cell
-            if peephole != NULL:
-                sums[4 * r + 3] = sums[4 * r + 3] + load_some(peephole + 2 * s.hidden + unit, n) * cell
-            sums[4 * r + 3] = logistic(sums[4 * r + 3])
-            sums[4 * r] = place
-            sums[4 * r + 1] = bend
-            place = hyperbolic_tangent(cell)
-            store_some(cells + at, cell, n)
-            store_some(curved + at, place, n)
-            store_some(states + at, sums[4 * r + 3] * place, n)
-            for i in range(4):
-                store_some(gates + ((t * s.samples + first + r) * 4 + i) * s.hidden + unit, sums[4 * r + i], n)
+        for i in range(4 * n_blocks):
+            factors[i] = load(packed + i // 4 * size + (k * 4 + i % 4) * LANES)
+        for i in range(4 * n_blocks * n_rows):
+            sums[i] = sums[i] + before[i // (4 * n_blocks)][k] * factors[i % (4 * n_blocks)]
+    for i in range(n_blocks * n_rows):
+        if first + i // n_blocks < last:
+            step_units(s, gates, sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3], peephole, cells, curved, states,
+                       t, first + i // n_blocks, unit + i % n_blocks * LANES)
 
 
-cdef void run(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved, real* states,
-             Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """Take some samples through time."""
-    cdef Py_ssize_t t, block, r
-    for t in range(s.steps):
-        for block in range((s.hidden + LANES - 1) // LANES):
-            r = first
-            while r < last:
-                if last - r > 1:
-                    step_tile(s, gates, packed + block * s.hidden * 4 * LANES, peephole, cells, curved, states, t, r,
-                              last, block * LANES, FEW)
-                else:
-                    step_tile(s, gates, packed + block * s.hidden * 4 * LANES, peephole, cells, curved, states, t, r,
-                              last, block * LANES, 1)
-                r += FEW
+cdef inline void step_units(const Sizes* s, real* gates, vec i, vec f, vec g, vec o, const real* peephole, real* cells,
+                            real* curved, real* states, Py_ssize_t t, Py_ssize_t sample, Py_ssize_t unit) noexcept nogil:
+    """Write gates, cell and state of LANES units of one sample from what drives the gates."""
+    cdef Py_ssize_t place = t * s.samples + sample, at = place * s.hidden + unit
+    cdef real* to = gates + place * 4 * s.hidden + unit
+    cdef int n = <int> min(s.hidden - unit, LANES)
+    cdef vec cell = load_some(cells + at - s.samples * s.hidden, n) if t else zeros(), bent
+    if peephole != NULL:
+        i = i + load_some(peephole + unit, n) * cell
+        f = f + load_some(peephole + s.hidden + unit, n) * cell
+    i = logistic(i)
+    f = logistic(f)
+    g = hyperbolic_tangent(g)
+    cell = i * g + f * cell
+    if peephole != NULL:
+        o = o + load_some(peephole + 2 * s.hidden + unit, n) * cell
+    o = logistic(o)
+    bent = hyperbolic_tangent(cell)
+    store_some(cells + at, cell, n)
+    store_some(curved + at, bent, n)
+    store_some(states + at, o * bent, n)
+    store_some(to, i, n)
+    store_some(to + s.hidden, f, n)
+    store_some(to + 2 * s.hidden, g, n)
+    store_some(to + 3 * s.hidden, o, n)
+
+
+cdef inline void step(const Sizes* s, real* gates, const real* packed, const real* peephole, real* cells, real* curved,
+                      real* states, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last, Py_ssize_t block,
+                      Py_ssize_t end) noexcept nogil:
+    """Take one step with some samples and the blocks of units from ``block`` to ``end``, excluded."""
+    cdef Py_ssize_t r
+    while block < end:
+        r = first
+        if last - first == 1 and end - block > 1:
+            step_tile(s, gates, packed, peephole, cells, curved, states, t, r, last, block, 1, 2)
+            block += 2
+            continue
+        while r < last:
+            if last - r > 1:
+                step_tile(s, gates, packed, peephole, cells, curved, states, t, r, last, block, FEW, 1)
+            else:
+                step_tile(s, gates, packed, peephole, cells, curved, states, t, r, last, block, 1, 1)
+            r += FEW
+        block += 1
+
+
+cdef void take_part(const Sizes* s, const real* weight, real* packed, real* gates, const real* peephole, real* cells,
+                    real* curved, real* states, bint by_units, Py_ssize_t* arrived) noexcept nogil:
+    """Do what is this thread's part of its team's work."""
+    cdef Py_ssize_t i, t, place = threadid(), team = team_size(), tiles = (s.samples + FEW - 1) // FEW
+    cdef Py_ssize_t first = s.blocks * place // team, last = s.blocks * (place + 1) // team
+    # What one thread packs is in its cache alone.
+    for i in range(first, last):
+        pack(weight, s.hidden, i, packed + i * s.hidden * 4 * LANES)
+    if by_units:
+        for t in range(s.steps):
+            step(s, gates, packed, peephole, cells, curved, states, t, 0, s.samples, first, last)
+            # The next step reads the states of all units.
+            meet(arrived, (t + 1) * team)
+    else:
+        meet(arrived, team)
+        for t in range(s.steps):
+            step(s, gates, packed, peephole, cells, curved, states, t, tiles * place // team * FEW,
+                 min(tiles * (place + 1) // team * FEW, s.samples), 0, s.blocks)
 
 
 def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] peephole, real[:, :, ::1] cells,
@@ -98,18 +139,22 @@ def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] pe
     """
     cdef Sizes s
     s.steps, s.samples, s.hidden = gates.shape[0], gates.shape[1], weight.shape[1]
-    cdef Py_ssize_t blocks = (s.hidden + LANES - 1) // LANES, i, tiles = (s.samples + FEW - 1) // FEW
-    cdef Py_ssize_t parts = min(threads, tiles)
+    s.blocks = (s.hidden + LANES - 1) // LANES
+    cdef Py_ssize_t tiles = (s.samples + FEW - 1) // FEW
+    cdef Py_ssize_t shares = min(s.blocks, s.samples * 4 * s.hidden * s.hidden // SHARE)
+    cdef bint by_units = tiles < min(threads, shares)
+    cdef int parts = <int> min(threads, shares if by_units else tiles)
     cdef const real* holes = &peephole[0, 0] if peephole.shape[0] else NULL
-    cdef real* packed = <real*> new_block(blocks * s.hidden * 4 * LANES * sizeof(real))
+    cdef Py_ssize_t size = s.blocks * s.hidden * 4 * LANES
+    cdef real* packed = <real*> new_block(size * sizeof(real) + sizeof(Py_ssize_t))
+    # In a cache line of its own, as a vector has 16 bytes at least.
+    cdef Py_ssize_t* arrived = <Py_ssize_t*> (packed + size)
     if packed == NULL:
         raise MemoryError
-    # What one thread packs is in its cache alone.
-    for i in prange(blocks, nogil=True, num_threads=parts, schedule="static"):
-        pack(&weight[0, 0], s.hidden, i, packed + i * s.hidden * 4 * LANES)
-    for i in prange(parts, nogil=True, num_threads=threads, schedule="static"):
-        run(&s, &gates[0, 0, 0], packed, holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
-           tiles * i // parts * FEW, min(tiles * (i + 1) // parts * FEW, s.samples))
+    arrived[0] = 0
+    with nogil, parallel(num_threads=parts):
+        take_part(&s, &weight[0, 0], packed, &gates[0, 0, 0], holes, &cells[0, 0, 0], &curved[0, 0, 0], &states[0, 0, 0],
+                  by_units, arrived)
     free_block(packed)
 
 

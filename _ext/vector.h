@@ -196,6 +196,35 @@ static inline vec larger(vec a, vec b) {
 /* The larger one; NaN where either is. (`exceeds`, above, says where a is larger than b or the first of the two to be NaN.) */
 static inline vec maximum(vec a, vec b) { return blend(missing(a), a, larger(a, b)); }
 
+/* From each of two vectors the lanes from `first` on, in turns. */
+static inline vec interleaved(vec a, vec b, int first) {
+#if defined(__clang__)
+    vec v;
+    EACH (int i = 0; i < LANES; i++) v[i] = (i % 2 ? b : a)[first + i / 2];
+    return v;
+#else
+    ivec places;
+    EACH (int i = 0; i < LANES; i++) places[i] = first + i / 2 + i % 2 * LANES;
+    return __builtin_shuffle(a, b, places);
+#endif
+}
+
+/* Write n columns of LANES rows, a row each. */
+static inline void turn(const real *from, ptrdiff_t from_stride, ptrdiff_t n, real *to, ptrdiff_t to_stride) {
+    ptrdiff_t k = 0;
+    for (; k + LANES <= n; k += LANES) {
+        vec rows[LANES], mixed[LANES];
+        EACH (int i = 0; i < LANES; i++) rows[i] = load(from + i * from_stride + k);
+        EACH (int times = 1; times < LANES; times *= 2) {
+            EACH (int i = 0; i < LANES; i++) mixed[i] = interleaved(rows[i / 2], rows[(i + LANES) / 2], i % 2 * LANES / 2);
+            EACH (int i = 0; i < LANES; i++) rows[i] = mixed[i];
+        }
+        EACH (int i = 0; i < LANES; i++) store(to + (k + i) * to_stride, rows[i]);
+    }
+    for (; k < n; k++)
+        for (int i = 0; i < LANES; i++) to[k * to_stride + i] = from[i * from_stride + k];
+}
+
 /* The sum, halves added to halves. */
 static inline real total(vec v) {
     real part[LANES];

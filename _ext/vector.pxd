@@ -21,6 +21,7 @@ cdef extern from "vector.h" nogil:
     void store_some(real* p, vec v, int n)
     vec larger(vec a, vec b)
     vec maximum(vec a, vec b)
+    void turn(const real* rows, Py_ssize_t from_stride, Py_ssize_t n, real* to, Py_ssize_t to_stride)
     real total(vec v)
     vec hyperbolic_tangent(vec x)
     vec logistic(vec x)

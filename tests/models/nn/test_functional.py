@@ -440,6 +440,17 @@ def test_lstm_and_its_gradient(steps, samples, hidden, peepholes, dtype, seed):
     assert_close(functional.lstm_gradient(wanted, weight, grads, peephole), back)
 
 
+@pytest.mark.parametrize("samples", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_an_lstm_whose_threads_share_the_units(samples, threads):
+    rng = np.random.default_rng(0)
+    driven, weight = (rng.standard_normal(s).astype(np.float32) for s in ((9, samples, 596), (596, 149)))
+    weight /= 12
+    wanted = reference.lstm(driven, weight)
+    for one, other in zip(functional.lstm(driven, weight, threads=threads), wanted, strict=True):
+        assert_close(one, other)
+
+
 def test_curves_of_single_precision():
     """Gates that saturate, are near zero, or between: against double precision."""
     x = np.concatenate([np.linspace(-100, 100, 4001), np.geomspace(1e-30, 1, 500), [0.0, 1e30, -1e30]])
@@ -502,6 +513,9 @@ def results(threads):
         functional.channel_affine(y, np.arange(24.0), np.ones(24), threads=threads),
         functional.rectifier_gradient(y, y, threads=threads),
         *(scan := functional.lstm(np.tile(y[0], (1, 5, 1, 2))[0], rows[:48, :12].copy(), threads=threads)),
+        *functional.lstm(
+            rows[:66].reshape(3, 1, 528).copy(), rows[:2904].reshape(528, 132) / 100, threads=threads
+        ),
         functional.lstm_gradient(scan, rows[:48, :12].copy(), scan.states, threads=threads),
         *steps(y.reshape(-1), threads),
     ]
