@@ -4,7 +4,7 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from tile cimport DEPTH, L1_ELEMENTS, UNITS, Product, ceil_div, grid, multiply, pack, round_up, set_blocks
-from vector cimport LANES, ROWS, broadcast, free_block, load, load_some, new_block, real, store, total, vec, zeros
+from vector cimport LANES, ROWS, broadcast, free_block, load, load_some, new_block, real, store, total, turn, vec, zeros
 
 cdef enum:
     SHALLOW = 16     # depth of a block where a large right matrix is read in place
@@ -100,26 +100,49 @@ cdef void multiply_part(Product p, Py_ssize_t first, Py_ssize_t last, Py_ssize_t
     multiply(&p)
 
 
+def turn_and_add(const real[:, ::1] matrix, const real[::1] bias, real[:, ::1] out):
+    """Write the transpose of a matrix plus a bias per column, unless that is empty."""
+    cdef Py_ssize_t n_rows = matrix.shape[0], n_columns = matrix.shape[1], whole = n_rows - n_rows % LANES, left = 0, n, row, i
+    with nogil:
+        # Few rows of the output at a time, as rows far apart would evict each other from the L1 cache.
+        while left < n_columns:
+            n = min(n_columns - left, LANES)
+            row = 0
+            while row < whole:
+                turn(&matrix[row, left], n_columns, n, &out[left, row], n_rows)
+                if bias.shape[0]:
+                    for i in range(left, left + n):
+                        store(&out[i, row], load(&out[i, row]) + load(&bias[row]))
+                row += LANES
+            for row in range(whole, n_rows):
+                for i in range(left, left + n):
+                    out[i, row] = matrix[row, i] + (bias[row] if bias.shape[0] else 0)
+            left += LANES
+
+
 cdef inline void inner_tile(const real* x, Py_ssize_t x_stride, const real* w, Py_ssize_t w_stride, Py_ssize_t depth,
-                            real* out, Py_ssize_t out_stride, int n_x, int n_w) noexcept nogil:
-    """Add the inner products of ``n_x`` rows with ``n_w`` rows to ``out`` (n_x, n_w)."""
+                            real* out, Py_ssize_t out_stride, int n_x, int n_w, int n_k) noexcept nogil:
+    """Add the inner products of ``n_x`` rows with ``n_w`` rows to ``out`` (n_x, n_w), each as ``n_k`` sums of vectors."""
     cdef vec sums[16]
     cdef vec factors[8]
-    cdef int i
+    cdef int i, n = n_x * n_w
     cdef Py_ssize_t k = 0
-    for i in range(n_x * n_w):
+    for i in range(n * n_k):
         sums[i] = zeros()
-    while k + LANES <= depth:
-        for i in range(n_w):
-            factors[i] = load(w + i * w_stride + k)
-        for i in range(n_x * n_w):
-            sums[i] = sums[i] + load(x + i // n_w * x_stride + k) * factors[i % n_w]
+    while k + n_k * LANES <= depth:
+        for i in range(n_w * n_k):
+            factors[i] = load(w + i % n_w * w_stride + k + i // n_w * LANES)
+        for i in range(n * n_k):
+            sums[i] = sums[i] + load(x + i % n // n_w * x_stride + k + i // n * LANES) * factors[i // n * n_w + i % n_w]
+        k += n_k * LANES
+    while k < depth:
+        for i in range(n):
+            sums[i] = sums[i] + (load_some(x + i // n_w * x_stride + k, <int> min(depth - k, LANES))
+                                 * load_some(w + i % n_w * w_stride + k, <int> min(depth - k, LANES)))
         k += LANES
-    if k < depth:
-        for i in range(n_x * n_w):
-            sums[i] = sums[i] + (load_some(x + i // n_w * x_stride + k, <int> (depth - k))
-                                 * load_some(w + i % n_w * w_stride + k, <int> (depth - k)))
-    for i in range(n_x * n_w):
+    for i in range(n, n * n_k):
+        sums[i % n] = sums[i % n] + sums[i]
+    for i in range(n):
         out[i // n_w * out_stride + i % n_w] += total(sums[i])
 
 
@@ -133,21 +156,20 @@ def inner_products(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1]
 cdef void inner_band(const real[:, ::1] x, const real[:, ::1] weight, real[:, ::1] out, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t k = 0, depth, row, sample, n = x.shape[0], stride = x.shape[1], to = out.shape[1]
     while k < stride:
-        depth = min(L1_ELEMENTS // 8, stride - k)
+        # Long rows of the weight are read fastest, but those of several samples must stay in the L1 cache.
+        depth = stride if n == 1 else min(L1_ELEMENTS // 8, stride - k)
         row = first
         while row < last:
             sample = 0
             while sample < n:
-                if n == 1 and last - row >= 8:
-                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 8)
-                elif n - sample >= 4 and last - row >= 4:
-                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 4, 4)
+                if n - sample >= 4 and last - row >= 4:
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 4, 4, 1)
                 elif last - row >= 4:
-                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 4)
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 4, 2)
                 else:
-                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 1)
+                    inner_tile(&x[sample, k], stride, &weight[row, k], stride, depth, &out[sample, row], to, 1, 1, 2)
                 sample += 4 if n - sample >= 4 and last - row >= 4 else 1
-            row += 8 if n == 1 and last - row >= 8 else 4 if last - row >= 4 else 1
+            row += 4 if last - row >= 4 else 1
         k += depth
 
 

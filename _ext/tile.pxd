@@ -7,7 +7,7 @@ pixel the gradient of its weights. Each element of the output is summed in one o
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from vector cimport FEW, LANES, ROWS, broadcast, load, real, store, vec
+from vector cimport FEW, LANES, ROWS, broadcast, load, real, store, turn, vec
 
 cdef enum:
     DEPTH = 256      # k summed in registers at a time
@@ -99,6 +99,9 @@ cdef inline void pack(const real* matrix, Py_ssize_t row_stride, Py_ssize_t colu
                 store(packed + r * 2 * LANES + LANES, load(matrix + r * row_stride + LANES))
             else:
                 memcpy(packed + r * 2 * LANES, matrix + r * row_stride, columns * sizeof(real))
+    elif row_stride == 1 and columns == 2 * LANES:
+        turn(matrix, column_stride, n_rows, packed, 2 * LANES)
+        turn(matrix + LANES * column_stride, column_stride, n_rows, packed + LANES, 2 * LANES)
     else:
         for r in range(n_rows):
             for c in range(columns):

@@ -192,6 +192,12 @@ def inner_products(shape):
     return lambda: HOT.inner_products(x, weight, out, default_threads())
 
 
+@times("turn_and_add", (256, 256), (512, 32))
+def turn_and_add(shape):
+    matrix, bias, out = normal(*shape), normal(shape[0]), normal(*shape[::-1])
+    return lambda: HOT.turn_and_add(matrix, bias, out)
+
+
 @times("keep_busy", (100_000,), operations=lambda rounds: HOT.keep_busy(*rounds, default_threads()))
 def keep_busy(rounds):
     return lambda: HOT.keep_busy(*rounds, default_threads())
@@ -333,7 +339,7 @@ def window_sums_whole(shape):
 
 # Recurrent: steps, samples, hidden values
 
-SEQUENCES = [(32, 64, 128), (32, 16, 128)]
+SEQUENCES = [(32, 64, 128), (32, 16, 128), (32, 1, 128)]
 
 
 def recurrent_products(shape):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ... import kernels
 from ..replay import empty, run
-from .arrays import apply, contiguous, no_array, per_channel
+from .arrays import contiguous, no_array, per_channel
 from .checks import Array, check_shape
 from .threads import team_size
 
@@ -34,7 +34,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
     if bias is not None:
         check_shape("bias", bias, weight.shape[:1])
     shape, kernel, nothing = (len(x), len(weight)), kernels.of(weight.dtype), no_array(1, weight.dtype)
-    team = team_size(threads, x.size * len(weight) // 16)
+    team, row = team_size(threads, x.size * len(weight) // 16), per_channel(bias, len(weight), weight.dtype)
     if not x.size or not weight.size:
         out = np.zeros(shape, weight.dtype)
     elif len(x) <= _FEW_SAMPLES:
@@ -46,10 +46,11 @@ def linear(x: Array, weight: Array, bias: Array | None = None, threads: int | No
         # The larger matrix is on the left, where it is read once as it is.
         turned = np.empty(shape[::-1], weight.dtype)
         run(kernel.product, weight, x.T, nothing, turned, False, team, writes=(turned,))
-        return contiguous(turned.T) if bias is None else apply(np.add, turned.T, bias)
+        out = empty(shape, weight.dtype)
+        run(kernel.turn_and_add, turned, row, out, writes=(out,))
+        return out
     else:
         out = empty(shape, weight.dtype)
-        row = per_channel(bias, len(weight), weight.dtype)
         run(kernel.product, x, weight.T, row, out, False, team, writes=(out,))
         return out
     if bias is not None:
