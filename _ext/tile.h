@@ -27,8 +27,8 @@ struct product {
 #define TILE_ARGUMENTS \
     const struct product *p, ptrdiff_t r0, ptrdiff_t c0, ptrdiff_t first, ptrdiff_t last, int add, vec floor
 
-/* Compute rows and vectors of the output from k = `first` to `last`, excluded, one at least. Of FEW rows some may not exist;
-   of ROWS all do. */
+/* Compute rows and vectors of the output from k = `first` to `last`, excluded, one at least. Of ROWS rows all exist; of
+   fewer some may not. */
 static inline __attribute__((always_inline)) void tile(TILE_ARGUMENTS, const int n_rows, const int n_vectors, const int paired) {
     static const real nothing[2 * LANES];
     const ptrdiff_t *k_offsets = p->k_offsets, *out_offsets = p->out_offsets + r0, stride = p->stride, pair_stride = p->pair_stride;
@@ -73,11 +73,23 @@ TILE(pairs_by_two, ROWS, 2, 1)
 TILE(pairs_by_one, ROWS, 1, 1)
 TILE(few_pairs_by_two, FEW, 2, 1)
 TILE(few_pairs_by_one, FEW, 1, 1)
+TILE(some_by_two, 2 * FEW, 2, 0)
+TILE(some_by_one, 2 * FEW, 1, 0)
+TILE(some_pairs_by_two, 2 * FEW, 2, 1)
+TILE(some_pairs_by_one, 2 * FEW, 1, 1)
+
+/* How many rows a tile takes of those that are left: with FEW the processor waits for sums, so that two equal tiles can be
+   faster than a large one and FEW. */
+static inline int tile_rows(ptrdiff_t left) {
+    return left == ROWS || left > 4 * FEW ? ROWS : left > FEW ? 2 * FEW : FEW;
+}
 
 static inline void any_tile(TILE_ARGUMENTS) {
-    static void (*const tiles[8])(TILE_ARGUMENTS) = {few_by_one, few_by_two, few_pairs_by_one, few_pairs_by_two,
-                                                     rows_by_one, rows_by_two, pairs_by_one, pairs_by_two};
-    tiles[4 * (p->n_rows - r0 >= ROWS) + 2 * (p->pair_stride != 0) + (p->n_columns - c0 > LANES)](p, r0, c0, first, last, add, floor);
+    static void (*const tiles[12])(TILE_ARGUMENTS) = {few_by_one,       few_by_two,       few_pairs_by_one,  few_pairs_by_two,
+                                                      some_by_one,      some_by_two,      some_pairs_by_one, some_pairs_by_two,
+                                                      rows_by_one,      rows_by_two,      pairs_by_one,      pairs_by_two};
+    const int size = tile_rows(p->n_rows - r0) / FEW - 1;
+    tiles[4 * size + 2 * (p->pair_stride != 0) + (p->n_columns - c0 > LANES)](p, r0, c0, first, last, add, floor);
 }
 
 #endif

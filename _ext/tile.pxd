@@ -7,7 +7,7 @@ pixel the gradient of its weights. Each element of the output is summed in one o
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from vector cimport FEW, LANES, ROWS, broadcast, load, real, store, turn, vec
+from vector cimport LANES, broadcast, load, real, store, turn, vec
 
 cdef enum:
     DEPTH = 256      # k summed in registers at a time
@@ -52,6 +52,7 @@ cdef extern from "tile.h" nogil:
         Py_ssize_t depth
         Py_ssize_t wide
 
+    int tile_rows(Py_ssize_t left)
     void any_tile(const Product* p, Py_ssize_t r0, Py_ssize_t c0, Py_ssize_t first, Py_ssize_t last, bint add, vec floor)
 
 
@@ -77,7 +78,7 @@ cdef inline void multiply_block(const Product* p, Py_ssize_t left, Py_ssize_t ri
         while c < right:
             any_tile(p, r, c, first, last, add, floor)
             c += 2 * LANES
-        r += ROWS if p.n_rows - r >= ROWS else FEW
+        r += tile_rows(p.n_rows - r)
 
 
 cdef inline void set_blocks(Product* p, Py_ssize_t depth) noexcept nogil:
