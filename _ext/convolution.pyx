@@ -44,7 +44,7 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
              real[:, :, :, :, :] out, tuple stride, tuple before, tuple dilation, tuple window, bint rectify, int threads):
     """Write the correlation of volumes with filters (kT, kH, kW, C, D), times a scale plus a bias unless these are empty.
 
-    Of each ``window`` of the output, in one frame, the maximum is written.
+    Of each ``window`` of the output the maximum is written.
     """
     cdef Volume v = volume_of(x), o = volume_of(out), filters = volume_of(weight)
     cdef Filter f = make_filter((<object> weight).shape[:3], stride, before, dilation, (<object> out).shape[1:4])
@@ -77,7 +77,7 @@ def convolve(const real[:, :, :, :, :] x, const real[:, :, :, :, :] weight, cons
             for i in prange(blocks * n_taps, num_threads=threads, schedule="static"):
                 pack_tap(&filters, weight.shape[4], weight.strides[4] // <Py_ssize_t> sizeof(real), i % n_taps, i // n_taps,
                          depth, factors, packed)
-            for i in prange(p.units, num_threads=threads, schedule="dynamic"):
+            for i in prange(p.units // f.window[0], num_threads=threads, schedule="dynamic"):
                 convolve_unit(&v, &f, &p, &o, base, tables, copies + threadid() * size, seen, pooled, i)
     finally:
         free_block(packed)
@@ -99,21 +99,22 @@ cdef void make_tables(const Filter* f, const Plan* p, const Volume* o, bint alon
 
 cdef void convolve_unit(const Volume* v, const Filter* f, const Plan* p, const Volume* o, Product product,
                         const Py_ssize_t* tables, real* block, Py_ssize_t seen, bint pooled, Py_ssize_t i) noexcept nogil:
-    """Compute a band of the output; what is to be pooled is in the block, after what is read."""
-    cdef Unit u = unit_at(p, f, i)
-    cdef Py_ssize_t pixels = p.rows * p.columns
-    if u.columns < p.columns:
-        tables += 2 * pixels
-    product.left, product.row_offsets, product.n_rows = gather(v, f, p, &u, block), tables, u.rows * u.columns
-    product.out_offsets = tables + pixels
-    if pooled:
-        product.out = block + seen
-    else:
-        product.out = (<real*> o.data + u.sample * o.stride[0] + u.frame * o.stride[1] + u.row * o.stride[2]
-                       + u.column * o.stride[3])
-    multiply_all(&product)
-    if pooled:
-        keep_largest(f, &u, product.out, u.frame, o)
+    """Compute a band of the output, in all frames of a window; what is to be pooled is in the block, after what is read."""
+    cdef Py_ssize_t pixels = p.rows * p.columns, bands = p.bands * p.strips, frame
+    cdef Unit u
+    for frame in range(f.window[0]):
+        u = unit_at(p, f, (i // bands * f.window[0] + frame) * bands + i % bands)
+        product.left, product.n_rows = gather(v, f, p, &u, block), u.rows * u.columns
+        product.row_offsets = tables + (2 * pixels if u.columns < p.columns else 0)
+        product.out_offsets = product.row_offsets + pixels
+        if pooled:
+            product.out = block + seen
+        else:
+            product.out = (<real*> o.data + u.sample * o.stride[0] + u.frame * o.stride[1] + u.row * o.stride[2]
+                           + u.column * o.stride[3])
+        multiply_all(&product)
+        if pooled:
+            keep_largest(f, &u, product.out, u.frame, o)
 
 
 cdef struct Right:

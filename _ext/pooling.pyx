@@ -270,22 +270,38 @@ def window_sums(const real[:, :, :, :, ::1] volume, const Py_ssize_t[:, ::1] spa
     free_block(buffers)
 
 
+cdef inline void sum_lanes(const Windows* w, const real* volume, const real* weights, Span ts, Span hs, Py_ssize_t row,
+                           real* buffer, int n, int n_vectors) noexcept nogil:
+    """Sum some rows of some frames in ``n`` lanes."""
+    cdef vec sums[8]
+    cdef Py_ssize_t t, h
+    cdef real weight
+    cdef int v
+    for v in range(n_vectors):
+        sums[v] = zeros()
+    for t in range(ts.first, ts.last):
+        for h in range(hs.first, hs.last):
+            weight = weights[t] * weights[w.size[0] + h]
+            for v in range(n_vectors):
+                sums[v] = sums[v] + load_some(volume + (t * w.size[1] + h) * row + v * LANES, n - v * LANES) * weight
+    for v in range(n_vectors):
+        store(buffer + v * LANES, sums[v])
+
+
 cdef void sum_row(const Windows* w, const real* volume, const real* weights, const real* out_weights, Py_ssize_t row,
                   real* buffer, real* out) noexcept nogil:
     cdef Py_ssize_t i = row // w.out_size[1] % w.out_size[0], k = row % w.out_size[1], column, width = w.size[2] * w.channels
-    cdef Py_ssize_t j = 0, t, h
+    cdef Py_ssize_t j = 0, t
     cdef Span ts = w.spans[0][i], hs = w.spans[1][k], s
     cdef real factor = out_weights[i] * out_weights[w.out_size[0] + k]
-    cdef int n
     cdef vec total
     while j < width:
-        n = <int> min(width - j, LANES)
-        total = zeros()
-        for t in range(ts.first, ts.last):
-            for h in range(hs.first, hs.last):
-                total = total + load_some(volume + (t * w.size[1] + h) * width + j, n) * (weights[t] * weights[w.size[0] + h])
-        store(buffer + j, total)
-        j += LANES
+        if width - j >= 8 * LANES:
+            sum_lanes(w, volume + j, weights, ts, hs, width, buffer + j, 8 * LANES, 8)
+            j += 8 * LANES
+        else:
+            sum_lanes(w, volume + j, weights, ts, hs, width, buffer + j, <int> min(width - j, LANES), 1)
+            j += LANES
     out += row * w.out_size[2] * w.channels
     weights += w.size[0] + w.size[1]
     for column in range(w.out_size[2]):

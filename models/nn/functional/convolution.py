@@ -101,7 +101,7 @@ def conv3d(
     shape, lanes = (len(x), *size, weight.shape[4] // groups), kernels.of(x.dtype).lanes()
     method = _algorithm(weight.shape[:4] + shape[4:], shape, stride, dilation, lanes)
     # The largest is kept where a window lies in what one unit of work makes.
-    at_once = pool != _ONE and (method == "slide" or (method == "direct" and pool[0] == 1))
+    at_once = pool != _ONE and method in ("slide", "direct")
     at_once &= all(n >= k for n, k in zip(size, pool, strict=True))
     kept = (n // k for n, k in zip(size, pool, strict=True)) if at_once else size
     out = empty((len(x), *kept, weight.shape[4]), x.dtype)

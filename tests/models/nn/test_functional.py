@@ -136,13 +136,7 @@ def largest_of(dtype, shape, taps, width, pool):
         ((2, 1, 6, 1300, 2), (1, 3, 3), 3, (1, 2, 7), True),  # a row longer than a unit
         ((2, 1, 64, 20, 5), (1, 5, 5), 40, (1, 3, 3), True),  # direct
         ((1, 2, 5, 1300, 3), (1, 1, 2), 40, (1, 2, 5), True),
-        (
-            (1, 6, 20, 20, 5),
-            (1, 5, 5),
-            40,
-            (2, 2, 2),
-            False,
-        ),  # windows over frames that are not made together
+        ((2, 8, 20, 20, 5), (1, 5, 5), 40, (3, 2, 2), True),  # over frames, the last of them unused
         ((2, 4, 20, 20, 16), (3, 3, 3), 32, (2, 2, 2), False),  # Winograd's
     ],
     ids=str,
