@@ -143,7 +143,7 @@ def lstm(real[:, :, ::1] gates, const real[:, ::1] weight, const real[:, ::1] pe
     cdef Py_ssize_t tiles = (s.samples + FEW - 1) // FEW
     cdef Py_ssize_t shares = min(s.blocks, s.samples * 4 * s.hidden * s.hidden // SHARE)
     cdef bint by_units = tiles < min(threads, shares)
-    cdef int parts = <int> min(threads, shares if by_units else tiles)
+    cdef int parts = <int> max(1, min(threads, shares if by_units else tiles))
     cdef const real* holes = &peephole[0, 0] if peephole.shape[0] else NULL
     cdef Py_ssize_t size = s.blocks * s.hidden * 4 * LANES
     cdef real* packed = <real*> new_block(size * sizeof(real) + sizeof(Py_ssize_t))
