@@ -28,6 +28,8 @@ CODES: Mapping[str, str] = {
     "no-vectors": "the codec of clips has no motion vectors, which an attempt asked for",
     "constant-embedding": "a pretrained net gives the same vector for all frames",
     "vectors-from-elsewhere": "vectors were computed elsewhere, with costs and data that are not known",
+    "external": "predictions come from another program, whose protocol and costs are not known",
+    "no-probabilities": "imported predictions say which class it is, and not how sure they are",
     "mixed-machines": "times come from machines, threads or libraries that differ",
     "data-set": "a warning of the data set's own",
 }

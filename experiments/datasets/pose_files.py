@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import DataError
 from ...features.pose import SKELETONS, Pose, skeleton_of
 
-__all__ = ["ClipPose", "match_poses", "pose_paths", "read_poses", "restricted_load"]
+__all__ = ["ClipPose", "array_in", "match_poses", "pose_paths", "read_poses", "restricted_load"]
 
 # A file is read into memory at once.
 _MAX_BYTES = 2 << 30
@@ -277,7 +277,7 @@ def _read_pyskl(path: Path) -> dict[str, ClipPose]:
 
 
 def _pyskl_pose(row: Mapping[str, Any], where: str) -> ClipPose:
-    joints, scores = _array(row.get("keypoint")), _array(row.get("keypoint_score"))
+    joints, scores = array_in(row.get("keypoint")), array_in(row.get("keypoint_score"))
     if joints is None or joints.ndim != 4 or joints.shape[2:] not in _PYSKL:
         known = ", ".join(f"{n} in {axes} dimensions ({name})" for (n, axes), name in _PYSKL.items())
         raise DataError(
@@ -307,7 +307,8 @@ def _pyskl_pose(row: Mapping[str, Any], where: str) -> ClipPose:
     return ClipPose(pose, _size_of({"height": sides[0], "width": sides[1]}))
 
 
-def _array(value: object) -> NDArray[Any] | None:
+def array_in(value: object) -> NDArray[Any] | None:
+    """Return an array that `restricted_load` has read, None for anything else."""
     return value.value if isinstance(value, _Array) else None
 
 

@@ -287,7 +287,7 @@ class Official(Split):
             raise SplitError(
                 f"split: {len(pairs[0])} train lists but {len(pairs[1])} test lists; they go in pairs"
             )
-        finder = _ClipFinder(dataset.table["clip"])
+        finder = ClipFinder(dataset.table["clip"])
         folds: list[Fold] = []
         known: dict[str, Path] = {}
         for train_list, test_list in zip(*pairs, strict=True):
@@ -339,7 +339,7 @@ class NumberedLists(Split):
 
     def divide(self, dataset: Dataset) -> list[Fold]:
         """Return one fold for each pattern."""
-        finder = _ClipFinder(dataset.table["clip"])
+        finder = ClipFinder(dataset.table["clip"])
         folds = []
         for pattern in _as_list(self.lists):
             if not self._matches(pattern):
@@ -464,7 +464,7 @@ class Column(Split):
         return [Fold(self._fold_name(), *positions)]
 
 
-class _ClipFinder:
+class ClipFinder:
     """Finds clips by path, file name or stem."""
 
     def __init__(self, clips: Iterable[str]) -> None:
@@ -497,7 +497,7 @@ class _ClipFinder:
         # A name may hold blanks or commas, so what follows it is taken off word by word.
         name = line
         while name:
-            positions = self._lookup(name)
+            positions = self.lookup(name)
             if len(positions) > 1:
                 raise SplitError(
                     f"{where}: {name!r} means {len(positions)} clips; give the path below the root"
@@ -508,7 +508,8 @@ class _ClipFinder:
             name = shorter[1].rstrip(",;") if shorter else ""
         raise SplitError(f"{where}: the data set has no clip {line!r}")
 
-    def _lookup(self, name: str) -> set[int]:
+    def lookup(self, name: str) -> set[int]:
+        """Return the positions of the clips that a name may mean."""
         name = name.replace("\\", "/").removeprefix("./")
         parts = name.split("/")
         # "videos/run/ida.avi" also finds "run/ida.avi", but never a clip of another class.

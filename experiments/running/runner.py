@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
-from ...errors import ActionbenchError, did_you_mean
+from ...errors import ActionbenchError, Faults, StoreError, did_you_mean
 from ...literals import CalibrationMethod
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
@@ -137,11 +137,13 @@ def run_cells(
     Raises
     ------
     ActionbenchError
-        If ``retry`` holds a word that is none of these, or the store, the cache or a process fails.
+        If ``retry`` holds a word that is none of these, predictions under the name of an attempt were imported, or the
+        store, the cache or a process fails.
     DataError
         If clips cannot be read, of a data set that does not drop them; it names each of them, and no cell runs.
     """
     retried = _checked(retry)
+    _refuse_imported(plan, store)
     limits = plan.matrix.limits
     cache = usable_cache(cache, int(limits.cache))
     workers = workers or default_workers(limits.threads)
@@ -186,6 +188,19 @@ def _checked(retry: Iterable[str]) -> set[str]:
             f"retry: there is no kind {unknown[0]!r}; {did_you_mean(unknown[0], _RETRIED)}"
         )
     return kinds
+
+
+def _refuse_imported(plan: Plan, store: Store) -> None:
+    """Refuse rows of the table that hold imported predictions: these would be hidden by what runs."""
+    imported, faults = store.imported(), Faults()
+    for dataset, split, attempt in sorted({cell.place[:3] for cell in plan.cells} & imported):
+        faults.add(
+            StoreError(
+                f"{store.path}: predictions of an attempt {attempt!r} on {dataset!r} under {split!r} were imported; "
+                "the matrix must give its own a title, or --store name another file"
+            )
+        )
+    faults.check()
 
 
 def _thread_pools(fork_server: ForkServer | None, options: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from ..datasets.base import Dataset
 from ..planning.cells import Place, Plan, PlannedCell, is_named, make_plan, parse_only
 from ..planning.matrix import Matrix, read_matrix
 from ..store import Store, provenance
+from ..store.schema import EXTERNAL
 from .bundle import Bundle, BundledCell
 
 VERDICTS = ("exact", "within tolerance", "differs", "failed", "missing", "not bundled")
@@ -100,6 +101,10 @@ def plan_again(
         If the data are others.
     """
     only = list(only)
+    if bundle.provenance.get("origin") == EXTERNAL:
+        raise BundleError(
+            f"{bundle.path}: holds imported predictions, which cannot be run again; show, report and compare read it"
+        )
     for sentence in differences(bundle.provenance, provenance.collect()):
         notify(sentence)
     with tempfile.TemporaryDirectory(prefix="actionbench-bundle-") as folder:

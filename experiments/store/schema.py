@@ -19,6 +19,12 @@ APPLICATION_ID = 0x61627374
 #: Version of the tables, which a file holds as its ``user_version``.
 VERSION = 1
 
+#: What stands in place of the hash of code where predictions come from another program.
+EXTERNAL = "external"
+
+#: The code of the warning that such predictions have no probabilities.
+NO_PROBABILITIES = "no-probabilities"
+
 # Fields of a cell that have tables of their own.
 _ELSEWHERE = ("positions", "probabilities", "artifacts")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ...errors import StoreError
 from ..audit.warnings import DataWarning
-from .schema import APPLICATION_ID, CELL_COLUMNS, TABLES, VERSION, CellRecord
+from .schema import APPLICATION_ID, CELL_COLUMNS, EXTERNAL, TABLES, VERSION, CellRecord
 
 # The store is opened without either.
 if TYPE_CHECKING:
@@ -550,6 +550,21 @@ class Store:
         for column in ("classes", "warnings"):
             table[column] = [json.loads(text) for text in table[column]]
         return table
+
+    def cell(self, key: str) -> dict[str, Any] | None:
+        """Return the columns of a cell of any age, without those that hold JSON, None where there is none."""
+        names = [name for name in _NAMES if name not in _JSON]
+        rows = self._read(f"SELECT {', '.join(names)} FROM cells WHERE key = ?", key)
+        return dict(zip(names, rows[0], strict=True)) if rows else None
+
+    def imported(self) -> set[tuple[str, str, str]]:
+        """Return data set, split and attempt of predictions that come from another program."""
+        rows = self._read(
+            "SELECT DISTINCT dataset, split, attempt FROM cells JOIN datasets ON datasets.id = dataset_id "
+            "WHERE code = ?",
+            EXTERNAL,
+        )
+        return {(dataset, split, attempt) for dataset, split, attempt in rows}
 
     def dataset(self, dataset_id: int) -> dict[str, Any]:
         """Return a data set under a split, of any age: as a row of `datasets`, without its number."""

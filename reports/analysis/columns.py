@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from ...experiments.store.schema import EXTERNAL
+
 
 def percent(value: float) -> str:
     """Format a fraction as a percentage with one decimal, a dash if it is NaN.
@@ -130,7 +132,10 @@ class Column:
 
     def text(self, row: Any) -> str:
         """Return the displayed text of a row of the table."""
-        return self.write(row) if self.write else with_unit(float(getattr(row, self.name)), self.unit)
+        if self.write:
+            return self.write(row)
+        value = float(getattr(row, self.name))
+        return "not measured" if math.isnan(value) and row.origin == EXTERNAL else with_unit(value, self.unit)
 
 
 def _failed(row: Any) -> str:
@@ -182,6 +187,7 @@ COLUMNS = (
     Column("tied"),
     Column("design_difference"),
     Column("pretrained", "pretrained", True, is_number=False, write=lambda row: row.pretrained or "–"),
+    Column("origin", is_number=False),
     Column("warnings", is_number=False),
 )
 

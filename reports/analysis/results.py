@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...experiments.store.schema import EXTERNAL, NO_PROBABILITIES
+
 #: Code of the warning that times cannot be compared.
 MIXED_MACHINES = "mixed-machines"
 #: Name of the data set whose tracks are measured instead of ranked.
@@ -136,6 +138,16 @@ class Result:
         """One over the number of predictions of the same clip, shape (n,): each clip counts once."""
         return 1.0 / np.bincount(self.positions)[self.positions]
 
+    @property
+    def origin(self) -> str:
+        """``"external"`` where the predictions were imported, else ``"run"``."""
+        return EXTERNAL if (self.columns["code"] == EXTERNAL).all() else "run"
+
+    @cached_property
+    def has_probabilities(self) -> bool:
+        """Whether predictions say how sure they are; imported ones may not."""
+        return not any(NO_PROBABILITIES in warnings for warnings in self.column("warnings"))
+
     @cached_property
     def complete(self) -> bool:
         """Whether every cell finished, with as many clips and seeds as any other attempt."""
@@ -213,7 +225,10 @@ def gather(store: Reader) -> list[Result]:
         One for each data set, split and attempt that has cells, in this order.
     """
     columns, machines, runs = store.cell_columns(), store.machines(), store.runs()
-    matrices = _distinct(runs["matrix"].iloc[::-1]) if len(runs) else []
+    # An import says nothing of what else is compared.
+    own = [facts.get("origin") != EXTERNAL for facts in runs["provenance"]]
+    ordered = runs[own] if any(own) else runs
+    matrices = _distinct([*ordered["matrix"].iloc[::-1], *runs["matrix"].iloc[::-1]])
     matrix = matrices[0] if matrices else {}
     silenced = frozenset(matrix.get("silence", []))
     results = []

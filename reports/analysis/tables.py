@@ -45,8 +45,9 @@ def comparison_table(store: Reader) -> pd.DataFrame:
         mean cost of tuning per cell; ``rank_low`` to ``rank_high`` the rank interval and ``tied`` the number of
         attempts without significant difference, of `pairs.rank_attempts`, unknown if the attempt is not ranked;
         ``design_difference`` what `power.design_difference` says of all attempts on the data set and split;
-        ``pretrained`` says what else the attempt was trained on, empty if on nothing; ``warnings`` sentences, one per
-        line, or empty. Sorted by data set and split, then accuracy, best first.
+        ``origin`` is ``"external"`` where predictions were imported, else ``"run"``; ``pretrained`` says what
+        else the attempt was trained on, empty if on nothing; ``warnings`` sentences, one per line, or empty. Sorted by
+        data set and split, then accuracy, best first.
     """
     return score(compared(gather(store)))
 
@@ -93,6 +94,7 @@ def _row(result: Result) -> dict[str, Any]:
         "split": result.split,
         "attempt": result.attempt,
         "family": result.family,
+        "origin": result.origin,
         "accuracy": accuracy(result.correct, result.weights),
         "accuracy_low": low,
         "accuracy_high": high,
@@ -107,7 +109,7 @@ def _row(result: Result) -> dict[str, Any]:
         "peak_memory_mib": _max(result.column("peak_memory_bytes")) / 2**20,
         "n_parameters": _median(result.column("n_parameters")),
         "n_skipped": result.count("skipped"),
-        "calibration_error": expected_calibration_error(result.confidence, result.correct, result.weights),
+        "calibration_error": _calibration_error(result),
         "operations": _median(result.column("operations")),
         "fit_seconds_with_cache": _mean(result.column("fit_seconds")),
         "predict_ms_per_clip_with_cache": _per_clip(result, result.column("predict_seconds")),
@@ -119,6 +121,12 @@ def _row(result: Result) -> dict[str, Any]:
         "pretrained": "; ".join(sorted(set(filter(None, result.column("pretrained"))))),
         "warnings": "\n".join(" ".join(text.split()) for text in warnings_of(result)),
     }
+
+
+def _calibration_error(result: Result) -> float:
+    if not result.has_probabilities:
+        return float("nan")
+    return expected_calibration_error(result.confidence, result.correct, result.weights)
 
 
 def _costs(result: Result) -> dict[str, float]:

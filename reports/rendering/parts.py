@@ -125,8 +125,9 @@ class Part:
                 attempt=result.attempt
             )
             for result in self.results[:_MAX_ATTEMPTS]
+            if result.has_probabilities
         ]
-        return pd.concat(found, ignore_index=True)
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
     @cached_property
     def hard_clips(self) -> pd.DataFrame:

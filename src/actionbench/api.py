@@ -12,7 +12,7 @@ The examples below have a store of two attempts on a few drawn clips.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from .workflow import TOLERANCE, Experiment, Source
 # Everything heavy is imported inside the function that needs it.
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from .experiments.datasets.base import Dataset
     from .experiments.deployment.model import Model
@@ -259,6 +260,112 @@ def predictions(store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
 
     with open_results(store) as opened:
         return predictions_in(opened)
+
+
+def import_predictions(
+    predictions: str | Path | pd.DataFrame | ArrayLike,
+    dataset: str | Path | Mapping[str, Any],
+    *,
+    attempt: str | None = None,
+    family: str = "external",
+    clips: str | Path | Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+    store: str | Path = DEFAULT_STORE,
+    changes: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+    replace: bool = False,
+) -> pd.DataFrame:
+    """Keep predictions that another program has made, to be compared with those of a matrix.
+
+    Each clip that the split tests must be predicted once under each seed, in the fold that tests it.
+
+    Parameters
+    ----------
+    predictions : path, DataFrame or array_like
+        A file, see `experiments.sharing.prediction_files.read_predictions`; a table as
+        `experiments.sharing.external.read_cells` takes it; or an array as of scikit-learn: labels of shape (n,) or
+        probabilities of shape (n, n_classes).
+    dataset : str, path or mapping
+        The name of a data set, its entry in a matrix, or a matrix that has it. Its split is leave-one-group-out if none
+        is given.
+    attempt : str, optional
+        The name in tables; by default the stem of the file. A column ``attempt`` names several.
+    family : str
+        The family in tables.
+    clips : path or sequence of str, optional
+        Names of the clips of an array or of a dump, or a file with one in each line.
+    classes : sequence of str, optional
+        Names of the classes of scores without names, as ``classes_``.
+    store : path
+        The SQLite file that they go to.
+    changes : iterable of str
+        ``"KEY=VALUE"`` as for ``--set``: of the matrix, or a key of the data set alone.
+    plugins : iterable of path
+        Python files with further data sets.
+    replace : bool
+        Whether predictions that were imported under the same name are replaced.
+
+    Returns
+    -------
+    DataFrame
+        The rows of the comparison table that were imported.
+
+    Raises
+    ------
+    ActionbenchError
+        With a sentence for each fault; nothing is written then.
+
+    Examples
+    --------
+    >>> from actionbench.experiments.datasets.figures import Figures
+    >>> data = Figures(subjects=2, clips_per_subject=1, frames=8)
+    >>> found = import_predictions(
+    ...     data.labels,
+    ...     {"name": "figures", "subjects": 2, "clips_per_subject": 1, "frames": 8},
+    ...     attempt="oracle",
+    ...     clips=data.table["clip"],
+    ...     store="oracle.sqlite",
+    ... )
+    >>> found[["attempt", "origin", "accuracy"]]
+      attempt    origin  accuracy
+    0  oracle  external       1.0
+    """
+    import pandas as pd
+
+    from . import workflow
+    from .experiments.sharing.prediction_files import predictions_table, read_predictions
+
+    if isinstance(predictions, str | Path):
+        if clips is not None and not isinstance(clips, str | Path):
+            raise ActionbenchError("clips: beside a file it must be a file with a clip in each line")
+        found = read_predictions(predictions, clips=clips, classes=classes)
+        where = str(predictions)
+    elif isinstance(predictions, pd.DataFrame):
+        found, where = predictions, "predictions"
+    else:
+        if isinstance(clips, str | Path):
+            raise ActionbenchError("clips: beside an array it must be a list of names")
+        found, where = (
+            predictions_table(predictions, None if clips is None else list(clips), classes),
+            "predictions",
+        )
+    if attempt is None and "attempt" not in found and where == "predictions":
+        raise ActionbenchError("attempt: must be the name that the predictions have in tables")
+    imported = workflow.import_predictions(
+        found,
+        where,
+        dataset,
+        attempt=attempt or Path(where).stem,
+        family=family,
+        store=store,
+        changes=changes,
+        plugins=plugins,
+        replace=replace,
+    )
+    rows = table(store)
+    return rows[rows["attempt"].isin(imported.attempts) & (rows["origin"] == "external")].reset_index(
+        drop=True
+    )
 
 
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import DEFAULT_STORE
-from .errors import MatrixError
+from .errors import DataError, Faults, MatrixError
 
 # Everything heavy is imported inside the function that needs it.
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .experiments.running.runner import Progress, RunSummary
     from .experiments.sharing.bundle import Bundle
     from .experiments.store import Store
+    from .experiments.store.schema import CellRecord
     from .reports.analysis.results import Result
 
 # Thumbnails of either kind of hard clips, of each data set under each split.
@@ -360,3 +362,106 @@ def _failures(stored: pd.DataFrame, cells: Iterable[PlannedCell]) -> list[tuple[
         where = " ".join(str(row[column]) for column in ("dataset", "attempt", "fold_name"))
         found.append((f"failed ({row['kind']}): {where} seed {row['seed']}: {what}", row["traceback"]))
     return found
+
+
+class Imported(NamedTuple):
+    """What came of an import: cells that were written, those that were there already, and the attempts' names."""
+
+    n_new: int
+    n_known: int
+    attempts: list[str]
+
+
+def import_predictions(
+    predictions: pd.DataFrame,
+    where: str,
+    dataset: Source,
+    *,
+    attempt: str,
+    family: str,
+    store: str | Path = DEFAULT_STORE,
+    changes: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+    replace: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Imported:
+    """Check predictions of another program against data sets and their splits, and keep them as cells of a store.
+
+    Parameters
+    ----------
+    predictions, where
+        See `experiments.sharing.external.read_cells`.
+    dataset, attempt, family, store, changes, plugins, replace
+        As for `api.import_predictions`.
+    progress : callable
+        As for `run_cells`.
+
+    Raises
+    ------
+    ActionbenchError
+        With a sentence for each fault; nothing is written then.
+    """
+    from .experiments.running.auditing import add_datasets, look_at_datasets
+    from .experiments.running.runner import default_workers
+    from .experiments.sharing.external import add_cells, check_store, read_cells, rows_of
+    from .experiments.store import Store
+
+    matrix = _data_of(predictions, where, dataset, changes)
+    experiment = Experiment(matrix, store, plugins=plugins)
+
+    def cells_of(plan: Plan) -> dict[int, list[CellRecord]]:
+        faults, found = Faults(), {}
+        for data in plan.datasets:
+            with faults:
+                rows = rows_of(predictions, data.title, data.split)
+                found[id(data)] = read_cells(rows, where, data, attempt=attempt, family=family)
+        faults.check()
+        return found
+
+    def new_ones(opened: Store, plan: Plan, cells: Mapping[int, list[CellRecord]]) -> int:
+        faults, n_new = Faults(), 0
+        for data in plan.datasets:
+            with faults:
+                n_new += len(check_store(opened, data, cells[id(data)], replace=replace))
+        faults.check()
+        return n_new
+
+    plan = experiment.plan()
+    cells = cells_of(plan)
+    with Store.open(store) as opened:
+        new_ones(opened, plan, cells)
+        planned = plan
+        plan, looks = look_at_datasets(opened, plan, default_workers(1), None, progress)
+        if plan is not planned:
+            cells = cells_of(plan)
+        n_new = new_ones(opened, plan, cells)
+        numbers = add_datasets(opened, plan, looks)
+        digest = hashlib.sha256(predictions.to_csv(index=False).encode()).hexdigest()
+        add_cells(opened, matrix, {numbers[key]: own for key, own in cells.items()}, digest)
+    every = [cell for own in cells.values() for cell in own]
+    return Imported(n_new, len(every) - n_new, sorted({cell.attempt for cell in every}))
+
+
+def _data_of(
+    predictions: pd.DataFrame, where: str, dataset: Source, changes: Iterable[str]
+) -> dict[str, Any]:
+    """Return a matrix of the data sets that predictions are for, with an attempt that stands for theirs."""
+    from .experiments.deployment.model import model_matrix
+    from .experiments.planning.matrix import read_matrix
+    from .experiments.sharing.external import rows_of
+
+    is_matrix = not isinstance(dataset, Mapping) and os.path.isfile(dataset)
+    if is_matrix:
+        matrix = read_matrix(dataset, changes)
+    else:
+        matrix = model_matrix("chance", dataset if isinstance(dataset, Mapping) else str(dataset), changes)
+    entries = [entry for entry in matrix.datasets if entry.probe is None]
+    wanted = [entry for entry in entries if len(rows_of(predictions, entry.label, entry.split.label()))]
+    named = [f"{entry.label!r} under {entry.split.label()!r}" for entry in entries]
+    if not wanted:
+        raise DataError(f"{where}: has no rows for {' or '.join(named)} in its columns dataset and split")
+    if len(wanted) > 1 and "dataset" not in predictions:
+        raise DataError(f"{where}: must have a column 'dataset', for there are {' and '.join(named)}")
+    content = matrix.model_copy(update={"datasets": wanted}).model_dump(mode="json", by_alias=True)
+    stand_in = {"seeds": [0], "train_groups": ["all"], "attempts": [{"name": "chance"}]}
+    return {**content, **stand_in, "name": f"import of {Path(where).name}"}

@@ -11,6 +11,7 @@ from ..errors import ActionbenchError
 from .author_commands import check, new
 from .bundle_commands import bundle, reproduce
 from .data_commands import data
+from .import_command import import_
 from .listing_commands import doctor, list_
 from .model_commands import export, fit, predict, rules
 from .result_commands import compare, mlflow, report, show
@@ -54,7 +55,7 @@ def cli() -> None:
 
 COMMANDS = (
     run, plan, show, report, compare, list_, data, doctor, fit, predict, export, rules, new, check, bundle,
-    reproduce, mlflow,
+    reproduce, import_, mlflow,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
