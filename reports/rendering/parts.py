@@ -194,7 +194,7 @@ class Comparison:
         scores, left = common_scores(results)
         crossed = crossings(results) if len(curves) else pd.DataFrame()
         matrix = pd.DataFrame() if scores.empty else comparison_matrix(scores)
-        ranks = None if scores.empty else Drawing(_ranks, (scores,))
+        ranks = None if scores.empty else Drawing(draw_ranks, (scores,))
         return cls(
             table, parts, option_conditions(results), curves, crossed, scores, left, matrix, ranks, costs
         )
@@ -214,7 +214,8 @@ def _accuracy(part: Part) -> Drawing:
     return part.drawing(accuracy_figure, part.rows, len(part.results[0].classes), ties)
 
 
-def _ranks(scores: pd.DataFrame) -> Svg:
+def draw_ranks(scores: pd.DataFrame) -> Svg:
+    """Draw mean ranks over data sets; higher scores are better, and none is missing."""
     table, p_values = rank_table(scores), nemenyi(scores)
     ties = cliques(p_values.loc[table.index, table.index], LEVEL)
     return rank_figure(table, ties, critical_difference(scores.shape[1], len(scores), LEVEL))

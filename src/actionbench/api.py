@@ -368,6 +368,72 @@ def import_predictions(
     )
 
 
+def import_scores(
+    scores: str | Path | pd.DataFrame,
+    *,
+    folder: str | Path | None = None,
+    chance: float | None = None,
+    higher_is_better: bool = True,
+    missing: str = "raise",
+) -> pd.DataFrame:
+    """Rank attempts over data sets by scores from elsewhere.
+
+    Parameters
+    ----------
+    scores : path or DataFrame
+        A table or a folder of MTEB's results, see `experiments.sharing.score_files.read_scores`.
+    folder : path, optional
+        Where ranks, intervals and a figure are written to, see `reports.rendering.scores.write_scores`.
+    chance : float, optional
+        The score of chance on all data sets.
+    higher_is_better : bool
+        Direction of the scores.
+    missing : {"raise", "drop", "last"}
+        Treatment of missing scores: an error, data sets left out, or the last rank.
+
+    Returns
+    -------
+    DataFrame
+        One row for each attempt, the best mean rank first, see `reports.analysis.scores.ScoreComparison`. Its ``attrs``
+        hold ``notes``: sentences on ties, the critical difference, rows at chance, and what scores do not tell.
+
+    Raises
+    ------
+    ActionbenchError
+        With a sentence for each fault.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [(data, name, score) for data in "uvwxyz" for name, score in (("net", 0.9), ("svm", 0.7))]
+    >>> found = import_scores(pd.DataFrame(rows, columns=["dataset", "attempt", "score"]), chance=0.5)
+    >>> found[["attempt", "mean_rank", "rank_low", "rank_high", "tied"]]
+      attempt  mean_rank  rank_low  rank_high  tied
+    0     net        1.0         1          1     0
+    1     svm        2.0         2          2     0
+    """
+    import pandas as pd
+
+    from .experiments.sharing.score_files import check_scores, read_scores
+    from .reports.analysis.scores import compare_scores
+    from .reports.rendering.scores import describe_scores, write_scores
+
+    where = "scores" if isinstance(scores, pd.DataFrame) else str(scores)
+    found = check_scores(scores, where) if isinstance(scores, pd.DataFrame) else read_scores(scores)
+    if chance is not None:
+        found = found.assign(chance=chance)
+    options: dict[str, Any] = {"higher_is_better": higher_is_better, "missing": missing}
+    try:
+        compared = compare_scores(found, **options)
+        notes = describe_scores(compared, **options)
+    except ActionbenchError as error:
+        raise ActionbenchError(*(f"{where}: {fault}" for fault in error.args)) from error
+    if folder is not None:
+        write_scores(compared, found, folder, **options)
+    compared.ranks.attrs["notes"] = notes
+    return compared.ranks
+
+
 def log_to_mlflow(store: str | Path, uri: str, experiment: str = "actionbench") -> pd.DataFrame:
     """Log each attempt of a store or a bundle as a run of MLflow, once; see `reports.rendering.tracking.log_to_mlflow`.
 

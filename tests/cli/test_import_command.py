@@ -84,3 +84,62 @@ def test_bad_input_is_refused_and_nothing_written(predicted, call, words, messag
     assert (code, out) == (2, "")
     assert all(message in err for message in messages[1:] or messages)
     assert not Path("actionbench.sqlite").exists()
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Scores of three attempts on six data sets, one of them at chance."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"d{n},{0.9 - n / 100},{0.7 - n / 100},0.5" for n in range(6)]
+    Path("scores.csv").write_text("\n".join(["dataset,net,svm,coin", *rows]))
+
+
+def test_scores_are_ranked(scored, call):
+    code, out, err = call("import", "scores.csv", "--chance", "0.5", "-o", "out")
+    assert code == 0
+    assert [
+        line.split()[:3] for line in out.splitlines() if line.split()[:1] in (["net"], ["svm"], ["coin"])
+    ] == [
+        ["net", "1–2", "1"],
+        ["svm", "1–3", "2"],
+        ["coin", "2–3", "3"],
+    ]
+    assert "at chance on 6 of 6" in out
+    assert "critical difference of 1.35 ranks" in err
+    assert "At chance on every data set with a known chance level: coin." in err
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "intervals.csv", "ranks.csv", "ranks.png", "ranks.svg", "ranks.txt", "scores.csv",
+    ]  # fmt: skip
+    code, out, _ = call("import", "out/scores.csv", "--json", "--lower-is-better")
+    assert [row["attempt"] for row in json.loads(out)] == ["coin", "svm", "net"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("scores.csv --clips a.txt", "--clips: is for predictions, with --dataset"),
+        ("scores.csv --force", "--force: is for predictions, with --dataset"),
+        ("scores.csv --dataset figures --chance 0.5", "--chance: is for scores, without --dataset"),
+        (
+            "scores.csv --dataset figures --lower-is-better",
+            "--lower-is-better: is for scores, without --dataset",
+        ),
+        (
+            "scores.csv --dataset figures",
+            "scores.csv: has no rows for 'figures' under 'leave-one-group-out' in",
+        ),
+        ("gone.csv", "gone.csv: cannot be read as scores (No such file or directory)"),
+        ("part.csv", "part.csv: 'svm' has no score on 'd1' (1 of 4 scores are missing); --missing drop"),
+        (
+            "one.csv",
+            "one.csv: scores need a row for each of at least 2 data sets and a column for each of at least 2",
+        ),
+    ],
+)
+def test_scores_that_cannot_be_ranked_are_refused(scored, call, words, message):
+    Path("part.csv").write_text("dataset,net,svm\nd0,0.9,0.8\nd1,0.9,\n")
+    Path("one.csv").write_text("dataset,net,svm\nd0,0.9,0.8\n")
+    code, out, err = call("import", *words.split())
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not Path("actionbench.sqlite").exists()
