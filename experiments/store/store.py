@@ -471,11 +471,12 @@ class Store:
         return CachedOutput(*rows[0]) if rows else None
 
     def past_costs(self) -> list[tuple[str, str, int, float]]:
-        """Return data set, attempt, number of finished cells and the sum of their seconds."""
+        """Return data set, attempt, number of finished cells and the sum of their seconds, without imported ones."""
         return self._read(
             "SELECT dataset, attempt, count(*), sum(fit_seconds + predict_seconds + ifnull(warm_up_seconds, 0) "
             "+ ifnull(json_extract(tuning, '$.seconds'), 0)) FROM cells JOIN datasets ON datasets.id = dataset_id "
-            "WHERE status = 'done' GROUP BY dataset, attempt"
+            "WHERE status = 'done' AND code != ? GROUP BY dataset, attempt",
+            EXTERNAL,
         )
 
     def room(self) -> tuple[int, int]:

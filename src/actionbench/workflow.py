@@ -427,12 +427,14 @@ def import_predictions(
         return n_new
 
     plan = experiment.plan()
-    cells = cells_of(plan)
+    # Which clips are left out is known once they have been decoded.
+    waits = any(data.dataset.drops_unreadable for data in plan.datasets)
+    cells = {} if waits else cells_of(plan)
     with Store.open(store) as opened:
-        new_ones(opened, plan, cells)
-        planned = plan
+        if not waits:
+            new_ones(opened, plan, cells)
         plan, looks = look_at_datasets(opened, plan, default_workers(1), None, progress)
-        if plan is not planned:
+        if waits:
             cells = cells_of(plan)
         n_new = new_ones(opened, plan, cells)
         numbers = add_datasets(opened, plan, looks)

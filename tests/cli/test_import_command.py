@@ -66,6 +66,15 @@ def test_force_replaces_what_was_imported(predicted, call):
     assert actionbench.table()["accuracy"].tolist() == [0.5]
 
 
+def test_clips_that_are_left_out_need_no_prediction(predicted, call):
+    Path("my clips/dark/ann_3.mkv").write_bytes(b"no video")
+    words = ("import", "mine.csv", "--dataset", "m.toml", "-q")
+    code, _, err = call(*words)
+    assert (code, "ann_3" in err) == (2, True)
+    assert call(*words, "--set", "datasets.folder.on_error=drop")[0] == 0
+    assert actionbench.table()[["n_clips", "accuracy"]].to_numpy().tolist() == [[12, 1.0]]
+
+
 @pytest.mark.parametrize(
     ("words", "messages"),
     [

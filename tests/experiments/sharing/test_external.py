@@ -78,6 +78,9 @@ def test_imported_rows_are_beside_those_that_ran(ran, tmp_path):
     assert np.isnan(found["calibration_error"][0])
     again = actionbench.run(MATRIX, store=store, workers=1)
     pd.testing.assert_series_equal(again["accuracy"], before["accuracy"])
+    # What an import has cost tells nothing of cells that are to run.
+    left = actionbench.plan({**MATRIX, "seeds": [7]}, store=store).attrs["seconds"]
+    assert left == actionbench.plan({**MATRIX, "seeds": [7]}, store=ran).attrs["seconds"]
     table = actionbench.table(store)
     assert table["attempt"].tolist()[0] == "oracle"
     assert len(table) == len(before) + 1
