@@ -19,10 +19,12 @@ from ..planning.cells import DatasetSource, PlannedDataset
 from ..store import Store
 
 #: Frames of a strip, and pixels of each from top to bottom and from left to right, at most.
-FRAMES, HEIGHT, WIDTH = 8, 64, 160
+FRAMES, HEIGHT, WIDTH = 8, 96, 160
+# Pixels between frames, and their grey.
+_GAP, _GREY = 4, 128
 
 # Qualities to try until a strip takes at most so many bytes. For the same error JPEG is larger than WebP.
-_QUALITIES, _BYTES = (60, 30, 10, 0), 10_000
+_QUALITIES, _BYTES = (60, 30, 10, 0), 15_000
 
 #: A clip by the fingerprint of its data set and its position.
 _Key = tuple[str, int]
@@ -43,8 +45,8 @@ def film_strip(clip: Clip) -> bytes:
     Parameters
     ----------
     clip : Clip
-        The first frame, the last, and those evenly between, each once; a frame is scaled down to `HEIGHT` and `WIDTH`
-        where it is larger.
+        The first frame, the last, and those evenly between, each once, with a gap between them; a frame is scaled down
+        to `HEIGHT` and `WIDTH` where it is larger.
     """
     from PIL import Image
 
@@ -52,7 +54,9 @@ def film_strip(clip: Clip) -> bytes:
     size = max(1, round(scale * clip.width)), max(1, round(scale * clip.height))
     frames = [Image.fromarray(clip.frames[frame]) for frame in spread(len(clip), FRAMES)]
     scaled = [np.asarray(frame.resize(size, Image.Resampling.LANCZOS)) for frame in frames]
-    strip = Image.fromarray(np.concatenate(scaled, axis=1))
+    gap = np.full((size[1], _GAP, *scaled[0].shape[2:]), _GREY, np.uint8)
+    parts = [part for frame in scaled for part in (gap, frame)]
+    strip = Image.fromarray(np.concatenate(parts[1:], axis=1))
     for quality in _QUALITIES:
         file = BytesIO()
         strip.save(file, "WEBP", quality=quality)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...experiments.store.schema import EXTERNAL
 from ..analysis.results import Reader, Result, unfinished
 from .across_datasets import verdict_across_datasets
 from .ladders import ladders
@@ -67,8 +68,8 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: P
     n_attempts = len({result.base for result in [*results, *measured.results]})
     budget = PictureBudget(_MAX_PICTURE_BYTES)
     return environment.get_template("index.html.j2").render(
-        title=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
-        verdicts=[part.verdict for part in parts],
+        title=_title(store),
+        extent=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         warnings=unfinished(store),
         ladders=ladders(found),
         profile=profiles(measured),
@@ -81,6 +82,14 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: P
         script=markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _title(store: Reader) -> str:
+    """Return the name of the matrix that ran last, not counting imports."""
+    runs = store.runs()
+    own = [facts.get("origin") != EXTERNAL for facts in runs["provenance"]]
+    names = (runs[own] if any(own) else runs)["name"]
+    return str(names.iloc[-1]) if len(names) else "Comparison"
 
 
 def _ranks(comparison: Comparison) -> dict[str, Any] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Self
 
 import pandas as pd
 
 from ..analysis import tables
-from ..analysis.breakdown import by_class, by_group
+from ..analysis.breakdown import Breakdown, by_class, by_group
 from ..analysis.conditions import clip_conditions, option_conditions
 from ..analysis.hard_clips import hard_clips
 from ..analysis.learning import crossings, learning_curves
@@ -30,7 +30,7 @@ from .figures import (
     rank_figure,
     reliability_figure,
 )
-from .verdict import required_studies, verdict
+from .verdict import Verdict, required_studies, verdict
 
 # Largest number of attempts for which pairs have intervals, each of which takes a millisecond.
 _MAX_ATTEMPTS = 40
@@ -52,7 +52,7 @@ class Part:
         From `learning.learning_curves`.
     pairs : DataFrame
         From `pairs.pairs`.
-    verdict : str
+    verdict : Verdict
         From `verdict.verdict`.
     required_studies : list of str
         From `verdict.required_studies`.
@@ -63,14 +63,15 @@ class Part:
     nuisances: pd.DataFrame
     curves: pd.DataFrame
     pairs: pd.DataFrame
-    verdict: str
+    verdict: Verdict
     required_studies: list[str]
 
     @classmethod
-    def of(cls, results: list[Result]) -> Self:
-        """Compute what a report says of results on one data set under one split."""
+    def of(cls, results: list[Result], *, costs: bool = True) -> Self:
+        """Compute what a report says of results on one data set under one split, with costs or without."""
         found = pairs(results, intervals=len(results) <= _MAX_ATTEMPTS)
         rows = tables.score(results, {results[0].name[:2]: found})
+        rows = rows if costs else tables.without_costs(rows)
         by_name = {result.attempt: result for result in results}
         ordered = [by_name[attempt] for attempt in rows["attempt"]]
         return cls(
@@ -79,7 +80,7 @@ class Part:
             clip_conditions(results),
             learning_curves(results),
             found,
-            verdict(ordered, found),
+            verdict(ordered, found, rows),
             required_studies(ordered, found),
         )
 
@@ -108,12 +109,12 @@ class Part:
         return Drawing(draw, arguments, " ".join(leaks))
 
     @cached_property
-    def by_class(self) -> pd.DataFrame:
+    def by_class(self) -> Breakdown:
         """Accuracy by class, see `breakdown.by_class`."""
         return by_class(self.results)
 
     @cached_property
-    def by_group(self) -> pd.DataFrame:
+    def by_group(self) -> Breakdown:
         """Accuracy by group, see `breakdown.by_group`."""
         return by_group(self.results)
 
@@ -186,9 +187,7 @@ class Comparison:
         if not costs:
             results = [result.without_warning(MIXED_MACHINES) for result in results]
         of_data = [own for _, own in sorted(by_data(results).items())]
-        parts = in_parallel(Part.of, of_data, n_jobs)
-        if not costs:
-            parts = [replace(part, rows=tables.without_costs(part.rows)) for part in parts]
+        parts = in_parallel(partial(Part.of, costs=costs), of_data, n_jobs)
         table = _joined([part.rows for part in parts], tables.score([]))
         curves = _joined([part.curves for part in parts], learning_curves([]))
         scores, left = common_scores(results)

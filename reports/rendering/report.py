@@ -137,9 +137,9 @@ def _drawings(measured: Profile, comparison: Comparison) -> Iterator[tuple[str, 
 def _files_only(part: Part) -> Iterator[tuple[str, Drawing]]:
     """Yield figures of contents that the page has as tables."""
     first = part.results[0]
-    for name, table in (("classes", part.by_class), ("groups", part.by_group)):
-        if 0 < table.shape[1] <= _MAX_COLUMNS:
-            yield name, part.drawing(heat_figure, table.head(_MAX_ROWS))
+    for name, found in (("classes", part.by_class), ("groups", part.by_group)):
+        if 0 < found.accuracy.shape[1] <= _MAX_COLUMNS:
+            yield name, part.drawing(heat_figure, *(values.head(_MAX_ROWS) for values in found))
     conditions = pd.MultiIndex.from_frame(part.nuisances[["condition", "value"]]).unique()
     if 0 < len(conditions) <= _MAX_COLUMNS:
         yield "conditions", _conditions(part, conditions)

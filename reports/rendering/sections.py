@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import tables
+from ..analysis.breakdown import Breakdown
 from ..analysis.columns import COLUMNS, Column
+from ..analysis.examples import class_examples
 from ..analysis.hard_clips import MISSED, SOLVED
 from ..analysis.results import Reader, Result
 from ..statistics.intervals import confusion_matrix
@@ -60,21 +62,33 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureB
     first, explained = part.results[0], store.with_artifacts()
     columns = _columns(part.rows)
     prices = [(cost, _inline(part, f"pareto-{cost}")) for cost in COSTS if f"pareto-{cost}" in part.pictures]
+    heats, clips, learned = list(_heats(part)), _clips(store, part, budget), _learning(part, crossings)
+    contents = {
+        "cost": ("Accuracy against cost", prices),
+        **{heat["head"].lower().replace(" ", "-"): (heat["head"], True) for heat in heats},
+        "learning": ("Accuracy and the number of training groups", learned),
+        "reliability": ("Reliability of probabilities", "reliability" in part.pictures),
+        "clips": ("Hard clips", clips),
+        "attempts": ("Each attempt", True),
+    }
     return {
+        "contents": [(id, head) for id, (head, is_there) in contents.items() if is_there],
         "dataset": first.dataset,
         "split": first.split,
         "notes": tables.notes(part.rows),
         "sizes": tables.sizes(part.rows),
         "extent": tables.extent(part.rows),
+        "verdict": part.verdict,
+        "examples": _examples(store, part, budget),
         "columns": columns,
         "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
         "accuracy": _inline(part, "accuracy"),
         "prices": prices,
         "pairs": _compared_with_best(part),
-        "heats": list(_heats(part)),
-        "learning": _learning(part, crossings),
+        "heats": heats,
+        "learning": learned,
         "reliability": _inline(part, "reliability") if "reliability" in part.pictures else None,
-        "clips": _clips(store, part, budget),
+        "clips": clips,
         "cards": [_card(store, result, explained, budget) for result in part.results],
     }
 
@@ -151,7 +165,7 @@ def _search_text(attempt: str, family: str) -> str:
 
 def _heats(part: Part) -> Iterator[dict[str, Any]]:
     yield _hardest(part, part.by_class, "class", "classes")
-    if part.by_group.shape[1]:
+    if part.by_group.accuracy.shape[1]:
         yield _hardest(part, part.by_group, "group", "groups")
     if len(part.nuisances):
         yield conditions(part.nuisances, [result.attempt for result in part.results])
@@ -205,10 +219,20 @@ def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, 
 
 
 def _with_interval(row: Any) -> tuple[str, str, str]:
-    if row is None:
-        return "", "–", ""
-    shade, text, _ = _heat(row.accuracy)
-    return shade, text, f"{100 * row.accuracy_low:.0f}–{100 * row.accuracy_high:.0f}"
+    return ("", "–", "") if row is None else _ranged(row.accuracy, row.accuracy_low, row.accuracy_high)
+
+
+def _examples(store: Reader, part: Part, budget: PictureBudget) -> list[tuple[str, str]]:
+    """Return the classes with the film strip of a clip of each, as far as there are such."""
+    thumbnails = _thumbnails(store, part)
+    strips = [(label, thumbnails.get(position)) for label, position in class_examples(part.results).items()]
+    return [
+        (label, base64.b64encode(strip).decode()) for label, strip in strips if strip and budget.take(strip)
+    ]
+
+
+def _thumbnails(store: Reader, part: Part) -> dict[int, bytes]:
+    return store.thumbnails(int(part.results[0].columns["dataset_id"][0]))
 
 
 def _clips(store: Reader, part: Part, budget: PictureBudget) -> list[dict[str, Any]]:
@@ -218,7 +242,7 @@ def _clips(store: Reader, part: Part, budget: PictureBudget) -> list[dict[str, A
         return []
     several = any(len(np.unique(result.seeds)) > 1 for result in part.results)
     seeds = " under more than half of the seeds" if several else ""
-    thumbnails = store.thumbnails(int(part.results[0].columns["dataset_id"][0]))
+    thumbnails = _thumbnails(store, part)
     groups = []
     for kind, rows in found.groupby("kind", sort=False):
         shown = rows.head(_MAX_CLIPS)
@@ -250,31 +274,33 @@ def _clip(row: Any, strip: bytes | None, budget: PictureBudget) -> dict[str, Any
     }
 
 
-def _hardest(part: Part, table: pd.DataFrame, what: str, plural: str) -> dict[str, Any]:
+def _hardest(part: Part, found: Breakdown, what: str, plural: str) -> dict[str, Any]:
     """Return a heat map of the columns, only of the hardest if there are many."""
-    notes = ["Without intervals, as each cell rests on few clips: single differences are not reliable."]
-    if table.shape[1] > _MAX_COLUMNS:
-        hard = table.mean().sort_values(kind="stable").index[:_MAX_COLUMNS]
-        notes.append(f"The {_MAX_COLUMNS} hardest of {table.shape[1]} {plural}; {plural}.csv has all.")
-        table = table[[name for name in table.columns if name in set(hard)]]
+    notes = ["Clips of one group are alike, so that these intervals are rather too narrow."]
+    shares = found.accuracy
+    shown = np.arange(shares.shape[1])
+    if len(shown) > _MAX_COLUMNS:
+        shown = np.sort(np.argsort(shares.mean().to_numpy(), kind="stable")[:_MAX_COLUMNS])
+        notes.append(f"The {_MAX_COLUMNS} hardest of {shares.shape[1]} {plural}; {plural}.csv has all.")
+    cells = np.stack([values.to_numpy()[:, shown] for values in found], axis=-1)
     return {
         "head": f"By {what}",
-        "caption": f"Accuracy in percent by {what}, {part.name}",
+        "caption": f"Accuracy in percent by {what}, with Wilson's 95 % intervals for as many clips, {part.name}",
         "corner": "attempt",
-        "heads": list(table.columns),
+        "heads": shares.columns[shown].tolist(),
         "rows": [
-            (result.attempt, _search_text(result.attempt, result.family), [_heat(share) for share in shares])
-            for result, shares in zip(part.results, table.to_numpy(), strict=True)
+            (result.attempt, _search_text(result.attempt, result.family), [_ranged(*cell) for cell in own])
+            for result, own in zip(part.results, cells.tolist(), strict=True)
         ],
         "notes": notes,
     }
 
 
-def _heat(share: float) -> tuple[str, str, str]:
-    """Return shade and text of a cell."""
+def _ranged(share: float, low: float, high: float) -> tuple[str, str, str]:
+    """Return shade, text and interval of a cell."""
     if math.isnan(share):
         return "", "–", ""
-    return shade("r", share), f"{100 * share:.0f}", ""
+    return shade("r", share), f"{100 * share:.0f}", f"{100 * low:.0f}–{100 * high:.0f}"
 
 
 def shade(kind: str, share: float) -> str:

@@ -1,13 +1,15 @@
-"""The verdict on a data set, in one or two sentences."""
+"""The verdict on a data set: which attempt to take, and how far the data support that."""
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ..analysis import tables
-from ..analysis.columns import percent
+from ..analysis.columns import COLUMNS, percent, with_unit
 from ..analysis.pairs import LEVEL, pairs, ranked
 from ..analysis.power import (
     change_spread,
@@ -18,18 +20,50 @@ from ..analysis.power import (
     required_groups,
 )
 from ..analysis.results import Result
-from ..statistics.intervals import accuracy, bootstrap_interval
+from ..statistics.intervals import accuracy, bootstrap_interval, confusion_matrix
 from ..statistics.paired import min_p_value
-from .prose import join_first
+from .prose import join_first, join_names
 
+# Costs by which the cheapest attempt is found, the first decides, and what each is for.
+_COSTS = {"latency_p50_ms": "for one clip", "fit_seconds": "to fit"}
+_UNITS = {column.name: column.unit for column in COLUMNS}
 # Largest number of ties with the best attempt for which studies are simulated, as that takes time.
 _MAX_TIES = 12
 # Rivals for which the required groups are estimated, largest number of groups, and number of simulated studies.
 _N_RIVALS, _MAX_GROUPS, _N_STUDIES = 3, 500, 400
 
 
-def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
-    """Describe which attempt is the most accurate, and which do not differ significantly from it.
+class Verdict(NamedTuple):
+    """What a reader wants to know first, in sentences; an empty string where there is nothing to say.
+
+    Attributes
+    ----------
+    lead : str
+        Which attempts share the first place, how accurate they are, and what the cheapest of them costs.
+    weakness : str
+        At what that one fails.
+    trust : str
+        How much data there are, and whether anything warns of them.
+    tested : str
+        How that was tested, and what the test found.
+    power : str
+        Which difference would have been found.
+    """
+
+    lead: str
+    weakness: str = ""
+    trust: str = ""
+    tested: str = ""
+    power: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
+
+def verdict(
+    results: list[Result], found: pd.DataFrame | None = None, rows: pd.DataFrame | None = None
+) -> Verdict:
+    """Describe which attempt to take, and how far the data support that.
 
     Parameters
     ----------
@@ -38,58 +72,141 @@ def verdict(results: list[Result], found: pd.DataFrame | None = None) -> str:
         the verdict never contradicts the rank intervals of `pairs.rank_attempts`.
     found : DataFrame, optional
         From `pairs.pairs` of them, if known.
+    rows : DataFrame, optional
+        Of `tables.score`, for costs; without, none is named.
     """
-    where = f"On {results[0].dataset} ({results[0].split})"
+    dataset = results[0].dataset
     compared = ranked(results)
     scored = compared or [result for result in results if len(result.positions)]
     if not scored:
-        return f"{where} no attempt has finished a fold."
+        return Verdict(f"No attempt has finished a fold on {dataset}.")
     best = compared[0] if compared else max(scored, key=lambda one: accuracy(one.correct, one.weights))
-    share = accuracy(best.correct, best.weights)
-    low, high = map(percent, bootstrap_interval(best.correct, best.groups, best.weights))
-    n_equal = sum(math.isclose(accuracy(one.correct, one.weights), share) for one in scored)
-    first = f"{best.attempt} has the highest accuracy{', with others' if n_equal > 1 else ''}"
-    text = f"{where}, {first}: {percent(share)} % of {best.n_clips} clips [{low}, {high}]"
-    left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
-    excluded = (
-        f" Excluded because not all of their cells finished: {join_first(left)}." if left and compared else ""
-    )
-    limits = " The warnings on this data set limit this conclusion." if tables.dataset_warnings(best) else ""
-    return f"{text}{_rivals(compared, found)}{excluded}{limits}"
-
-
-def _rivals(compared: list[Result], found: pd.DataFrame | None) -> str:
-    """Continue the sentence: which of the others are significantly less accurate than the first."""
+    trust = _trust(best, results if compared else [])
     if not compared:
-        return "; as no attempt has finished all of its cells, none is compared with it."
-    if len(compared) == 1:
-        return "; there is no other attempt to compare it with."
-    found = pairs(compared, intervals=False) if found is None else found
-    against = found[found["second"] == compared[0].attempt]
+        lead = (
+            f"No attempt has finished all of its cells on {dataset}, so that none is compared. Of those that have "
+            f"finished some, {best.attempt} gets {_share(best)} of {best.n_clips} clips right."
+        )
+        return Verdict(lead, _weakness(best), trust)
+    found = pairs(compared, intervals=False) if found is None and len(compared) > 1 else found
+    against = pd.DataFrame() if found is None or found.empty else found[found["second"] == best.attempt]
+    names = [] if against.empty else against.loc[~against["significant"], "first"].tolist()
+    tied = [best, *(result for result in compared if result.attempt in names)]
+    chosen, costs = _cheapest(tied, rows)
+    return Verdict(
+        _lead(tied, len(compared)) + costs,
+        _weakness(chosen),
+        trust,
+        _tested(against, best, names),
+        "" if against.empty else _detectable(tied, int(against["n_groups"].iloc[0])),
+    )
+
+
+def _lead(tied: list[Result], n_compared: int) -> str:
+    best, dataset = tied[0], tied[0].dataset
+    low, high = map(percent, bootstrap_interval(best.correct, best.groups, best.weights))
+    if n_compared == 1:
+        right = f"gets {_share(best)} of {best.n_clips} clips right [{low}, {high}]"
+        return f"{best.attempt} {right} on {dataset}; there is no other attempt to compare it with."
+    if len(tied) == 1:
+        return (
+            f"{best.attempt} is the most accurate on {dataset}: it gets {_share(best)} of {best.n_clips} clips right "
+            f"[{low}, {high}], significantly more than any other."
+        )
+    names = [result.attempt for result in tied]
+    ends = sorted({percent(accuracy(result.correct, result.weights)) for result in tied}, key=float)
+    shares = f"{ends[0]} % each" if len(ends) == 1 else f"{ends[0]} to {ends[-1]} %"
+    together = (
+        f"all {n_compared} attempts share" if len(tied) == n_compared > 2 else f"{join_first(names)} share"
+    )
+    return (
+        f"On {dataset} {together} the first place: they get {shares} of {best.n_clips} clips right, and these data "
+        "cannot tell which of them is better."
+    )
+
+
+def _share(result: Result) -> str:
+    return f"{percent(accuracy(result.correct, result.weights))} %"
+
+
+def _cheapest(tied: list[Result], rows: pd.DataFrame | None) -> tuple[Result, str]:
+    """Return the cheapest of some attempts, the first where costs are not known, with a sentence on its costs."""
+    by_name = {result.attempt: result for result in tied}
+    if rows is None or not set(_COSTS) & set(rows):
+        return tied[0], ""
+    own = rows[rows["attempt"].isin(by_name)]
+    known = [name for name in _COSTS if name in own and own[name].notna().all()]
+    if not known:
+        return tied[0], ""
+    order = own.sort_values(known, kind="stable")
+    first: Any = order.iloc[0]
+    costs = join_names([f"{with_unit(float(first[name]), _UNITS[name])} {_COSTS[name]}" for name in known])
+    chosen = by_name[first["attempt"]]
+    if len(tied) == 1:
+        return chosen, f" It takes {costs}."
+    return chosen, f" The cheapest of them is {chosen.attempt}: {costs}."
+
+
+def _weakness(result: Result) -> str:
+    """Describe the class at which an attempt fails most, and what it takes it for."""
+    counts = confusion_matrix(result.truth, result.predicted, len(result.classes))
+    totals = counts.sum(axis=1)
+    if np.allclose(counts, np.diag(counts.diagonal())):
+        return f"{result.attempt} makes no mistake on these clips."
+    shares = np.divide(counts.diagonal(), totals, out=np.ones(len(totals)), where=totals > 0)
+    worst = int(np.argmin(shares))
+    wrong = counts[worst] * (np.arange(len(counts)) != worst)
+    other = int(np.argmax(wrong))
+    return (
+        f"{result.attempt} fails most often at {result.classes[worst]}: {100 * shares[worst]:.0f} % of these clips are "
+        f"right, {100 * wrong[other] / totals[worst]:.0f} % are taken for {result.classes[other]}."
+    )
+
+
+def _trust(best: Result, results: list[Result]) -> str:
+    n_groups, n_classes = len(set(best.groups.tolist())), len(best.classes)
+    size = f"{best.n_clips} clips of {n_groups} group{'s' * (n_groups != 1)} in {n_classes} classes, {best.split}"
+    n_warnings = len(tables.dataset_warnings(best))
+    many = n_warnings != 1
+    warned = (
+        f"{n_warnings} warning{'s' * many} on these data limit{'s' * (not many)} this conclusion."
+        if n_warnings
+        else "There is no warning on these data."
+    )
+    left = [result.attempt for result in results if not result.complete and result.attempt == result.base]
+    excluded = f" Excluded because not all of their cells finished: {join_first(left)}." if left else ""
+    return f"The data are {size}. {warned}{excluded}"
+
+
+def _tested(against: pd.DataFrame, best: Result, names: list[str]) -> str:
+    """Describe the test, and which of the others are significantly less accurate than the first."""
+    if against.empty:
+        return ""
     n_groups = int(against["n_groups"].iloc[0])
-    test = f"joint sign flips over {n_groups} groups at {100 * LEVEL:.0f} %"
-    ties = against.loc[~against["significant"], "first"].tolist()
-    if not ties:
+    test = (
+        f"Tested by joint sign flips over {n_groups} groups at {100 * LEVEL:.0f} %, all pairs as one family"
+    )
+    if not names:
         which = f"{against['first'].iloc[0]} is" if len(against) == 1 else "all others are"
-        return f"; {which} significantly less accurate ({test})."
-    which = "any other attempt" if len(ties) == len(against) else join_first(ties)
-    tied = [result for result in compared if result.attempt in ties]
-    return f"; the difference to {which} is not significant ({test}).{_detectable([compared[0], *tied], n_groups)}"
+        return f"{test}: {which} significantly less accurate than {best.attempt}."
+    which = "any other attempt" if len(names) == len(against) else join_first(names)
+    return f"{test}: the difference of {best.attempt} to {which} is not significant."
 
 
 def _detectable(tied: list[Result], n_groups: int) -> str:
     """Return which true lead of the first over the others, which tie with it, would be significant."""
     if min_p_value(n_groups) > LEVEL:
-        return " With so few groups no difference can be significant."
-    if len(tied) > _MAX_TIES:
+        return "With so few groups no difference can be significant."
+    if not 1 < len(tied) <= 1 + _MAX_TIES:
         return ""
     sums, clips = group_table(tied)
     # The one over which a lead is hardest to detect.
     hardest = 1 + int(change_spread(sums[0] - sums[1:], clips).argmax())
     lead = lead_of_pair(sums, clips, 0, hardest)
+    pair = f"between {tied[0].attempt} and {tied[hardest].attempt}"
     if math.isinf(lead):
-        return " No true difference, however large, would be significant in 80 % of studies."
-    return f" A true difference of {100 * lead:.0f} points would be significant in 80 % of studies."
+        return f"No true difference {pair}, however large, would be significant in 80 % of studies."
+    return f"A true difference of {100 * lead:.0f} points {pair} would be significant in 80 % of studies."
 
 
 def required_studies(results: list[Result], found: pd.DataFrame) -> list[str]:

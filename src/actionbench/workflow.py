@@ -290,7 +290,7 @@ def reproduce(
 
 
 def _run_plan(plan: Plan, store: Store, show_progress: ShowProgress, options: Mapping[str, Any]) -> _Ran:
-    """Run what a store lacks; a run that comes to its end leaves thumbnails of the clips that are hard."""
+    """Run what a store lacks; a run that comes to its end leaves thumbnails of some clips."""
     from .experiments.running.runner import run_cells
     from .reports.analysis.results import gather
 
@@ -303,17 +303,23 @@ def _run_plan(plan: Plan, store: Store, show_progress: ShowProgress, options: Ma
 
 
 def _save_thumbnails(store: Store, plan: Plan, results: list[Result], fork_server: ForkServer | None) -> None:
-    """Keep thumbnails of the first clips of either kind that are hard, none where the matrix wants none."""
-    from .experiments.running.thumbnails import WantedThumbnails, keep_thumbnails
-    from .reports.analysis.hard_clips import hard_clips
-    from .reports.analysis.results import compared
+    """Keep thumbnails of the first clips of either kind that are hard, and of one clip of each class.
 
-    hard = hard_clips(compared(results) if plan.matrix.thumbnails else [])
-    first = hard.groupby(["dataset", "split", "kind"]).head(_MAX_THUMBNAILS).groupby(["dataset", "split"])
-    positions = {name: rows["position"].tolist() for name, rows in first}
+    None are kept where the matrix wants none.
+    """
+    from .experiments.running.thumbnails import WantedThumbnails, keep_thumbnails
+    from .reports.analysis.examples import class_examples
+    from .reports.analysis.hard_clips import hard_clips
+    from .reports.analysis.results import by_data, compared
+
+    shown = compared(results) if plan.matrix.thumbnails else []
+    positions = {name: set(class_examples(own).values()) for name, own in by_data(shown).items()}
+    first = hard_clips(shown).groupby(["dataset", "split", "kind"]).head(_MAX_THUMBNAILS)
+    for name, rows in first.groupby(["dataset", "split"]):
+        positions[str(name[0]), str(name[1])].update(rows["position"].tolist())
     ids = {(*result.name[:2], result.fingerprint): int(result.columns["dataset_id"][0]) for result in results}
     wanted = [
-        WantedThumbnails(dataset_id, data, positions.get((data.title, data.split), []))
+        WantedThumbnails(dataset_id, data, sorted(positions.get((data.title, data.split), ())))
         for data in plan.datasets
         if data.entry.probe is None
         and (dataset_id := ids.get((data.title, data.split, data.fingerprint))) is not None

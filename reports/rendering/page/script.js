@@ -75,6 +75,20 @@ each(document, "table.sortable", makeSortable);
 each(document, "section[data-attempts]", (section) => { makeChoosable(section); makeFilterable(section); });
 each(document, ".axes", makeSwitchable);
 each(document, ".controls", (controls) => { controls.hidden = false; });
+// Paper shows everything: what is folded, and the figures of all costs.
+const folded = [];
+const unfold = () => {
+  each(document, "details:not([open])", (details) => { details.open = true; folded.push(details); });
+  each(document, ".axes figure[hidden]", (figure) => { figure.hidden = false; folded.push(figure); });
+};
+const fold = () => {
+  for (const what of folded.splice(0)) {
+    if (what.tagName === "DETAILS") what.open = false; else what.hidden = true;
+  }
+};
+matchMedia("print").addEventListener("change", (event) => (event.matches ? unfold : fold)());
+addEventListener("beforeprint", unfold);
+addEventListener("afterprint", fold);
 // A link to an attempt opens what it leads to.
 const open = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

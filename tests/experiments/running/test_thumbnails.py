@@ -25,7 +25,13 @@ def decoded(strip):
 
 
 def tiles(strip, count):
-    return np.split(decoded(strip), count, axis=1)
+    """The frames of a strip, without the four grey columns between them."""
+    picture = decoded(strip)
+    width = (picture.shape[1] - 4 * (count - 1)) // count
+    gaps = [picture[:, start - 4 : start] for start in range(width + 4, picture.shape[1], width + 4)]
+    assert len(gaps) == count - 1
+    assert all(np.abs(gap[:, 1:3] - 128).mean() < 24 for gap in gaps)
+    return [picture[:, start : start + width] for start in range(0, picture.shape[1], width + 4)]
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 15, 36])
@@ -47,22 +53,23 @@ def test_which_frames_in_which_order(length):
 @pytest.mark.parametrize(
     ("height", "width", "size"),
     [
-        (64, 80, (64, 80)),
+        (96, 120, (96, 120)),
         (60, 80, (60, 80)),
         (1, 1, (1, 1)),
         (33, 17, (33, 17)),
-        (128, 160, (64, 80)),
-        (144, 181, (64, 80)),
-        (1080, 1920, (64, 114)),
-        (500, 3, (64, 1)),
+        (192, 240, (96, 120)),
+        (144, 181, (96, 121)),
+        (1080, 1920, (90, 160)),
+        (500, 3, (96, 1)),
         (10, 1000, (2, 160)),
     ],
 )
 def test_frames_are_scaled_down_and_never_up(height, width, size):
     clip = Clip(np.full((3, height, width), 100, np.uint8), 25)
-    picture = decoded(film_strip(clip))
-    assert picture.shape[:2] == (size[0], 3 * size[1])
-    assert np.abs(picture - 100).max() <= 4
+    strip = film_strip(clip)
+    assert decoded(strip).shape[:2] == (size[0], 3 * size[1] + 2 * 4)
+    assert {tile.shape[:2] for tile in tiles(strip, 3)} == {size}
+    assert np.abs(tiles(strip, 3)[0][:, : max(size[1] // 2, 1)] - 100).mean() <= 8
 
 
 def test_colours_stay_what_they_are():
@@ -85,7 +92,7 @@ def test_what_a_frame_shows():
     small = frames[:, : 2 * 60, : 2 * 80].reshape(2, 60, 2, 80, 2).mean(axis=(2, 4))
     found = tiles(film_strip(Clip(frames, 25)), 2)
     for tile, frame in zip(found, small, strict=True):
-        resized = np.asarray(Image.fromarray(frame.astype(np.uint8)).resize((85, 64)), float)
+        resized = np.asarray(Image.fromarray(frame.astype(np.uint8)).resize((128, 96)), float)
         assert np.abs(tile.mean(axis=2) - resized).mean() < 4
 
 
@@ -102,15 +109,16 @@ def test_any_clip_has_a_strip_of_the_same_bytes(frames):
     assert strip == film_strip(Clip(frames.copy(), 30))
     height, width = decoded(strip).shape[:2]
     n_shown = min(len(frames), 8)
-    assert height <= min(64, frames.shape[1])
-    assert width % n_shown == 0
-    assert width // n_shown <= min(160, frames.shape[2])
+    assert height <= min(96, frames.shape[1])
+    of_frames = width - 4 * (n_shown - 1)
+    assert of_frames % n_shown == 0
+    assert of_frames // n_shown <= min(160, frames.shape[2])
 
 
 @pytest.mark.parametrize("shape", [(8, 64, 128, 3), (8, 64, 128), (50, 240, 320, 3)])
 def test_even_noise_stays_small(shape):
     frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    assert len(film_strip(Clip(frames, 25))) <= 10_000
+    assert len(film_strip(Clip(frames, 25))) <= 15_000
 
 
 PLUGIN = '''
@@ -188,7 +196,7 @@ def thumbnails_in(path):
     with Store.open(path) as store:
         return {
             (row["dataset"], row["split"]): {
-                position: round(decoded(strip).mean() / 20)
+                position: round(tiles(strip, 2)[0].mean() / 20)
                 for position, strip in store.thumbnails(row["id"]).items()
             }
             for row in store.datasets().to_dict("records")
@@ -196,17 +204,18 @@ def thumbnails_in(path):
 
 
 LEVELS = ("levels", "leave-one-group-out")
+SHOWN = {LEVELS: {0: 0, 2: 2, 3: 3}}
 
 
 def test_a_run_leaves_thumbnails_of_hard_clips_and_decodes_nothing_again(tmp_path, levels):
     path, log = tmp_path / "s.sqlite", tmp_path / "log"
     actionbench.run(matrix(levels), store=path, plugins=[levels])
-    # The clips of class b, which nobody names.
-    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
+    # The clips of class b, which nobody names, and the first of class a.
+    assert thumbnails_in(path) == SHOWN
     log.unlink()
     actionbench.run(matrix(levels), store=path, plugins=[levels])
     assert not log.exists()
-    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
+    assert thumbnails_in(path) == SHOWN
 
 
 def test_a_matrix_that_wants_no_thumbnails(tmp_path, levels):
@@ -214,7 +223,7 @@ def test_a_matrix_that_wants_no_thumbnails(tmp_path, levels):
     actionbench.run(matrix(levels, thumbnails=False), store=path, plugins=[levels])
     assert thumbnails_in(path) == {LEVELS: {}}
     actionbench.run(matrix(levels), store=path, plugins=[levels])
-    assert thumbnails_in(path) == {LEVELS: {2: 2, 3: 3}}
+    assert thumbnails_in(path) == SHOWN
     # Those that are there go.
     actionbench.run(matrix(levels), store=path, plugins=[levels], changes=["thumbnails=false"])
     assert thumbnails_in(path) == {LEVELS: {}}
@@ -223,7 +232,7 @@ def test_a_matrix_that_wants_no_thumbnails(tmp_path, levels):
 def test_thumbnails_are_bounded(tmp_path, levels):
     path = tmp_path / "s.sqlite"
     actionbench.run(matrix(levels, options={"copies": 20}), store=path, plugins=[levels])
-    assert set(thumbnails_in(path)[LEVELS]) == set(range(40, 70))
+    assert set(thumbnails_in(path)[LEVELS]) == {0, *range(40, 70)}
 
 
 def test_an_interrupted_run_makes_none(tmp_path, levels, monkeypatch):
@@ -237,7 +246,7 @@ def test_an_interrupted_run_makes_none(tmp_path, levels, monkeypatch):
     assert thumbnails_in(path) == {LEVELS: {}}
     monkeypatch.setattr(runner, "run_cells", run_cells)
     actionbench.run(matrix(levels), store=path, plugins=[levels])
-    assert len(thumbnails_in(path)[LEVELS]) == 2
+    assert thumbnails_in(path) == SHOWN
 
 
 @pytest.fixture

@@ -90,5 +90,5 @@ def test_data_sets_are_compared_in_parallel_as_all_together(several):
     assert [part.name for part in found.parts] == ["first, leave-one-group-out", "toy, leave-one-group-out"]
     for part in found.parts:
         own = [result for result in results if result.dataset == part.results[0].dataset]
-        assert part.verdict == verdict(own)
+        assert part.verdict == verdict(own, rows=part.rows)
         pd.testing.assert_frame_equal(part.pairs, pairs(own))

@@ -68,7 +68,7 @@ def test_many_attempts_are_cut_and_one_level_is_no_panel(found):
 
 def test_the_report_opens_with_it_and_keeps_its_numbers(folder, profiled, tmp_path):
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "<title>Comparison of 2 attempts" in page
+    assert "Comparison of 2 attempts at recognising actions" in page
     section = page[page.index('<section id="profile">') :]
     assert re.findall("<h3>(.*?)</h3>", section)[:4] == [
         "What it uses",
