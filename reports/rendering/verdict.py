@@ -24,6 +24,8 @@ from ..statistics.intervals import accuracy, bootstrap_interval, confusion_matri
 from ..statistics.paired import min_p_value
 from .prose import join_first, join_names
 
+# Largest number of attempts at the first place that are all named.
+_MAX_NAMED = 3
 # Costs by which the cheapest attempt is found, the first decides, and what each is for.
 _COSTS = {"latency_p50_ms": "for one clip", "fit_seconds": "to fit"}
 _UNITS = {column.name: column.unit for column in COLUMNS}
@@ -116,11 +118,10 @@ def _lead(tied: list[Result], n_compared: int) -> str:
     names = [result.attempt for result in tied]
     ends = sorted({percent(accuracy(result.correct, result.weights)) for result in tied}, key=float)
     shares = f"{ends[0]} % each" if len(ends) == 1 else f"{ends[0]} to {ends[-1]} %"
-    together = (
-        f"all {n_compared} attempts share" if len(tied) == n_compared > 2 else f"{join_first(names)} share"
-    )
+    many = f"{len(tied)} of {n_compared} attempts, the most accurate {best.attempt},"
+    together = join_names(names) if len(tied) <= _MAX_NAMED else many
     return (
-        f"On {dataset} {together} the first place: they get {shares} of {best.n_clips} clips right, and these data "
+        f"On {dataset} {together} share the first place: they get {shares} of {best.n_clips} clips right, and these data "
         "cannot tell which of them is better."
     )
 
