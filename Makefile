@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 SOURCES := pyproject.toml meson.build meson.options $(shell find src baselines features models _ext experiments reports \
 	-type f ! -name '*.pyc' ! -path '*/__pycache__/*')
 
-.PHONY: run test coverage slow lint types check dev sanitize docs bench bench-quick bench-features bench-harness bench-costs bench-data bench-kernels bench-motion bench-report structure levels oracle wheel check-wheel clean
+.PHONY: run test coverage slow lint types check dev sanitize docs site gallery bench bench-quick bench-features bench-harness bench-costs bench-data bench-kernels bench-motion bench-report structure levels oracle wheel check-wheel clean
 
 run: $(VENV)/.run
 	$(BIN)/actionbench run
@@ -54,10 +54,27 @@ sanitize: $(VENV)/.test $(VENV)/.torch
 		--deselect=tests/models/test_kernels.py::test_a_processor_is_not_asked_for_instructions_that_it_lacks \
 		tests/models tests/features/test_histograms.py
 
-# The three hours as executed notebooks and as pages.
-docs: $(VENV)/.test
-	$(BIN)/jupytext --quiet --to ../build/docs//ipynb docs/first_hour.py docs/second_hour.py docs/third_hour.py
-	$(BIN)/jupyter nbconvert --execute --to html build/docs/*.ipynb
+# The three hours as executed notebooks and as pages: those whose script has changed, and all after `make clean`.
+LECTURES := $(patsubst docs/%.py,build/docs/%.html,$(wildcard docs/*.py))
+
+docs: $(LECTURES)
+
+build/docs/%.html: docs/%.py | $(VENV)/.test
+	$(BIN)/jupytext --quiet --to ../build/docs//ipynb $<
+	$(BIN)/jupyter nbconvert --execute --inplace build/docs/$*.ipynb
+	$(BIN)/jupyter nbconvert --to html build/docs/$*.ipynb
+
+# All documents, the lectures, the API, the commands and the attempts as pages that are read from disk.
+site: $(VENV)/.site $(LECTURES)
+	rm -rf build/pages build/doctrees build/site
+	$(BIN)/python site/pages.py build/pages
+	$(BIN)/sphinx-build -W --keep-going --quiet --jobs auto -d build/doctrees -c site build/pages build/site
+
+# What the gallery of the site shows; it takes as long as all attempts do.
+gallery: $(VENV)/.test
+	$(BIN)/actionbench run site/gallery.toml --store build/gallery.sqlite
+	$(BIN)/python site/results.py build/gallery.sqlite > build/gallery.json
+	mv build/gallery.json docs/gallery.json
 
 bench: $(VENV)/.test $(VENV)/.torch $(VENV)/.peers
 	$(BIN)/python tests/benchmarks/compare.py --json build/bench.json
@@ -146,6 +163,10 @@ $(VENV)/.torch: $(VENV)/.pip
 # What predicts fastest without training; `make bench` says which of them is missing.
 $(VENV)/.peers: $(VENV)/.run
 	-$(INSTALL) onnxruntime openvino==2026.4.1
+	touch $@
+
+$(VENV)/.site: $(VENV)/.test
+	$(INSTALL) "actionbench[site]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -211,7 +211,7 @@ class VolumeReader:
         return self._volume(video, start, crop, mirrored, 1 + contrast, shift)
 
     def test_views(self, video: Arrays, n: int) -> Volume:
-        """Return volumes for prediction, shape (n_volumes, *shape).
+        """Return volumes for prediction, shape (n_volumes, shape...).
 
         They are at evenly spaced times in the middle of the frame and, of a frame that is not a square, at both ends:
         at most ``n``, or those at one time if these are more.

@@ -201,7 +201,7 @@ _ARGUMENTS = """
 
     Attributes
     ----------
-    weight : Parameter, shape (*kernel_size, in_channels / groups, out_channels)
+    weight : Parameter, shape (kernel_size..., in_channels / groups, out_channels)
     bias : Parameter, shape (out_channels,), or None
 
     Raises
@@ -275,7 +275,7 @@ class ConvMap2d(_Convolution):
 
     Attributes
     ----------
-    weight : Parameter, shape (*kernel_size, n)
+    weight : Parameter, shape (kernel_size..., n)
         One filter per connection.
     bias : Parameter, shape (channels out,), or None
 
