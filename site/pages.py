@@ -2,7 +2,8 @@
 
     python site/pages.py FOLDER
 
-The documents keep their places, so that the links between them hold. `make site` calls it.
+The documents keep their places, so that the links between them hold. The addresses of other sites are printed: Sphinx
+checks those of this one alone. `make site` calls it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ def main(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
     for script in sorted(ROOT.glob("docs/*.py")):
         write_lecture(script, folder / "docs")
+    linked = {
+        (address, name)
+        for name, text in pages.items()
+        for address in re.findall(r"\((https?://[^)]+)\)", text)
+    }
+    print(*(f"{address} in {name}" for address, name in sorted(linked)), sep="\n")
 
 
 def documents() -> Iterator[tuple[str, str]]:
@@ -166,7 +173,7 @@ def card(name: str, cls: type, result: dict[str, Any] | None, classes: list[str]
         accuracy, low, high = (100 * result[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
         said = f"**{accuracy:.1f} %** [{low:.1f}, {high:.1f}]"
     title = f"{{py:obj}}`{name} <{cls.__module__}.{cls.__qualname__}>`"
-    return "\n".join([":::{container} card", title, "", about, "", said, "", figure, ":::"])
+    return "\n".join([":::{container} attempt", title, "", about, "", said, "", figure, ":::"])
 
 
 def api() -> Iterator[tuple[str, str]]:
