@@ -166,7 +166,7 @@ def card(name: str, cls: type, result: dict[str, Any] | None, classes: list[str]
     """Return an attempt in the gallery."""
     about = (cls.__doc__ or "").strip().partition("\n")[0]
     if result is None:
-        figure, said = "", "No result: it needs a file of yours."
+        figure, said = "", "No result here."
     else:
         svg = confusion_figure(np.array(result["confusions"]), classes)
         figure = f"```{{raw}} html\n{svg.inline(f'Confusion matrix of {name}')}\n```"
