@@ -41,5 +41,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],
 }
-# Without pages above it, a page has nothing to show at its left.
-html_sidebars = {name: [] for name in ("index", "gallery", "search", "genindex", "py-modindex")}
+# A page without others beside it has nothing to show at its left, and the code of lectures needs the room.
+html_sidebars = {
+    name: [] for name in ("index", "gallery", "search", "genindex", "py-modindex", "docs/*_hour")
+}
