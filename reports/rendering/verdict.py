@@ -121,8 +121,8 @@ def _lead(tied: list[Result], n_compared: int) -> str:
     many = f"{len(tied)} of {n_compared} attempts, the most accurate {best.attempt},"
     together = join_names(names) if len(tied) <= _MAX_NAMED else many
     return (
-        f"On {dataset} {together} share the first place: they get {shares} of {best.n_clips} clips right, and these data "
-        "cannot tell which of them is better."
+        f"On {dataset} {together} share the first place: they get {shares} of {best.n_clips} clips right, and these "
+        "data cannot tell which of them is better."
     )
 
 

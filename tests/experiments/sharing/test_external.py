@@ -89,7 +89,7 @@ def test_imported_rows_are_beside_those_that_ran(ran, tmp_path):
     assert "not measured" in files["table.md"].read_text()
     assert pd.read_csv(files["table.csv"]).set_index("attempt")["origin"]["oracle"] == "external"
     verdicts = actionbench.compare(ran, store).set_index("attempt")["verdict"]
-    assert set(verdicts[verdicts.index != "oracle"]) == {"no evidence"}
+    assert set(verdicts[verdicts.index != "oracle"]) == {"identical"}
 
 
 def test_scores_are_kept_where_they_are_probabilities():
