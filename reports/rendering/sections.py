@@ -203,11 +203,12 @@ def conditions(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, 
     """
     heads = list(dict.fromkeys(rows[["condition", "value"]].itertuples(index=False, name=None)))
     known = {(row.attempt, row.condition, row.value): row for row in rows.itertuples()}
+    where = rows[["dataset", "split"]].iloc[0]
     families = dict(rows[["attempt", "family"]].itertuples(index=False, name=None))
     attempts = [(name, families[name]) for name in order or families if name in families]
     return {
         "head": "By condition",
-        "caption": "Accuracy in percent by condition, with 95 % intervals over groups",
+        "caption": f"Accuracy in percent by condition, with 95 % intervals over groups, {', '.join(where)}",
         "corner": "attempt",
         "heads": [f"{condition}: {value}" for condition, value in heads],
         "rows": [
@@ -338,7 +339,8 @@ def _confusion(counts: Any, result: Result) -> dict[str, Any]:
         ]
         rows.append((name, "", cells))
     return {
-        "caption": f"Confusion matrix of {result.attempt}, percent of the clips of each true class",
+        "caption": f"Confusion matrix of {result.attempt}, percent of the clips of each true class, {result.dataset}, "
+        f"{result.split}",
         "corner": "true class",
         "heads": result.classes,
         "rows": rows,

@@ -182,6 +182,33 @@ def test_a_phone_scrolls_one_way_only(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+_OVERLAPS = """() => [...document.querySelectorAll("figure svg")].flatMap((svg) => {
+  const words = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  return words.flatMap(([one, a], number) => words.slice(number + 1)
+    .filter(([, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
+    .map(([other]) => `${one} | ${other}`));
+})"""
+
+
+@pytest.mark.parametrize(("width", "media"), [(1200, "screen"), (390, "screen"), (800, "print")])
+def test_no_words_of_a_figure_overlap(page, width, media):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(media=media)
+    costs = page.get_by_role("radio")
+    for number in range(costs.count() if media == "screen" else 1):
+        if media == "screen":
+            costs.nth(number).check()
+        assert page.locator(".axes figure svg text:visible").count() > 5
+        assert page.evaluate(_OVERLAPS) == []
+    # A word beside itself is found.
+    page.evaluate(
+        "document.querySelectorAll('figure svg').forEach((svg) => "
+        "svg.querySelectorAll('text').forEach((text) => text.after(text.cloneNode(true))))"
+    )
+    assert len(page.evaluate(_OVERLAPS)) > 5
+
+
 def test_paper_has_all_rows_and_no_controls(page):
     page.emulate_media(media="print", color_scheme="dark")
     assert page.locator(".controls:visible").count() == 0
