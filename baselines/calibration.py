@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..features.clip import Clips
 from ..literals import CalibrationMethod
+from ..progress import each
 from ._training import encode, inner_folds, softmax
 from .base import Attempt
 
@@ -54,7 +55,8 @@ def held_out_proba(attempt: Attempt, clips: Clips, labels: np.ndarray, groups: n
         return offered
     classes, _ = encode(clips, labels)
     found = np.full((len(clips), len(classes)), np.nan)
-    for train, test in inner_folds(len(clips), groups, 3):
+    folds = inner_folds(len(clips), groups, 3)
+    for train, test in each("folds", folds, len(folds)):
         again = type(attempt)().set_params(**attempt.get_params())
         again.fit(clips[train], labels[train], None if groups is None else groups[train])
         found[test] = 0

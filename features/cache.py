@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..progress import each
 from .clip import Clip, Clips, LazyClip
 from .cost import Cost, current_costs, track_costs
 
@@ -295,14 +296,15 @@ def compute(feature: Feature, clips: Clips) -> Iterator[Arrays]:
     """
     cache = _CACHE.get()
     if cache is None:
-        yield from (feature.extract(clip) for clip in clips)
-        return
-    fingerprints = clips.fingerprints
-    yield from cache.get_each(
-        feature,
-        fingerprints,
-        lambda index: LazyClip(fingerprints[index], partial(_decode, clips, index, fingerprints[index])),
-    )
+        found: Iterator[Arrays] = (feature.extract(clip) for clip in clips)
+    else:
+        fingerprints = clips.fingerprints
+        found = cache.get_each(
+            feature,
+            fingerprints,
+            lambda index: LazyClip(fingerprints[index], partial(_decode, clips, index, fingerprints[index])),
+        )
+    yield from each("clips", found, len(clips))
 
 
 def _decode(clips: Clips, index: int, fingerprint: str) -> Clip:

@@ -11,6 +11,7 @@ from typing import Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..progress import each
 from .pose import Pose
 from .vectors import MotionVectors
 
@@ -269,9 +270,9 @@ class Clips(Sequence[Clip]):
     @property
     def fingerprints(self) -> list[str]:
         """One hash per clip, in order, each computed once."""
-        for index in self._indices.tolist():
-            if index not in self._hashes:
-                self._hashes[index] = self._source.fingerprint(index)
+        lacking = [index for index in dict.fromkeys(self._indices.tolist()) if index not in self._hashes]
+        for index in each("files", lacking, len(lacking)):
+            self._hashes[index] = self._source.fingerprint(index)
         return [self._hashes[index] for index in self._indices.tolist()]
 
     @property

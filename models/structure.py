@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from ..literals import Criterion
+from ..progress import each
 from . import nn
 from .nn.values import Array
 from .training import Progress, Sample, Samples, Training
@@ -298,7 +299,7 @@ def prune(
     log = train(None)
     masks = {path: np.ones(value.shape, bool) for path, value in weights(net).items()}
     yield Round(1.0, masks, log)
-    for number in range(1, rounds + 1):
+    for number in each("rounds", range(1, rounds + 1), rounds):
         share = density ** (number / rounds)
         masks = keep(score(net), share, masks)
         log = train(masks)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ..errors import ActionbenchError, did_you_mean
+from ..progress import each, tell
 from . import checkpoint as files
 from . import nn, optim
 from .nn.values import Array
@@ -607,6 +608,7 @@ class _Run:
         done, n_steps = (epoch - 1) * self.n_batches + batch, self.how.epochs * self.n_batches
         left = (n_steps - done) * (time.monotonic() - self.begun) / (done - self.first)
         validation = self.rows[-1].get("validation_loss") if self.rows else None
+        tell("epochs", done / self.n_batches, self.how.epochs)
         self.progress(Progress(epoch, self.how.epochs, batch, self.n_batches, loss, validation, left))
 
     def _identity(self) -> dict[str, str]:
@@ -694,7 +696,7 @@ def predict_proba(
     softmax = nn.Softmax()
     with threadpool_limits(1, user_api="blas"):
         rows = []
-        for index in range(len(samples)):
+        for index in each("clips", range(len(samples)), len(samples)):
             scores = net.forward(test_views(samples[index]))
             rows.append(softmax.forward(scores.astype(np.float64)).mean(axis=0))
     probabilities = np.stack(rows)

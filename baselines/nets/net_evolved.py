@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...literals import Input, NonNegativeInt, Positive, PositiveInt, View
+from ...progress import tell
 from .._training import encode, inner_folds
 from ..base import Clips, Explanation
 from .net import VideoNet, cached_samples
@@ -151,6 +152,7 @@ class NetEvolved(VideoNet):
         def fitness(genome: search.Genome) -> float:
             name = _genome_text(genome)
             if name not in known:
+                tell("nets", len(known), self.evaluations)
                 known[name] = -self._loss(space.build(genome), samples, targets, train, test)
             return known[name]
 

@@ -13,6 +13,8 @@ import platform
 import re
 import shlex
 import shutil
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +43,16 @@ from ..running.feature_cache import features_in, usable_cache
 from ..store import provenance
 from .rejection import Rejection
 
-__all__ = ["Header", "Model", "TrainingData", "fit_model", "load_model", "measuring_command", "model_matrix"]
+__all__ = [
+    "Header",
+    "Model",
+    "TrainingData",
+    "fit_model",
+    "load_model",
+    "mark_of_model",
+    "measuring_command",
+    "model_matrix",
+]
 
 HEADER = "model.json"
 _FORMAT = 1
@@ -326,15 +337,41 @@ def _appearing(folder: Path, overwrite: bool) -> Iterator[Path]:
         place.mkdir()
         yield place
         old = place.with_suffix(".old")
-        if target.exists():
-            target.rename(old)
-        place.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        with _undivided():
+            if target.exists():
+                target.rename(old)
+            place.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written there ({error.strerror})") from error
     finally:
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _undivided() -> Iterator[None]:
+    """Let an interrupt have its effect at the end of a ``with`` block, not within."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
+
+
+def mark_of_model(folder: str | Path) -> tuple[int, int] | None:
+    """Return what tells one model in a folder from another, None where the folder holds none."""
+    try:
+        found = os.stat(Path(folder) / HEADER)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

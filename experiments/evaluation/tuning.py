@@ -16,6 +16,7 @@ from ...errors import SplitError
 from ...features.cache import temporary_cache
 from ...features.clip import Clips
 from ...features.cost import track_costs
+from ...progress import each
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def tune(
     found, failure = Tuning(), None
     with temporary_cache(), track_costs() as costs:
         start = time.perf_counter()
-        for params in _points(space, budget.trials, seed):
+        n_points = _n_points(space, budget.trials)
+        for params in each("trials", _points(space, n_points, seed), n_points):
             if found.trials and budget.seconds is not None and found.seconds > budget.seconds:
                 break
             trial: dict[str, Any] = {"params": params, "score": None, "error": None}
@@ -121,7 +123,7 @@ def _score(
     folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]],
 ) -> float:
     right = total = 0
-    for train, test in folds:
+    for train, test in each("folds", folds, len(folds)):
         attempt = make(params).fit(clips[train], labels[train], groups[train])
         # As a table takes it.
         likeliest = np.argmax(attempt.predict_proba(clips[test]), axis=1)
@@ -130,15 +132,18 @@ def _score(
     return right / total
 
 
-def _points(space: Mapping[str, list[Any]], trials: int | None, seed: int) -> Iterator[dict[str, Any]]:
+def _n_points(space: Mapping[str, list[Any]], trials: int | None) -> int:
+    size = math.prod(len(values) for values in space.values()) if space else 0
+    return 1 + (size if trials is None else min(trials - 1, size))
+
+
+def _points(space: Mapping[str, list[Any]], n: int, seed: int) -> Iterator[dict[str, Any]]:
     """Yield the attempt as it is, then points of its space in random order."""
     from sklearn.model_selection import ParameterSampler
 
     yield {}
-    size = math.prod(len(values) for values in space.values()) if space else 0
-    wanted = size if trials is None else min(trials - 1, size)
-    if wanted > 0:
-        yield from map(dict, ParameterSampler(dict(space), wanted, random_state=seed))
+    if n > 1:
+        yield from map(dict, ParameterSampler(dict(space), n - 1, random_state=seed))
 
 
 def _inner_folds(

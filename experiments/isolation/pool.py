@@ -22,8 +22,9 @@ from typing import Any
 
 from ...errors import ActionbenchError
 from ...features.cache import TEMPORARY_PREFIX
+from ...progress import Stages
 from .fork_server import EXIT_NO_CHILDREN, ForkServer, ForkServerDied
-from .worker import HEAD, MARK, STARTED, framed
+from .worker import HEAD, MARK, STAGES_EVERY, STARTED, framed, read_stages
 
 # How often running cells are looked at, in seconds; how long one may take to end when it is asked to; how much of
 # what it prints is kept, and read at once, in bytes.
@@ -104,6 +105,7 @@ def run_isolated(
     preload: Iterable[str] = (),
     fork_server: ForkServer | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    progress: Callable[[Task, Stages], None] = lambda task, stages: None,
 ) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks, each in a process of its own, and yield them as they end.
 
@@ -121,6 +123,9 @@ def run_isolated(
         What forks the processes; by default one that each thread starts once and keeps.
     stopping : callable
         Asked before each task is taken: once it returns true, those that run are the last.
+    progress : callable
+        Called with a task and no stages when its time begins, and then at most once a second with what it has told,
+        see `actionbench.progress`.
 
     Yields
     ------
@@ -136,7 +141,7 @@ def run_isolated(
             f"there is no folder for temporary files that can be written: {error}"
         ) from error
     runner = _Runner(
-        iter(tasks), workers, resource_limits, [WARM, *preload], fork_server, Path(folder), stopping
+        iter(tasks), workers, resource_limits, [WARM, *preload], fork_server, Path(folder), stopping, progress
     )
     try:
         yield from runner.results()
@@ -157,7 +162,9 @@ class _Runner:
         fork_server: ForkServer,
         folder: Path,
         stopping: Callable[[], bool],
+        progress: Callable[[Task, Stages], None],
     ) -> None:
+        self._progress = progress
         self._tasks, self._workers, self._resource_limits = tasks, workers, resource_limits
         self._preload, self._workspaces, self._stopping = preload, _Workspaces(folder), stopping
         self._fork_server = fork_server
@@ -220,6 +227,8 @@ class _Runner:
                     key.data.hear(key.fileobj)
         for process in self._running.values():
             process.watch()
+            if (stages := process.news()) is not None:
+                self._progress(process.task, stages)
 
     def _recover(self) -> Iterator[tuple[Task, TaskResult]]:
         """Begin again after the fork server has died, with all that ran in it."""
@@ -274,10 +283,12 @@ class _Workspaces:
 
 
 class _Workspace:
-    """A folder for temporary files of a task, and a file for its traces."""
+    """A folder for temporary files of a task, and files for its traces and for how far it is."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.temporary, self.trace = path, path / "tmp", path / "trace"
+        # Made by a task that takes long.
+        self.stages = path / "stages"
         self.temporary.mkdir(mode=0o700)
         self.trace.touch()
         self._new = self._look()
@@ -327,14 +338,15 @@ class _Process:
         self._talk.setblocking(False)
         os.set_blocking(self._output, False)
         # The fork server may have been started elsewhere and before. The path comes first: the call is found on it.
-        folder, trace = str(self._workspace.temporary), str(self._workspace.trace)
-        place = (sys.path, os.getcwd(), dict(os.environ), resource_limits, folder, trace)
+        files = (self._workspace.temporary, self._workspace.trace, self._workspace.stages)
+        place = (sys.path, os.getcwd(), dict(os.environ), resource_limits, *map(str, files))
         call = bytes(ForkingPickler.dumps((task.call, task.arguments)))
         self._unsent = memoryview(framed(bytes(ForkingPickler.dumps(place))) + framed(call))
         self._heard, self._listening = bytearray(), True
         self._log, self._printed = bytearray(), 0
         self._started: float | None = None
-        self._looked = self._asked = time.monotonic()
+        self._looked = self._asked = self._read = time.monotonic()
+        self._stages: Stages | None = None
         self._peak = 0
         self._outcome: Any = None
         #: Why it is being ended: kind and message.
@@ -418,6 +430,17 @@ class _Process:
             self._looked = now
             self._compare_memory(tree_bytes(self.pid))
             self._compare_output(_size(self._workspace.path), "keeps temporary files of")
+
+    def news(self) -> Stages | None:
+        """Return how far the task is, where that has changed since last asked: none when its time begins."""
+        known, now = self._stages, time.monotonic()
+        if known is None and self._started is not None:
+            self._stages = []
+        elif known is not None and now - self._read >= STAGES_EVERY:
+            self._read = now
+            found = read_stages(str(self._workspace.stages))
+            self._stages = known if found is None else found
+        return None if self._stages == known else self._stages
 
     def _compare_memory(self, now: int) -> None:
         self._peak = max(self._peak, now)

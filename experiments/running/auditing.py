@@ -19,16 +19,10 @@ from .looking import Look, Looked, look
 
 @dataclass(frozen=True)
 class AuditProgress:
-    """How many clips of a data set have been decoded, before any cell runs, and the seconds left if known."""
+    """How many clips of a data set have been decoded, before any cell runs."""
 
     data: PlannedDataset
     n_done: int
-    seconds_left: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether all have been."""
-        return self.n_done == len(self.data.dataset)
 
 
 #: What was seen of data sets, by their fingerprints.
@@ -62,7 +56,7 @@ def look_at_datasets(
         {key: _looked(data, plan.plugin_paths) for key, data in waiting.items()},
         workers=workers,
         fork_server=fork_server,
-        progress=lambda key, *state: progress(AuditProgress(waiting[key], *state)),
+        progress=lambda key, n_done: progress(AuditProgress(waiting[key], n_done)),
     )
     faults, smaller = Faults(), False
     for key, seen in looks.items():

@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -73,7 +72,7 @@ def look(
     *,
     workers: int,
     fork_server: ForkServer | None = None,
-    progress: Callable[[str, int, float | None], None] = lambda key, n_done, seconds_left: None,
+    progress: Callable[[str, int], None] = lambda key, n_done: None,
 ) -> dict[str, Look]:
     """Decode all clips of some data sets.
 
@@ -88,8 +87,7 @@ def look(
     fork_server : ForkServer, optional
         As for `run_isolated`.
     progress : callable
-        Called with the name of a data set, the number of its clips that have been seen, from 0 to all, and the seconds
-        that are left if known.
+        Called with the name of a data set and the number of its clips that have been seen, from 0 to all.
 
     Returns
     -------
@@ -104,9 +102,7 @@ def look(
     return {key: _look(one, workers, fork_server, partial(progress, key)) for key, one in datasets.items()}
 
 
-def _look(
-    one: Looked, workers: int, fork_server: ForkServer | None, progress: Callable[[int, float | None], None]
-) -> Look:
+def _look(one: Looked, workers: int, fork_server: ForkServer | None, progress: Callable[[int], None]) -> Look:
     with contextlib.ExitStack() as stack:
         return _looked(one, workers, fork_server, progress, _Spill(stack))
 
@@ -115,13 +111,12 @@ def _looked(
     one: Looked,
     workers: int,
     fork_server: ForkServer | None,
-    progress: Callable[[int, float | None], None],
+    progress: Callable[[int], None],
     spill: _Spill,
 ) -> Look:
     seen = Look()
-    begun, n_clips = time.monotonic(), len(one.dataset)
-    progress(0, None)
-    parts, deaths = _parts(n_clips, workers), list[str]()
+    progress(0)
+    parts, deaths = _parts(len(one.dataset), workers), list[str]()
     while parts:
         tasks = [Task("", look_at_some, (one.source, part)) for part in parts]
         parts = []
@@ -150,8 +145,7 @@ def _looked(
                     seen.unreadable[position] = clip
                 else:
                     seen.fingerprints[position] = spill.take(position, clip)
-            n_done = len(seen.fingerprints) + len(seen.unreadable)
-            progress(n_done, (time.monotonic() - begun) / n_done * (n_clips - n_done))
+            progress(len(seen.fingerprints) + len(seen.unreadable))
     seen.fingerprints = spill.give_back(seen.fingerprints)
     return seen
 

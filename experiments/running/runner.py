@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -18,13 +19,14 @@ from ...baselines.base import Attempt
 from ...baselines.registry import attempt_registry, use_attempts
 from ...errors import ActionbenchError, Faults, StoreError, did_you_mean
 from ...literals import CalibrationMethod
+from ...progress import Stages
 from ..datasets.base import Dataset
 from ..datasets.splits import Fold
 from ..evaluation.cell import run_cell
 from ..evaluation.result import CellResult
 from ..evaluation.tuning import Budget, Tuning, tune
 from ..isolation.fork_server import ForkServer
-from ..isolation.pool import ResourceLimits, Task, TaskResult, run_isolated
+from ..isolation.pool import GRACE, ResourceLimits, Task, TaskResult, run_isolated
 from ..planning.cells import DatasetSource, Plan, PlannedCell, make_attempt
 from ..planning.estimate import Estimate
 from ..planning.matrix import Limits
@@ -64,8 +66,24 @@ class CellProgress:
     seconds_left: float | None
 
 
+@dataclass(frozen=True)
+class CellStages:
+    """How far a running cell is, as its process says."""
+
+    cell: PlannedCell
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """What an interrupt waits for: cells, and seconds after which the last is ended, None where nothing limits them."""
+
+    cells: list[PlannedCell]
+    seconds: float | None
+
+
 #: What a run reports.
-Progress: TypeAlias = CellProgress | AuditProgress
+Progress: TypeAlias = CellProgress | AuditProgress | CellStages | Stopping
 
 
 @dataclass(frozen=True)
@@ -131,8 +149,9 @@ def run_cells(
     about : mapping
         What else should be known of the run, such as which bundle it reproduces.
     progress : callable
-        Called with an `AuditProgress` as clips of each data set have been decoded, and then with a `CellProgress` as
-        each cell begins and ends.
+        Called with an `AuditProgress` as clips of each data set have been decoded, then with a `CellProgress` as each
+        cell begins and ends and with `CellStages` on this machine meanwhile, and at the first interrupt, in its
+        handler, with `Stopping`.
 
     Raises
     ------
@@ -163,6 +182,7 @@ def run_cells(
         dataset_ids=dataset_ids,
         estimate=Estimate(store, waiting.values(), workers),
         progress=progress,
+        limit=limits.time,
         fresh=fresh,
         total=len(plan.cells),
         done=len(plan.cells) - len(waiting),
@@ -173,7 +193,7 @@ def run_cells(
             writer.write(cell, status="skipped", kind="skipped", message=cell.skip)
     to_run = (cell for cell in waiting.values() if cell.skip is None and not writer.was_done(cell))
     tasks = writer.begun(waiting, _tasks(plan, to_run, cache))
-    start = partial(_results, on, tasks, fork_server, workers=workers, **options)
+    start = partial(_results, on, tasks, fork_server, writer.look_into, workers=workers, **options)
     stopped = _write_each(waiting, writer, start)
     if not stopped:
         store.end_run(run_id)
@@ -230,7 +250,7 @@ def _write_each(
     start: Callable[..., Generator[tuple[Task, TaskResult], None, None]],
 ) -> bool:
     """Write each cell as it ends, and return whether an interrupt kept others from beginning."""
-    with _Interrupts() as interrupts:
+    with _Interrupts(writer.stopping) as interrupts:
         results = start(stopping=lambda: interrupts.asked)
         with contextlib.closing(results):
             try:
@@ -250,20 +270,27 @@ def _digests(cells: Iterable[PlannedCell]) -> dict[str, str]:
 
 
 def _results(
-    on: str | None, tasks: Iterator[Task], fork_server: ForkServer | None, **options: Any
+    on: str | None,
+    tasks: Iterator[Task],
+    fork_server: ForkServer | None,
+    progress: Callable[[Task, Stages], None],
+    **options: Any,
 ) -> Generator[tuple[Task, TaskResult], None, None]:
     """Run tasks on this machine or on others."""
     if on is None:
-        return run_isolated(tasks, fork_server=fork_server, **options)
+        return run_isolated(tasks, fork_server=fork_server, progress=progress, **options)
     from ..isolation.cluster import run_on
 
     return run_on(on, tasks, **options)
 
 
 class _Interrupts:
-    """Notes the first interrupt, and lets the second through; only the main thread receives any."""
+    """Notes and reports the first interrupt, and lets the second through; only the main thread receives any."""
 
     asked = False
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        self._report = report
 
     def __enter__(self) -> _Interrupts:
         self._in_main_thread = threading.current_thread() is threading.main_thread()
@@ -275,6 +302,7 @@ class _Interrupts:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self._report()
 
     def __exit__(self, *_: object) -> None:
         if self._in_main_thread:
@@ -338,12 +366,16 @@ class _Writer:
     dataset_ids: Mapping[int, int]
     estimate: Estimate
     progress: Callable[[Progress], None]
+    #: Seconds that a cell may take.
+    limit: float | None
     fresh: bool
     #: Cells of the run, those of them that have ended, and those that failed in this run.
     total: int
     done: int
     failed: int = 0
     running: dict[str, PlannedCell] = field(default_factory=dict)
+    #: When the time of cells began.
+    begun_at: dict[str, float] = field(default_factory=dict)
 
     def begun(self, waiting: Mapping[str, PlannedCell], tasks: Iterator[Task]) -> Iterator[Task]:
         """Report each task as it is taken."""
@@ -351,6 +383,19 @@ class _Writer:
             cell = self.running[task.key] = waiting[task.key]
             self._report(cell, "running", None)
             yield task
+
+    def look_into(self, task: Task, stages: Stages) -> None:
+        """Report how far a running cell is."""
+        self.begun_at.setdefault(task.key, time.monotonic())
+        self.progress(CellStages(self.running[task.key], stages))
+
+    def stopping(self) -> None:
+        """Report for what an interrupt waits, and for how long at most."""
+        now, seconds = time.monotonic(), None
+        if self.limit is not None:
+            passed = [now - self.begun_at.get(key, now) for key in self.running]
+            seconds = max((self.limit - one for one in passed), default=0.0) + GRACE
+        self.progress(Stopping(list(self.running.values()), seconds))
 
     def end(self, cell: PlannedCell, result: TaskResult) -> None:
         """Write a cell that ran; where it failed, what another process has finished meanwhile stays."""

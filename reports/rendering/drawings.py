@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ...progress import each
 from .canvas import Svg
 
 _Item = TypeVar("_Item")
@@ -56,7 +57,7 @@ def draw_all(drawings: Iterable[Drawing], n_jobs: int) -> None:
         Number of processes, -1 for one per processor.
     """
     wanted = list(drawings)
-    for drawing, (svg, png) in zip(wanted, in_parallel(_drawn, wanted, n_jobs), strict=True):
+    for drawing, (svg, png) in zip(wanted, in_parallel(_drawn, wanted, n_jobs, "figures"), strict=True):
         drawing.svg, drawing.png = svg, png
 
 
@@ -64,15 +65,16 @@ def _drawn(drawing: Drawing) -> tuple[Svg, bytes]:
     return drawing.svg, drawing.png
 
 
-def in_parallel(function: Callable[[_Item], _Outcome], items: Sequence[_Item], n_jobs: int) -> list[_Outcome]:
-    """Return what a function of a module makes of each item, in their order."""
+def in_parallel(
+    function: Callable[[_Item], _Outcome], items: Sequence[_Item], n_jobs: int, what: str
+) -> list[_Outcome]:
+    """Return what a function of a module makes of each item, in their order; ``what`` they are is told as progress."""
     if n_jobs != 1 and len(items) > 1:
         from joblib import Parallel, delayed
 
         # By default large arrays would be read-only files in the other process.
-        parallel = Parallel(n_jobs, max_nbytes=None)
+        parallel = Parallel(n_jobs, max_nbytes=None, return_as="generator")
         # Where memory is short the other processes are killed.
         with suppress(BrokenProcessPool):
-            outcomes: list[_Outcome] = parallel(delayed(function)(item) for item in items)
-            return outcomes
-    return [function(item) for item in items]
+            return list(each(what, parallel(delayed(function)(item) for item in items), len(items)))
+    return list(each(what, map(function, items), len(items)))

@@ -187,7 +187,7 @@ class Comparison:
         if not costs:
             results = [result.without_warning(MIXED_MACHINES) for result in results]
         of_data = [own for _, own in sorted(by_data(results).items())]
-        parts = in_parallel(partial(Part.of, costs=costs), of_data, n_jobs)
+        parts = in_parallel(partial(Part.of, costs=costs), of_data, n_jobs, "data sets")
         table = _joined([part.rows for part in parts], tables.score([]))
         curves = _joined([part.curves for part in parts], learning_curves([]))
         scores, left = common_scores(results)

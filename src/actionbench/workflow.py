@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,13 +35,6 @@ TOLERANCE = 1e-6
 
 #: A matrix: a file, the name of a built-in one, or its content.
 Source = str | Path | Mapping[str, Any]
-
-#: Returns a context manager that gives what receives the progress of a number of cells.
-ShowProgress = Callable[[int], "AbstractContextManager[Callable[[Progress], None]]"]
-
-
-def _quiet(n_cells: int) -> AbstractContextManager[Callable[[Progress], None]]:
-    return nullcontext(lambda _: None)
 
 
 class Output(NamedTuple):
@@ -187,13 +179,11 @@ class Experiment:
                 for found in cells
             }
 
-    def run(self, *, show_progress: ShowProgress = _quiet, **options: Any) -> Output:
+    def run(self, **options: Any) -> Output:
         """Run what the store lacks, and cache what is printed for as long as nothing changes.
 
         Parameters
         ----------
-        show_progress : callable
-            Returns a context manager that gives what receives progress, for a number of cells.
         **options
             As for `run_cells`.
         """
@@ -206,7 +196,7 @@ class Experiment:
         begun, request = time.time_ns(), self.request_hash()
         plan = self.plan()
         with Store.open(self.store) as store:
-            ran = _run_plan(plan, store, show_progress, options)
+            ran = _run_plan(plan, store, options)
             plan = ran.summary.plan
             whole = score(compared(ran.results))
             last = [
@@ -257,7 +247,7 @@ def reproduce(
     workers: int | None = None,
     tolerance: float = TOLERANCE,
     notify: Callable[[str], None] = lambda _: None,
-    show_progress: ShowProgress = _quiet,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> Reproduced:
     """Run the cells of a bundle again and compare their predictions.
 
@@ -271,8 +261,8 @@ def reproduce(
         As for `api.reproduce`.
     notify : callable
         As for `plan_again`.
-    show_progress : callable
-        As for `Experiment.run`.
+    progress : callable
+        As for `run_cells`.
 
     Raises
     ------
@@ -285,17 +275,16 @@ def reproduce(
     with plan_again(bundle, changes, only, notify) as again, Store.open(store) as opened:
         again.check(opened)
         options = {"cache": again.cache, "retry": ["failed"], "about": {"bundle": bundle.digest}}
-        ran = _run_plan(again.plan, opened, show_progress, {"workers": workers, **options})
+        ran = _run_plan(again.plan, opened, {"workers": workers, "progress": progress, **options})
         return Reproduced(again.compare(opened, tolerance), ran.summary.stopped)
 
 
-def _run_plan(plan: Plan, store: Store, show_progress: ShowProgress, options: Mapping[str, Any]) -> _Ran:
+def _run_plan(plan: Plan, store: Store, options: Mapping[str, Any]) -> _Ran:
     """Run what a store lacks; a run that comes to its end leaves thumbnails of some clips."""
     from .experiments.running.runner import run_cells
     from .reports.analysis.results import gather
 
-    with show_progress(len(plan.cells)) as progress:
-        summary = run_cells(plan, store, progress=progress, **options)
+    summary = run_cells(plan, store, **options)
     ran = _Ran(summary, version=store.data_version(), results=gather(store))
     if not summary.stopped:
         _save_thumbnails(store, summary.plan, ran.results, options.get("fork_server"))

@@ -1,10 +1,12 @@
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from actionbench import api
+from actionbench.baselines.trivial.majority import Majority
 from actionbench.features.video import read_video
 
 FIT = ["--dataset", "folder", "--root", "my clips", "--set", "groups=^(?P<group>[^_]+)_", "-o", "model"]
@@ -47,6 +49,46 @@ def test_a_fit_for_a_program(folder, call):
     assert "holds a model already" in err
     assert call("fit", "chance", *FIT, "--overwrite", "-q")[0] == 0
     assert api.load("model").header.attempt == "chance"
+
+
+def test_an_interrupted_fit_says_what_is_saved(folder, call, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Majority, "fit", interrupted)
+        assert call("fit", "majority", *FIT, "-q") == (
+            130,
+            "",
+            "actionbench: interrupted; no model was saved in model\n",
+        )
+        assert not Path("model").exists()
+    assert call("fit", "majority", *FIT, "-q")[0] == 0
+    before = {path.name: path.read_bytes() for path in Path("model").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(Majority, "fit", interrupted)
+        code, _, err = call("fit", "majority", *FIT, "-q", "--overwrite")
+    assert (code, err.strip()) == (
+        130,
+        "actionbench: interrupted; no model was saved, the one in model is as it was",
+    )
+    assert {path.name: path.read_bytes() for path in Path("model").iterdir()} == before
+
+
+def test_an_interrupt_while_a_model_is_replaced_leaves_the_new_one_whole(folder, call, monkeypatch):
+    assert call("fit", "majority", *FIT, "-q")[0] == 0
+    rename = Path.rename
+
+    def interrupted(path, target):
+        signal.raise_signal(signal.SIGINT)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        code, _, err = call("fit", "chance", *FIT, "-q", "--overwrite")
+    assert (code, err.strip()) == (130, "actionbench: interrupted; the new model in model is whole")
+    assert api.load("model").header.attempt == "chance"
+    assert not list(Path().glob(".model*"))
 
 
 def test_what_nobody_can_measure_says_so(folder, call):

@@ -84,12 +84,10 @@ def reproduce(path: str, store: str | None, quiet: bool, verbose: bool, as_json:
     from ..experiments.sharing.reproduction import AGREE
 
     where = store or reproduction_store(path)
-    with Bundle.open(path) as opened:
+    with Bundle.open(path) as opened, show_progress(f"reproducing {path}", quiet) as progress:
         if not opened.header.finished:
             say("the bundled run had not finished; only what it holds is run again")
-        found = workflow.reproduce(
-            opened, where, notify=say, show_progress=lambda total: show_progress(total, quiet), **options
-        )
+        found = workflow.reproduce(opened, where, notify=say, progress=progress, **options)
     if as_json:
         click.echo(found.cells.to_json(orient="records", indent=1, double_precision=15))
     elif verbose:

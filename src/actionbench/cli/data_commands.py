@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ActionbenchError, did_you_mean
+from ..progress import each, tell
 from ..workflow import Experiment
 from .options import DatasetRequest, dataset_options, json_option, workers_option
-from .progress import show_look, show_transfers
+from .progress import show_progress, show_transfers
 from .terminal import EXIT_FAILED, print_facts, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
@@ -44,16 +45,19 @@ def info(dataset: DatasetRequest, split: str | None, workers: int | None, as_jso
     from ..experiments.running.runner import default_workers
 
     chosen = None if split is None else parse_split(split)
-    data = dataset.make()
-    with show_look(dataset.name, len(data)) as progress:
+    with show_progress(dataset.name):
+        data = dataset.make()
         seen = look(
-            {"": Looked(data, dataset.source(data))}, workers=workers or default_workers(1), progress=progress
+            {"": Looked(data, dataset.source(data))},
+            workers=workers or default_workers(1),
+            progress=lambda _, n_done: tell("clips", n_done, len(data)),
         )[""]
-    if data.drops_unreadable:
-        data = without(data, seen.reasons(data))
-    else:
-        seen.check()
-    print_facts(dataset.name, describe(data, seen.in_order(), chosen), as_json)
+        if data.drops_unreadable:
+            data = without(data, seen.reasons(data))
+        else:
+            seen.check()
+        facts = describe(data, seen.in_order(), chosen)
+    print_facts(dataset.name, facts, as_json)
 
 
 @data.command()
@@ -96,11 +100,12 @@ def prove(
         if track not in TRACKS:
             raise ActionbenchError(f"--track {track}: there is no such track; {did_you_mean(track, TRACKS)}")
     found = []
-    for proved in prove_all(
-        tracks or tuple(TRACKS), workers=workers or default_workers(1), clips=clips, seed=seed
-    ):
-        found += proved
-        say(f"{proved[0].track}: {sum(one.holds for one in proved)} of {len(proved)} hold")
+    chosen = tracks or tuple(TRACKS)
+    with show_progress(name):
+        proofs = prove_all(chosen, workers=workers or default_workers(1), clips=clips, seed=seed)
+        for proved in each("tracks", proofs, len(chosen)):
+            found += proved
+            say(f"{proved[0].track}: {sum(one.holds for one in proved)} of {len(proved)} hold")
     if as_json:
         click.echo(json.dumps([one.as_dict() for one in found], indent=1))
     else:

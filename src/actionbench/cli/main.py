@@ -22,7 +22,7 @@ from .terminal import EXIT_BAD_INPUT, EXIT_INTERRUPTED, escape, prepare_streams,
 
 # Commands that go on where they were interrupted.
 _RESUMABLE = ("run", "reproduce", "data fetch")
-_RESUMED = "; what has finished is kept, and the same command goes on"
+_RESUMED = "what has finished is kept, and the same command goes on"
 
 
 def main() -> NoReturn:
@@ -37,9 +37,10 @@ def main() -> NoReturn:
     except OSError as error:
         say(f"actionbench: {error.filename or 'a file or stream'}: {error.strerror or error}")
         code = EXIT_BAD_INPUT
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as abort:
         resumable = " ".join([*sys.argv[1:3], ""]).startswith(tuple(f"{words} " for words in _RESUMABLE))
-        say(f"actionbench: interrupted{_RESUMED if resumable else ''}")
+        said = [*map(str, abort.args), *([_RESUMED] if resumable else [])]
+        say("; ".join(["actionbench: interrupted", *said]))
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()

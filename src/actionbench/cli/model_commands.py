@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ActionbenchError, DecodeError
+from ..progress import each
 from .options import DatasetRequest, cache_option, dataset_options, json_option, plugin_option
+from .progress import show_progress
 from .terminal import escape, print_facts, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
@@ -44,12 +46,18 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @json_option
 def fit(name: str, dataset: DatasetRequest, output: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train the attempt NAME on all clips of a data set and write a model, for actionbench predict."""
-    from ..experiments.deployment.model import fit_model, measuring_command, model_matrix
+    from ..experiments.deployment.model import fit_model, mark_of_model, measuring_command, model_matrix
 
     matrix = model_matrix(name, dataset.entry(), dataset.changes)
+    training = f"training {name} on {dataset.name}"
     if not quiet:
-        say(f"training {name} on {dataset.name}")
-    model = fit_model(matrix, output, plugins=dataset.plugins, **options)
+        say(training)
+    before = mark_of_model(output)
+    try:
+        with show_progress(training, quiet):
+            model = fit_model(matrix, output, plugins=dataset.plugins, **options)
+    except KeyboardInterrupt as interrupt:
+        raise click.exceptions.Abort(_what_is_saved(output, before)) from interrupt
     facts = _summary(model)
     measure = measuring_command(matrix, dataset.plugins)
     if as_json:
@@ -61,6 +69,14 @@ def fit(name: str, dataset: DatasetRequest, output: str, quiet: bool, as_json: b
         click.echo("All clips are of one group, so that it cannot be measured.")
     else:
         click.echo(f"This command measures it on groups that are held out:\n  {measure}")
+
+
+def _what_is_saved(output: str, before: object) -> str:
+    from ..experiments.deployment.model import mark_of_model
+
+    if mark_of_model(output) != before:
+        return f"the new model in {output} is whole"
+    return f"no model was saved{f', the one in {output} is as it was' if before else f' in {output}'}"
 
 
 def _summary(model: Model) -> dict[str, Any]:
@@ -173,7 +189,8 @@ def predict(
     if reject is not None:
         check_rate(loaded.header.rejection, reject, model)
     windows = None if window is None and step is None else Windows.of(loaded, window, step)
-    found = list(_predicted(loaded, clips, windows, explain, reject, on_error))
+    with show_progress("predicting"):
+        found = list(_predicted(loaded, clips, windows, explain, reject, on_error))
     predictions = [prediction for clip in found for prediction in clip]
     for warning in loaded.attempt.warnings().values():
         say(f"{model}: {warning}")
@@ -208,7 +225,7 @@ def _predicted(
     from ..experiments.deployment.prediction import predict_video, warm_up
 
     warm = False
-    for clip in clips:
+    for clip in each("clips", clips, len(clips)):
         try:
             if not warm:
                 warm_up(model, clip, on_error=on_error)
@@ -270,7 +287,8 @@ def _annotate(
     from ..experiments.deployment.prediction import decoding
 
     kept = decoding(model, on_error).get("on_error", "error")
-    annotate(clip, output, predictions, model.classes, on_error=kept)
+    with show_progress(f"writing {output}"):
+        annotate(clip, output, predictions, model.classes, on_error=kept)
     say(f"annotated video in {output}")
 
 
@@ -300,6 +318,8 @@ def rules(name: str, dataset: DatasetRequest, output: str) -> None:
     """
     from .. import api
 
-    clips = dataset.make()
-    click.echo(api.export_rules(name, clips, output, plugins=dataset.plugins))
+    with show_progress(f"fitting {name} on {dataset.name}"):
+        clips = dataset.make()
+        written = api.export_rules(name, clips, output, plugins=dataset.plugins)
+    click.echo(written)
     say(f"fitted on all {len(clips)} clips: on the same people it is more accurate than on others")

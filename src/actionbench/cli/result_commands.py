@@ -13,6 +13,7 @@ import click
 
 from ..errors import ActionbenchError
 from .options import json_option, refuse_both, results_option
+from .progress import show_progress
 from .terminal import EXIT_INTERRUPTED, print_layout, print_rows, say
 
 # Everything heavy is imported inside the command that needs it.
@@ -156,7 +157,8 @@ def report(store: str, output: str, without_costs: bool) -> None:
     """Write the offline page, the tables and the figures of a store or a bundle into a folder."""
     from .. import api
 
-    files = api.report(store, output, costs=not without_costs)
+    with show_progress(f"writing the report in {output}"):
+        files = api.report(store, output, costs=not without_costs)
     for file in files:
         click.echo(file)
     if not any(file.suffix == ".parquet" for file in files):

@@ -66,10 +66,8 @@ def _run(experiment: Experiment, quiet: bool, as_json: bool, options: dict[str, 
 
     _collect_rarely()
     # It imports what cells need while the same is imported here to plan them.
-    with closing(fork_server.ForkServer([WARM])) as forks:
-        output = experiment.run(
-            show_progress=lambda total: show_progress(total, quiet), fork_server=forks, **options
-        )
+    with closing(fork_server.ForkServer([WARM])) as forks, show_progress("planning", quiet) as progress:
+        output = experiment.run(progress=progress, fork_server=forks, **options)
     if as_json:
         from ..reports.analysis.tables import render
 
@@ -96,10 +94,12 @@ def plan(experiment: Experiment, workers: int | None, why: str | None, as_json: 
     """Show the cells of MATRIX and which of them are stored, without running any."""
     _collect_rarely()
     if why is not None:
-        found = experiment.why(why)
+        with show_progress("planning"):
+            found = experiment.why(why)
         click.echo(json.dumps(found, indent=1) if as_json else _reasons(found))
         return
-    cells = experiment.plan_table(workers)
+    with show_progress("planning"):
+        cells = experiment.plan_table(workers)
     if as_json:
         click.echo(cells.to_json(orient="records", indent=1))
         return

@@ -12,6 +12,7 @@ import pytest
 from actionbench.experiments.evaluation.result import CellResult
 from actionbench.experiments.isolation import fork_server
 from actionbench.experiments.isolation.pool import ResourceLimits, Task, run_isolated
+from actionbench.experiments.isolation.worker import read_stages
 
 # The functions live in a module of their own, so that the other process can import them.
 CALLS = """
@@ -33,6 +34,15 @@ def wait(seconds):
 def wait_for(path):
     while not (os.path.exists(path) and os.path.getsize(path)):
         time.sleep(0.01)
+    return outcome()
+
+def tell_until(path):
+    from actionbench.progress import each, tell
+    for fold in each("folds", range(2), 2):
+        step = 0
+        while not os.path.exists(path):
+            step = (step + 1) % 1000
+            tell("steps", step, 1000)
     return outcome()
 
 def fail(word):
@@ -183,6 +193,53 @@ def test_each_failure_is_known_by_its_kind_and_the_others_go_on(calls):
         "the process was killed by SIGSEGV",
     )
     assert (results["sys.exit"].kind, results["sys.exit"].error) == ("error", "SystemExit")
+
+
+def test_what_a_task_tells_comes_out_while_it_runs(calls, tmp_path):
+    told = []
+
+    def note(task, stages):
+        told.append((task.key, stages))
+        if stages:
+            (tmp_path / "enough").touch()
+
+    task = Task("one", calls.tell_until, (str(tmp_path / "enough"),))
+    ((_, result),) = run_isolated([task], progress=note)
+    assert result.kind is None
+    assert told[0] == ("one", [])
+    key, ((folds, *counts), (steps, step, n_steps)) = told[1]
+    assert (key, folds, counts, steps, n_steps) == ("one", "folds", [0, 2], "steps", 1000)
+    assert 0 <= step < 1000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 5000,
+        b'{"epochs": 3}',
+        b'[["epochs", 4, 3]]',
+        b'[["epochs", NaN, 3]]',
+        b'[["epochs", true, 3]]',
+        b'[["epochs", 1, 1e999]]',
+        b'[["epochs", 1, %s]]' % (b"9" * 900),
+        b'[["%s", 1, 3]]' % (b"e" * 100),
+        b"\xff\xfe",
+    ],
+)
+def test_nonsense_of_a_task_about_how_far_it_is_counts_as_nothing(tmp_path, content):
+    (tmp_path / "stages").write_bytes(content)
+    assert read_stages(str(tmp_path / "stages")) is None
+
+
+def test_how_far_a_task_is_can_make_nobody_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(b'[["epochs", 1, 3]]' + b" " * 10_000_000)
+    assert read_stages(str(tmp_path / "pipe")) is None
+    assert read_stages(str(tmp_path / "link")) is None
+    assert read_stages(str(tmp_path / "none")) is None
+    assert read_stages(str(tmp_path / "large")) == [("epochs", 1, 3)]
 
 
 def test_limits_hold(calls):

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,17 @@ from actionbench.errors import ActionbenchError, DataError, SplitError
 from actionbench.experiments.datasets.base import GROUPS_UNKNOWN
 from actionbench.experiments.datasets.splits import LEAKY_RANDOM
 from actionbench.experiments.isolation.fork_server import ForkServer
+from actionbench.experiments.isolation.pool import GRACE
 from actionbench.experiments.planning.cells import make_plan
 from actionbench.experiments.planning.matrix import read_matrix
 from actionbench.experiments.running.auditing import AuditProgress, add_dataset, left_out_of
-from actionbench.experiments.running.runner import default_workers, run_cells
+from actionbench.experiments.running.runner import (
+    CellProgress,
+    CellStages,
+    Stopping,
+    default_workers,
+    run_cells,
+)
 from actionbench.experiments.store import Store
 
 
@@ -396,7 +404,7 @@ def test_a_run_reports_audits_and_makes_each_once(path, plugin, matrix):
     run(matrix(), path, plugin, progress=reported.append)
     begun, ended, *cells = reported
     assert (begun.data.title, begun.n_done) == ("toy-data", 0)
-    assert ended == AuditProgress(begun.data, 16, 0.0)
+    assert ended == AuditProgress(begun.data, 16)
     assert not any(isinstance(one, AuditProgress) for one in cells)
     reported.clear()
     run(matrix({"name": "chance"}), path, plugin, progress=reported.append)
@@ -521,9 +529,32 @@ def test_an_interrupted_run_keeps_what_it_has_and_ends_with_130(toml, path, plug
     program.send_signal(signal.SIGINT)
     _, said = program.communicate()
     assert program.returncode == 130
-    assert "interrupted" in said
+    assert re.search("^interrupted: (waiting for . cells? that run|no cell runs)", said, re.MULTILINE)
+    assert said.endswith(
+        "actionbench: interrupted; what has finished is kept, and the same command goes on\n"
+    )
     assert "Traceback" not in said
     assert 2 <= finished(path) < 12
+
+
+@pytest.mark.parametrize(("limits", "most"), [({"time": "1 h"}, 3600 + GRACE), ({}, None)])
+def test_the_first_interrupt_says_at_once_which_cells_it_waits_for(path, plugin, matrix, limits, most):
+    reported = []
+
+    def report(now):
+        reported.append(now)
+        if isinstance(now, CellStages) and not now.stages and not stopped():
+            signal.raise_signal(signal.SIGINT)
+
+    def stopped():
+        return [now for now in reported if isinstance(now, Stopping)]
+
+    summary, _ = run(matrix(limits=limits), path, plugin, progress=report, workers=1)
+    assert summary.stopped
+    (stopping,) = stopped()
+    (begun,) = (now.cell for now in reported if isinstance(now, CellStages) and not now.stages)
+    assert stopping.cells == [begun]
+    assert stopping.seconds is None if most is None else 0 < stopping.seconds <= most
 
 
 @pytest.mark.slow
@@ -549,7 +580,7 @@ def test_what_another_run_has_finished_stays_and_is_asked_for(path, plugin, when
         reported = []
 
         def report(progress):
-            if isinstance(progress, AuditProgress):
+            if not isinstance(progress, CellProgress):
                 return
             reported.append(progress.status)
             if progress.status == "running":

@@ -46,9 +46,9 @@ def test_a_picture_crosses_processes_without_its_figure():
 
 
 def test_what_fails_in_another_process_fails_here():
-    assert in_parallel(len, ["a", "bc", ""], 2) == [1, 2, 0]
+    assert in_parallel(len, ["a", "bc", ""], 2, "words") == [1, 2, 0]
     with pytest.raises(TypeError, match="int"):
-        in_parallel(len, [1, 2], 2)
+        in_parallel(len, [1, 2], 2, "numbers")
 
 
 def test_what_kills_other_processes_is_done_here():
@@ -57,8 +57,8 @@ def test_what_kills_other_processes_is_done_here():
             os.kill(os.getpid(), signal.SIGKILL)
         return "here"
 
-    assert in_parallel(die_elsewhere, [os.getpid()] * 2, 2) == ["here"] * 2
-    assert in_parallel(len, ["a", "bc"], 2) == [1, 2]
+    assert in_parallel(die_elsewhere, [os.getpid()] * 2, 2, "processes") == ["here"] * 2
+    assert in_parallel(len, ["a", "bc"], 2, "words") == [1, 2]
 
 
 @pytest.fixture(scope="module")
