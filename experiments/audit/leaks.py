@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, Faults
+from ...progress import each
 from ..datasets.base import GROUPS_UNKNOWN, Dataset
 from ..datasets.left_out import WithoutClips, without
 from ..datasets.probed import without_probe
@@ -137,7 +138,7 @@ def audit(
 def look_at_all(dataset: Dataset) -> list[Fingerprint]:
     """Decode every clip, one at a time, or raise DataError with all that cannot be read."""
     faults, found = Faults(), []
-    for index in range(len(dataset)):
+    for index in each("clips", range(len(dataset)), len(dataset)):
         with faults:
             found.append(look_at(dataset, index))
     faults.check()
@@ -149,7 +150,7 @@ def without_unreadable(dataset: Dataset) -> Dataset:
     if not dataset.drops_unreadable:
         return dataset
     reasons = {}
-    for index, name in enumerate(dataset.table["clip"]):
+    for index, name in enumerate(each("clips", dataset.table["clip"], len(dataset))):
         try:
             look_at(dataset, index)
         except DataError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...features.clip import Clip
+from ...progress import each
 
 Floats = NDArray[np.float32]
 Pairs = list[tuple[int, int]]
@@ -135,7 +136,11 @@ def near_pairs(fingerprints: Sequence[Fingerprint], groups: ArrayLike) -> Pairs:
         Positions, the smaller first, sorted; also of clips that are the same.
     """
     candidates = _candidates(fingerprints, np.asarray(groups))
-    return [pair for pair in candidates if _near_duplicates(fingerprints[pair[0]], fingerprints[pair[1]])]
+    return [
+        pair
+        for pair in each("pairs", candidates, len(candidates))
+        if _near_duplicates(fingerprints[pair[0]], fingerprints[pair[1]])
+    ]
 
 
 def _candidates(fingerprints: Sequence[Fingerprint], groups: NDArray[np.str_]) -> Pairs:

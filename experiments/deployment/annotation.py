@@ -23,8 +23,9 @@ Picture = NDArray[np.uint8]
 _GROUND = (24, 24, 24)
 _WHITE = (255, 255, 255)
 _GREY = (170, 170, 170)
-# A picture that is less wide is enlarged, so that there is room for words.
-_MIN_WIDTH = 160
+# A picture that is less wide is enlarged, so that there is room for words and a chart; letters have so many pixels, and
+# the chart the height of so many lines.
+_MIN_WIDTH, _MIN_TEXT, _LINES = 320, 14, 3
 
 
 def annotate(
@@ -38,7 +39,7 @@ def annotate(
     """Write a video with the label and its probability at each moment, and a chart of them over time.
 
     At each moment the window counts whose middle is nearest. The picture keeps its size and colours, unless it is less
-    than 160 pixels wide; sound is not kept, and the frame rate is constant.
+    than 320 pixels wide; sound is not kept, and the frame rate is constant.
 
     Parameters
     ----------
@@ -93,9 +94,9 @@ class _Painter:
         self._end = predictions[-1].end
         self._scale = -(-_MIN_WIDTH // width)
         self._width = width * self._scale
-        self._text = max(12, round(0.05 * height * self._scale))
+        self._text = max(_MIN_TEXT, round(0.05 * height * self._scale))
         self._colours = dict(zip(classes, colours(len(classes)), strict=True)) | {NONE: _GREY}
-        self._chart = self._draw_chart(self._text)
+        self._chart = self._draw_chart(_LINES * self._text)
         self._bands: dict[int, Picture] = {}
 
     def paint(self, image: Picture, seconds: float) -> Picture:

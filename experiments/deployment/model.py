@@ -32,6 +32,7 @@ from ...baselines.registry import Registry, attempt_registry, use_attempts
 from ...errors import DataError, MatrixError, ModelError, PluginError
 from ...features.clip import Clips
 from ...literals import CalibrationMethod
+from ...progress import each
 from ..audit.leaks import without_unreadable
 from ..datasets.base import Dataset
 from ..datasets.files import VideoFiles
@@ -298,7 +299,8 @@ def _check_learnable(attempt: Attempt, name: str, dataset: Dataset, dataset_name
 
 def _training_data(dataset: Dataset, name: str) -> TrainingData:
     rows = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).round().astype(int))
-    seconds, rates = zip(*((clip.seconds, clip.fps) for clip in dataset.clips[rows]), strict=True)
+    looked_at = each("clips", dataset.clips[rows], len(rows))
+    seconds, rates = zip(*((clip.seconds, clip.fps) for clip in looked_at), strict=True)
     return TrainingData(
         dataset=name,
         fingerprint=data_fingerprint(dataset),

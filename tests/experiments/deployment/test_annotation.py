@@ -20,7 +20,7 @@ def said(label, start, end, probability=0.75):
 @pytest.fixture
 def video(write_video):
     """Two seconds of smooth colours."""
-    rows, columns = np.mgrid[:120, :160]
+    rows, columns = np.mgrid[:240, :320] // 2
     frames = np.stack([np.stack([rows, columns, rows + t], axis=-1) for t in range(20)])
     return write_video("v.mkv", frames.astype(np.uint8), fps=10)
 
@@ -33,10 +33,10 @@ def annotated(video, folder, predictions, classes, **how):
 def test_the_picture_stays_and_a_band_comes_below(video, tmp_path):
     original = read_video(video)
     clip = annotated(video, tmp_path, [said("walk", 0, 2)], ["run", "walk"])
-    assert (len(clip), clip.fps, clip.width) == (20, 10, 160)
-    assert 140 <= clip.height <= 160
-    assert np.abs(clip.frames[:, :120].astype(int) - original.frames).mean() < 4
-    band = clip.frames[:, 121:]
+    assert (len(clip), clip.fps, clip.width) == (20, 10, 320)
+    assert 300 <= clip.height <= 310
+    assert np.abs(clip.frames[:, :240].astype(int) - original.frames).mean() < 4
+    band = clip.frames[:, 241:]
     # Words are bright on a ground that is dark between them.
     assert np.abs(np.median(band[:, :12].reshape(-1, 3), axis=0) - GROUND).max() < 8
     assert (band[:, :18].max(axis=(1, 2, 3)) > 150).all()
@@ -61,7 +61,7 @@ def test_words_change_with_time_and_have_the_colour_of_their_class(video, tmp_pa
     wanted = dict(zip(classes, colours(3), strict=True))
     # The middles are at 0.5 and 1.5 s: what is nearer counts.
     clip = annotated(video, tmp_path, [said("walk", 0, 1), said("jump", 1, 2)], classes)
-    seen = strongest(clip.frames[:, 122:138, :80])
+    seen = strongest(clip.frames[:, 242:260, :160])
     # Thin letters lose strength, not hue.
     likeness = {name: hue(seen) @ hue(np.array(colour)) for name, colour in wanted.items()}
     for frames, label in ((slice(0, 10), "walk"), (slice(10, 20), "jump")):
@@ -71,7 +71,7 @@ def test_words_change_with_time_and_have_the_colour_of_their_class(video, tmp_pa
 
 def test_what_is_none_of_the_classes_is_grey(video, tmp_path):
     none = replace(said("walk", 0, 2, 0.9), p_value=0.01, is_rejected=True)
-    band = annotated(video, tmp_path, [none], ["run", "walk"]).frames[:, 122:].astype(int)
+    band = annotated(video, tmp_path, [none], ["run", "walk"]).frames[:, 242:].astype(int)
     # Words and chart are bright, and neither has a hue.
     assert band.max() > 150
     assert (band.max(axis=3) - band.min(axis=3)).max() < 30
@@ -79,28 +79,30 @@ def test_what_is_none_of_the_classes_is_grey(video, tmp_path):
 
 def test_the_chart_shows_probabilities_over_time(video, tmp_path):
     clip = annotated(video, tmp_path, [said("walk", 0, 1, 1.0), said("walk", 1, 2, 0.25)], ["run", "walk"])
-    chart = clip.frames[0, -12:].astype(int)
+    chart = clip.frames[0, -42:].astype(int)
     colour = np.array(colours(2)[1])
     filled = (np.abs(chart - colour).max(axis=2) < 60).mean(axis=0)
-    assert filled[20:70].mean() > 0.9
-    assert 0.1 < filled[90:150].mean() < 0.4
+    assert filled[40:140].mean() > 0.9
+    assert 0.1 < filled[180:300].mean() < 0.4
     # The moment is a white line that goes from left to right.
     lines = [
-        int(np.argmax(frame[-12:].min(axis=2).astype(int).sum(axis=0)[85:])) for frame in clip.frames[11:]
+        int(np.argmax(frame[-42:].min(axis=2).astype(int).sum(axis=0)[170:])) for frame in clip.frames[11:]
     ]
     assert lines == sorted(lines)
-    assert lines[-1] > lines[0] + 40
+    assert lines[-1] > lines[0] + 80
 
 
-@pytest.mark.parametrize("size", [(120, 160), (45, 61), (33, 480), (720, 1280), (1, 1)])
+@pytest.mark.parametrize("size", [(60, 80), (144, 180), (45, 61), (33, 480), (720, 1280), (1, 1)])
 def test_any_size_gets_words_of_a_legible_size(size, write_video, tmp_path):
     path = write_video("odd.mkv", np.full((2, *size, 3), 200, np.uint8), fps=10)
     label = "a label of very, very, very many words"
     clip = annotated(path, tmp_path, [said(label, 0, 0.2)], [label])
-    scale = -(-160 // size[1])
+    scale = -(-320 // size[1])
     assert clip.width - scale * size[1] in (0, 1)
+    # Words, and a chart of three lines of them.
+    assert clip.height - scale * size[0] >= 60
     band = clip.frames[0, scale * size[0] + 1 :].max(axis=2)
-    rows = np.flatnonzero((band[: round(0.55 * len(band))] > 120).any(axis=1))
+    rows = np.flatnonzero((band[: len(band) // 3] > 120).any(axis=1))
     assert rows[-1] - rows[0] >= 7
     # Even a label that is too long leaves its margin and the probability alone.
     words = band[rows[0] : rows[-1] + 1]
