@@ -91,7 +91,7 @@ def _import_predictions(
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
     found = read_predictions(file, clips=clips, classes=names)
-    with show_progress(0, quiet) as progress:
+    with show_progress(f"importing {file}", quiet) as progress:
         done = workflow.import_predictions(
             found,
             file,
