@@ -13,6 +13,18 @@ from actionbench.cli.main import cli
 from actionbench.experiments.store import Store
 
 
+def test_the_version_names_the_commit_that_was_built(call, monkeypatch, tmp_path):
+    said = r"actionbench, version \d+\.\d+\.\d+"
+    code, out, err = call("--version")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(rf"{said}(, commit [0-9a-f]{{12,}}(-dirty)?)?\n", out)
+    (tmp_path / "cli").mkdir()
+    monkeypatch.setattr("actionbench.cli.main.__file__", str(tmp_path / "cli/main.py"))
+    assert re.fullmatch(rf"{said}\n", call("--version")[1])
+    (tmp_path / "commit.txt").write_text("0123456789ab-dirty\n")
+    assert re.fullmatch(rf"{said}, commit 0123456789ab-dirty\n", call("--version")[1])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -48,8 +50,25 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _print_version(context: click.Context) -> None:
+    from importlib.metadata import version
+
+    commit = ""
+    with suppress(OSError):
+        commit = Path(__file__).parents[1].joinpath("commit.txt").read_text(encoding="ascii").strip()
+    click.echo(f"actionbench, version {version('actionbench')}{commit and f', commit {commit}'}")
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="actionbench", prog_name="actionbench")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, wanted: _print_version(context) if wanted else None,
+    help="Show the version, with the commit that it was built from where that is known.",
+)
 def cli() -> None:
     """Honest comparison of ways to recognise actions in video."""
 
