@@ -86,7 +86,9 @@ const fold = () => {
     if (what.tagName === "DETAILS") what.open = false; else what.hidden = true;
   }
 };
-matchMedia("print").addEventListener("change", (event) => (event.matches ? unfold : fold)());
+const paper = matchMedia("print");
+paper.addEventListener("change", () => (paper.matches ? unfold : fold)());
+if (paper.matches) unfold();
 addEventListener("beforeprint", unfold);
 addEventListener("afterprint", fold);
 // A link to an attempt opens what it leads to.
