@@ -386,11 +386,71 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+# What PyTorch writes before the numbers of a tensor: a signature, versions, the type, and the count in 8 bytes.
+_STORAGE = re.compile(
+    rb"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\..{0,400}?storageq\x00ctorch\n(\w{1,20})Storage\n.{0,200}?"
+    rb"\x80\x02\]q\x00X.{4}\w{1,40}q\x01a\.(.{8})",
+    re.DOTALL,
+)
+_TENSOR_TYPES = {
+    b"Float": "<f4", b"Double": "<f8", b"Half": "<f2", b"Long": "<i8", b"Int": "<i4", b"Short": "<i2", b"Char": "i1",
+    b"Byte": "u1", b"Bool": "b1",
+}  # fmt: skip
+
+
+def _storage(content: Any) -> _Array:
+    """Return the numbers of a tensor, in a row."""
+    found = _STORAGE.match(content) if isinstance(content, bytes) else None
+    if found is None or found[1] not in _TENSOR_TYPES:
+        _refuse("a tensor that PyTorch does not write so")
+    array, numbers = _Array(), content[found.end() :]
+    array.fill(numbers, _Type(_TENSOR_TYPES[found[1]]), (int.from_bytes(found[2], "little"),), "C")
+    return array
+
+
+def _no_hooks() -> dict[str, Any]:
+    """Return what a tensor without hooks has of these."""
+    return {}
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Array:
+    """Return the part of the numbers that a tensor consists of."""
+    values = storage.value if isinstance(storage, _Array) else None
+    if values is None or values.ndim != 1 or not isinstance(shape, tuple) or not isinstance(strides, tuple):
+        _refuse("a tensor that PyTorch does not write so")
+    counts = [offset, *shape, *strides]
+    if (
+        len(shape) != len(strides)
+        or len(shape) > 8
+        or not all(type(n) is int and 0 <= n < 2**31 for n in counts)
+    ):
+        _refuse("a tensor that PyTorch does not write so")
+    size, last = (
+        math.prod(shape),
+        offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)),
+    )
+    # What repeats numbers would take more memory than the file.
+    if size > len(values) or (size and last >= len(values)):
+        _refuse(f"a tensor of shape {shape} of {len(values)} numbers")
+    array = _Array()
+    if not size:
+        array.value = np.empty(shape, values.dtype)
+        return array
+    places = np.full(shape, offset)
+    for axis, step in enumerate(strides):
+        places += step * np.arange(shape[axis]).reshape(-1, *[1] * (len(shape) - 1 - axis))
+    array.value = np.asarray(values[places])
+    return array
+
+
 # What a pickle may name: stand-ins that create nothing but arrays and numbers of the bytes that are in the file.
 _ADMITTED: Mapping[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _encode,
+    ("torch.storage", "_load_from_bytes"): _storage,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("collections", "OrderedDict"): _no_hooks,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _new_array for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
@@ -478,7 +538,7 @@ _Unpickler.dispatch |= {
 
 
 def restricted_load(path: Path) -> Any:
-    """Read a pickle that holds arrays of numbers, dicts, lists, tuples, strings, numbers and None only.
+    """Read a pickle that holds arrays and tensors of numbers, dicts, lists, tuples, strings, numbers and None only.
 
     Raises
     ------

@@ -19,9 +19,7 @@ from ..datasets.table import READERS, read_lines
 
 #: Keys of an ``.npz`` file beside the predictions, which become columns.
 _COLUMNS = ("clip", "fold", "seed", "attempt")
-_TENSORS = (
-    "{}; tensors become arrays by their numpy(), or lists by tolist() for a .json file, which is read as well"
-)
+_TENSORS = "{}; tensors of other types become arrays by their numpy(), or lists by tolist() for a .json file"
 
 
 def read_predictions(

@@ -10,7 +10,7 @@ import pytest
 
 from actionbench.errors import ActionbenchError, DataError
 from actionbench.experiments.datasets.folder import Folder
-from actionbench.experiments.datasets.pose_files import read_poses, restricted_load
+from actionbench.experiments.datasets.pose_files import array_in, read_poses, restricted_load
 from actionbench.experiments.datasets.table import Table
 from actionbench.features.pose import SKELETONS
 from actionbench.features.video import write_video
@@ -422,3 +422,61 @@ def test_a_run_ends_before_it_begins(videos, monkeypatch):
     monkeypatch.chdir(videos.parent)
     with pytest.raises(DataError, match="has 5 frames, but its video 6"):
         run(matrix, store=videos.parent / "store.sqlite")
+
+
+def tensor_dump(torch):
+    batch = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
+    return {
+        "whole": batch,
+        "turned": batch.permute(2, 0, 1),
+        "row": batch[1, :, 2],
+        "number": torch.tensor(5),
+        "none": torch.empty((0, 3)),
+        **{
+            str(kind): torch.tensor([[0, 1, 2], [3, 4, 120]]).to(kind)
+            for kind in (
+                torch.float64,
+                torch.float16,
+                torch.int32,
+                torch.int16,
+                torch.int8,
+                torch.uint8,
+                torch.bool,
+            )
+        },
+    }
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_tensors_are_read_as_their_numbers_without_torch(tmp_path, protocol):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make oracle")
+    tensors = tensor_dump(torch)
+    path = tmp_path / "dump.pkl"
+    path.write_bytes(pickle.dumps(tensors, protocol))
+    found = restricted_load(path)
+    for name, tensor in tensors.items():
+        value = array_in(found[name])
+        assert (value.dtype, value.shape) == (tensor.numpy().dtype, tensor.numpy().shape), name
+        np.testing.assert_array_equal(value, tensor.numpy())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"FloatStorage", b"EvilsStorage"),
+        lambda data: data.replace(b"storageq\x00ctorch\n", b"storageq\x00cposix\n"),
+        lambda data: data.replace(b"\x03\x00\x00\x00\x00\x00\x00\x00", b"\x04\x00\x00\x00\x00\x00\x00\x00"),
+        lambda data: data.replace(b"K\x00K\x03\x85", b"K\x01K\x03\x85"),
+        lambda data: data.replace(b"K\x00K\x03\x85", b"K\x00K\x09\x85"),
+        lambda data: data.replace(b"_rebuild_tensor_v2", b"_rebuild_tensor_v3"),
+    ],
+)
+def test_tensors_that_promise_more_than_there_is_are_refused(tmp_path, change):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make oracle")
+    plain = pickle.dumps(torch.tensor([0.5, 0.25, 0.125]), 4)
+    path = tmp_path / "dump.pkl"
+    changed = change(plain)
+    assert changed != plain
+    path.write_bytes(changed)
+    with pytest.raises(DataError, match=r"dump\.pkl"):
+        restricted_load(path)

@@ -50,6 +50,15 @@ def test_a_dump_of_mmaction2(ending, entry):
     pd.testing.assert_frame_equal(read_predictions(name, clips="list.txt", classes=CLASSES), EXPECTED)
 
 
+def test_a_dump_of_tensors(tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make oracle")
+    # Rows of one tensor share its numbers.
+    scores = torch.tensor(np.array(SCORES), dtype=torch.float64)
+    rows = [{"pred_score": row, "pred_label": row.argmax(), "num_classes": len(row)} for row in scores]
+    Path("d.pkl").write_bytes(pickle.dumps(rows))
+    pd.testing.assert_frame_equal(read_predictions("d.pkl", clips="list.txt", classes=CLASSES), EXPECTED)
+
+
 @pytest.mark.parametrize("label", [lambda n: n, lambda n: np.array([n]), lambda n: {"item": [n]}])
 @pytest.mark.parametrize("ending", ["json", "pkl"])
 def test_a_dump_with_true_labels(ending, label):
@@ -95,7 +104,8 @@ class Evil:
 def test_a_pickle_is_never_run():
     Path("e.pkl").write_bytes(pickle.dumps([Evil()]))
     with pytest.raises(
-        DataError, match=r"e\.pkl: a pickle must hold arrays.*tensors become arrays by their numpy"
+        DataError,
+        match=r"e\.pkl: a pickle must hold arrays.*tensors of other types become arrays by their numpy",
     ):
         read_predictions("e.pkl", clips="list.txt", classes=CLASSES)
     np.save("e.npy", np.array([Evil()], dtype=object))
