@@ -28,7 +28,7 @@ _STILL, _FLAT = 0.3, 1.0
 # Correlations from which on two clips may be near-duplicates, and are: of their maps, and of still frames.
 _MAPS_SIMILAR, _STILLS_SIMILAR = 0.85, 0.995
 # Of changes, by their size in grey levels: noise of an encoder hides small ones, and where whole bodies move, those of
-# two people whose steps are synchronous may be alike.
+# two people whose steps are synchronous may look like copies.
 _SIZES, _CHANGES_SIMILAR = (5.0, 8.0), (0.82, 0.93)
 # Candidates for each clip, rows of a block of pairs, and principal components of the projection.
 _CANDIDATES, _BLOCK, _COMPONENTS = 10, 2048, 24

@@ -124,8 +124,8 @@ def _identical(whole: pd.DataFrame) -> dict[str, list[str]]:
     for name in whole:
         # Missing scores are equal to each other only.
         found.setdefault(tuple(whole[name].round(12).fillna(np.inf)), []).append(str(name))
-    alike = [names for names in found.values() if len(names) > 1]
-    return {name: [other for other in names if other != name] for names in alike for name in names}
+    identical = [names for names in found.values() if len(names) > 1]
+    return {name: [other for other in names if other != name] for names in identical for name in names}
 
 
 def _chance_notes(table: pd.DataFrame) -> Iterator[str]:

@@ -190,14 +190,21 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg:
         axes.set_ylabel("accuracy in percent", fontsize=8)
         titles = [_priced(row, price) for row in known[inside].itertuples()]
         drawn = Svg.of(figure, f"Accuracy against {price.label}.", titles)
+    caption = _outside(rows, known, inside, unnamed, price)
+    return drawn.captioned(caption) if caption else drawn
+
+
+def _outside(
+    rows: pd.DataFrame, known: pd.DataFrame, inside: np.ndarray, unnamed: list[str], price: Price
+) -> str:
+    """List what a figure of costs does not show or name."""
     unknown = rows["accuracy"].notna() & ~rows["attempt"].isin(known["attempt"])
     lists = {
         "Arrows, beyond the axes: ": [_beyond(row, price) for row in known[~inside].itertuples()],
         "On the front, too: ": [short_name(name) for name in unnamed],
         "Unknown for ": [short_name(name) for name in rows.loc[unknown, "attempt"]],
     }
-    caption = " ".join(f"{head}{join_names(items)}." for head, items in lists.items() if items)
-    return drawn.captioned(caption) if caption else drawn
+    return " ".join(f"{head}{join_names(items)}." for head, items in lists.items() if items)
 
 
 def pareto_front(costs: Any, scores: Any) -> np.ndarray:

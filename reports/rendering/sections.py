@@ -277,7 +277,7 @@ def _clip(row: Any, strip: bytes | None, budget: PictureBudget) -> dict[str, Any
 
 def _hardest(part: Part, found: Breakdown, what: str, plural: str) -> dict[str, Any]:
     """Return a heat map of the columns, only of the hardest if there are many."""
-    notes = ["Clips of one group are alike, so that these intervals are rather too narrow."]
+    notes = ["Clips of one group are correlated, which these intervals ignore: they are too narrow."]
     shares = found.accuracy
     shown = np.arange(shares.shape[1])
     if len(shown) > _MAX_COLUMNS:

@@ -1,5 +1,5 @@
 import json
-import pickle
+import pickle  # writes dumps as mmaction2 does, and what an attacker might
 from pathlib import Path
 
 import numpy as np
