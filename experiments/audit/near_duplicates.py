@@ -151,9 +151,9 @@ def _candidates(fingerprints: Sequence[Fingerprint], groups: NDArray[np.str_]) -
 def most_similar(looks: Floats, motions: Floats, groups: NDArray[np.intp]) -> Pairs:
     """Return pairs of each clip and the ten most similar clips of other groups.
 
-    Two clips are similar if the correlations of their ``looks`` and of their ``motions`` both reach a threshold. As
-    maps have unit length, the distance of similar clips is bounded, and a projection on principal components makes no
-    distance larger: all pairs are compared in this projection, and those within the bound in full.
+    Two clips are similar if the correlations of their ``looks`` and of their ``motions`` both reach a threshold. The
+    distance of similar clips is bounded by it, and a projection on principal components makes no distance larger: all
+    pairs are compared in this projection, and those within the bound in full.
 
     Parameters
     ----------
@@ -202,15 +202,15 @@ def _within_reach(maps: Floats) -> Iterator[tuple[NDArray[np.intp], NDArray[np.i
     if len(maps) > maps.shape[1]:
         centred = places.astype(np.float64)
         places = (centred @ np.linalg.eigh(centred.T @ centred)[1][:, -_COMPONENTS:]).astype(np.float32)
-    squares = np.einsum("ij,ij->i", places, places)[:, None]
-    ones = np.ones_like(squares)
-    # The product of a row of one and a row of the other is minus the square of a distance.
-    left, right = np.hstack([2 * places, -squares, -ones]), np.hstack([places, ones, squares])
-    # Vectors of unit length with a correlation of c are sqrt(2 - 2 c) apart; a little for the rounding.
-    reach = 2 * (2 - 2 * _MAPS_SIMILAR) + 1e-3
+    # Of two maps with products p and q, the square of the distance is the sum of their squares less 2 p + 2 q.
+    beyond = (np.einsum("ij,ij->i", places, places) - np.einsum("ij,ij->i", maps, maps))[:, None]
+    ones = np.ones_like(beyond)
+    # The product of a row of one and a row of the other is 2 p + 2 q or more; a little for the rounding.
+    left, right = np.hstack([2 * places, -beyond, -ones]), np.hstack([places, ones, beyond])
+    least = 4 * _MAPS_SIMILAR - 1e-3
     starts = range(0, len(maps), _BLOCK)
     for first, second in combinations_with_replacement(starts, 2):
-        close = left[first : first + _BLOCK] @ right[second : second + _BLOCK].T >= -reach
+        close = left[first : first + _BLOCK] @ right[second : second + _BLOCK].T >= least
         row, column = np.nonzero(close)
         row, column = row + first, column + second
         yield row[row < column], column[row < column]

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actionbench import Clip
@@ -140,6 +140,8 @@ def plainly_most_similar(looks, motions, groups):
 
 
 @settings(max_examples=60, deadline=None)
+# Similarities near the threshold of maps whose lengths are not quite 1, as they are rounded.
+@example(seed=921, n_clips=47, n_scenes=1, n_values=64, block=1)
 @given(
     seed=st.integers(0, 10**6),
     n_clips=st.integers(1, 90),
