@@ -427,5 +427,7 @@ def layout(table: pd.DataFrame) -> list[dict[str, Any]]:
 def extent(rows: pd.DataFrame) -> str:
     """Describe the number of test clips, groups and folds of the most complete row."""
     most = rows[["n_clips", "n_groups", "n_folds"]].max()
+    if not most["n_clips"]:
+        return "0 clips, as no fold has finished"
     words = zip(most, ("clip", "group", "fold"), strict=True)
     return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in words)

@@ -8,7 +8,8 @@ from ..analysis import tables
 from ..analysis.pairs import ranked
 from ..analysis.results import Result
 from ..statistics.intervals import accuracy
-from .prose import describe_ranks, join_first
+from .prose import describe_ranks, join_first, lead_of_ranks
+from .verdict import Verdict
 
 
 def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
@@ -54,12 +55,12 @@ def common_scores(results: list[Result]) -> tuple[pd.DataFrame, list[str]]:
     return (whole, left) if len(whole) > 2 and whole.shape[1] > 1 else (pd.DataFrame(), left)
 
 
-def verdict_across_datasets(scores: pd.DataFrame, left: list[str]) -> str:
-    """Describe the attempts' ranks across all data sets, by `prose.describe_ranks`.
+def verdict_across_datasets(scores: pd.DataFrame, left: list[str]) -> Verdict:
+    """Describe which attempts have the first place across all data sets, and how that was tested.
 
     Parameters
     ----------
     scores, left
         From `common_scores`, not empty.
     """
-    return " ".join([describe_ranks(scores), *left])
+    return Verdict(lead_of_ranks(scores), tested=" ".join([describe_ranks(scores), *left]))

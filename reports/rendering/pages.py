@@ -47,7 +47,7 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: P
     comparison : Comparison
         Of the results in it.
     found : DataFrame
-        The ladder of all results, see `ladder.ladder`.
+        The ladders of all data sets, see `ladder.ladder`.
     measured : Profile
         Of all results.
     """
@@ -66,16 +66,18 @@ def page(store: Reader, comparison: Comparison, found: pd.DataFrame, measured: P
     # Each attempt counts once, whatever the number of training groups.
     results = [result for part in parts for result in part.results]
     n_attempts = len({result.base for result in [*results, *measured.results]})
-    budget = PictureBudget(_MAX_PICTURE_BYTES)
+    budget, rungs = PictureBudget(_MAX_PICTURE_BYTES), ladders(found)
     return environment.get_template("index.html.j2").render(
         title=_title(store),
         extent=f"Comparison of {n_attempts} attempt{'s' * (n_attempts != 1)} at recognising actions",
         warnings=unfinished(store),
-        ladders=ladders(found),
         profile=profiles(measured),
         ranks=_ranks(comparison),
         options=_options(comparison),
-        sections=[section(store, part, comparison.crossings, budget) for part in parts],
+        sections=[
+            section(store, part, comparison.crossings, rungs.get(part.results[0].name[:2]), budget)
+            for part in parts
+        ],
         failures=list(_failures([*results, *measured.results], traces=comparison.costs)),
         runs=_runs(store) if comparison.costs else [],
         method=METHOD if comparison.costs else METHOD + WITHOUT_COSTS,
@@ -100,7 +102,7 @@ def _ranks(comparison: Comparison) -> dict[str, Any] | None:
     names = list(matrix.index.unique("attempt"))
     known: dict[Any, Any] = {row.Index: row for row in matrix.itertuples()}
     return {
-        "text": verdict_across_datasets(comparison.scores, comparison.left),
+        "verdict": verdict_across_datasets(comparison.scores, comparison.left),
         "figure": markup(comparison.ranks.svg.inline("Mean ranks over all data sets")),
         "matrix": {
             "caption": "Each attempt (row) compared with each other (column): mean difference in points; data sets "

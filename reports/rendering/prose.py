@@ -11,8 +11,8 @@ import pandas as pd
 from ..statistics.rank_intervals import cliques, rank_table
 from ..statistics.ranks import complete_scores, critical_difference, friedman, nemenyi, wilcoxon_pairs
 
-# Largest numbers of attempts, sets of attempts, and pairs that a paragraph names.
-_MAX_ATTEMPTS, _MAX_SETS, _MAX_PAIRS = 12, 4, 4
+# Largest numbers of attempts, sets of attempts, and pairs that a paragraph names, and of rivals in a lead.
+_MAX_ATTEMPTS, _MAX_SETS, _MAX_PAIRS, _MAX_RIVALS = 12, 4, 4, 4
 
 
 def join_names(names: list[str]) -> str:
@@ -222,6 +222,45 @@ def describe_ranks(
         "another kind."
     )
     return " ".join(parts)
+
+
+def lead_of_ranks(scores: pd.DataFrame, *, level: float = 0.05) -> str:
+    """Say which attempts have the first place over several data sets, by the tests of `describe_ranks`.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_datasets, n_attempts)
+        Higher is better; none is missing.
+    level : float
+        Family-wise error rate.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"good": [0.9, 0.8, 0.7, 0.9, 0.8, 0.9], "bad": [0.1, 0.2, 0.2, 0.1, 0.3, 0.2]})
+    >>> lead_of_ranks(scores)
+    'good is the most accurate over 6 data sets: its mean rank is 1 of 2, significantly better than that of any other.'
+    """
+    overall = friedman(scores)
+    n_attempts, over = scores.shape[1], f"{len(scores)} data sets"
+    p_value = overall["f_p_value" if np.isnan(overall["exact_p_value"]) else "exact_p_value"]
+    if p_value > level:
+        return f"Over {over}, these data cannot tell which of {n_attempts} attempts is the best."
+    ranks = rank_table(scores)["mean_rank"]
+    best = str(ranks.index[0])
+    p_values = nemenyi(scores)[best]
+    tied = [str(name) for name in ranks.index[1:] if p_values[name] > level]
+    mean = f"mean rank is {ranks.iloc[0]:.3g} of {n_attempts}"
+    if not tied:
+        return f"{best} is the most accurate over {over}: its {mean}, significantly better than that of any other."
+    return (
+        f"Over {over}, {best} has the best ranks: its {mean}, but these data sets cannot tell it from "
+        f"{join_first(tied, _MAX_RIVALS)}."
+    )
 
 
 def _nemenyi_text(whole: pd.DataFrame, higher_is_better: bool, level: float) -> Iterator[str]:

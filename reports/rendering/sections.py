@@ -45,7 +45,9 @@ class PictureBudget:
         return fits
 
 
-def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureBudget) -> dict[str, Any]:
+def section(
+    store: Reader, part: Part, crossings: pd.DataFrame, ladder: dict[str, Any] | None, budget: PictureBudget
+) -> dict[str, Any]:
     """Return the values of a section.
 
     Parameters
@@ -56,6 +58,8 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureB
         With its pictures.
     crossings : DataFrame
         From `learning.crossings` of all results.
+    ladder : dict or None
+        Of `ladders.ladders`.
     budget : PictureBudget
         Of the whole page.
     """
@@ -64,6 +68,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureB
     prices = [(cost, _inline(part, f"pareto-{cost}")) for cost in COSTS if f"pareto-{cost}" in part.pictures]
     heats, clips, learned = list(_heats(part)), _clips(store, part, budget), _learning(part, crossings)
     contents = {
+        "ladder": ("What the data offer, and what attempts use", ladder),
         "cost": ("Accuracy against cost", prices),
         **{heat["head"].lower().replace(" ", "-"): (heat["head"], True) for heat in heats},
         "learning": ("Accuracy and the number of training groups", learned),
@@ -83,6 +88,7 @@ def section(store: Reader, part: Part, crossings: pd.DataFrame, budget: PictureB
         "columns": columns,
         "rows": [_row(row, number, columns) for number, row in enumerate(part.rows.itertuples(), 1)],
         "accuracy": _inline(part, "accuracy"),
+        "ladder": ladder,
         "prices": prices,
         "pairs": _compared_with_best(part),
         "heats": heats,

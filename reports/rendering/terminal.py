@@ -19,7 +19,7 @@ class Tables:
     """
 
     # Columns in the order in which they are left out.
-    EXPENDABLE = ("family", "memory", "params", "F1", "fit", "per clip", "failed")
+    EXPENDABLE = ("latency", "family", "memory", "params", "F1", "fit", "per clip", "failed")
 
     def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
         self.parts = parts

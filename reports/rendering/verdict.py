@@ -118,11 +118,12 @@ def _lead(tied: list[Result], n_compared: int) -> str:
     names = [result.attempt for result in tied]
     ends = sorted({percent(accuracy(result.correct, result.weights)) for result in tied}, key=float)
     shares = f"{ends[0]} % each" if len(ends) == 1 else f"{ends[0]} to {ends[-1]} %"
-    many = f"{len(tied)} of {n_compared} attempts, the most accurate {best.attempt},"
-    together = join_names(names) if len(tied) <= _MAX_NAMED else many
+    named = len(tied) <= _MAX_NAMED
+    together = join_names(names) if named else f"{len(tied)} of {n_compared} attempts"
+    most = "" if named or len(ends) == 1 else f", {best.attempt} the most"
     return (
-        f"On {dataset} {together} share the first place: they get {shares} of {best.n_clips} clips right, and these "
-        "data cannot tell which of them is better."
+        f"On {dataset}, {together} share the first place: they get {shares} of {best.n_clips} clips right{most}, and "
+        "these data cannot tell which of them is better."
     )
 
 

@@ -130,12 +130,14 @@ def test_a_store_without_probes_has_no_ladder(usual):
     assert (list(table), len(table), layout(table)) == (COLUMNS, 0, [])
 
 
-def test_the_report_opens_with_it(probed, tmp_path):
+def test_it_follows_the_table_of_its_data_set(probed, tmp_path):
     store, _ = probed
     files = {path.name for path in write_report(store, tmp_path / "out")}
     assert "ladder.csv" in files
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert page.index('id="ladder"') < page.index('id="part1"')
+    places = [page.index(f'id="part2{place}"') for place in ("", "-ladder", "-by-class", "-attempts")]
+    assert places == sorted(places)
+    assert 'id="part1-ladder"' not in page
     assert "<h2>toy, leave-one-group-out</h2>" in page
     assert "<h2>toy (frozen" not in page
     assert len(pd.read_csv(tmp_path / "out" / "ladder.csv")) == 2 * len(SHARES)

@@ -31,7 +31,12 @@ def several(bench):
 
 def test_several_data_sets_are_judged_together(several):
     results = gather(several.end())
-    text = verdict_across_datasets(*common_scores(results))
+    found = verdict_across_datasets(*common_scores(results))
+    assert found.lead == (
+        "Over 4 data sets, good has the best ranks: its mean rank is 1 of 3, but these data sets cannot tell it from "
+        "fair."
+    )
+    text = found.tested
     assert text.startswith("3 attempts were compared by their ranks on 4 data sets (no score is missing).")
     assert "good 1.00 (rank 1 to 2), fair 2.00 (rank 1 to 3) and bad 3.00 (rank 2 to 3)" in text
     assert text.endswith(" Left out because not finished on every data set: late.")
@@ -44,14 +49,14 @@ def test_a_data_set_on_which_nothing_finished_is_said_to_be_left_out(several):
     scores, left = common_scores(gather(several.end()))
     assert list(scores.index) == [f"set {number}" for number in range(4)]
     assert left[-1] == "Left out because no attempt has finished there: broken."
-    assert verdict_across_datasets(scores, left).endswith(" ".join(left))
+    assert verdict_across_datasets(scores, left).tested.endswith(" ".join(left))
 
 
 def test_a_data_set_counts_once_under_its_soundest_split(several):
     several.dataset(["a", "b"] * 48, GROUPS, name="set 0", split="leaky-random", warnings=[LEAKY_RANDOM])
     for name in ("good", "fair", "bad"):
         several.attempt(name, several.labels)
-    text = verdict_across_datasets(*common_scores(gather(several.end())))
+    text = verdict_across_datasets(*common_scores(gather(several.end()))).tested
     assert "on 4 data sets" in text
     assert "good 1.00" in text
 
