@@ -134,6 +134,13 @@ class Video:
         return self._rate / self._stride
 
     @property
+    def seconds(self) -> float:
+        """Duration by the header, 0 where that gives none."""
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        return _promised_seconds(self._container, self._stream)
+
+    @property
     def warnings(self) -> dict[str, str]:
         """What is odd about the frames that were decoded so far, by code; see `read_video`."""
         found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from ...errors import ActionbenchError, PluginError
 from ...features.clip import Clip, Clips
 from ...features.vectors import MotionVectors
 from ...features.video import OnError, Video, open_video
+from ...progress import tell
 from ..evaluation.cell import ContractError
 from ..planning.cells import ask
 from .model import Model
@@ -165,6 +167,7 @@ def predict_video(
     predictions = []
     began = perf_counter()
     with open_video(path, **decoding(model, on_error)) as video:
+        total = math.ceil(video.seconds)
         for start, clip in _pieces(video, model, windows):
             decoded = perf_counter()
             clip = replace(clip, name=str(path))
@@ -184,7 +187,9 @@ def predict_video(
                     is_rejected=p_value is not None and reject is not None and p_value <= reject,
                 )
             )
+            tell("seconds of video", min(total, predictions[-1].end), total)
             began = perf_counter()
+    tell("seconds of video", total, total)
     return predictions
 
 

@@ -71,6 +71,39 @@ def read_predictions(
         raise DataError(f"{named}: cannot be read as predictions ({reason})") from error
 
 
+def given_predictions(
+    predictions: str | Path | pd.DataFrame | ArrayLike,
+    *,
+    clips: str | Path | Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+) -> tuple[pd.DataFrame, str]:
+    """Return predictions of any kind as a table, and what errors name.
+
+    Parameters
+    ----------
+    predictions : path, DataFrame or array_like
+        A file for `read_predictions`, a table as it is, or an array for `predictions_table`.
+    clips : path or sequence of str, optional
+        A file with the clips beside a file, their names beside an array.
+    classes : sequence of str, optional
+        As there.
+
+    Raises
+    ------
+    DataError
+        As there, or if ``clips`` are of the wrong kind.
+    """
+    if isinstance(predictions, str | Path):
+        if clips is not None and not isinstance(clips, str | Path):
+            raise DataError("clips: beside a file it must be a file with a clip in each line")
+        return read_predictions(predictions, clips=clips, classes=classes), str(predictions)
+    if isinstance(predictions, pd.DataFrame):
+        return predictions, "predictions"
+    if isinstance(clips, str | Path):
+        raise DataError("clips: beside an array it must be a list of names")
+    return predictions_table(predictions, None if clips is None else list(clips), classes), "predictions"
+
+
 def predictions_table(
     values: ArrayLike,
     clips: Sequence[str] | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -11,25 +10,28 @@ from ..analysis.ladder import HEADS, LEVEL, TITLES, sentences
 from .sections import shade
 
 
-def ladders(table: pd.DataFrame) -> dict[Hashable, dict[str, Any]]:
+def ladders(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what `ladder.ladder` has found: by data set and split, sentences and a heat map for each side."""
     return {
-        where: {
+        (str(dataset), str(split)): {
             "sentences": sentences(part),
-            "tables": [_heat_map(str(side), rows, where) for side, rows in part.groupby("side", sort=False)],
+            "tables": [
+                _heat_map(f"{dataset}, {split}", str(side), rows)
+                for side, rows in part.groupby("side", sort=False)
+            ],
         }
-        for where, part in table.groupby(["dataset", "split"], sort=False)
+        for (dataset, split), part in table.groupby(["dataset", "split"], sort=False)
     }
 
 
-def _heat_map(side: str, rows: pd.DataFrame, where: Iterable[str]) -> dict[str, Any]:
+def _heat_map(where: str, side: str, rows: pd.DataFrame) -> dict[str, Any]:
     probes = [probe for probe in HEADS if probe in set(rows["probe"])]
     known = {(row.attempt, row.probe): row for row in rows.itertuples()}
     whole = rows.drop_duplicates("attempt").sort_values("whole", ascending=False, kind="stable")
     title = TITLES[side]
     return {
         "caption": f"{title[0].upper()}{title[1:]}. Accuracy in percent with its 95 % interval over groups; * differs "
-        f"from that on whole clips (5 %, adjusted for the probes of an attempt), {', '.join(where)}",
+        f"from that on whole clips (5 %, adjusted for the probes of an attempt), {where}",
         "corner": "attempt",
         "heads": ["whole clips", *(HEADS[probe] for probe in probes)],
         "rows": [_row(row, known, probes) for row in whole.itertuples()],

@@ -330,25 +330,10 @@ def import_predictions(
       attempt    origin  accuracy
     0  oracle  external       1.0
     """
-    import pandas as pd
-
     from . import workflow
-    from .experiments.sharing.prediction_files import predictions_table, read_predictions
+    from .experiments.sharing.prediction_files import given_predictions
 
-    if isinstance(predictions, str | Path):
-        if clips is not None and not isinstance(clips, str | Path):
-            raise ActionbenchError("clips: beside a file it must be a file with a clip in each line")
-        found = read_predictions(predictions, clips=clips, classes=classes)
-        where = str(predictions)
-    elif isinstance(predictions, pd.DataFrame):
-        found, where = predictions, "predictions"
-    else:
-        if isinstance(clips, str | Path):
-            raise ActionbenchError("clips: beside an array it must be a list of names")
-        found, where = (
-            predictions_table(predictions, None if clips is None else list(clips), classes),
-            "predictions",
-        )
+    found, where = given_predictions(predictions, clips=clips, classes=classes)
     if attempt is None and "attempt" not in found and where == "predictions":
         raise ActionbenchError("attempt: must be the name that the predictions have in tables")
     imported = workflow.import_predictions(

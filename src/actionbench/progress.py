@@ -32,7 +32,7 @@ def tell(what: str, done: float, total: int) -> None:
 
 
 def each(what: str, items: Iterable[Item], total: int) -> Iterator[Item]:
-    """Yield items, and tell how many are done; see `tell`.
+    """Yield items, and tell how many are done; see `tell`. Of a single one nothing is told.
 
     Examples
     --------
@@ -42,6 +42,9 @@ def each(what: str, items: Iterable[Item], total: int) -> Iterator[Item]:
     [('letters', 1, 2)]
     []
     """
+    if total < 2:
+        yield from items
+        return
     try:
         for done, item in enumerate(items):
             tell(what, done, total)
@@ -60,10 +63,12 @@ def told_to(receiver: Callable[[Stages], None]) -> Iterator[None]:
     Examples
     --------
     >>> with told_to(print):
-    ...     for _ in each("folds", range(1), 1):
+    ...     for _ in each("folds", range(2), 2):
     ...         tell("epochs", 2.5, 30)
-    [('folds', 0, 1)]
-    [('folds', 0, 1), ('epochs', 2.5, 30)]
+    [('folds', 0, 2)]
+    [('folds', 0, 2), ('epochs', 2.5, 30)]
+    [('folds', 1, 2)]
+    [('folds', 1, 2), ('epochs', 2.5, 30)]
     []
     """
     stages: Stages = []

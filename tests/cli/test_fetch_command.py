@@ -118,6 +118,14 @@ def test_bars_on_a_terminal(monkeypatch):
     assert "unpacking [a].zip" in shown
 
 
+def test_lines_where_there_is_no_terminal(capsys):
+    moments = iter([0, 10, 31, 31, 40])
+    with show_transfers(lambda: next(moments)) as report:
+        for done in (0, 10, 30, 35):
+            report("downloading a.zip", done * 2**20, 50 * 2**20)
+    assert capsys.readouterr().err.splitlines() == ["downloading a.zip", "downloading a.zip: 30 of 50 MiB"]
+
+
 def test_the_document_names_every_source():
     root = Path(__file__).parents[2]
     section = (

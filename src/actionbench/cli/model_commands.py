@@ -225,7 +225,7 @@ def _predicted(
     from ..experiments.deployment.prediction import predict_video, warm_up
 
     warm = False
-    for clip in each("clips", clips, len(clips)):
+    for clip in each("videos", clips, len(clips)):
         try:
             if not warm:
                 warm_up(model, clip, on_error=on_error)

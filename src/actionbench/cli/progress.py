@@ -72,15 +72,19 @@ def show_progress(title: str, quiet: bool = False) -> Iterator[Callable[[Progres
 
 
 @contextmanager
-def show_transfers() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show downloads on standard error: a bar each on a terminal, a line each elsewhere."""
+def show_transfers(clock: Clock = time.monotonic) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show downloads on standard error: a bar each on a terminal, elsewhere a line each and one every 30 s."""
     if not sys.stderr.isatty():
-        known = set()
+        written: dict[str, float] = {}
 
         def report(what: str, done: int, total: int | None) -> None:
-            if what not in known:
-                known.add(what)
+            if what not in written:
                 say(what)
+            elif clock() - written[what] >= _SILENCE:
+                say(f"{what}: {done / 2**20:.0f}{f' of {total / 2**20:.0f}' if total else ''} MiB")
+            else:
+                return
+            written[what] = clock()
 
         yield report
         return

@@ -17,6 +17,7 @@ from actionbench.experiments.deployment.prediction import (
 )
 from actionbench.features.clip import Clip, Clips
 from actionbench.features.video import read_video
+from actionbench.progress import told_to
 
 RATE = 10
 
@@ -105,6 +106,14 @@ def test_stride_and_rate_of_the_training_count(clips, tmp_path, write_video):
     model = fit_model(model_matrix("majority", dataset), tmp_path / "model")
     found = predict_video(model, write_video("a.mkv", square(20, 50), fps=20), Windows(1, 1))
     assert [(one.start, one.end) for one in found] == [(0, 1), (1, 2), (1.5, 2.5)]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi"])
+def test_it_tells_how_much_of_a_video_is_predicted(model, write_video, name):
+    told = []
+    with told_to(told.append):
+        predict_video(model, write_video(name, square(20, 40), fps=RATE), Windows(1, 1))
+    assert told == [*([("seconds of video", second, 4)] for second in (1, 2, 3)), [], []]
 
 
 @given(st.integers(1, 60), st.floats(1, 30), st.floats(0.05, 5), st.floats(0.05, 1))
