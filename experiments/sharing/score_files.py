@@ -181,8 +181,7 @@ def _draws(entry: Mapping[str, Any], score: float) -> list[float]:
     for name, value in entry.items():
         if name != "main_score" and isinstance(value, float) and value == score:
             draws = [one.get(name) for one in experiments]
-            if draws and all(isinstance(draw, int | float) for draw in draws):
-                numbers = [float(draw) for draw in draws if draw is not None]
-                if abs(float(np.mean(numbers)) - score) <= _TOLERANCE * max(1.0, abs(score)):
-                    return numbers
+            known = draws and all(isinstance(draw, int | float) for draw in draws)
+            if known and abs(float(np.mean(draws)) - score) <= _TOLERANCE * max(1.0, abs(score)):
+                return list(map(float, draws))
     return [score]

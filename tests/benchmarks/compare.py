@@ -167,7 +167,7 @@ class Bench:
             for layout in peers.their_layouts(self.torch, x.ndim - 2):
                 how = self.torch, net.theirs(self.torch), x, layout
                 actions.append((EAGER, getattr(peers, f"their_{kind}")(*how)))
-                if section != "big" and COMPILED in self.peers:
+                if COMPILED in self.peers:
                     how = self.torch, net.theirs(self.torch), x, layout
                     action, taken = getattr(peers, f"compiled_{kind}")(*how)
                     actions.append((COMPILED, action))

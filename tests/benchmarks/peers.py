@@ -347,6 +347,19 @@ def compiled_step(torch: Any, net: Any, x: np.ndarray, layout: Any) -> tuple[Act
     return step, _first(step)
 
 
+def compiled_gradients(torch: Any, net: Any, x: np.ndarray, layout: Any) -> tuple[Action, float]:
+    """Return a forward and backward that are compiled, and the seconds that this takes."""
+    net, tensor = net.to(memory_format=layout).train(), _their_input(torch, x, layout)
+    forward = _compiled(torch, net)
+    grad_output = torch.ones_like(forward(tensor))
+
+    def gradients() -> None:
+        net.zero_grad()
+        forward(tensor).backward(grad_output)
+
+    return gradients, _first(gradients)
+
+
 def compiled_prediction(torch: Any, net: Any, x: np.ndarray, layout: Any) -> tuple[Action, float]:
     """Return a compiled prediction with frozen weights, and the seconds that this takes."""
     import torch._inductor.config as settings
