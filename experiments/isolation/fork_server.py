@@ -40,6 +40,9 @@ EXIT_NO_CHILDREN = 86
 # From <linux/prctl.h>.
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
+# From <linux/mman.h>, and the size of a huge page.
+_MADV_COLLAPSE, _HUGE = 25, 2 << 20
+
 # Opened once: each process would otherwise make its classes anew.
 _LIBC = ctypes.CDLL(None)
 
@@ -336,6 +339,19 @@ def _import(modules: Iterable[str]) -> None:
     # What is there now is never looked at by a collection, which would copy it into every process.
     gc.collect()
     gc.freeze()
+    _use_huge_pages()
+
+
+def _use_huge_pages() -> None:
+    """Put the memory of this process into huge pages (Linux 6.1): one entry to copy instead of 512 as it forks."""
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+            place, access, _, _, _, *name = line.split(maxsplit=5)
+            if access == "rw-p" and name in ([], ["[heap]"]):
+                start, end = (int(end, 16) for end in place.split("-"))
+                start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+                if start < end:
+                    _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def _reap() -> Iterator[tuple[int, int]]:
