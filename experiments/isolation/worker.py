@@ -42,10 +42,9 @@ def run_task(talk: socket.socket) -> None:
             ForkingPickler.loads(unframed(file))
         )
         os.chdir(working_directory)
-        os.environ.clear()
-        os.environ.update(environment)
+        _set_environment({**environment, **_thread_variables(resource_limits.threads), "TMPDIR": folder})
+        tempfile.tempdir = folder
         word = unframed(file)
-    os.environ["TMPDIR"] = tempfile.tempdir = folder
     # What was printed before a crash is the last that is known.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -69,6 +68,14 @@ def run_task(talk: socket.socket) -> None:
             with suppress(Exception):
                 stream.flush()
         talk.sendall(framed(message))
+
+
+def _set_environment(wanted: dict[str, str]) -> None:
+    """Make the environment like another; most of it is so already, and each change writes to memory."""
+    now = dict(os.environ)
+    for name in now.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in wanted.items() if now.get(name) != value})
 
 
 def _message_of(error: BaseException) -> str:
@@ -127,18 +134,21 @@ def thread_pools() -> Any:
     return ThreadpoolController()
 
 
+def _thread_variables(number: int) -> dict[str, str]:
+    # A BLAS may split its sums by the number of threads; a limit must not change a result.
+    return {**dict.fromkeys(THREAD_VARIABLES, "1"), "OMP_NUM_THREADS": str(number)}
+
+
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    import cv2
-
-    cv2.setNumThreads(number)
-    # A BLAS may split its sums by the number of threads; a limit must not change a result. One that is loaded later
-    # reads the environment.
-    os.environ.update({**dict.fromkeys(THREAD_VARIABLES, "1"), "OMP_NUM_THREADS": str(number)})
     if number == 1:
         # So it was in the process that this one was forked from.
         yield
         return
+    import cv2
+
+    cv2.setNumThreads(number)
+    # What is loaded later reads the environment.
     with thread_pools().limit(limits={"openmp": number, "blas": 1}):
         yield
 

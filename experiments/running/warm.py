@@ -2,7 +2,7 @@
 
 from multiprocessing.reduction import ForkingPickler
 
-import cv2  # noqa: F401
+import cv2
 import numpy as np
 import pandas as pd
 import psutil  # noqa: F401
@@ -39,6 +39,7 @@ def _rehearse() -> None:
     ForkingPickler.loads(ForkingPickler.dumps(outcome))
 
 
+cv2.setNumThreads(1)
 thread_pools()
 # The interpreter changes code for the last time after it has run a few times.
 for _ in range(3):
