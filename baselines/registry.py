@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -65,11 +66,7 @@ class Registry(Generic[T]):
         self.what = what
         self._base = base
         self._required = required
-        self._entries: dict[str, RegistryEntry] = {}
-        for point in installed_entry_points(group):
-            self._entries.setdefault(
-                point.name, RegistryEntry(point.name, partial(_origin, point), point.load)
-            )
+        self._entries = ChainMap[str, RegistryEntry]({}, _installed(group))
         for path in plugins:
             for name, found_class in _classes_of(load_plugin(Path(path)), base):
                 if name in self._entries:
@@ -160,6 +157,14 @@ def _classes_of(module: ModuleType, base: type[T]) -> list[tuple[str, type[T]]]:
 def _kebab(name: str) -> str:
     """Return ``my-attempt`` for ``MyAttempt`` and ``my-svm`` for ``MySVM``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+@cache
+def _installed(group: str) -> dict[str, RegistryEntry]:
+    entries: dict[str, RegistryEntry] = {}
+    for point in installed_entry_points(group):
+        entries.setdefault(point.name, RegistryEntry(point.name, partial(_origin, point), point.load))
+    return entries
 
 
 def _origin(point: EntryPoint) -> str:

@@ -29,6 +29,8 @@ def test_what_cannot_load_is_listed_with_the_reason(call, monkeypatch):
     broken = EntryPoint("broken", "not_installed_anywhere:Thing", "actionbench.attempts")
     real = registry.installed_entry_points
     monkeypatch.setattr(registry, "installed_entry_points", lambda group: [*real(group), broken])
+    # Those of installed packages are made once.
+    monkeypatch.setattr(registry, "_installed", registry._installed.__wrapped__)
     code, out, _ = call("list", "attempts", "--json")
     assert code == 0
     rows = {row["name"]: row["about"] for row in json.loads(out)}
