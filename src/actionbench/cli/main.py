@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +32,8 @@ _RESUMED = "what has finished is kept, and the same command goes on"
 def main() -> NoReturn:
     """Run the command line and end with its exit code."""
     prepare_streams()
+    # What ends with the process need not be searched for garbage.
+    atexit.register(gc.freeze)
     try:
         code = cli.main(standalone_mode=False)
     except ActionbenchError as error:
