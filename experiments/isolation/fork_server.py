@@ -184,7 +184,7 @@ class ForkServer:
     def _has_words(self, seconds: float = 0) -> bool:
         if b"\n" in self._words:
             return True
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             return bool(selector.select(seconds))
 

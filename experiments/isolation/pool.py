@@ -217,7 +217,8 @@ class _Runner:
 
     def _look(self) -> None:
         """Wait for something to happen, and read what processes send."""
-        with selectors.DefaultSelector() as selector:
+        # It is used once, and what it registers takes no system call.
+        with selectors.PollSelector() as selector:
             selector.register(self._fork_server, selectors.EVENT_READ)
             for process in self._running.values():
                 for stream in process.open_streams():
@@ -479,7 +480,7 @@ class _Process:
             self.abandon(reuse=code == EXIT_NO_CHILDREN)
 
     def _wait_for(self, stream: Any) -> bool:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             return bool(selector.select(0))
 
@@ -599,7 +600,7 @@ def _size(folder: Path) -> int:
 def _kernel_kills() -> int:
     """Return how many processes the kernel has killed for want of memory, since it was started."""
     with suppress(OSError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
+        _, found, rest = Path("/proc/vmstat").read_bytes().partition(b"\noom_kill ")
+        if found:
+            return int(rest.split(maxsplit=1)[0])
     return 0
