@@ -71,8 +71,10 @@ class Svg(str):
     titles: list[str]
 
     @classmethod
-    def of(cls, figure: Figure, title: str, titles: Iterable[str] = ()) -> Self:
-        """Write a figure."""
+    def of(cls, figure: Figure, title: str, titles: Iterable[str] = (), caption: str = "") -> Self:
+        """Write a figure, with a caption below as part of it."""
+        if caption:
+            _write_caption(figure, caption)
         text = io.StringIO()
         facts = {"Date": None, "Creator": None, "Title": title}
         figure.savefig(text, format="svg", metadata=facts, **_extent(figure))
@@ -83,13 +85,7 @@ class Svg(str):
     def captioned(self, text: str) -> Svg:
         """Return the same picture with a caption below as part of it."""
         with report_style():
-            width, height = self.figure.get_size_inches()
-            lines = textwrap.wrap(text, max(30, int(width / 0.065)))
-            down = -0.01 - len(_caption_lines(self.figure)) * _CAPTION_LINE / height
-            self.figure.text(
-                0.01, down, "\n".join(lines), fontsize=_CAPTION_SIZE, color=INK, va="top", gid=_CAPTION
-            )
-            return Svg.of(self.figure, self.label, self.titles)
+            return Svg.of(self.figure, self.label, self.titles, text)
 
     def _repr_svg_(self) -> str:
         return self
@@ -147,6 +143,13 @@ class Svg(str):
             return f'<use class="point" {use[1]}><title>{escape(next(titles))}</title></use>'
 
         return body[:start] + re.sub("<use ([^>]*)/>", titled, body[start:], count=len(self.titles))
+
+
+def _write_caption(figure: Figure, caption: str) -> None:
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(caption, max(30, int(width / 0.065)))
+    down = -0.01 - len(_caption_lines(figure)) * _CAPTION_LINE / height
+    figure.text(0.01, down, "\n".join(lines), fontsize=_CAPTION_SIZE, color=INK, va="top", gid=_CAPTION)
 
 
 def _extent(figure: Figure) -> dict[str, Any]:

@@ -189,9 +189,8 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg:
         axes.set_xlabel(price.label, fontsize=8)
         axes.set_ylabel("accuracy in percent", fontsize=8)
         titles = [_priced(row, price) for row in known[inside].itertuples()]
-        drawn = Svg.of(figure, f"Accuracy against {price.label}.", titles)
-    caption = _outside(rows, known, inside, unnamed, price)
-    return drawn.captioned(caption) if caption else drawn
+        caption = _outside(rows, known, inside, unnamed, price)
+        return Svg.of(figure, f"Accuracy against {price.label}.", titles, caption)
 
 
 def _outside(

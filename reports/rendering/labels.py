@@ -91,12 +91,15 @@ def place_labels(
         taken = [(own, box) for own, box in zip(points, placed, strict=False) if box is not None]
         best, least = None, np.inf
         for distance, box in _candidates(point, size):
-            if not box.within(frame) or any(_clash(point, box, *other) for other in taken):
+            if distance >= least:
+                break
+            if not box.within(frame):
                 continue
             hidden = sum(box.overlaps(mark) for mark in marks)
             crossed = sum(box.overlaps(line) for line in lines)
             cost = distance + _POINT_PENALTY * hidden + _LINE_PENALTY * crossed
-            if cost < least:
+            # Last, as it takes longest.
+            if cost < least and not any(_clash(point, box, *other) for other in taken):
                 best, least = box, cost
         placed.append(best)
     return placed
@@ -110,7 +113,8 @@ def lead(point: Point, box: Box) -> Point:
     >>> lead((0, 0.5), Box(1, 0, 2, 1))
     (1.0, 0.5)
     """
-    return float(np.clip(point[0], box.left, box.right)), float(np.clip(point[1], box.bottom, box.top))
+    (x, y), (left, bottom, right, top) = point, box
+    return float(min(max(x, left), right)), float(min(max(y, bottom), top))
 
 
 def _clash(point: Point, box: Box, other_point: Point, other: Box) -> bool:
@@ -121,7 +125,10 @@ def _clash(point: Point, box: Box, other_point: Point, other: Box) -> bool:
 
 
 def _crosses(point: Point, box: Box, other: Box) -> bool:
-    steps = np.linspace(point, lead(point, box), 25)
+    end = lead(point, box)
+    if not Box(*map(min, point, end), *map(max, point, end)).overlaps(other):
+        return False
+    steps = np.linspace(point, end, 25)
     inside = (steps > (other.left, other.bottom)) & (steps < (other.right, other.top))
     return bool(inside.all(axis=1).any())
 
