@@ -81,13 +81,24 @@ def confusion_figures(counts: Mapping[str, NDArray[np.integer]], classes: list[s
 def _confusions(axes: Axes, counts: NDArray[Any], names: list[str], size: float) -> None:
     number = len(names)
     shares = row_shares(counts)
-    axes.imshow(_tint(shares), interpolation="none", extent=(-0.5, number - 0.5, number - 0.5, -0.5))
+    _fill(axes, _tint(shares))
     _name_cells(axes, names, names, size, size)
     axes.set_xlabel("predicted, %", fontsize=8)
     if number <= MAX_ANNOTATED:
         rows, columns = np.nonzero(shares >= 0.005)
         numbers = [f"{100 * share:.0f}" for share in shares[rows, columns]]
         write(axes, numbers, np.column_stack([columns, rows]), size=8)
+
+
+def _fill(axes: Axes, colours: NDArray[np.uint8]) -> None:
+    from .tiles import Tiles
+
+    tiles = Tiles(axes, colours)
+    tiles.set_clip_path(axes.patch)
+    axes.add_image(tiles)
+    left, right, bottom, top = tiles.get_extent()
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
 
 
 def _name_cells(axes: Axes, rows: list[str], columns: list[str], row_size: float, column_size: float) -> None:
@@ -139,8 +150,7 @@ def heat_figure(
         image = np.empty((*values.shape, 4), np.uint8)
         image[..., :3] = _CORRECT
         image[..., 3] = np.rint(_MAX_OPACITY * np.nan_to_num(values))
-        extent = (-0.5, len(heads) - 0.5, len(names) - 0.5, -0.5)
-        axes.imshow(image, interpolation="none", extent=extent, aspect="auto")
+        _fill(axes, image)
         _name_cells(axes, names, heads, 9, 8)
         rows, columns = np.nonzero(~np.isnan(values))
         numbers = [f"{100 * value:.0f}" for value in values[rows, columns]]
