@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -76,6 +78,7 @@ def shaffer(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+@cache
 def _true_at_once(k: int) -> set[int]:
     """Return the possible numbers of equal pairs among k attempts."""
     counts: list[set[int]] = [{0}]

@@ -6,6 +6,7 @@ scores are better.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations, permutations
 from math import lgamma, log
 
@@ -333,9 +334,9 @@ def wilcoxon_pairs(
             "scores must be finite to be subtracted; leave data sets with an infinite one out, as missing='drop' does"
         )
     sign = 1 if higher_is_better else -1
-    rows = []
-    for one, other in combinations(scores.columns, 2):
-        gains = (sign * (scores[one] - scores[other])).round(_DIGITS).to_numpy()
+    rows, columns = [], dict(zip(scores, scores.to_numpy().T, strict=True))
+    for one, other in combinations(columns, 2):
+        gains = (sign * (columns[one] - columns[other])).round(_DIGITS)
         up, down, p_value = _signed_rank(gains, zeros, exact)
         rows.append(
             {
@@ -363,7 +364,7 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
     n, n_zero = len(gains), int((gains == 0).sum())
     if n == n_zero:
         return 0.0, 0.0, 1.0
-    placed = stats.rankdata(np.abs(gains))
+    placed = _midranks(np.abs(gains))
     up, down = float(placed[gains > 0].sum()), float(placed[gains < 0].sum())
     if exact_few:
         return up, down, _of_all_signs(placed[gains != 0], up - down)
@@ -381,10 +382,19 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
     return up, down, float(2 * stats.norm.sf(abs(up - mean) / np.sqrt(variance)))
 
 
+def _midranks(values: Floats) -> Floats:
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") + 1) / 2
+
+
 def _of_all_signs(placed: Floats, balance: float) -> float:
     """Return the share of all sign patterns with a signed sum of ranks at least as far from 0."""
-    patterns = np.arange(2 ** len(placed))[:, None] >> np.arange(len(placed)) & 1
-    return float((np.abs((1 - 2 * patterns) @ placed) >= abs(balance) - 1e-9).mean())
+    return float((np.abs(_all_signs(len(placed)) @ placed) >= abs(balance) - 1e-9).mean())
+
+
+@cache
+def _all_signs(number: int) -> NDArray[np.intp]:
+    return 1 - 2 * (np.arange(2**number)[:, None] >> np.arange(number) & 1)
 
 
 def _adjusted(pairs: pd.DataFrame) -> pd.DataFrame:
