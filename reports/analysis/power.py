@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from ...errors import ActionbenchError
 from ..statistics.intervals import finite, group_sums, joint_sign_flips, wilson_interval
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 # of groups for which patterns are drawn; beyond that the normal approximation is used.
 _MAX_LISTED, _N_PATTERNS, _MAX_DRAWN = 10, 999, 100
 _N_JOINT_PATTERNS = 199
+# Number of studies whose p-values are computed together.
+_AT_ONCE = 50
 # Most attempts of a design whose power is simulated, as the time grows with their pairs; number of simulated studies.
 _MAX_ATTEMPTS, _N_STUDIES = 16, 100
 
@@ -134,6 +137,33 @@ def power(
     >>> power(changes, clips, n_simulations=200) > power(changes, clips, n_groups=6, n_simulations=200)
     True
     """
+    studies = _studies(
+        changes,
+        clips,
+        n_groups=n_groups,
+        n_seeds=n_seeds,
+        effect=effect,
+        level=level,
+        n_comparisons=n_comparisons,
+        n_simulations=n_simulations,
+        random_state=random_state,
+    )
+    return sum(studies) / n_simulations
+
+
+def _studies(
+    changes: Floats,
+    clips: Floats,
+    *,
+    n_groups: int | None = None,
+    n_seeds: int | None = None,
+    effect: float | None = None,
+    level: float = 0.05,
+    n_comparisons: int = 1,
+    n_simulations: int = 1000,
+    random_state: int = 0,
+) -> Iterator[bool]:
+    """Yield whether each of the studies of `power` is significant."""
     changes, clips = _sums(changes, clips)
     wanted, seeds = len(changes) if n_groups is None else n_groups, changes.shape[1]
     n_seeds = seeds if n_seeds is None else n_seeds
@@ -142,19 +172,30 @@ def power(
     if effect is not None:
         changes = changes + (effect - changes.mean(axis=1).sum() / clips.sum()) * clips[:, None]
     if min_p_value(wanted) > level / n_comparisons:
-        return 0.0
+        yield from [False] * n_simulations
+        return
     rng = np.random.default_rng(random_state)
     signs = _patterns(wanted, rng)
-    found = 0
     # In chunks, so that no array of draws exceeds some millions of elements.
     for size in np.diff(
         np.r_[np.arange(0, n_simulations, max(1, 10**6 // (wanted * n_seeds))), n_simulations]
     ):
-        drawn = rng.integers(len(changes), size=(size, wanted))
+        drawn = rng.integers(len(changes), size=(size, wanted, 1))
         under = rng.integers(seeds, size=(size, wanted, n_seeds))
-        sums = changes[drawn[..., None], under].mean(axis=2)
-        found += int((_p_values(sums, signs) <= level / n_comparisons).sum())
-    return found / n_simulations
+        sums = changes.take(drawn * seeds + under).mean(axis=2)
+        for first in range(0, size, _AT_ONCE):
+            p_values = _p_values(sums[first : first + _AT_ONCE], signs)
+            yield from (p_values <= level / n_comparisons).tolist()
+
+
+def _reached(target: float, studies: Iterable[bool], number: int) -> bool:
+    """Return whether a share of some number of studies is significant, from no more of them than decide that."""
+    found = 0
+    for done, significant in enumerate(studies, 1):
+        found += bool(significant)
+        if found / number >= target or (found + number - done) / number < target:
+            break
+    return found / number >= target
 
 
 def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
@@ -173,10 +214,8 @@ def _sums(changes: Floats, clips: Floats) -> tuple[Floats, Floats]:
 def _p_values(sums: Floats, signs: Floats | None) -> Floats:
     """Return the p-value of each study, shape (n_studies,), from the sums of its groups."""
     if signs is None:
-        from scipy import stats
-
         spread = np.sqrt((sums**2).sum(axis=1))
-        return np.asarray(2 * stats.norm.sf(np.abs(sums.sum(axis=1)) / np.where(spread > 0, spread, 1)))
+        return np.asarray(2 * special.ndtr(-np.abs(sums.sum(axis=1)) / np.where(spread > 0, spread, 1)))
     observed = np.abs(sums.sum(axis=1)) - 1e-9 * np.abs(sums).sum(axis=1)
     return np.asarray((np.abs(sums @ signs) >= observed[:, None]).mean(axis=1))
 
@@ -233,7 +272,13 @@ def power_table(
 
 
 def required_groups(
-    changes: Floats, clips: Floats, *, target: float = 0.8, max_groups: int = 2000, **options: Any
+    changes: Floats,
+    clips: Floats,
+    *,
+    target: float = 0.8,
+    max_groups: int = 2000,
+    n_simulations: int = 1000,
+    **options: Any,
 ) -> float:
     """Return the number of groups required for a power.
 
@@ -245,6 +290,8 @@ def required_groups(
         Desired power.
     max_groups : int
         Largest number of groups considered.
+    n_simulations : int
+        Number of simulated studies of each number of groups.
     **options
         Passed to `power`.
 
@@ -261,7 +308,8 @@ def required_groups(
     """
 
     def suffices(n_groups: int) -> bool:
-        return power(changes, clips, n_groups=n_groups, **options) >= target
+        studies = _studies(changes, clips, n_groups=n_groups, n_simulations=n_simulations, **options)
+        return _reached(target, studies, n_simulations)
 
     low, high = 0, 4
     while not suffices(high):
@@ -349,14 +397,10 @@ def detectable_lead(
     def detected(effect: float) -> bool:
         moved = sums.copy()
         moved[0] += (effect - lead) * clips
-        found = 0
-        for done, one in enumerate(drawn, 1):
-            adjusted = joint_sign_flips(moved[:, one], _N_JOINT_PATTERNS, random_state)[1]
-            found += int(adjusted[0] <= level)
-            # As soon as the others cannot change the answer.
-            if found / n_simulations >= target or (found + n_simulations - done) / n_simulations < target:
-                break
-        return found / n_simulations >= target
+        studies = (
+            joint_sign_flips(moved[:, one], _N_JOINT_PATTERNS, random_state)[1][0] <= level for one in drawn
+        )
+        return _reached(target, studies, n_simulations)
 
     return _smallest_effect(detected, 0.01)
 

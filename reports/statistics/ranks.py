@@ -13,7 +13,7 @@ from math import lgamma, log
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ...errors import ActionbenchError
 from .corrections import holm, hommel, shaffer
@@ -134,6 +134,8 @@ def friedman(scores: pd.DataFrame, *, higher_is_better: bool = True, ties: bool 
     >>> friedman(pd.DataFrame({"a": [3, 3, 3], "b": [2, 2, 1], "c": [1, 1, 2]})).statistic.round(3)
     np.float64(4.667)
     """
+    from scipy import stats
+
     placed = ranks(scores, higher_is_better=higher_is_better).to_numpy()
     n, k = placed.shape
     spread = n * ((placed.mean(axis=0) - (k + 1) / 2) ** 2).sum()
@@ -195,6 +197,8 @@ def critical_difference(n_attempts: int, n_datasets: int, level: float = 0.05) -
     >>> round(critical_difference(4, 14), 2), round(critical_difference(4, 14, level=0.10), 2)
     (1.25, 1.12)
     """
+    from scipy import stats
+
     if n_attempts < 2 or n_datasets < 1:
         raise ActionbenchError(
             f"a critical difference needs at least 2 attempts and 1 data set; got {n_attempts} and {n_datasets}"
@@ -230,6 +234,8 @@ def nemenyi(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.DataFr
     b  0.232  1.000  0.912
     c  0.102  0.912  1.000
     """
+    from scipy import stats
+
     placed = ranks(scores, higher_is_better=higher_is_better)
     n, k = placed.shape
     means = placed.mean().to_numpy()
@@ -278,7 +284,7 @@ def rank_pairs(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd.Dat
         for one, other in combinations(placed.columns, 2)
     ]
     table = pd.DataFrame(rows)
-    return _adjusted(table.assign(p_value=2 * stats.norm.sf(table["z"].abs())))
+    return _adjusted(table.assign(p_value=2 * special.ndtr(-table["z"].abs())))
 
 
 def wilcoxon_pairs(
@@ -370,6 +376,8 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
         return up, down, _of_all_signs(placed[gains != 0], up - down)
     _, tied = np.unique(placed[gains != 0] if zeros == "pratt" else placed, return_counts=True)
     if exact and (tied == 1).all():
+        from scipy import stats
+
         return up, down, float(stats.wilcoxon(gains, method="exact").pvalue)
     mean, variance = n * (n + 1) / 4, n * (n + 1) * (2 * n + 1) / 24
     if zeros == "pratt":
@@ -379,7 +387,7 @@ def _signed_rank(gains: Floats, zeros: str, exact: bool) -> tuple[float, float, 
         half = placed[gains == 0].sum() / 2
         up, down = up + half, down + half
     variance -= (tied**3.0 - tied).sum() / 48
-    return up, down, float(2 * stats.norm.sf(abs(up - mean) / np.sqrt(variance)))
+    return up, down, float(2 * special.ndtr(-abs(up - mean) / np.sqrt(variance)))
 
 
 def _midranks(values: Floats) -> Floats:
@@ -474,6 +482,8 @@ def skillings_mack(scores: pd.DataFrame, *, higher_is_better: bool = True) -> pd
     >>> skillings_mack(scores)[["statistic", "p_value", "n_missing"]].round(3).to_dict()
     {'statistic': 5.623, 'p_value': 0.06, 'n_missing': 1.0}
     """
+    from scipy import stats
+
     scores = _checked(scores)
     there = scores.notna().to_numpy()
     used = there.sum(axis=1) > 1
