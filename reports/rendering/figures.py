@@ -22,8 +22,9 @@ from .canvas import (
     report_style,
     set_position,
     short_name,
+    write,
 )
-from .labels import Box, lead, place_labels
+from .labels import Box, Point, lead, place_labels
 from .prose import join_names
 
 if TYPE_CHECKING:
@@ -375,44 +376,77 @@ def reliability_figure(points: pd.DataFrame, rows: pd.DataFrame) -> Svg:
     Svg
         The area of a point is that of its share of the clips.
     """
+    from matplotlib.collections import LineCollection
+
     drawn = rows[rows["attempt"].isin(points["attempt"])].head(_MAX_PANELS)
     across, down = min(_ACROSS, len(drawn)), -(-len(drawn) // _ACROSS)
+    width, height = across * (_SIDE + _LEFT) + 0.25, down * (_SIDE + _AROUND)
+    corners = [
+        (
+            _LEFT + number % across * (_SIDE + _LEFT),
+            (down - 1 - number // across) * (_SIDE + _AROUND) + 0.4,
+        )
+        for number in range(len(drawn))
+    ]
+    shown = points.set_index("attempt").loc[drawn["attempt"]].reset_index()
+    panel = pd.Index(drawn["attempt"]).get_indexer(pd.Index(shown["attempt"]))
+    colours = np.array([FAMILIES.get(family, OTHER_FAMILY) for family in drawn["family"]])
+    x, y, low, high = (
+        np.array(corners)[panel, upright] + _inches(100 * shown[name].to_numpy(float))
+        for name, upright in (("confidence", 0), ("accuracy", 1), ("accuracy_low", 1), ("accuracy_high", 1))
+    )
+    clips = shown.groupby("attempt")["n_clips"]
     with report_style():
-        figure, axes = canvas(across * (_SIDE + _LEFT) + 0.25, down * (_SIDE + _AROUND))
-        figure.delaxes(axes)
-        panels: Any = drawn.itertuples()
-        for number, row in enumerate(panels):
-            line, column = divmod(number, across)
-            own = figure.add_subplot()
-            own.patch.set_visible(False)
-            bottom = (down - 1 - line) * (_SIDE + _AROUND) + 0.4
-            set_position(own, _LEFT + column * (_SIDE + _LEFT), bottom, _SIDE, _SIDE)
-            _reliability(own, row, points[points["attempt"] == row.attempt])
-            if not column:
-                own.set_ylabel("accuracy", fontsize=7, labelpad=1)
+        # All panels in the same axes, as axes of their own take most of the time.
+        figure, axes = canvas(width, height)
+        set_position(axes, 0, 0, width, height)
+        axes.set(xlim=(0, width), ylim=(0, height))
+        axes.set_axis_off()
+        _panels(axes, corners)
+        ends = zip(x, low, high, strict=True)
+        bars = [[(place, begin), (place, end)] for place, begin, end in ends]
+        axes.add_collection(LineCollection(bars, colors=colours[panel], linewidths=3, alpha=0.3))
+        lines = [np.column_stack([x, y])[panel == number] for number in range(len(drawn))]
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=1))
+        axes.scatter(x, y, 4 + 60 * shown["n_clips"] / clips.transform("sum"), colours[panel], zorder=3)
+        titles = [
+            f"{short_name(name, 26)}\nerror {percent(error)}"
+            for name, error in zip(drawn["attempt"], drawn["calibration_error"], strict=True)
+        ]
+        write(axes, titles, np.add(corners, (_SIDE / 2, _SIDE + 9.9 / 72)), size=7)
         return Svg.of(figure, "Accuracy of each attempt by the probability of the predicted class.")
 
 
-def _reliability(axes: Axes, row: Any, points: pd.DataFrame) -> None:
-    colour = FAMILIES.get(row.family, OTHER_FAMILY)
-    axes.plot([0, 100], [0, 100], color=INK, linewidth=0.7, linestyle=(0, (3, 3)), alpha=0.6)
-    x, y, low, high = (
-        100 * points[name].to_numpy(float)
-        for name in ("confidence", "accuracy", "accuracy_low", "accuracy_high")
-    )
-    axes.vlines(x, low, high, colour, linewidth=3, alpha=0.3)
-    axes.plot(x, y, color=colour, linewidth=1)
-    axes.scatter(x, y, 4 + 60 * points["n_clips"] / points["n_clips"].sum(), colour, zorder=3, clip_on=False)
-    axes.set_title(
-        f"{short_name(row.attempt, 26)}\nerror {percent(row.calibration_error)}", fontsize=7, pad=3, y=1
-    )
-    axes.set_xlabel("probability", fontsize=7, labelpad=1)
-    axes.set_xlim(-2, 102)
-    axes.set_ylim(-2, 102)
-    axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
-    axes.set_yticks([0, 50, 100])
-    axes.tick_params(labelsize=6.5, length=2, pad=1.5)
-    axes.spines[["top", "right"]].set_visible(False)
+def _inches(share: Any) -> Any:
+    """Return where on an axis of a panel some percent are."""
+    return _SIDE * (np.asarray(share) + 2) / 104
+
+
+def _panels(axes: Axes, corners: list[Point]) -> None:
+    """Draw the axes and diagonals of panels with these lower left corners, in inches."""
+    from matplotlib.collections import LineCollection
+
+    marks, long = [(0, "0"), (50, "50"), (100, "100 %")], 2 / 72
+    places = [_inches(mark) for mark, _ in marks]
+    frame = [[(0, _SIDE), (0, 0), (_SIDE, 0)]]
+    frame += [[(place, 0), (place, -long)] for place in places]
+    frame += [[(0, place), (-long, place)] for place in places]
+
+    def everywhere(lines: Any) -> list[Any]:
+        return [np.add(line, corner) for corner in corners for line in lines]
+
+    axes.add_collection(LineCollection(everywhere(frame), colors=INK, linewidths=0.8, capstyle="projecting"))
+    dashes: Any = {"linewidths": 0.7, "linestyles": [(0, (3, 3))], "alpha": 0.6}
+    ends = _inches([0, 100])
+    axes.add_collection(LineCollection(everywhere([np.column_stack([ends, ends])]), colors=INK, **dashes))
+    # Distances from the axes in points.
+    below = [(place, -6.4 / 72) for place in places]
+    write(axes, [word for _, word in marks] * len(corners), everywhere(below), size=6.5)
+    left = [(-3.5 / 72, place) for place in places]
+    write(axes, [str(mark) for mark, _ in marks] * len(corners), everywhere(left), size=6.5, align="right")
+    write(axes, ["probability"] * len(corners), everywhere([(_SIDE / 2, -14 / 72)]), size=7)
+    first = [np.add(corner, (-21.1 / 72, _SIDE / 2)) for corner in corners if corner[0] == _LEFT]
+    write(axes, ["accuracy"] * len(first), first, size=7, upright=True)
 
 
 #: Dashes that distinguish attempts of a family.

@@ -324,3 +324,22 @@ def test_reliability_has_a_panel_for_each_attempt_with_predictions():
     many = pd.concat([SURE.iloc[:1].assign(attempt=f"a{number}") for number in range(15)])
     points = pd.concat([POINTS.iloc[:2].assign(attempt=f"a{number}") for number in range(15)])
     assert sum(word.startswith("error") for word in words(reliability_figure(points, many))) == 12
+
+
+def test_points_of_reliability_stand_on_the_scales_of_their_panel():
+    own = POINTS[POINTS["attempt"] == "hog-svm"]
+    found = reliability_figure(own, SURE)
+    across, up = {}, {}
+    for element in ET.fromstring(found).iter(f"{SVG}text"):
+        word = "".join(element.itertext()).strip()
+        across[word], up[word] = (float(element.attrib[axis]) for axis in "xy")
+    colour = FAMILIES["features"]
+    line = re.search(rf'd="M ([^"]+)"[^>]*style="fill: none; stroke: {colour}"', found)
+    marks = np.array(re.findall(r"[\d.]+", line[1]), float).reshape(-1, 2)
+    # "0" and "50" are last written on the scale of accuracy, "100 %" is on that of probability.
+    half, whole = up["0"] - up["50"], across["100 %"] - across["probability"]
+    np.testing.assert_allclose(
+        marks[:, 0], across["probability"] + 2 * (own["confidence"] - 0.5) * whole, atol=0.1
+    )
+    middle = np.abs(np.diff(marks[:, 1])), 2 * half * np.abs(np.diff(own["accuracy"]))
+    np.testing.assert_allclose(*middle, atol=0.1)
