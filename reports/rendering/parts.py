@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Self
 
@@ -68,7 +68,7 @@ class Part:
 
     @classmethod
     def of(cls, results: list[Result], *, costs: bool = True) -> Self:
-        """Compute what a report says of results on one data set under one split, with costs or without."""
+        """Compute all but ``nuisances`` of results on one data set under one split, with costs or without."""
         found = pairs(results, intervals=len(results) <= _MAX_ATTEMPTS)
         rows = tables.score(results, {results[0].name[:2]: found})
         rows = rows if costs else tables.without_costs(rows)
@@ -77,7 +77,7 @@ class Part:
         return cls(
             ordered,
             rows,
-            clip_conditions(results),
+            clip_conditions([]),
             learning_curves(results),
             found,
             verdict(ordered, found, rows),
@@ -187,7 +187,12 @@ class Comparison:
         if not costs:
             results = [result.without_warning(MIXED_MACHINES) for result in results]
         of_data = [own for _, own in sorted(by_data(results).items())]
-        parts = in_parallel(partial(Part.of, costs=costs), of_data, n_jobs, "data sets")
+        tasks = [
+            partial(make, own) for make in (partial(Part.of, costs=costs), clip_conditions) for own in of_data
+        ]
+        done: list[Any] = in_parallel(_called, tasks, n_jobs, "tables")
+        halves = zip(done[: len(of_data)], done[len(of_data) :], strict=True)
+        parts = [replace(part, nuisances=nuisances) for part, nuisances in halves]
         table = _joined([part.rows for part in parts], tables.score([]))
         curves = _joined([part.curves for part in parts], learning_curves([]))
         scores, left = common_scores(results)
@@ -197,6 +202,10 @@ class Comparison:
         return cls(
             table, parts, option_conditions(results), curves, crossed, scores, left, matrix, ranks, costs
         )
+
+
+def _called(task: Callable[[], Any]) -> Any:
+    return task()
 
 
 def _joined(tables_of_parts: list[pd.DataFrame], none: pd.DataFrame) -> pd.DataFrame:
