@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..statistics.corrections import holm
 from ..statistics.intervals import joint_sign_flips
-from ..statistics.paired import difference_interval
+from ..statistics.paired import difference_intervals
 from ..statistics.rank_intervals import rank_intervals, tie_groups
 from .results import Result
 
@@ -64,7 +64,11 @@ def pairs(results: list[Result], level: float = LEVEL, *, intervals: bool = True
     p_values, adjusted = joint_sign_flips(sums, int(np.clip(_WORK // work, 4_999, 99_999)))
     limits = [(np.nan, np.nan)] * len(better)
     if intervals:
-        limits = [difference_interval(right[j], right[i], groups) for i, j in zip(better, worse, strict=True)]
+        limits = [
+            interval
+            for i in range(len(names) - 1)
+            for interval in difference_intervals(right[i + 1 :], right[i], groups)
+        ]
     means = right.mean(axis=1)
     return pd.DataFrame(
         {

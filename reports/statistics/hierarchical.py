@@ -80,7 +80,8 @@ def _beta_binomial_angles(
         )
 
     tail = (1 - level) / 2
-    return _quantiles(log_likelihood, (0.0, np.pi / 2), (0.0, 1.0), (tail, 1 - tail))
+    ((low, high),) = _quantiles(log_likelihood, 1, (0.0, np.pi / 2), (0.0, 1.0), (tail, 1 - tail))
+    return low, high
 
 
 def _counted(values: Floats) -> _Counted:
@@ -125,47 +126,63 @@ def random_effects_interval(
     >>> round(low, 2), round(high, 2)
     (-0.07, 0.47)
     """
+    return random_effects_intervals(changes[np.newaxis], squares[np.newaxis], clips, level, scale)[0]
+
+
+def random_effects_intervals(
+    changes: Floats, squares: Floats, clips: Floats, level: float = 0.95, scale: float = SCATTER
+) -> list[tuple[float, float]]:
+    """Return `random_effects_interval` of each row of differences, shape (n_rows, n_groups), on the same clips."""
     means = changes / clips
-    within = (float(np.sum(squares - changes * means)) + 2.0) / (float(clips.sum()) + 2.0)
+    within = (np.sum(squares - changes * means, axis=1) + 2.0) / (float(clips.sum()) + 2.0)
     # Of groups with as many clips only the number, the mean and the sum of squares about it count.
     sizes, member, counts = np.unique(clips, return_inverse=True, return_counts=True)
-    centres = np.bincount(member, means) / counts
-    spreads = np.bincount(member, (means - centres[member]) ** 2)
+    same = member == np.arange(len(sizes))[:, np.newaxis]
+    centres = means @ same.T / counts
+    spreads = (means - centres[:, member]) ** 2 @ same.T
 
     def log_likelihood(mean: Floats, share: Floats) -> Floats:
         scatter = scale * special.ndtri((1 + share) / 2)
         total = np.zeros(np.broadcast_shapes(mean.shape, scatter.shape))
-        for n, count, centre, spread in zip(sizes, counts, centres, spreads, strict=True):
-            variance = scatter**2 + within / n
+        for n, count, *of_rows in zip(sizes, counts, centres.T, spreads.T, strict=True):
+            centre, spread = (values[:, np.newaxis, np.newaxis] for values in of_rows)
+            variance = scatter**2 + within[:, np.newaxis, np.newaxis] / n
             total -= 0.5 * ((spread + count * (centre - mean) ** 2) / variance + count * np.log(variance))
         return total
 
     tail = (1 - level) / 2
-    return _quantiles(log_likelihood, (-1.0, 1.0), (0.0, 1.0), (tail, 1 - tail))
+    return _quantiles(log_likelihood, len(changes), (-1.0, 1.0), (0.0, 1.0), (tail, 1 - tail))
 
 
 def _quantiles(
     log_likelihood: Callable[[Floats, Floats], Floats],
+    number: int,
     means: tuple[float, float],
     shares: tuple[float, float],
     wanted: tuple[float, float],
-) -> tuple[float, float]:
-    """Return quantiles of a mean with a flat prior between two ends, integrated over another parameter's quantiles."""
+) -> list[tuple[float, float]]:
+    """Return quantiles of some number of means, each with a flat prior between two ends.
+
+    They are integrated over another parameter's quantiles. The likelihood is given means of shape (number, n, 1) and
+    quantiles of shape (number, 1, m).
+    """
+    ends, other_ends = np.tile(means, (number, 1)), np.tile(shares, (number, 1))
     for _ in range(_PASSES):
-        edges, others = np.linspace(*means, _MEANS + 1), np.linspace(*shares, _SCATTERS + 1)
-        middles, points = (edges[1:] + edges[:-1]) / 2, (others[1:] + others[:-1]) / 2
-        logs = log_likelihood(middles[:, np.newaxis], points)
-        weights = np.exp(logs - logs.max())
-        weights /= weights.sum()
-        means, shares = _kept(edges, weights.sum(axis=1)), _kept(others, weights.sum(axis=0))
-    below = np.concatenate([[0.0], np.cumsum(weights.sum(axis=1))])
-    low, high = np.interp(wanted, below, edges)
-    return float(low), float(high)
+        edges = np.linspace(ends[:, 0], ends[:, 1], _MEANS + 1, axis=1)
+        others = np.linspace(other_ends[:, 0], other_ends[:, 1], _SCATTERS + 1, axis=1)
+        middles, points = ((grid[:, 1:] + grid[:, :-1]) / 2 for grid in (edges, others))
+        logs = log_likelihood(middles[:, :, np.newaxis], points[:, np.newaxis])
+        weights = np.exp(logs - logs.max(axis=(1, 2), keepdims=True))
+        weights /= weights.sum(axis=(1, 2), keepdims=True)
+        ends, other_ends = _kept(edges, weights.sum(axis=2)), _kept(others, weights.sum(axis=1))
+    below = np.cumsum(weights.sum(axis=2), axis=1)
+    found = [np.interp(wanted, [0.0, *row], own) for row, own in zip(below, edges, strict=True)]
+    return [(float(low), float(high)) for low, high in found]
 
 
-def _kept(edges: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the ends of the part of a grid with nearly all of the weight, extended by a point on each side."""
-    below = np.cumsum(weights)
-    first = int(np.searchsorted(below, _OUTSIDE))
-    last = int(np.searchsorted(below, 1 - _OUTSIDE))
-    return float(edges[max(first - 1, 0)]), float(edges[min(last + 2, len(edges) - 1)])
+def _kept(edges: Floats, weights: Floats) -> Floats:
+    """Return the ends of the part of each grid with nearly all of the weight, extended by a point on each side."""
+    below = np.cumsum(weights, axis=1)
+    first, last = ((below < share).sum(axis=1) for share in (_OUTSIDE, 1 - _OUTSIDE))
+    places = np.stack([np.maximum(first - 1, 0), np.minimum(last + 2, edges.shape[1] - 1)], axis=1)
+    return np.asarray(np.take_along_axis(edges, places, axis=1))

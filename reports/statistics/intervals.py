@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -317,14 +317,14 @@ def ratio_interval(
         return None
     kinds = np.stack([numerators, denominators], axis=1)
     kinds, counts = kinds[np.lexsort(kinds.T)], np.ones(n_groups, np.intp)
-    tables: Iterable[Floats]
     if n_groups <= _MAX_CACHED_GROUPS:
-        tables = _cached_draws(tuple(counts.tolist()), n_resamples, random_state)
+        totals = _cached_totals(tuple(kinds[:, 1].tolist()), n_resamples, random_state)
+        drawn_ratios = _cached_draws(n_groups, n_resamples, random_state) @ kinds[:, 0] / totals
     else:
         # Groups with the same sums are drawn as one kind: thousands of single clips become two kinds.
         kinds, counts = np.unique(kinds, axis=0, return_counts=True)
         tables = _draws(tuple(counts.tolist()), n_resamples, random_state)
-    drawn_ratios = np.concatenate([drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]) for drawn in tables])
+        drawn_ratios = np.concatenate([drawn @ kinds[:, 0] / (drawn @ kinds[:, 1]) for drawn in tables])
     wide = special.stdtrit(n_groups - 1, (1 - level) / 2) * np.sqrt(n_groups / (n_groups - 1))
     points = np.array([wide, -wide])
     corrected = _corrected(points, drawn_ratios, kinds, counts)
@@ -341,9 +341,15 @@ def _draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> Iter
 
 
 @lru_cache(maxsize=4)
-def _cached_draws(counts: tuple[int, ...], n_resamples: int, random_state: int) -> list[Floats]:
+def _cached_draws(n_groups: int, n_resamples: int, random_state: int) -> Floats:
     """Cache draws, which are the same for all attempts on as many groups."""
-    return list(_draws(counts, n_resamples, random_state))
+    return np.concatenate(list(_draws((1,) * n_groups, n_resamples, random_state)))
+
+
+@lru_cache(maxsize=64)
+def _cached_totals(sizes: tuple[float, ...], n_resamples: int, random_state: int) -> Floats:
+    """Cache the sums of sizes of drawn groups, which are the same for all attempts on the same clips."""
+    return np.asarray(_cached_draws(len(sizes), n_resamples, random_state) @ np.array(sizes))
 
 
 def _corrected(points: Floats, drawn: Floats, kinds: Floats, counts: NDArray[np.intp]) -> Floats | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import ActionbenchError
-from .hierarchical import random_effects_interval
+from .hierarchical import random_effects_intervals
 from .intervals import finite, group_sums, paired_interval, ratio_interval, sign_flip_test
 
 Floats = NDArray[np.float64]
@@ -108,15 +108,23 @@ def difference_interval(
     (0.54, 1.0)
     """
     one, other = _pair(first, second)
-    change = other - one
-    changes, squares, clips = group_sums(groups, change, change**2, np.ones(len(one)))
-    low, high = zip(
-        paired_interval(one, other, level),
-        random_effects_interval(changes, squares, clips, level),
-        ratio_interval(changes, clips, level=level) or (-1.0, 1.0),
+    return difference_intervals(one[np.newaxis], other, groups, level)[0]
+
+
+def difference_intervals(
+    firsts: Floats, second: Floats, groups: ArrayLike, level: float = 0.95
+) -> list[tuple[float, float]]:
+    """Return `difference_interval` of each of several attempts, shape (n_attempts, n_clips), to the same second one."""
+    of_groups = group_sums(groups, *(second - firsts), *(second - firsts) ** 2, np.ones(len(second)))
+    changes, squares = np.array(of_groups[:-1]).reshape(2, len(firsts), -1)
+    clips = of_groups[-1]
+    found = zip(
+        (paired_interval(first, second, level) for first in firsts),
+        random_effects_intervals(changes, squares, clips, level),
+        (ratio_interval(own, clips, level=level) or (-1.0, 1.0) for own in changes),
         strict=True,
     )
-    return min(low), max(high)
+    return [(min(low), max(high)) for low, high in (zip(*of_pair, strict=True) for of_pair in found)]
 
 
 def min_p_value(n_groups: int) -> float:

@@ -9,8 +9,20 @@ from scipy import stats
 from statsmodels.stats import contingency_tables
 
 from actionbench.errors import ActionbenchError
-from actionbench.reports.statistics.intervals import paired_interval, sign_flip_test
-from actionbench.reports.statistics.paired import corrected_t, mcnemar, min_p_value, paired_test
+from actionbench.reports.statistics.hierarchical import random_effects_interval
+from actionbench.reports.statistics.intervals import (
+    group_sums,
+    paired_interval,
+    ratio_interval,
+    sign_flip_test,
+)
+from actionbench.reports.statistics.paired import (
+    corrected_t,
+    difference_intervals,
+    mcnemar,
+    min_p_value,
+    paired_test,
+)
 
 
 def clips_of(table):
@@ -165,3 +177,19 @@ def test_an_attempt_is_not_better_than_itself():
 def test_answers_that_are_no_numbers_are_refused_with_their_place(call):
     with pytest.raises(ActionbenchError, match="must be finite; got nan at position 1"):
         call()
+
+
+def test_intervals_of_several_attempts_are_those_of_each():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(range(7), rng.integers(1, 9, 7))
+    firsts, second = rng.integers(2, size=(5, len(groups))) / 1.0, rng.integers(3, size=len(groups)) / 2.0
+    found = difference_intervals(firsts, second, groups)
+    for own, first in zip(found, firsts, strict=True):
+        change = second - first
+        sums = group_sums(groups, change, change**2, np.ones(len(groups)))
+        ends = (
+            paired_interval(first, second),
+            random_effects_interval(*sums),
+            ratio_interval(sums[0], sums[2]),
+        )
+        assert own == pytest.approx((min(low for low, _ in ends), max(high for _, high in ends)), abs=1e-12)
