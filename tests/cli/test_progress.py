@@ -90,6 +90,8 @@ def test_the_live_view_counts_what_is_done_running_and_failed(clock):
     head, _, *running = shown(view)
     assert head == "1 of 4 cells done, 1 failed, 1 running, about 12 min left"
     assert running == ["0 s  d attempt b fold 0 seed 0"]
+    clock.now += 726
+    assert shown(view)[0] == "1 of 4 cells done, 1 failed, 1 running"
     view.update(report("b", "done", 2, failed=1, left=0.0))
     assert len(shown(view)) == 2
 

@@ -175,7 +175,7 @@ class View:
             return f"{self._own}, {self._own.age()}"
         left = ""
         if self._left is not None:
-            left = f", {_left(self._left - (self._clock() - self._updated))}"
+            left = _left(", {}", self._left - (self._clock() - self._updated))
         failed = f", {self._failed} failed" if self._failed else ""
         told = f", {words}" if (words := self._own.in_words()) else ""
         return f"{self._done} of {self._total} cells done{failed}, {len(self._running)} running{left}{told}"
@@ -244,7 +244,7 @@ class _Work:
             left = ""
             if done > first:
                 pace = (told - begun) / (done - first)
-                left = f" ({_left(pace * (total - done) - (self._clock() - told))})"
+                left = _left(" ({})", pace * (total - done) - (self._clock() - told))
             words.append(f"{math.floor(done)} of {total} {escape(what)}{left}")
         return ", ".join(words)
 
@@ -346,8 +346,9 @@ def _in_words(now: Stopping) -> str:
     return f"interrupted: waiting for {n_cells} {cell}, {limit}; a second Ctrl-C ends them at once: {cells}"
 
 
-def _left(seconds: float) -> str:
-    return f"about {duration(max(0.0, seconds))} left"
+def _left(words: str, seconds: float) -> str:
+    """Put the time that is left into words; an estimate that has passed was too low and says nothing."""
+    return words.format(f"about {duration(seconds)} left") if seconds > 0 else ""
 
 
 def _at_most(seconds: float) -> str:
