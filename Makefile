@@ -70,7 +70,7 @@ site: $(VENV)/.site $(LECTURES)
 	$(BIN)/python site/pages.py build/pages
 	$(BIN)/sphinx-build -W --keep-going --quiet --jobs auto -d build/doctrees -c site build/pages build/site
 
-# What the gallery of the site shows; it takes half an hour.
+# What the gallery of the site shows; it takes three quarters of an hour.
 gallery: $(VENV)/.test
 	$(BIN)/actionbench run site/gallery.toml --store build/gallery.sqlite
 	$(BIN)/python site/results.py build/gallery.sqlite > build/gallery.json
