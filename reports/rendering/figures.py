@@ -163,26 +163,18 @@ def pareto_figure(rows: pd.DataFrame, cost: str) -> Svg:
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.step(spots[front], heights[front], where="post", color=INK, linewidth=1)
-        axes.vlines(
-            spots[inside], low[inside].clip(floor), high[inside], colours[inside], linewidth=3, alpha=0.3
-        )
-        faces = np.where(filled, colours, "none")
-        axes.scatter(
-            spots[inside],
-            heights[inside],
-            36,
-            faces[inside],
-            edgecolors=colours[inside],
-            zorder=3,
-            gid=POINTS,
-        )
+        bars = spots[inside], low[inside].clip(floor), high[inside]
+        axes.vlines(*bars, colours[inside], linewidth=3, alpha=0.3)
+        faces = np.where(filled, colours, "none")[inside]
+        rims = {"edgecolors": colours[inside], "zorder": 3, "gid": POINTS}
+        axes.scatter(spots[inside], heights[inside], 36, faces, **rims)
         for number in np.flatnonzero(~inside):
             beyond = "v" if scores[number] < floor else "<" if prices[number] < left else ">"
             axes.plot(spots[number], heights[number], beyond, color=colours[number], clip_on=False, zorder=3)
         # The most accurate is named first, where there is most room.
         named = [0, *[number for number in front[::-1].tolist() if number]]
-        bars = list(zip(spots[inside], low[inside].clip(floor), high[inside], strict=True))
-        unnamed = _name(axes, [n for n in named if inside[n]], spots, heights, known["attempt"], bars, front)
+        lines = list(zip(*bars, strict=True))
+        unnamed = _name(axes, [n for n in named if inside[n]], spots, heights, known["attempt"], lines, front)
         _families(axes, known)
         if (prices[inside] == 0).any():
             axes.axvspan(axes.get_xlim()[0], 2.5 * free, color=INK, alpha=0.06, linewidth=0)
